@@ -1,0 +1,45 @@
+/**
+ * A design is what a patch series changes: a base and a few replaced kernel functions. It is run
+ * by activating its replacements; the kernel never asks which design is running.
+ */
+import type { FnTag, Replacement } from '../machine/fn.js'
+
+export interface Design {
+  /** Stable id, lower case. */
+  readonly id: string
+  /** One sentence: what it changes. */
+  readonly summary: string
+  /** The design that it is a diff of; undefined for a diff of the kernel itself. */
+  readonly base: Design | undefined
+  /** Linux version whose behaviour the kernel has. */
+  readonly profile: '6.2'
+  /** Message-ids or commits that it was written from. */
+  readonly cite: readonly string[]
+  /** Replaced functions of this design alone. */
+  readonly replaces: readonly Replacement[]
+  /** Runs once when the kernel boots, like an initcall; takes no arguments. */
+  readonly init: FnTag | undefined
+}
+
+interface Definition {
+  readonly id: string
+  readonly summary: string
+  readonly base?: Design
+  readonly cite: readonly string[]
+  readonly replaces: readonly Replacement[]
+  readonly init?: FnTag
+}
+
+/** Declare a design. What it does not name it inherits from its base. */
+export function defineDesign(definition: Definition): Design {
+  const { id, summary, base, cite, replaces, init } = definition
+  if (!/^[a-z0-9][a-z0-9.-]*$/.test(id)) throw new Error(`"${id}" is no id for a design`)
+  return { id, summary, base, profile: '6.2', cite, replaces, init: init ?? base?.init }
+}
+
+/** All replacements of a design and its bases, outermost base first. */
+export function replacementsOf(design: Design): readonly Replacement[] {
+  return design.base === undefined
+    ? design.replaces
+    : [...replacementsOf(design.base), ...design.replaces]
+}

@@ -1,0 +1,242 @@
+/**
+ * v10: the series as posted on 2 December 2022. The object between the two files keeps a list of
+ * notifiers under a mutex; the list is walked once before and once after a hole is punched, and
+ * the mutex is not held in between. Notifiers hear of the whole file, whatever range they use.
+ */
+import '../machine/locks.js'
+import { kfree, kzalloc } from '../machine/alloc.js'
+import { read } from '../machine/effects.js'
+import { fn, type Kernel, replace } from '../machine/fn.js'
+import {
+  type Mutex,
+  mutexInit,
+  mutexLock,
+  mutexUnlock,
+  spinLock,
+  spinUnlock,
+} from '../machine/locks.js'
+import { embed, type Obj, opsTable, ptr, type Struct, struct } from '../machine/struct.js'
+import { fput } from '../kernel/fs/file_table.js'
+import { EINVAL } from '../kernel/include/errno.js'
+import type {
+  AddressSpace,
+  Dentry,
+  File,
+  FileOperations,
+  Inode,
+  InodeOperations,
+  Kstat,
+} from '../kernel/include/fs.js'
+import { type Folio, nrPages } from '../kernel/include/mm.js'
+import type { RestrictedmemNotifier } from '../kernel/include/restrictedmem.js'
+import { addPages, bytesToPgoff, isPageAligned, type Pgoff } from '../kernel/include/types.js'
+import { FALLOC_FL_PUNCH_HOLE } from '../kernel/include/uapi.js'
+import { sysMemfdRestricted } from '../kernel/mm/restrictedmem.js'
+import { shmemMapping } from '../kernel/mm/shmem.js'
+import { defineDesign } from './design.js'
+import { restrictedmemSetattr, shmemUptodateFolio } from './upm.js'
+import {
+  memfdRestricted,
+  privateDataOf,
+  restrictedmemFileCreate,
+  restrictedmemInit,
+  restrictedmemMnt,
+  restrictedmemOuterFile,
+} from './wrapper.js'
+
+export interface RestrictedmemData extends Obj {
+  lock: Mutex
+  /** The inner file; the one reference to it is this. Constant. */
+  memfd: File | null
+  /** Newest first. Guard: `lock`. */
+  notifiers: RestrictedmemNotifier | null
+}
+
+export const RestrictedmemData: Struct<RestrictedmemData> = struct<RestrictedmemData>(
+  'RestrictedmemData',
+  { lock: embed('Mutex'), memfd: ptr('File'), notifiers: ptr('RestrictedmemNotifier') },
+  { capacity: 64 },
+)
+
+function dataOf(file: File): RestrictedmemData {
+  return file.fMapping!.privateData as RestrictedmemData
+}
+
+/** Models: v10 mm/restrictedmem.c restrictedmem_invalidate_start. */
+const invalidateStart = fn(function* restrictedmem_invalidate_start(
+  data: RestrictedmemData,
+  start: Pgoff,
+  end: Pgoff,
+): Kernel<void> {
+  yield* mutexLock(data.lock)
+  let notifier = data.notifiers
+  while (notifier !== null) {
+    yield* notifier.ops!.invalidateStart(notifier, start, end)
+    notifier = notifier.next
+  }
+  mutexUnlock(data.lock)
+})
+
+/** Models: v10 mm/restrictedmem.c restrictedmem_invalidate_end. */
+const invalidateEnd = fn(function* restrictedmem_invalidate_end(
+  data: RestrictedmemData,
+  start: Pgoff,
+  end: Pgoff,
+): Kernel<void> {
+  yield* mutexLock(data.lock)
+  let notifier = data.notifiers
+  while (notifier !== null) {
+    yield* notifier.ops!.invalidateEnd(notifier, start, end)
+    notifier = notifier.next
+  }
+  mutexUnlock(data.lock)
+})
+
+/** Models: v10 mm/restrictedmem.c restrictedmem_release. */
+const v10Release = fn(function* restrictedmem_release(inode: Inode, _file: File): Kernel<number> {
+  const data = inode.iMapping!.privateData as RestrictedmemData
+  yield* fput(data.memfd!)
+  kfree(data)
+  return 0
+})
+
+/** Models: v10 mm/restrictedmem.c restrictedmem_fallocate and restrictedmem_punch_hole. */
+const v10Fallocate = fn(function* restrictedmem_fallocate(
+  file: File,
+  mode: number,
+  offset: bigint,
+  len: bigint,
+): Kernel<number> {
+  const data = dataOf(file)
+  const memfd = data.memfd!
+  if (!(mode & FALLOC_FL_PUNCH_HOLE)) {
+    return yield* memfd.fOp!.fallocate!(memfd, mode, offset, len)
+  }
+  if (!isPageAligned(offset) || !isPageAligned(len)) return -EINVAL
+  const start = bytesToPgoff(offset)
+  const end = bytesToPgoff(offset + len)
+  yield* invalidateStart(data, start, end)
+  const ret = yield* memfd.fOp!.fallocate!(memfd, mode, offset, len)
+  yield* invalidateEnd(data, start, end)
+  return ret
+})
+
+/**
+ * tmpfs's getattr, given the outer file's path: it takes the outer inode for one of its own.
+ *
+ * Models: v10 mm/restrictedmem.c restrictedmem_getattr.
+ */
+const v10Getattr = fn(function* restrictedmem_getattr(dentry: Dentry, stat: Kstat): Kernel<number> {
+  const data = privateDataOf(dentry) as RestrictedmemData
+  return yield* data.memfd!.fInode!.iOp!.getattr!(dentry, stat)
+})
+
+const v10Fops: FileOperations = opsTable({
+  name: 'restrictedmem_fops',
+  release: v10Release,
+  fallocate: v10Fallocate,
+})
+
+const v10Iops: InodeOperations = opsTable({
+  name: 'restrictedmem_iops',
+  getattr: v10Getattr,
+  setattr: restrictedmemSetattr,
+})
+
+const v10FileCreate = fn(function* restrictedmem_file_create(memfd: File): Kernel<File> {
+  const data = kzalloc(RestrictedmemData)
+  mutexInit(data.lock, 'data->lock')
+  data.memfd = memfd
+  return yield* restrictedmemOuterFile(data, v10Fops, v10Iops)
+})
+
+/** Models: v10 mm/restrictedmem.c restrictedmem_register_notifier. Never fails. */
+export const v10RegisterNotifier = fn(function* restrictedmem_register_notifier(
+  file: File,
+  notifier: RestrictedmemNotifier,
+): Kernel<number> {
+  const data = dataOf(file)
+  yield* mutexLock(data.lock)
+  notifier.next = data.notifiers
+  data.notifiers = notifier
+  mutexUnlock(data.lock)
+  return 0
+})
+
+/** Models: v10 mm/restrictedmem.c restrictedmem_unregister_notifier. */
+export const v10UnregisterNotifier = fn(function* restrictedmem_unregister_notifier(
+  file: File,
+  notifier: RestrictedmemNotifier,
+): Kernel<void> {
+  const data = dataOf(file)
+  yield* mutexLock(data.lock)
+  let link = data.notifiers
+  if (link === notifier) {
+    data.notifiers = notifier.next
+  } else {
+    while (link !== null && link.next !== notifier) link = link.next
+    if (link !== null) link.next = notifier.next
+  }
+  mutexUnlock(data.lock)
+})
+
+/** Models: v10 mm/restrictedmem.c restrictedmem_get_page. No binding is asked for. */
+export const v10GetPage = fn(function* restrictedmem_get_page(
+  file: File,
+  offset: Pgoff,
+): Kernel<Folio> {
+  return yield* shmemUptodateFolio(dataOf(file).memfd!.fInode!, offset)
+})
+
+/**
+ * As in upm, but the list lock is dropped before the notifiers are called under the mutex.
+ *
+ * Models: v10 mm/restrictedmem.c restrictedmem_error_page.
+ */
+export const v10ErrorPage = fn(function* restrictedmem_error_page(
+  folio: Folio,
+  mapping: AddressSpace,
+): Kernel<void> {
+  if (!shmemMapping(mapping)) return
+  const sb = restrictedmemMnt()
+  const start = folio.index
+  const end = addPages(start, nrPages(folio))
+  yield* spinLock(sb.sInodeListLock)
+  let inode = sb.sInodes
+  while (inode !== null) {
+    const data = inode.iMapping!.privateData as RestrictedmemData | null
+    yield read(data, 'memfd')
+    if (data!.memfd!.fMapping === mapping) {
+      spinUnlock(sb.sInodeListLock)
+      yield* v10CallError(data!, start, end)
+      return
+    }
+    inode = inode.iSbNext
+  }
+  spinUnlock(sb.sInodeListLock)
+})
+
+const v10CallError = fn(function* restrictedmem_notifier_error(
+  data: RestrictedmemData,
+  start: Pgoff,
+  end: Pgoff,
+): Kernel<void> {
+  yield* mutexLock(data.lock)
+  let notifier = data.notifiers
+  while (notifier !== null) {
+    yield* notifier.ops!.error(notifier, start, end)
+    notifier = notifier.next
+  }
+  mutexUnlock(data.lock)
+})
+
+export const v10 = defineDesign({
+  id: 'v10',
+  summary: 'As posted: notifiers on a list under a mutex, called before and after a punch.',
+  cite: ['20221202061347.1070246-2-chao.p.peng@linux.intel.com'],
+  init: restrictedmemInit,
+  replaces: [
+    replace(sysMemfdRestricted, memfdRestricted),
+    replace(restrictedmemFileCreate, v10FileCreate),
+  ],
+})

@@ -1,0 +1,71 @@
+/** Who waits for what, and who has it: the text behind a deadlock. */
+import { mem } from '../machine/arena.js'
+import { EFFECT, effectAddr, effectKind } from '../machine/effects.js'
+import { hasDied, hasEnded, isDaemon, phaseOf, taskCount, taskName } from '../machine/machine.js'
+import { objectAt, snake } from '../machine/struct.js'
+import { holdsLock, lockClassName, TASK, taskNumber } from '../machine/task.js'
+import type { Addr } from '../machine/arena.js'
+
+export interface Stuck {
+  readonly task: number
+  readonly message: string
+}
+
+/** Is any task of the present phase waiting for something that nobody can bring about? */
+export function describeStuck(): Stuck | undefined {
+  const waiting: string[] = []
+  let first = -1
+  for (let n = 0; n < taskCount(); n++) {
+    if (isDaemon(n) || hasEnded(n) || taskNumber(n).started === 0) continue
+    if (first < 0) first = n
+    waiting.push(`${taskName(n)} waits for ${waitsFor(n)}`)
+  }
+  return first < 0 ? undefined : { task: first, message: waiting.join('; ') }
+}
+
+/** What a blocked task waits for, with the holder's name. */
+export function waitsFor(n: number): string {
+  const pending = taskNumber(n).pending
+  const addr = effectAddr(pending) as Addr
+  const what = describeWord(addr)
+  const holders = holdersOf(addr)
+  const by = holders.length > 0 ? `, held by ${holders.join(' and ')}` : ''
+  switch (effectKind(pending)) {
+    case EFFECT.LOCK:
+    case EFFECT.LOCK_SHARED:
+    case EFFECT.LOCK_EXCLUSIVE:
+      return `${what}${by}`
+    default:
+      return `a change of ${what}`
+  }
+}
+
+function holdersOf(addr: Addr): string[] {
+  const names: string[] = []
+  for (let n = 0; n < taskCount(); n++) {
+    const task = taskNumber(n)
+    if (!holdsLock(task, addr)) continue
+    if (hasDied(n)) names.push(`${taskName(n)}, which died`)
+    else if (task.state === TASK.RUNNING && phaseOf(n) >= 0) names.push(taskName(n))
+  }
+  return names
+}
+
+/** A word of the arena in the field's own words, e.g. `folio 3 lock_owner`. */
+export function describeWord(addr: number): string {
+  for (let n = 0; n < taskCount(); n++) {
+    const task = taskNumber(n)
+    for (let i = 0; i < task.heldCount; i++) {
+      if (task.heldAddr.get(i) === addr) return lockClassName(task.heldClass.get(i))
+    }
+  }
+  const owner = objectAt(addr)
+  if (owner === undefined) return `word ${mem[addr]}`
+  const number = (owner.base - owner.struct.base) / owner.struct.words
+  for (const placed of owner.struct.fields.values()) {
+    if (addr < owner.base + placed.offset + placed.field.words) {
+      return `${owner.struct.cName} ${number} ${snake(placed.name)}`
+    }
+  }
+  return `${owner.struct.cName} ${number}`
+}

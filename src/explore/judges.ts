@@ -1,0 +1,145 @@
+/**
+ * The bench of judges during a search: hooks the sanitizers into the machine, runs the checks
+ * whose fields a step has written, and keeps the findings apart into those that come first on an
+ * execution and those that only follow another one.
+ *
+ * Whether an execution has already gone wrong is part of the state (`Verdictbit.tainted`), so
+ * that a state reached both ways is judged both ways.
+ */
+import { setTraceListener, takeMarks } from '../machine/fault.js'
+import type { StepResult } from '../machine/machine.js'
+import { hasDied, taskCount } from '../machine/machine.js'
+import { constructAt, flag, type Obj, type Struct, struct, unwatchAll, watch } from '../machine/struct.js'
+import { setLockTap } from '../machine/task.js'
+import type { Context, Sanitizer } from '../sanitizers/sanitizer.js'
+
+interface VerdictBit extends Obj {
+  /** Some finding has occurred on the way to this state. */
+  tainted: boolean
+}
+
+const VerdictBit: Struct<VerdictBit> = struct<VerdictBit>(
+  'VerdictBit',
+  { tainted: flag() },
+  { capacity: 1 },
+)
+
+/** One finding of one step. */
+export interface Observed {
+  readonly id: string
+  readonly message: string
+  /** Nothing had gone wrong before it on this execution. */
+  readonly first: boolean
+}
+
+export class Judges {
+  readonly #sanitizers: readonly Sanitizer[]
+  readonly #marks = new Set<string>()
+  #pending: { id: string; message: string }[] = []
+  readonly #context: Context
+
+  constructor(sanitizers: readonly Sanitizer[]) {
+    this.#sanitizers = sanitizers
+    const pending = (): { id: string; message: string }[] => this.#pending
+    this.#context = {
+      report: (id, message) => {
+        pending().push({ id, message })
+      },
+      get crashed() {
+        return anybodyDied()
+      },
+    }
+  }
+
+  /** Attach to the machine whose kernel has just booted. */
+  attach(): void {
+    unwatchAll()
+    this.#sanitizers.forEach((s, i) => {
+      if (s.watches !== undefined) watch(1 << i, s.watches)
+    })
+    const listeners = this.#sanitizers.filter((s) => s.event !== undefined)
+    setTraceListener((name, args) => {
+      for (const s of listeners) s.event?.(name, args, this.#context)
+    })
+    setLockTap({
+      acquired: (task, lockClass, _addr, trylock) => {
+        for (const s of this.#sanitizers) s.acquired?.(task, lockClass, trylock, this.#context)
+      },
+      mightSleep: (task, where) => {
+        for (const s of this.#sanitizers) s.mightSleep?.(task, where, this.#context)
+      },
+    })
+    for (const s of this.#sanitizers) s.booted?.()
+    constructAt(VerdictBit as unknown as Struct<Obj>, VerdictBit.base, 0)
+    this.#pending = []
+    takeMarks()
+  }
+
+  detach(): void {
+    setTraceListener(undefined)
+    setLockTap(undefined)
+    unwatchAll()
+  }
+
+  /** Judge what a step did and the state it led to. */
+  afterStep(result: StepResult): readonly Observed[] {
+    for (const m of takeMarks()) this.#marks.add(m)
+    if (result.fault !== undefined) this.#context.report(result.fault.id, result.fault.message)
+    for (const r of result.remarks) this.#context.report(r.id, r.message)
+    // After undefined behaviour the state means nothing.
+    if (result.fault?.kind !== 'undefined' && result.dirty !== 0) {
+      this.#sanitizers.forEach((s, i) => {
+        if (result.dirty & (1 << i)) s.state?.(this.#context)
+      })
+    }
+    return this.#collect()
+  }
+
+  /** Judge a state in which every task has ended. */
+  atRest(): readonly Observed[] {
+    for (const s of this.#sanitizers) s.atRest?.(this.#context)
+    return this.#collect()
+  }
+
+  /** Judge the state after teardown. */
+  atEnd(): readonly Observed[] {
+    for (const s of this.#sanitizers) s.atEnd?.(this.#context)
+    return this.#collect()
+  }
+
+  /** Report something that the search itself has seen, such as a deadlock. */
+  bySearch(id: string, message: string): readonly Observed[] {
+    this.#context.report(id, message)
+    return this.#collect()
+  }
+
+  /** Reach marks seen so far. */
+  get marks(): ReadonlySet<string> {
+    return this.#marks
+  }
+
+  #collect(): readonly Observed[] {
+    if (this.#pending.length === 0) return NOTHING
+    const found = this.#pending
+    this.#pending = []
+    const bit = VerdictBit.at(VerdictBit.base) as VerdictBit
+    const first = !bit.tainted
+    if (first) bit.tainted = true
+    const seen = new Set<string>()
+    const observed: Observed[] = []
+    for (const { id, message } of found) {
+      if (seen.has(id)) continue
+      seen.add(id)
+      observed.push({ id, message, first })
+    }
+    return observed
+  }
+}
+
+const NOTHING: readonly Observed[] = []
+
+function anybodyDied(): boolean {
+  for (let n = 0; n < taskCount(); n++) if (hasDied(n)) return true
+  return false
+}
+

@@ -1,0 +1,202 @@
+/**
+ * Replay: run a given schedule and tell what happened, step by step. The schedule is never
+ * followed blindly: a task that can't step, or has another number of alternatives than when the
+ * schedule was recorded, ends the replay with the place where the two part.
+ */
+import { undoMark, valueAt, writtenSince } from '../machine/arena.js'
+import { backtrace } from '../machine/frames.js'
+import {
+  allEnded,
+  alternatives,
+  canStep,
+  endedBelow,
+  hasEnded,
+  isDaemon,
+  type Mode,
+  operationOf,
+  step,
+  taskCount,
+  taskName,
+} from '../machine/machine.js'
+import { handleAt, objectAt, snake, structNamed } from '../machine/struct.js'
+import { Task, taskNumber } from '../machine/task.js'
+import { errnoName } from '../kernel/include/errno.js'
+import type { Change, Trace, TraceStep } from '../trace/events.js'
+import { TRACE_VERSION } from '../trace/events.js'
+import { EXIT_PHASE, fingerprint } from './boot.js'
+import { describeStuck, waitsFor } from './deadlock.js'
+import type { Judges, Observed } from './judges.js'
+import type { Move } from './search.js'
+
+/** Where a schedule can't be followed any further. */
+export interface Divergence {
+  /** Number of the step, from 1. */
+  readonly step: number
+  readonly expected: string
+  readonly runnable: readonly string[]
+  readonly why: string
+}
+
+export interface Replayed {
+  readonly trace: Trace
+  readonly divergence: Divergence | undefined
+}
+
+/**
+ * Follow `schedule` from the machine's present state. With `judges`, each step is judged as in
+ * the search.
+ */
+export function followSchedule(
+  names: { readonly scenario: string; readonly design: string },
+  schedule: readonly Move[],
+  mode: Mode,
+  judges: Judges,
+  atRest: () => readonly Observed[],
+): Replayed {
+  const steps: TraceStep[] = []
+  let divergence: Divergence | undefined
+  let running = -1
+  for (const [i, move] of schedule.entries()) {
+    divergence = disagreement(i, move)
+    if (divergence !== undefined) break
+    const preempts = running >= 0 && running !== move.task && !isDaemon(running) && canStep(running)
+    steps.push(oneStep(i + 1, move, mode, judges, preempts, atRest))
+    running = move.task
+  }
+  const trace: Trace = {
+    version: TRACE_VERSION,
+    ...names,
+    tasks: Array.from({ length: taskCount() }, (_, n) => taskName(n)),
+    steps,
+    stuck: stuckTasks(),
+    fingerprint: fingerprint(),
+  }
+  return { trace, divergence }
+}
+
+function disagreement(i: number, move: Move): Divergence | undefined {
+  const runnable: string[] = []
+  for (let n = 0; n < taskCount(); n++) if (canStep(n)) runnable.push(taskName(n))
+  const at = { step: i + 1, expected: taskName(move.task), runnable }
+  if (move.task >= taskCount()) return { ...at, why: 'there is no such task' }
+  if (!canStep(move.task)) {
+    const why = hasEnded(move.task) ? 'the task has ended' : `it waits for ${waitsFor(move.task)}`
+    return { ...at, why }
+  }
+  const ways = alternatives(move.task)
+  if (ways !== move.alternatives) {
+    return { ...at, why: `the step has ${ways} outcomes, not ${move.alternatives}` }
+  }
+  return undefined
+}
+
+function oneStep(
+  n: number,
+  move: Move,
+  mode: Mode,
+  judges: Judges,
+  preempts: boolean,
+  atRest: () => readonly Observed[],
+): TraceStep {
+  const stack = mode === 'lowered' ? backtrace(move.task) : []
+  const operation = operationOf(move.task)
+  const before = taskNumber(move.task).op
+  const mark = undoMark()
+  const result = step(move.task, move.choice)
+  const findings = [...judges.afterStep(result)]
+  if (result.fault?.kind !== 'undefined') findings.push(...judgeEnd(atRest, judges))
+  const returned: string[] = []
+  if (taskNumber(move.task).op !== before && operation !== undefined) {
+    const value = result.returned
+    returned.push(value === undefined ? operation.text : `${operation.text} = ${errnoName(value)}`)
+  }
+  return {
+    n,
+    task: taskName(move.task),
+    choice: move.alternatives > 1 ? move.choice : undefined,
+    stack,
+    operation: operation?.text ?? '',
+    changes: changesSince(mark),
+    returned,
+    preempts,
+    findings,
+  }
+}
+
+function judgeEnd(atRest: () => readonly Observed[], judges: Judges): readonly Observed[] {
+  if (!endedBelow(EXIT_PHASE)) return []
+  if (taskNumber(taskCount() - 1).started === 0) return atRest()
+  return allEnded() ? judges.atEnd() : []
+}
+
+/** The fields of kernel objects that have changed since `mark`; tasks and stacks are left out. */
+function changesSince(mark: number): Change[] {
+  const changes: Change[] = []
+  const seen = new Set<string>()
+  for (const at of writtenSince(mark)) {
+    const owner = objectAt(at)
+    if (owner === undefined || owner.struct.name === Task.name) continue
+    const number = (owner.base - owner.struct.base) / owner.struct.words
+    const object = `${owner.struct.cName} ${number}`
+    const change = describeChange(object, owner.base, owner.struct, at, mark)
+    const key = `${change.object}.${change.field}`
+    if (change.before === change.after || seen.has(key)) continue
+    seen.add(key)
+    changes.push(change)
+  }
+  return changes
+}
+
+type AnyStruct = NonNullable<ReturnType<typeof objectAt>>['struct']
+
+function describeChange(
+  object: string,
+  base: number,
+  owner: AnyStruct,
+  at: number,
+  mark: number,
+): Change {
+  const before = valueAt(mark, at)
+  const after = valueNow(at)
+  if (at === base) {
+    const say = (header: number): string => (header > 0 ? 'alive' : header < 0 ? 'freed' : 'none')
+    return { object, field: 'memory', before: say(before), after: say(after) }
+  }
+  for (const placed of owner.fields.values()) {
+    const end = base + placed.offset + placed.field.words
+    if (at >= end) continue
+    if (placed.field.kind === 'embed') {
+      const inner = structNamed(placed.field.target as string)
+      const nested = describeChange(object, base + placed.offset, inner, at, mark)
+      return { ...nested, field: `${snake(placed.name)}.${nested.field}` }
+    }
+    const say = (value: number): string =>
+      placed.field.kind === 'ptr' || placed.field.kind === 'any'
+        ? pointerName(value)
+        : String(value)
+    return { object, field: snake(placed.name), before: say(before), after: say(after) }
+  }
+  return { object, field: '?', before: String(before), after: String(after) }
+}
+
+function valueNow(at: number): number {
+  return valueAt(undoMark(), at)
+}
+
+function pointerName(value: number): string {
+  if (value === 0) return 'NULL'
+  const owner = objectAt(value)
+  if (owner === undefined || handleAt(value) === null) return String(value)
+  return `${owner.struct.cName} ${(owner.base - owner.struct.base) / owner.struct.words}`
+}
+
+function stuckTasks(): Trace['stuck'] {
+  for (let n = 0; n < taskCount(); n++) if (canStep(n) && !isDaemon(n)) return []
+  if (describeStuck() === undefined) return []
+  const stuck: { task: string; waitsFor: string }[] = []
+  for (let n = 0; n < taskCount(); n++) {
+    if (isDaemon(n) || hasEnded(n) || taskNumber(n).started === 0) continue
+    stuck.push({ task: taskName(n), waitsFor: waitsFor(n) })
+  }
+  return stuck
+}

@@ -1,0 +1,48 @@
+/** What a check of one scenario on one design says. The JSON report prints these as they are. */
+
+/** `clean` is a claim only together with its proof. */
+export type VerdictWord = 'clean' | 'finding' | 'inconclusive' | 'vacuous' | 'skipped'
+
+/** How much was explored: everything, everything up to a bound, or some runs. */
+export type Proof = 'exhaustive' | 'bounded' | 'sampled'
+
+/** A finding, with the execution that shows it with the fewest preemptions. */
+export interface Finding {
+  /** Stable id, e.g. `stale-secondary-mapping`. */
+  readonly id: string
+  /** One sentence with the values. */
+  readonly title: string
+  readonly task: string
+  /** The kernel function in C's spelling. */
+  readonly function: string
+  /** Steps of the execution up to the finding. */
+  readonly steps: number
+  readonly preemptions: number
+  readonly token: string
+}
+
+/** One distinct result of the scenario's variables and memory, with a witness. */
+export interface Outcome {
+  readonly values: Readonly<Record<string, number>>
+  readonly token: string
+}
+
+export interface Verdict {
+  readonly scenario: string
+  readonly design: string
+  readonly verdict: VerdictWord
+  readonly proof: Proof
+  /** Preemptions, when the proof is `bounded`. */
+  readonly bound: number | undefined
+  /** Distinct states visited. */
+  readonly states: number
+  /** Complete executions seen. */
+  readonly executions: number
+  readonly ms: number
+  readonly findings: readonly Finding[]
+  readonly outcomes: readonly Outcome[]
+  /** Undefined if the scenario expects nothing of this design. */
+  readonly asExpected: boolean | undefined
+  /** Why it is not as expected, inconclusive, vacuous or skipped. */
+  readonly reason: string | undefined
+}

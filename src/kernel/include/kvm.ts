@@ -1,0 +1,193 @@
+/**
+ * KVM's objects: a VM, its memslots, its secondary MMU, its vCPUs.
+ *
+ * The secondary MMU is one table for each VM, gfn to SPTE, all leaves 4 KiB. A vCPU's TLB caches
+ * what the hardware walked; it outlives the SPTE until it is flushed.
+ */
+import '../../machine/locks.js'
+import '../../machine/rcu.js'
+import '../../machine/wait.js'
+import type { Mutex, RwLock, Spinlock } from '../../machine/locks.js'
+import type { SrcuStruct } from '../../machine/rcu.js'
+import {
+  anyPtr,
+  embed,
+  flag,
+  num,
+  type Obj,
+  ptr,
+  type PtrVec,
+  ptrs,
+  type Struct,
+  struct,
+  type Vec,
+  vec,
+  wide,
+} from '../../machine/struct.js'
+import { MAX_TASKS } from '../../machine/task.js'
+import type { WaitQueueHead } from '../../machine/wait.js'
+import type { File } from './fs.js'
+import './fs.js'
+import type { RestrictedmemNotifier } from './restrictedmem.js'
+import './restrictedmem.js'
+import type { Gfn, Pfn, Pgoff } from './types.js'
+import type { XArray } from './xarray.js'
+import './xarray.js'
+
+export const KVM_MEM_SLOTS_NUM = 8
+/** KVM_MEMSLOT_INVALID: the slot is being deleted or moved. */
+export const KVM_MEMSLOT_INVALID = 1 << 16
+export const TLB_ENTRIES = 4
+
+export interface KvmMemorySlot extends Obj {
+  id: number
+  /** Constant while the slot is visible, as are all fields but the notifier's links. */
+  baseGfn: Gfn
+  npages: number
+  /** KVM_MEM_* and KVM_MEMSLOT_INVALID. */
+  flags: number
+  userspaceAddr: Pgoff
+  kvm: Kvm | null
+  /** The file behind private gfns (the slot owns a reference), and the slot's offset in it. */
+  restrictedFile: File | null
+  restrictedOffset: Pgoff
+  notifier: RestrictedmemNotifier
+}
+
+export const KvmMemorySlot: Struct<KvmMemorySlot> = struct<KvmMemorySlot>(
+  'KvmMemorySlot',
+  {
+    id: num(),
+    baseGfn: wide(),
+    npages: num(),
+    flags: num(),
+    userspaceAddr: wide(),
+    kvm: ptr('Kvm'),
+    restrictedFile: ptr('File'),
+    restrictedOffset: wide(),
+    notifier: embed('RestrictedmemNotifier'),
+  },
+  { capacity: 256 },
+)
+
+/** One of the two copies of the memslots; readers see one, the writer prepares the other. */
+export interface KvmMemslots extends Obj {
+  generation: number
+  /** By slot id. */
+  slots: PtrVec<KvmMemorySlot>
+}
+
+export const KvmMemslots: Struct<KvmMemslots> = struct<KvmMemslots>(
+  'KvmMemslots',
+  { generation: num(), slots: ptrs('KvmMemorySlot', KVM_MEM_SLOTS_NUM) },
+  { capacity: 64 },
+)
+
+/** A present leaf of the secondary MMU. Guard: mmu_lock, write; or read for installing. */
+export interface Spte extends Obj {
+  gfn: Gfn
+  pfn: Pfn
+  writable: boolean
+  /** Maps private memory. */
+  private: boolean
+  /** The hardware has written through it. */
+  dirty: boolean
+}
+
+export const Spte: Struct<Spte> = struct<Spte>('Spte', {
+  gfn: wide(),
+  pfn: wide(),
+  writable: flag(),
+  private: flag(),
+  dirty: flag(),
+})
+
+export interface KvmVcpu extends Obj {
+  kvm: Kvm | null
+  id: number
+  /** TLB: valid bit, gfn and pfn of each entry (low 31 bits are enough for the frames here). */
+  tlbValid: Vec
+  tlbGfn: Vec
+  tlbPfn: Vec
+  /** KVM_REQ_* bits, set by others. */
+  requests: number
+  /** Exit reason of the last KVM_RUN. */
+  exitReason: number
+}
+
+export const KvmVcpu: Struct<KvmVcpu> = struct<KvmVcpu>(
+  'KvmVcpu',
+  {
+    kvm: ptr('Kvm'),
+    id: num(),
+    tlbValid: vec(TLB_ENTRIES),
+    tlbGfn: vec(TLB_ENTRIES),
+    tlbPfn: vec(TLB_ENTRIES),
+    requests: num(),
+    exitReason: num(),
+  },
+  { capacity: 64 },
+)
+
+export interface Kvm extends Obj {
+  /** References; atomic. */
+  usersCount: number
+  vmType: number
+  slotsLock: Mutex
+  slotsArchLock: Mutex
+  mmuLock: RwLock
+  srcu: SrcuStruct
+  /** The active memslots. Written under slots_arch_lock, read under srcu. */
+  memslots: KvmMemslots | null
+  inactive: KvmMemslots | null
+  /** Invalidation protocol. Guard: mmu_lock; also read without it. */
+  mmuInvalidateSeq: number
+  mmuInvalidateInProgress: number
+  mmuInvalidateRangeStart: Gfn
+  mmuInvalidateRangeEnd: Gfn
+  /** The range is set since the count left 0. */
+  mmuInvalidateRangeSet: boolean
+  mnInvalidateLock: Spinlock
+  mnActiveInvalidateCount: number
+  mnMemslotsUpdateWait: WaitQueueHead
+  /** gfn to attributes, as value entries. */
+  memAttrArray: XArray
+  /** gfn to Spte. */
+  tdpMmu: XArray
+  vcpus: PtrVec<KvmVcpu>
+  vmDead: boolean
+  /** Data of the anonymous user memory behind shared gfns (see mm/gup). */
+  mm: Obj | null
+}
+
+export const Kvm: Struct<Kvm> = struct<Kvm>(
+  'Kvm',
+  {
+    usersCount: num(),
+    vmType: num(),
+    slotsLock: embed('Mutex'),
+    slotsArchLock: embed('Mutex'),
+    mmuLock: embed('RwLock'),
+    srcu: embed('SrcuStruct'),
+    memslots: ptr('KvmMemslots'),
+    inactive: ptr('KvmMemslots'),
+    mmuInvalidateSeq: num(),
+    mmuInvalidateInProgress: num(),
+    mmuInvalidateRangeStart: wide(),
+    mmuInvalidateRangeEnd: wide(),
+    mmuInvalidateRangeSet: flag(),
+    mnInvalidateLock: embed('Spinlock'),
+    mnActiveInvalidateCount: num(),
+    mnMemslotsUpdateWait: embed('WaitQueueHead'),
+    memAttrArray: embed('XArray'),
+    tdpMmu: embed('XArray'),
+    vcpus: ptrs('KvmVcpu', MAX_TASKS),
+    vmDead: flag(),
+    mm: anyPtr(),
+  },
+  { capacity: 16 },
+)
+
+export const KVM_EXIT_SHUTDOWN = 8
+export const KVM_EXIT_MEMORY_FAULT = 39
+export const KVM_REQ_MCE_SHUTDOWN = 1

@@ -1,0 +1,170 @@
+/**
+ * Page frames. One `Folio` stands for one frame of the memmap; order-0 only, but index ranges and
+ * counts are written with `nrPages()`, so that a large folio has a place.
+ *
+ * References: the page cache holds `nrPages`, an LRU batch one, an isolation one, each lookup one.
+ */
+import '../../machine/locks.js'
+import type { Mutex, Spinlock } from '../../machine/locks.js'
+import {
+  anyPtr,
+  embed,
+  flag,
+  num,
+  type Obj,
+  ptr,
+  type Struct,
+  struct,
+  wide,
+} from '../../machine/struct.js'
+import type { AddressSpace, Inode } from './fs.js'
+import type { Pfn, Pgoff } from './types.js'
+import './fs.js'
+
+export interface Folio extends Obj {
+  /** Which frame. Set when the struct page is initialised. */
+  pfn: Pfn
+  /** In the allocator. Guard: the zone, which is not modelled as a lock: see mm/page_alloc. */
+  buddy: boolean
+  /** References; atomic. 0 while free or frozen. */
+  refcount: number
+  /** PTEs that map it; atomic. */
+  mapcount: number
+  /** PG_locked: number of the task that holds the folio lock + 1. */
+  lockOwner: number
+  /** PG_uptodate. */
+  uptodate: boolean
+  /** PG_dirty; atomic. */
+  dirty: boolean
+  /** PG_lru: on an LRU list, not merely in a batch; test-and-clear isolates. Atomic. */
+  lru: boolean
+  unevictable: boolean
+  active: boolean
+  referenced: boolean
+  swapbacked: boolean
+  /** PG_hwpoison; atomic test-and-set by memory_failure(). */
+  hwpoison: boolean
+  /** PG_writeback. */
+  writeback: boolean
+  /** Task whose per-CPU lru_add batch holds it (and one reference), + 1. */
+  lruBatch: number
+  /** The mapping while in a page cache. Guard: folio lock and i_pages lock. */
+  mapping: AddressSpace | null
+  /** Page offset; stays after removal from the cache. */
+  index: Pgoff
+  anon: boolean
+  /** Came from a movable page block. */
+  movableBlock: boolean
+  /** Content, see machine/blob. */
+  data: number
+}
+
+export const Folio: Struct<Folio> = struct<Folio>(
+  'Folio',
+  {
+    pfn: wide(),
+    buddy: flag(),
+    refcount: num(),
+    mapcount: num(),
+    lockOwner: num(),
+    uptodate: flag(),
+    dirty: flag(),
+    lru: flag(),
+    unevictable: flag(),
+    active: flag(),
+    referenced: flag(),
+    swapbacked: flag(),
+    hwpoison: flag(),
+    writeback: flag(),
+    lruBatch: num(),
+    mapping: ptr('AddressSpace'),
+    index: wide(),
+    anon: flag(),
+    movableBlock: flag(),
+    data: num(),
+  },
+  { capacity: 4096 },
+)
+
+/** folio_nr_pages(): every folio here has one page. */
+export function nrPages(_folio: Folio): number {
+  return 1
+}
+
+/** shmem's record of a fallocate() in progress (struct shmem_falloc). */
+export interface ShmemFalloc extends Obj {
+  /** True for a hole punch: faults in the range wait. */
+  punching: boolean
+  start: Pgoff
+  next: Pgoff
+}
+
+export const ShmemFalloc: Struct<ShmemFalloc> = struct<ShmemFalloc>(
+  'ShmemFalloc',
+  { punching: flag(), start: wide(), next: wide() },
+  { capacity: 64 },
+)
+
+export interface ShmemInodeInfo extends Obj {
+  /** Guards alloced and swapped. */
+  lock: Spinlock
+  /** F_SEAL_* bits. Guard: i_rwsem. */
+  seals: number
+  alloced: number
+  /** Highest fallocated page offset. Guard: i_rwsem. */
+  fallocend: Pgoff
+  /** Embedded last, as in Linux: what lies before the inode is this struct's. */
+  vfsInode: Inode
+}
+
+export const ShmemInodeInfo: Struct<ShmemInodeInfo> = struct<ShmemInodeInfo>(
+  'ShmemInodeInfo',
+  {
+    lock: embed('Spinlock'),
+    seals: num(),
+    alloced: num(),
+    fallocend: wide(),
+    vfsInode: embed('Inode'),
+  },
+  { capacity: 256 },
+)
+
+/** Globals of mm/. */
+export interface MmState extends Obj {
+  /** mf_mutex: one memory failure at a time. */
+  mfMutex: Mutex
+  /** hw_memory_failure: a real error was seen, so unpoison is refused. */
+  hwMemoryFailure: boolean
+  /** Pages with hwpoison set. */
+  numPoisoned: number
+  /** The anonymous memory of the one user process: hva page to folio (see mm/gup). */
+  anon: Obj | null
+}
+
+export const MmState: Struct<MmState> = struct<MmState>(
+  'MmState',
+  { mfMutex: embed('Mutex'), hwMemoryFailure: flag(), numPoisoned: num(), anon: anyPtr() },
+  { capacity: 1 },
+)
+
+export function mmState(): MmState {
+  return MmState.at(MmState.base) as MmState
+}
+
+/** enum migrate_mode. */
+export const MIGRATE_ASYNC = 0
+export const MIGRATE_SYNC_LIGHT = 1
+export const MIGRATE_SYNC = 2
+
+/** enum sgp_type, in its order. */
+export const SGP_READ = 0
+export const SGP_NOALLOC = 1
+export const SGP_CACHE = 2
+export const SGP_WRITE = 3
+export const SGP_FALLOC = 4
+
+/** enum mf_result. */
+export const MF_IGNORED = 0
+export const MF_FAILED = 1
+export const MF_DELAYED = 2
+export const MF_RECOVERED = 3

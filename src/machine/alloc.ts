@@ -1,0 +1,64 @@
+/**
+ * kmalloc: slabs over the arena, one per struct and in it one pool per task. Which slot an
+ * object gets depends on what its own task has allocated and freed, never on the order of
+ * events between tasks, so that states which differ only in that order are one state.
+ *
+ * A freed slot rests in quarantine until `QUARANTINE` others of the same pool are free, so that
+ * a dangling pointer meets a freed object rather than a new one.
+ */
+import { mem } from './arena.js'
+import { KernelFault } from './fault.js'
+import { constructAt, destroyAt, type Obj, type Struct, structOf } from './struct.js'
+import { UNINITIALISED } from './arena.js'
+import { currentTaskNumber, MAX_TASKS } from './task.js'
+
+export const QUARANTINE = 8
+
+/** Slot `i` of a task's pool, as an address. Pools are interleaved over the slab. */
+function slotAddress(s: Struct<Obj>, task: number, i: number): number {
+  return s.base + (i * MAX_TASKS + task) * s.words
+}
+
+function findSlot(s: Struct<Obj>, task: number): number {
+  const slots = Math.floor(s.capacity / MAX_TASKS)
+  let freed = 0
+  let firstFreed = 0
+  for (let i = 0; i < slots; i++) {
+    const at = slotAddress(s, task, i)
+    const header = mem[at] as number
+    if (header === 0) return freed > QUARANTINE ? firstFreed : at
+    if (header < 0) {
+      freed++
+      if (freed === 1) firstFreed = at
+    }
+  }
+  if (freed > 0) return firstFreed
+  throw new Error(`the slab of struct ${s.name} is full (${slots} objects for each task)`)
+}
+
+/** Allocate an object with all fields zero. */
+export function kzalloc<S extends Obj>(s: Struct<S>): S {
+  const at = findSlot(s as unknown as Struct<Obj>, currentTaskNumber())
+  constructAt(s as unknown as Struct<Obj>, at, 0)
+  return s.at(at) as S
+}
+
+/** Allocate an object whose fields must be written before they are read. */
+export function kmalloc<S extends Obj>(s: Struct<S>): S {
+  const at = findSlot(s as unknown as Struct<Obj>, currentTaskNumber())
+  constructAt(s as unknown as Struct<Obj>, at, UNINITIALISED)
+  return s.at(at) as S
+}
+
+/** Free an object; kfree(NULL) does nothing. */
+export function kfree(object: Obj | null): void {
+  if (object === null) return
+  const s = structOf(object)
+  if (mem[object.at] === -s.id) {
+    throw new KernelFault('double-free', 'undefined', `double free of a ${s.cName}`)
+  }
+  if (mem[object.at] !== s.id) {
+    throw new KernelFault('type-confusion', 'undefined', `kfree of a ${s.cName} that is none`)
+  }
+  destroyAt(s, object.at)
+}

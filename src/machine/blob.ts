@@ -1,0 +1,70 @@
+/**
+ * Page contents: immutable, interned, one word in a page. The id is a hash of the content, so it
+ * means the same in every run and every worker. A page is stored as runs of equal bytes.
+ */
+
+/** Id of a page's content. */
+export type Blob = number & { readonly __blob: never }
+
+/** A run of equal bytes: [first offset, byte]. Runs are sorted and maximal. */
+type Runs = readonly (readonly [number, number])[]
+
+export const PAGE_BYTES = 4096
+
+/** All bytes zero. The one id that does not come from the hash. */
+export const ZERO_PAGE = 1 as Blob
+
+const byId = new Map<number, Runs>([[ZERO_PAGE, [[0, 0]]]])
+
+/** What a frame holds when it was never written since boot: another owner's bytes. */
+export const STALE_BYTE = 0xa5
+export const STALE_PAGE = intern([[0, STALE_BYTE]])
+
+function intern(runs: Runs): Blob {
+  if (runs.length === 1 && runs[0]?.[1] === 0) return ZERO_PAGE
+  let h = 0x811c9dc5
+  for (const [at, byte] of runs) h = Math.imul(h ^ (at * 256 + byte), 0x01000193)
+  h = (h ^ (h >>> 15)) & 0x7fffffff
+  const id = h < 2 ? h + 2 : h
+  const known = byId.get(id)
+  if (known === undefined) byId.set(id, runs)
+  else if (JSON.stringify(known) !== JSON.stringify(runs)) {
+    throw new Error(`two page contents share the id ${id}`)
+  }
+  return id as Blob
+}
+
+function runsOf(blob: Blob): Runs {
+  const runs = byId.get(blob)
+  if (runs === undefined) throw new Error(`no page content has the id ${blob}`)
+  return runs
+}
+
+/** The byte at an offset into a page, 0 to 4095. */
+export function byteAt(blob: Blob, offset: number): number {
+  let byte = 0
+  for (const [at, value] of runsOf(blob)) {
+    if (at > offset) break
+    byte = value
+  }
+  return byte
+}
+
+/** The content after `length` bytes from `offset` were set to `byte`. */
+export function withBytes(blob: Blob, offset: number, length: number, byte: number): Blob {
+  if (length === 0) return blob
+  const end = offset + length
+  const next: [number, number][] = []
+  const push = (at: number, value: number): void => {
+    const last = next[next.length - 1]
+    if (last !== undefined && last[1] === value) return
+    next.push([at, value])
+  }
+  for (const [at, value] of runsOf(blob)) if (at < offset) push(at, value)
+  push(offset, byte)
+  if (end < PAGE_BYTES) {
+    push(end, byteAt(blob, end))
+    for (const [at, value] of runsOf(blob)) if (at > end) push(at, value)
+  }
+  return intern(next)
+}

@@ -1,0 +1,102 @@
+/**
+ * What can go wrong with the kernel under test. A finding is about the modelled kernel; an
+ * exception that is not a `KernelFault` is a bug in restrictedmem.
+ *
+ * `oops`: the kernel would kill the thread and go on. The thread dies with its locks held, and
+ * the state behind it is defined, so the search continues.
+ * `undefined`: memory was used in a way that has no defined outcome. The path ends there.
+ */
+export type FaultKind = 'oops' | 'undefined'
+
+export class KernelFault extends Error {
+  /** Stable id of the finding, e.g. `use-after-free`. */
+  readonly id: string
+  readonly kind: FaultKind
+
+  constructor(id: string, kind: FaultKind, message: string) {
+    super(message)
+    this.id = id
+    this.kind = kind
+  }
+}
+
+/** BUG(): the thread dies here. */
+export function bug(why: string): never {
+  throw new KernelFault('kernel-bug', 'oops', why)
+}
+
+export function bugOn(condition: boolean, why: string): void {
+  if (condition) bug(why)
+}
+
+/** A finding that does not stop the thread which ran into it. */
+export interface Remark {
+  readonly id: string
+  readonly message: string
+}
+
+let remarks: Remark[] = []
+
+/** Record a finding and go on, like a WARN or a report of lockdep. */
+export function remark(id: string, message: string): void {
+  remarks.push({ id, message })
+}
+
+/** WARN_ON(): reports, then continues; returns the condition as the kernel's macro does. */
+export function warnOn(condition: boolean, why: string): boolean {
+  if (condition) remark('kernel-warning', why)
+  return condition
+}
+
+/** The findings recorded since the last call. */
+export function takeRemarks(): Remark[] {
+  if (remarks.length === 0) return remarks
+  const taken = remarks
+  remarks = []
+  return taken
+}
+
+/** Who listens at a tracepoint: judges and reports, never the kernel. */
+export type TraceListener = (name: string, args: readonly unknown[]) => void
+
+let listener: TraceListener | undefined
+
+export function setTraceListener(next: TraceListener | undefined): void {
+  listener = next
+}
+
+/** A tracepoint: tells who listens what happens here, with the objects concerned. No state. */
+export function tracepoint(name: string, ...args: unknown[]): void {
+  if (listener !== undefined) listener(name, args)
+}
+
+let reached = 0
+const markNames: string[] = []
+
+/**
+ * A reach mark: names a point that a scenario may demand to be reached by some execution.
+ * Never a scheduling point and no part of the state.
+ */
+export function mark(name: string): void {
+  let i = markNames.indexOf(name)
+  if (i < 0) i = markNames.push(name) - 1
+  if (i < 31) reached |= 1 << i
+}
+
+/** Names of the marks reached since the last call. */
+export function takeMarks(): string[] {
+  if (reached === 0) return []
+  const names = markNames.filter((_, i) => reached & (1 << i))
+  reached = 0
+  return names
+}
+
+/**
+ * JavaScript's own error for a property of null is the kernel's NULL dereference: `null` is used
+ * for nothing else in this project (our own code says `undefined`).
+ */
+export function asNullDereference(error: unknown): KernelFault | undefined {
+  if (!(error instanceof TypeError) || !/\bnull\b/.test(error.message)) return undefined
+  const field = /'([^']+)'/.exec(error.message)?.[1] ?? 'a field'
+  return new KernelFault('null-dereference', 'oops', `NULL pointer dereference, field ${field}`)
+}

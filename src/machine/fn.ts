@@ -1,0 +1,108 @@
+/**
+ * Kernel functions. `fn(function* shmem_get_folio(…) {…})` makes a function that any design can
+ * replace: a call goes through a table, so nobody who calls it knows. The inner name is the C
+ * spelling, which reports print; the constant that holds it has the camelCase one.
+ *
+ * A generator may be preempted where it yields. A plain function runs to completion.
+ */
+import type { Effect } from './effects.js'
+
+/** What a preemptible kernel function returns; call it with `yield*`. */
+export type Kernel<R> = Generator<Effect, R, number>
+
+/** A kernel function's step function after lowering; see `frames.ts` for the protocol. */
+export interface Lowered {
+  /** Words of a frame: header, parameters, and locals that live across a yield. */
+  readonly words: number
+  /** Where each yield stands, by program counter: line and the effect as written. */
+  readonly sites: Readonly<Record<number, Site>>
+  /** Put the arguments of a call into a new frame. */
+  enter(fp: number, args: readonly unknown[]): void
+  /** Run from `pc` to the next yield, call or return. */
+  step(fp: number, pc: number, value: unknown): number
+}
+
+export interface Site {
+  readonly line: number
+  readonly text: string
+}
+
+/** What the table holds for one kernel function. */
+export interface Body {
+  readonly id: number
+  readonly cName: string
+  // biome-ignore lint/suspicious/noExplicitAny: the table holds functions of every type
+  readonly direct: (...args: any[]) => unknown
+  readonly lowered: Lowered | undefined
+}
+
+/** Marks a function that lives in the table. */
+export interface FnTag {
+  readonly id: number
+  readonly cName: string
+}
+
+/** A slot of an ops table: a preemptible kernel function, or NULL. */
+export type Op<A extends unknown[], R> = ((...args: A) => Kernel<R>) & FnTag
+
+const bodies: Body[] = []
+let active: Body[] = []
+
+/** Declare a kernel function. The second argument is put there by the lowering. */
+// biome-ignore lint/suspicious/noExplicitAny: any function can be a kernel function
+export function fn<F extends (...args: any[]) => any>(
+  body: F,
+  lowered?: Lowered,
+  cName = body.name,
+): F & FnTag {
+  const id = bodies.length
+  const entry: Body = { id, cName, direct: body, lowered }
+  bodies.push(entry)
+  active.push(entry)
+  const dispatch = (...args: unknown[]): unknown => (active[id] as Body).direct(...args)
+  return Object.assign(dispatch, { id, cName }) as unknown as F & FnTag
+}
+
+/** One replaced function: calls of `of` run `by`. */
+export interface Replacement {
+  readonly of: FnTag
+  readonly by: FnTag
+}
+
+/** Make the kernel that these replacements describe the active one; later ones win. */
+export function activate(replacements: readonly Replacement[]): void {
+  active = bodies.slice()
+  for (const { of, by } of replacements) active[of.id] = bodies[by.id] as Body
+}
+
+/** Declare a replacement; the types make sure that the patched function fits. */
+export function replace<F extends FnTag>(of: F, by: NoInfer<F>): Replacement {
+  return { of, by }
+}
+
+/**
+ * The function as its own file has it, whatever replaces it: what a replacement calls when it
+ * wants to add to the function and not to repeat it.
+ */
+export function original<F extends FnTag>(f: F): F {
+  const body = bodies[f.id] as Body
+  return fn(body.direct as never, body.lowered, body.cName) as F
+}
+
+/** The body that runs when the function `f` is called. */
+export function bodyOf(f: FnTag): Body {
+  if (f === null || f === undefined || typeof f.id !== 'number') {
+    throw new TypeError("Cannot read properties of null (calling a function pointer 'ops')")
+  }
+  return active[f.id] as Body
+}
+
+/** The body with a number, as frames store it. */
+export function bodyNumber(id: number): Body {
+  return bodies[id] as Body
+}
+
+/** All declared functions, in order of declaration. */
+export function allBodies(): readonly Body[] {
+  return bodies
+}

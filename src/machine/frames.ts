@@ -1,0 +1,168 @@
+/**
+ * Frames of lowered kernel code. A task's stack holds frames of this form:
+ *
+ *   fp + 0   number of the function + 1
+ *   fp + 1   program counter: where it goes on
+ *   fp + 2   address of the caller's frame, or 0
+ *   fp + 3…  parameters and locals that live across a yield
+ *
+ * A step function returns SUSPEND after it has announced an effect, CALL after it has pushed a
+ * callee, or RETURN; only the first ends the task's step.
+ */
+import { mem, poke, pokeUnhashed } from './arena.js'
+import { type Body, bodyNumber, bodyOf, type FnTag } from './fn.js'
+import { current, STACK_WORDS, stackBase, Task, taskNumber } from './task.js'
+
+export const SUSPEND = 0
+export const CALL = 1
+export const RETURN = 2
+export const FRAME_HEADER = 3
+
+let result: unknown
+let calleeFp = 0
+
+/** Announce an effect and stop at `pc` until the scheduler comes back. */
+export function suspend(fp: number, pc: number, effect: number): number {
+  poke(fp + 1, pc)
+  pokeUnhashed(pendingWord(), effect)
+  return SUSPEND
+}
+
+/** Stop at `pc` before a plain access, which needs no condition. */
+export function pause(fp: number, pc: number): number {
+  poke(fp + 1, pc)
+  pokeUnhashed(pendingWord(), 0)
+  return SUSPEND
+}
+
+const pendingOffset = Task.fields.get('pending')?.offset as number
+
+function pendingWord(): number {
+  return current().at + pendingOffset
+}
+
+/** Call a kernel function from the frame at `fp`, which goes on at `pc` with its result. */
+export function call(fp: number, words: number, pc: number, f: FnTag, args: unknown[]): number {
+  const body = bodyOf(f)
+  if (body.lowered === undefined) {
+    result = body.direct(...args)
+    throw new Error(`${body.cName} was called with yield* but has not been lowered`)
+  }
+  poke(fp + 1, pc)
+  calleeFp = fp + words
+  push(body, calleeFp, fp, args)
+  return CALL
+}
+
+/** Return a value to the caller's frame. */
+export function ret(value: unknown): number {
+  result = value
+  return RETURN
+}
+
+function push(body: Body, fp: number, caller: number, args: readonly unknown[]): void {
+  const lowered = body.lowered
+  if (lowered === undefined) throw new Error(`${body.cName} has not been lowered`)
+  const base = stackBase(current())
+  if (fp + lowered.words > base + STACK_WORDS) throw new Error('a task ran out of stack')
+  poke(fp, body.id + 1)
+  poke(fp + 1, 0)
+  poke(fp + 2, caller)
+  lowered.enter(fp, args)
+}
+
+/** Push the first frame of an operation. */
+export function startFrames(f: FnTag, args: readonly unknown[]): void {
+  const task = current()
+  const base = stackBase(task)
+  push(bodyOf(f), base, 0, args)
+  task.sp = base
+}
+
+/**
+ * Run the current task's frames to its next announcement. Returns true if the outermost frame
+ * has returned; its result is then in `lastResult`.
+ */
+export function runFrames(value: unknown): boolean {
+  const task = current()
+  let fp = task.sp
+  let incoming = value
+  for (;;) {
+    const lowered = bodyNumber((mem[fp] as number) - 1).lowered
+    if (lowered === undefined) throw new Error('a frame of a function that was not lowered')
+    const outcome = lowered.step(fp, mem[fp + 1] as number, incoming)
+    if (outcome === SUSPEND) {
+      task.sp = fp
+      return false
+    }
+    if (outcome === CALL) {
+      fp = calleeFp
+      incoming = undefined
+      continue
+    }
+    const caller = mem[fp + 2] as number
+    for (let i = 0; i < lowered.words; i++) poke(fp + i, 0)
+    incoming = result
+    if (caller === 0) {
+      task.sp = 0
+      return true
+    }
+    fp = caller
+  }
+}
+
+export function lastResult(): unknown {
+  return result
+}
+
+/** One level of a backtrace. */
+export interface Level {
+  readonly cName: string
+  readonly line: number
+  readonly text: string
+}
+
+/** The call stack of a task that runs lowered code, innermost first. */
+export function backtrace(n: number): Level[] {
+  const levels: Level[] = []
+  for (let fp = taskNumber(n).sp; fp !== 0; fp = mem[fp + 2] as number) {
+    const body = bodyNumber((mem[fp] as number) - 1)
+    const site = body.lowered?.sites[mem[fp + 1] as number]
+    levels.push({ cName: body.cName, line: site?.line ?? 0, text: site?.text ?? '' })
+  }
+  return levels
+}
+
+/** Write a 32-bit number into a frame; anything else is a bug of ours. */
+export function saveNum(at: number, value: number): void {
+  if ((value | 0) !== value) throw new Error(`${value} does not fit a 32-bit local`)
+  poke(at, value)
+}
+
+export function saveFlag(at: number, value: boolean): void {
+  poke(at, value ? 1 : 0)
+}
+
+/** Write a number up to 2^53 - 1 into two words of a frame. */
+export function saveWide(at: number, value: number): void {
+  poke(at, Math.floor(value / 0x100000000) | 0)
+  poke(at + 1, value | 0)
+}
+
+export function loadWide(at: number): number {
+  return (mem[at] as number) * 0x100000000 + ((mem[at + 1] as number) >>> 0)
+}
+
+export function saveBig(at: number, value: bigint): void {
+  poke(at, Number(BigInt.asIntN(32, value >> 32n)))
+  poke(at + 1, Number(BigInt.asIntN(32, value)))
+}
+
+export function loadBig(at: number): bigint {
+  return (BigInt(mem[at] as number) << 32n) | BigInt((mem[at + 1] as number) >>> 0)
+}
+
+/** Write a pointer into a frame. */
+export function savePtr(at: number, value: { readonly at: number } | null): void {
+  poke(at, value === null || value === undefined ? 0 : value.at)
+}

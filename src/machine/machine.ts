@@ -1,0 +1,327 @@
+/**
+ * The machine: tasks that run programs of kernel calls, one step at a time. A step is what a task
+ * does from one announcement to the next. Who steps next is the caller's decision; the machine
+ * has no clock and no randomness of its own.
+ *
+ * The same kernel code runs in two ways. `lowered` keeps frames in the arena, so a state can be
+ * taken back; `direct` runs the generators as they are written and can only go forward.
+ */
+import { forgetUndo, resetArena, takeDirty } from './arena.js'
+import { EFFECT, type Effect, effectArg, effectKind, isEnabled } from './effects.js'
+import { asNullDereference, KernelFault, type Remark, remark, takeRemarks } from './fault.js'
+import { bodyOf, type FnTag, type Kernel } from './fn.js'
+import { lastResult, runFrames, startFrames } from './frames.js'
+import { RCU_STATE } from './rcu.js'
+import { constructAt, num, type Obj, type Struct, struct, type Vec, vec } from './struct.js'
+import { MAX_TASKS, setCurrent, TASK, Task, taskNumber } from './task.js'
+import { Workqueue } from './work.js'
+
+/** An argument of an operation: a constant, or the result of an earlier operation. */
+export type Arg = { readonly value: unknown } | { readonly variable: number }
+
+/** One call that a task makes. */
+export interface Operation {
+  readonly fn: FnTag
+  readonly args: readonly Arg[]
+  /** Where the result goes. */
+  readonly variable?: number
+  /** What the result must be, if the scenario says so in place. */
+  readonly expected?: number
+  /** How reports name the call. */
+  readonly text: string
+}
+
+export interface TaskProgram {
+  readonly name: string
+  readonly operations: readonly Operation[]
+  /** A task that serves others: it never ends, and waiting for ever is its normal state. */
+  readonly daemon?: boolean
+  /** A task of a later phase starts when all of the earlier phases have ended; 0 by default. */
+  readonly phase?: number
+}
+
+export interface Program {
+  readonly tasks: readonly TaskProgram[]
+  /** How many faults may strike. */
+  readonly faults: number
+  /** Runs on the way back to user mode when task work is queued. */
+  readonly exitWork?: FnTag
+}
+
+export type Mode = 'lowered' | 'direct'
+
+export const MAX_VARIABLES = 64
+
+interface Variables extends Obj {
+  values: Vec
+  faultsLeft: number
+}
+
+const Variables: Struct<Variables> = struct<Variables>(
+  'Variables',
+  { values: vec(MAX_VARIABLES), faultsLeft: num() },
+  { capacity: 1 },
+)
+
+let program: Program = { tasks: [], faults: 0 }
+let mode: Mode = 'lowered'
+let generators: (Kernel<unknown> | undefined)[] = []
+
+function variables(): Variables {
+  return Variables.at(Variables.base) as Variables
+}
+
+/** Empty machine: no task, no kernel object. `init` then builds the kernel, as task 0. */
+export function boot(how: Mode, init: () => void): void {
+  resetArena()
+  mode = how
+  program = { tasks: [], faults: 0 }
+  generators = []
+  for (const s of [RCU_STATE, Workqueue, Variables] as unknown as Struct<Obj>[]) {
+    constructAt(s, s.base, 0)
+  }
+  setCurrent(undefined)
+  makeTask(0)
+  setCurrent(taskNumber(0))
+  init()
+  setCurrent(undefined)
+}
+
+function makeTask(n: number): void {
+  const task = taskNumber(n)
+  constructAt(Task as unknown as Struct<Obj>, task.at, 0)
+  task.number = n
+}
+
+/**
+ * Give the machine a program. A task's first step starts its first operation. Variables and
+ * kernel objects stay, so that a set-up and the scenario proper can follow one another.
+ */
+export function load(next: Program): void {
+  if (next.tasks.length > MAX_TASKS) throw new Error(`more than ${MAX_TASKS} tasks`)
+  program = next
+  generators = []
+  variables().faultsLeft = next.faults
+  next.tasks.forEach((_, n) => {
+    makeTask(n)
+  })
+  takeDirty()
+  forgetUndo()
+}
+
+export function taskCount(): number {
+  return program.tasks.length
+}
+
+export function taskName(n: number): string {
+  return program.tasks[n]?.name ?? `task${n}`
+}
+
+export function isDaemon(n: number): boolean {
+  return program.tasks[n]?.daemon ?? false
+}
+
+/** The operation that a task runs or will run next. */
+export function operationOf(n: number): Operation | undefined {
+  return program.tasks[n]?.operations[taskNumber(n).op]
+}
+
+export function variable(i: number): number {
+  return variables().values.get(i)
+}
+
+/** Could a fault still be injected? */
+export function faultsLeft(): number {
+  return variables().faultsLeft
+}
+
+/** May task `n` take a step now? */
+export function canStep(n: number): boolean {
+  const task = taskNumber(n)
+  if (task.state !== TASK.RUNNING || !isEnabled(task.pending)) return false
+  return task.started !== 0 || phaseOf(n) === 0 || endedBelow(phaseOf(n))
+}
+
+export function phaseOf(n: number): number {
+  return program.tasks[n]?.phase ?? 0
+}
+
+/** Have all tasks of the phases before this one ended? A dead task never lets the next begin. */
+export function endedBelow(phase: number): boolean {
+  for (let n = 0; n < taskCount(); n++) {
+    if (phaseOf(n) < phase && !isDaemon(n) && taskNumber(n).state !== TASK.DONE) return false
+  }
+  return true
+}
+
+/** How many ways the next step of task `n` can go: the caller picks 0 to this - 1. */
+export function alternatives(n: number): number {
+  const pending = taskNumber(n).pending
+  switch (effectKind(pending)) {
+    case EFFECT.CHOOSE:
+      return effectArg(pending)
+    case EFFECT.INJECT:
+      return faultsLeft() > 0 ? 2 : 1
+    default:
+      return 1
+  }
+}
+
+/** What a step led to, beyond the new state. */
+export interface StepResult {
+  readonly fault: KernelFault | undefined
+  readonly remarks: readonly Remark[]
+  /** Sanitizer bits whose watched fields were written. */
+  readonly dirty: number
+  /** Result of the last operation that returned in this step, if one did. */
+  readonly returned: number | undefined
+}
+
+/** Let task `n` take one step. */
+export function step(n: number, choice: number): StepResult {
+  const task = taskNumber(n)
+  setCurrent(task)
+  let fault: KernelFault | undefined
+  returned = undefined
+  try {
+    if (effectKind(task.pending) === EFFECT.INJECT && choice > 0) variables().faultsLeft--
+    advance(task, choice)
+  } catch (error) {
+    fault = error instanceof KernelFault ? error : asNullDereference(error)
+    if (fault === undefined) throw error
+    task.state = TASK.DEAD
+  }
+  setCurrent(undefined)
+  return { fault, remarks: takeRemarks(), dirty: takeDirty(), returned }
+}
+
+function advance(task: Task, choice: number): void {
+  if (task.started === 0) {
+    task.started = 1
+    startNext(task)
+    return
+  }
+  if (mode === 'lowered') {
+    if (runFrames(choice)) finishOperation(task, lastResult())
+    return
+  }
+  const generator = generators[task.number]
+  if (generator === undefined) throw new Error('a task without a generator was stepped')
+  const next = generator.next(choice)
+  if (next.done) finishOperation(task, next.value)
+  else task.pending = next.value
+}
+
+/** An operation has returned: task work first, then the next operation up to its first yield. */
+function finishOperation(task: Task, value: unknown): void {
+  if (task.exiting === 0) {
+    deliver(task, value)
+    task.exiting = 1
+  }
+  if (task.workCount > 0 && program.exitWork !== undefined) {
+    if (!startCall(task, program.exitWork, [])) finishOperation(task, undefined)
+    return
+  }
+  task.exiting = 0
+  task.op++
+  startNext(task)
+}
+
+let returned: number | undefined
+
+function deliver(task: Task, value: unknown): void {
+  const operation = operationOf(task.number)
+  if (operation === undefined) return
+  const result = asResult(value)
+  returned = result
+  if (operation.variable !== undefined) variables().values.set(operation.variable, result)
+  if (operation.expected !== undefined && operation.expected !== result) {
+    remark('unexpected-result', `${operation.text} returned ${result}`)
+  }
+}
+
+function asResult(value: unknown): number {
+  if (typeof value === 'number' && (value | 0) === value) return value
+  if (typeof value === 'bigint') return Number(BigInt.asIntN(32, value))
+  return value === true ? 1 : 0
+}
+
+/**
+ * Announce the start of the next operation. Its first step is everything up to its first yield,
+ * so between two operations a task stands at an announcement like any other.
+ */
+function startNext(task: Task): void {
+  for (;;) {
+    const operation = operationOf(task.number)
+    if (operation === undefined) {
+      task.state = TASK.DONE
+      task.pending = 0
+      return
+    }
+    const args = operation.args.map((a) => ('value' in a ? a.value : variable(a.variable)))
+    if (startCall(task, operation.fn, args)) return
+    // The call returned without ever yielding.
+    const value = mode === 'lowered' ? lastResult() : directResult
+    deliver(task, value)
+    if (task.workCount > 0 && program.exitWork !== undefined) {
+      task.exiting = 1
+      if (startCall(task, program.exitWork, [])) return
+      task.exiting = 0
+    }
+    task.op++
+  }
+}
+
+let directResult: unknown
+
+/** Start a call and run it to its first yield; false if it has returned already. */
+function startCall(task: Task, f: FnTag, args: readonly unknown[]): boolean {
+  if (mode === 'lowered') {
+    startFrames(f, args)
+    return !runFrames(undefined)
+  }
+  const generator = bodyOf(f).direct(...args) as Kernel<unknown>
+  generators[task.number] = generator
+  const next = generator.next()
+  if (next.done) {
+    directResult = next.value
+    return false
+  }
+  task.pending = next.value as Effect
+  return true
+}
+
+/** Is task `n` through with its program, or dead? */
+export function hasEnded(n: number): boolean {
+  return taskNumber(n).state !== TASK.RUNNING
+}
+
+export function hasDied(n: number): boolean {
+  return taskNumber(n).state === TASK.DEAD
+}
+
+/** Has nobody an operation under way? Daemons do not count. */
+export function allEnded(): boolean {
+  for (let n = 0; n < taskCount(); n++) if (!isDaemon(n) && !hasEnded(n)) return false
+  return true
+}
+
+/**
+ * Run a program of one task to its end, as a set-up does. Returns the fault or the name of the
+ * operation that cannot go on, if the program did not end.
+ */
+export function runToEnd(): KernelFault | string | undefined {
+  for (;;) {
+    let moved = false
+    for (let n = 0; n < taskCount(); n++) {
+      if (hasEnded(n) || !canStep(n)) continue
+      const { fault, remarks } = step(n, 0)
+      if (fault !== undefined) return fault
+      if (remarks[0] !== undefined) return `${remarks[0].id}: ${remarks[0].message}`
+      moved = true
+    }
+    if (allEnded()) return undefined
+    if (!moved) return `${operationOf(0)?.text ?? 'the set-up'} never returns`
+  }
+}
+

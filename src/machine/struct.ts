@@ -1,0 +1,504 @@
+/**
+ * Typed structs over the arena. A struct is declared once, as a TypeScript interface (what the
+ * kernel code sees, with the guard of each field in its comment) and a layout (where the words
+ * lie). An object is used through a handle: one per address and type, so `===` compares
+ * pointers; NULL is JavaScript's null.
+ *
+ * Word 0 of an object is its header: the struct's number while it is alive, minus that number
+ * after it was freed. Every access tests it, so a use of freed memory, of a redzone or of an
+ * object of another type is a finding and not a wrong value.
+ */
+import {
+  ARENA_WORDS,
+  type Addr,
+  FIRST_WORD,
+  markDirty,
+  mem,
+  poke,
+  pokeUnhashed,
+  UNINITIALISED,
+} from './arena.js'
+import { KernelFault } from './fault.js'
+
+/** What every handle is: an address with a struct's accessors on it. */
+export interface Obj {
+  readonly at: Addr
+}
+
+/** One field of a layout: how many words it takes and how it is read and written. */
+export interface Field<T> {
+  readonly words: number
+  readonly kind:
+    | 'num'
+    | 'flag'
+    | 'ptr'
+    | 'any'
+    | 'wide'
+    | 'i64'
+    | 'embed'
+    | 'ops'
+    | 'vec'
+    | 'ptrs'
+  /** The struct that a pointer or an embedded field names. */
+  readonly target?: string
+  readonly hashed: boolean
+  readonly __type?: T
+}
+
+export type Layout<S> = { readonly [K in Exclude<keyof S, 'at'>]: Field<S[K]> }
+
+/** A numeric vector inside a struct, indexed from 0. */
+export interface Vec {
+  readonly length: number
+  get(i: number): number
+  set(i: number, value: number): void
+}
+
+/** A vector of pointers inside a struct, indexed from 0. */
+export interface PtrVec<T> {
+  readonly length: number
+  get(i: number): T | null
+  set(i: number, value: T | null): void
+}
+
+/** A signed 32-bit number. */
+export function num<T extends number = number>(): Field<T> {
+  return { words: 1, kind: 'num', hashed: true }
+}
+
+/** A number outside the fingerprint; say at the field why that is sound. */
+export function statistic(): Field<number> {
+  return { words: 1, kind: 'num', hashed: false }
+}
+
+export function flag(): Field<boolean> {
+  return { words: 1, kind: 'flag', hashed: true }
+}
+
+/** A page offset or anything else up to 2^53 - 1. */
+export function wide<T extends number = number>(): Field<T> {
+  return { words: 2, kind: 'wide', hashed: true }
+}
+
+/** A 64-bit number, used for bytes. */
+export function i64(): Field<bigint> {
+  return { words: 2, kind: 'i64', hashed: true }
+}
+
+/** A pointer to a struct, named in TypeScript's spelling. */
+export function ptr<T>(target: string): Field<T> {
+  return { words: 1, kind: 'ptr', target, hashed: true }
+}
+
+/** A pointer to an object of any struct, as `void *`. */
+export function anyPtr(): Field<Obj | null> {
+  return { words: 1, kind: 'any', hashed: true }
+}
+
+/** A struct inside a struct. It has a header of its own, so `containerOf` can be judged. */
+export function embed<T extends Obj>(target: string): Field<T> {
+  return { words: structNamed(target).words, kind: 'embed', target, hashed: true }
+}
+
+/** A pointer to a constant table of functions. */
+export function ops<T>(): Field<T> {
+  return { words: 1, kind: 'ops', hashed: true }
+}
+
+export function vec(length: number): Field<Vec> {
+  return { words: length, kind: 'vec', hashed: true }
+}
+
+/** A vector outside the fingerprint; say at the field why that is sound. */
+export function statistics(length: number): Field<Vec> {
+  return { words: length, kind: 'vec', hashed: false }
+}
+
+export function ptrs<T extends Obj>(target: string, length: number): Field<PtrVec<T>> {
+  return { words: length, kind: 'ptrs', target, hashed: true }
+}
+
+/** Who is told of each access in a debug run: address, whether it writes, and the names. */
+export type AccessHook = (at: Addr, write: boolean, struct: string, field: string) => void
+
+let hook: AccessHook | undefined
+
+/** Watch every access to a struct field; `undefined` switches it off. */
+export function setAccessHook(next: AccessHook | undefined): void {
+  hook = next
+}
+
+const opsTables: object[] = []
+
+/** Register a constant table of functions, so that a word of the arena can point to it. */
+export function opsTable<T extends object>(table: T): T {
+  opsTables.push(table)
+  return table
+}
+
+/** Number of an ops table in the arena; 0 is NULL. */
+function opsNumber(table: object | null): number {
+  if (table === null) return 0
+  const i = opsTables.indexOf(table)
+  if (i < 0) throw new Error('an ops table was stored that opsTable() has not registered')
+  return i + 1
+}
+
+/** A declared struct: its layout and how to get a handle. */
+export interface Struct<S extends Obj> {
+  /** Name in TypeScript's spelling. */
+  readonly name: string
+  /** Name in C's spelling. */
+  readonly cName: string
+  readonly id: number
+  /** Words of one object, header included. */
+  readonly words: number
+  /** First word of this struct's slab, and how many objects it has room for. */
+  readonly base: number
+  readonly capacity: number
+  readonly fields: ReadonlyMap<string, PlacedField>
+  /** Handle of the object at an address; null for address 0. */
+  at(addr: number): S | null
+}
+
+export interface PlacedField {
+  readonly name: string
+  readonly offset: number
+  readonly field: Field<unknown>
+  /** Bits of the sanitizers that read this field. */
+  watchers: number
+}
+
+const byName = new Map<string, Struct<Obj>>()
+const byId: Struct<Obj>[] = []
+const structOfHandle = new Map<object, Struct<Obj>>()
+const handles: (Obj | undefined)[] = new Array(ARENA_WORDS)
+let nextBase = FIRST_WORD
+
+export function snake(camel: string): string {
+  return camel
+    .replace(/([a-z0-9])([A-Z])/g, '$1_$2')
+    .replace(/([A-Z]+)([A-Z][a-z])/g, '$1_$2')
+    .toLowerCase()
+}
+
+export function structNamed(name: string): Struct<Obj> {
+  const found = byName.get(name)
+  if (!found) throw new Error(`no struct ${name} has been declared`)
+  return found
+}
+
+export function allStructs(): readonly Struct<Obj>[] {
+  return byId
+}
+
+/** The struct whose slab holds an address, and the object's own address. */
+export function objectAt(addr: number): { struct: Struct<Obj>; base: number } | undefined {
+  for (const s of byId) {
+    if (addr >= s.base && addr < s.base + s.capacity * s.words) {
+      return { struct: s, base: addr - ((addr - s.base) % s.words) }
+    }
+  }
+  return undefined
+}
+
+/**
+ * Let bit `bit` be set in the dirty word whenever one of these fields is written; fields are
+ * given as `Struct.field`. Called once, before any run.
+ */
+export function watch(bit: number, fields: readonly string[]): void {
+  for (const f of fields) {
+    const [struct, field] = f.split('.') as [string, string]
+    const placed = structNamed(struct).fields.get(field)
+    if (placed === undefined) throw new Error(`no field ${f} to watch`)
+    placed.watchers |= bit
+  }
+}
+
+/** Forget all watched fields. */
+export function unwatchAll(): void {
+  for (const s of byId) for (const placed of s.fields.values()) placed.watchers = 0
+}
+
+/** Declare a struct. `capacity` bounds how many objects of it can be alive at once. */
+export function struct<S extends Obj>(
+  name: string,
+  layout: Layout<S>,
+  options: { capacity?: number } = {},
+): Struct<S> {
+  const id = byId.length + 1
+  const fields = new Map<string, PlacedField>()
+  let words = 1
+  for (const [key, field] of Object.entries(layout) as [string, Field<unknown>][]) {
+    fields.set(key, { name: key, offset: words, field, watchers: 0 })
+    words += field.words
+  }
+  const capacity = options.capacity ?? 512
+  const base = nextBase
+  nextBase += words * capacity
+  if (nextBase > ARENA_WORDS) throw new Error(`the arena has no room for struct ${name}`)
+
+  class Handle {
+    readonly at: Addr
+    constructor(at: Addr) {
+      this.at = at
+    }
+  }
+  const errors = new Map<number, S>()
+  const at = (addr: number): S | null => {
+    if (addr <= 0) return addr === 0 ? null : errorHandle(addr)
+    const known = handles[addr]
+    if (known instanceof Handle) return known as unknown as S
+    const made = new Handle(addr as Addr) as unknown as S
+    if (known === undefined) handles[addr] = made
+    return made
+  }
+  const errorHandle = (errno: number): S => {
+    const known = errors.get(errno)
+    if (known !== undefined) return known
+    const made = new Handle(errno as Addr) as unknown as S
+    errors.set(errno, made)
+    return made
+  }
+  const made: Struct<S> = { name, cName: snake(name), id, words, base, capacity, fields, at }
+  for (const placed of fields.values()) defineAccessor(Handle.prototype, made, placed)
+  structOfHandle.set(Handle.prototype, made as unknown as Struct<Obj>)
+  byName.set(name, made as unknown as Struct<Obj>)
+  byId.push(made as unknown as Struct<Obj>)
+  return made
+}
+
+function badAccess(s: Struct<Obj>, at: number, field: string, write: boolean): never {
+  const verb = write ? 'write to' : 'read of'
+  const what = `${verb} ${s.cName}.${snake(field)}`
+  if (at < 0) throw new KernelFault('wild-pointer', 'oops', `${what} through ERR_PTR(${at})`)
+  const header = mem[at] as number
+  if (header === -s.id) {
+    throw new KernelFault('use-after-free', 'undefined', `${what} of a freed object`)
+  }
+  const there = byId[Math.abs(header) - 1]
+  const found = there ? `${header < 0 ? 'a freed' : 'a'} ${there.cName}` : 'no such object'
+  throw new KernelFault('type-confusion', 'undefined', `${what}, but ${found} is there`)
+}
+
+function uninitialised(s: Struct<Obj>, field: string): never {
+  throw new KernelFault(
+    'uninitialised-memory',
+    'undefined',
+    `read of ${s.cName}.${snake(field)}, which nobody has written`,
+  )
+}
+
+function defineAccessor(proto: object, owner: Struct<Obj>, placed: PlacedField): void {
+  const { name, offset, field } = placed
+  const { id } = owner
+  const key = `${owner.name}.${name}`
+  const put = field.hashed ? poke : pokeUnhashed
+  const check = (at: number, write: boolean): void => {
+    if (mem[at] !== id) badAccess(owner, at, name, write)
+    if (hook !== undefined) hook((at + offset) as Addr, write, owner.name, name)
+  }
+  const load = (at: number): number => {
+    check(at, false)
+    const value = mem[at + offset] as number
+    if (value === UNINITIALISED) uninitialised(owner, name)
+    return value
+  }
+  const store = (at: number, value: number): void => {
+    check(at, true)
+    put(at + offset, value)
+    if (placed.watchers !== 0) markDirty(placed.watchers)
+  }
+  const target = field.target
+  let resolved: Struct<Obj> | undefined
+  const targetStruct = (): Struct<Obj> => {
+    if (resolved === undefined) resolved = structNamed(target as string)
+    return resolved
+  }
+
+  let get: (this: Obj) => unknown
+  let set = function (this: Obj, _value: never): void {
+    throw new Error(`${key} cannot be assigned`)
+  }
+  switch (field.kind) {
+    case 'num':
+      get = function () {
+        return load(this.at)
+      }
+      set = function (value: number) {
+        if ((value | 0) !== value) throw new Error(`${key} was given ${value}, not 32 bits`)
+        store(this.at, value)
+      }
+      break
+    case 'flag':
+      get = function () {
+        return load(this.at) !== 0
+      }
+      set = function (value: boolean) {
+        store(this.at, value ? 1 : 0)
+      }
+      break
+    case 'ptr':
+      get = function () {
+        return targetStruct().at(load(this.at))
+      }
+      set = function (value: Obj | null) {
+        store(this.at, value === null ? 0 : value.at)
+      }
+      break
+    case 'any':
+      get = function () {
+        return handleAt(load(this.at))
+      }
+      set = function (value: Obj | null) {
+        store(this.at, value === null ? 0 : value.at)
+      }
+      break
+    case 'ops':
+      get = function () {
+        const n = load(this.at)
+        return n === 0 ? null : opsTables[n - 1]
+      }
+      set = function (value: object | null) {
+        store(this.at, opsNumber(value))
+      }
+      break
+    case 'wide':
+      get = function () {
+        return load(this.at) * 0x100000000 + ((mem[this.at + offset + 1] as number) >>> 0)
+      }
+      set = function (value: number) {
+        if (!Number.isSafeInteger(value) || value < 0) throw new Error(`${key} was given ${value}`)
+        store(this.at, Math.floor(value / 0x100000000))
+        put(this.at + offset + 1, value | 0)
+      }
+      break
+    case 'i64':
+      get = function () {
+        return (BigInt(load(this.at)) << 32n) | BigInt((mem[this.at + offset + 1] as number) >>> 0)
+      }
+      set = function (value: bigint) {
+        store(this.at, Number(BigInt.asIntN(32, value >> 32n)))
+        put(this.at + offset + 1, Number(BigInt.asIntN(32, value)))
+      }
+      break
+    case 'embed':
+      get = function () {
+        return targetStruct().at(this.at + offset)
+      }
+      break
+    default:
+      get = vectorGetter(placed, check, put, key, targetStruct)
+  }
+  Object.defineProperty(proto, name, { get, set, enumerable: true })
+}
+
+function vectorGetter(
+  placed: PlacedField,
+  check: (at: number, write: boolean) => void,
+  put: (at: number, value: number) => void,
+  key: string,
+  targetStruct: () => Struct<Obj>,
+): (this: Obj) => unknown {
+  const { offset, field } = placed
+  const views = new Map<number, unknown>()
+  const inRange = (i: number): void => {
+    if (i < 0 || i >= field.words) throw new Error(`${key} has no element ${i}`)
+  }
+  return function () {
+    const known = views.get(this.at)
+    if (known !== undefined) return known
+    const at = this.at
+    const get = (i: number): number => {
+      inRange(i)
+      check(at, false)
+      return mem[at + offset + i] as number
+    }
+    const set = (i: number, value: number): void => {
+      inRange(i)
+      check(at, true)
+      put(at + offset + i, value)
+      if (placed.watchers !== 0) markDirty(placed.watchers)
+    }
+    const view =
+      field.kind === 'vec'
+        ? { length: field.words, get, set }
+        : {
+            length: field.words,
+            get: (i: number) => targetStruct().at(get(i)),
+            set: (i: number, value: Obj | null) => set(i, value === null ? 0 : value.at),
+          }
+    views.set(at, view)
+    return view
+  }
+}
+
+/** The address of a field, as `&object->field`; 0 for a NULL object, which faults when used. */
+export function addressOf<S extends Obj>(object: S | null, field: keyof S & string): Addr {
+  if (object === null) return 0 as Addr
+  const s = structOf(object)
+  const placed = s.fields.get(field)
+  if (!placed) throw new Error(`struct ${s.name} has no field ${field}`)
+  return (object.at + placed.offset) as Addr
+}
+
+/** The struct whose accessors a handle has. */
+export function structOf(object: Obj): Struct<Obj> {
+  const found = structOfHandle.get(Object.getPrototypeOf(object))
+  if (found === undefined) throw new Error(`the object at ${object.at} is no handle`)
+  return found
+}
+
+/** The handle of whatever object's slab slot begins at an address; null for 0. */
+export function handleAt(addr: number): Obj | null {
+  return addr === 0 ? null : (objectAt(addr)?.struct.at(addr) ?? null)
+}
+
+/** ERR_PTR(): a pointer of this struct's type that carries a negative errno. */
+export function errPtr<S extends Obj>(s: Struct<S>, errno: number): S {
+  return s.at(errno) as S
+}
+
+/** IS_ERR(). */
+export function isErr(pointer: Obj | null): boolean {
+  return pointer !== null && pointer.at < 0
+}
+
+/** PTR_ERR(): the negative errno of a pointer for which isErr() holds. */
+export function ptrErr(pointer: Obj): number {
+  return pointer.at
+}
+
+/**
+ * container_of(): the object that embeds `member` as its field `field`. Nothing is checked here,
+ * as in C; the first access through the result is.
+ */
+export function containerOf<S extends Obj>(member: Obj, outer: Struct<S>, field: keyof S & string): S {
+  const placed = outer.fields.get(field)
+  if (!placed) throw new Error(`struct ${outer.name} has no field ${field}`)
+  return outer.at(member.at - placed.offset) as S
+}
+
+/** Is the object behind this handle alive and of the handle's type? For judges, not for kernel code. */
+export function isAlive<S extends Obj>(s: Struct<S>, object: S): boolean {
+  return mem[object.at] === s.id
+}
+
+/** Bring an object and all it embeds to life. Fields are `fill`, 0 or UNINITIALISED. */
+export function constructAt(s: Struct<Obj>, at: number, fill: number): void {
+  for (let i = 1; i < s.words; i++) poke(at + i, fill)
+  setHeaders(s, at, 1)
+}
+
+/** Mark an object and all it embeds as freed. Its words become zero: nobody may read them. */
+export function destroyAt(s: Struct<Obj>, at: number): void {
+  for (let i = 1; i < s.words; i++) poke(at + i, 0)
+  setHeaders(s, at, -1)
+}
+
+function setHeaders(s: Struct<Obj>, at: number, sign: 1 | -1): void {
+  poke(at, sign * s.id)
+  for (const { offset, field } of s.fields.values()) {
+    if (field.kind === 'embed') setHeaders(structNamed(field.target as string), at + offset, sign)
+  }
+}

@@ -1,0 +1,159 @@
+/**
+ * Tasks. A task is a thread on a CPU of its own; it runs a fixed list of operations, one after
+ * the other, and has a stack of frames in the arena. Everything in a task is its own; others
+ * write only `gpWait`.
+ */
+import type { Addr } from './arena.js'
+import { type Obj, num, type Struct, statistic, struct, type Vec, vec } from './struct.js'
+
+export const MAX_TASKS = 8
+export const STACK_WORDS = 640
+export const MAX_HELD = 12
+export const MAX_TASK_WORKS = 8
+
+export const TASK = {
+  RUNNING: 0,
+  /** All operations have returned. */
+  DONE: 1,
+  /** Killed by an oops; its locks stay held. */
+  DEAD: 2,
+} as const
+
+export interface Task extends Obj {
+  /** 0 to MAX_TASKS - 1. */
+  number: number
+  state: number
+  /** 1 once the first operation has been started. */
+  started: number
+  /** Index of the operation that runs or comes next. */
+  op: number
+  /** Address of the topmost frame, or 0. */
+  sp: number
+  /** The effect announced; outside the fingerprint because the frames determine it. */
+  pending: number
+  /** True while task work runs on the way back to user mode. */
+  exiting: number
+  preemptCount: number
+  rcuDepth: number
+  /** Tasks (bit mask) that must leave their RCU sections before synchronize_rcu() returns. */
+  gpWait: number
+  heldCount: number
+  /** Addresses of the lock words held, in order of acquisition, and their classes. */
+  heldAddr: Vec
+  heldClass: Vec
+  /** Objects whose deferred work runs on the way back to user mode, oldest first. */
+  workCount: number
+  works: Vec
+  stack: Vec
+}
+
+export const Task: Struct<Task> = struct<Task>(
+  'Task',
+  {
+    number: num(),
+    state: num(),
+    started: num(),
+    op: num(),
+    sp: num(),
+    pending: statistic(),
+    exiting: num(),
+    preemptCount: num(),
+    rcuDepth: num(),
+    gpWait: num(),
+    heldCount: num(),
+    heldAddr: vec(MAX_HELD),
+    heldClass: vec(MAX_HELD),
+    workCount: num(),
+    works: vec(MAX_TASK_WORKS),
+    stack: vec(STACK_WORDS),
+  },
+  { capacity: MAX_TASKS },
+)
+
+let running: Task | undefined
+
+/** The task whose step is being executed; `current` of the kernel. */
+export function current(): Task {
+  if (running === undefined) throw new Error('no task is running')
+  return running
+}
+
+export function setCurrent(task: Task | undefined): void {
+  running = task
+}
+
+/** Number of the running task, or 0 while the machine boots. */
+export function currentTaskNumber(): number {
+  return running === undefined ? 0 : running.number
+}
+
+/** The task with this number. */
+export function taskNumber(n: number): Task {
+  return Task.at(Task.base + n * Task.words) as Task
+}
+
+/** First word of a task's stack. */
+export function stackBase(task: Task): Addr {
+  return (task.at + (Task.fields.get('stack')?.offset as number)) as Addr
+}
+
+/** What listeners hear of locking; none of it is state. */
+export interface LockTap {
+  /** The running task acquired a lock; called before it joins the held ones. */
+  acquired(task: Task, lockClass: number, addr: Addr, trylock: boolean): void
+  /** The running task reached a point at which it may sleep. */
+  mightSleep(task: Task, where: string): void
+}
+
+let tap: LockTap | undefined
+
+export function setLockTap(next: LockTap | undefined): void {
+  tap = next
+}
+
+const classNames: string[] = []
+
+/** The number of a lock class, the name under which lockdep knows all locks of a kind. */
+export function lockClass(name: string): number {
+  const known = classNames.indexOf(name)
+  return known >= 0 ? known + 1 : classNames.push(name)
+}
+
+export function lockClassName(number: number): string {
+  return classNames[number - 1] ?? '?'
+}
+
+/** Note that the running task now holds a lock. */
+export function holdLock(addr: Addr, cls: number, trylock: boolean): void {
+  const me = current()
+  tap?.acquired(me, cls, addr, trylock)
+  if (me.heldCount >= MAX_HELD) throw new Error('a task holds more locks than there is room for')
+  me.heldAddr.set(me.heldCount, addr)
+  me.heldClass.set(me.heldCount, cls)
+  me.heldCount++
+}
+
+/** Note that the running task no longer holds a lock. */
+export function dropLock(addr: Addr): void {
+  const me = current()
+  let i = me.heldCount - 1
+  while (i >= 0 && me.heldAddr.get(i) !== addr) i--
+  if (i < 0) return
+  for (; i < me.heldCount - 1; i++) {
+    me.heldAddr.set(i, me.heldAddr.get(i + 1))
+    me.heldClass.set(i, me.heldClass.get(i + 1))
+  }
+  me.heldCount--
+  me.heldAddr.set(me.heldCount, 0)
+  me.heldClass.set(me.heldCount, 0)
+}
+
+export function holdsLock(task: Task, addr: Addr): boolean {
+  for (let i = 0; i < task.heldCount; i++) if (task.heldAddr.get(i) === addr) return true
+  return false
+}
+
+/** might_sleep(). */
+export function mightSleep(where: string): void {
+  tap?.mightSleep(current(), where)
+}

@@ -1,0 +1,66 @@
+/**
+ * Deferred work. Task work runs in its own task on the way back to user mode; a work item runs in
+ * the kworker, a task of the machine that starts when something is queued.
+ */
+import { untilNot } from './effects.js'
+import { fn, type Kernel } from './fn.js'
+import { num, type Obj, objectAt, type Struct, struct, type Vec, vec } from './struct.js'
+import { current, MAX_TASK_WORKS } from './task.js'
+
+/** Queue for the running task; `work` is handled by the machine's task-work function. */
+export function taskWorkAdd(work: Obj): void {
+  const me = current()
+  if (me.workCount >= MAX_TASK_WORKS) throw new Error('a task has more task work than fits')
+  me.works.set(me.workCount, work.at)
+  me.workCount++
+}
+
+/** Take the oldest item, or null if there is none. */
+export function taskWorkTake(): Obj | null {
+  const me = current()
+  if (me.workCount === 0) return null
+  const at = me.works.get(0)
+  for (let i = 1; i < me.workCount; i++) me.works.set(i - 1, me.works.get(i))
+  me.workCount--
+  me.works.set(me.workCount, 0)
+  return objectAt(at)?.struct.at(at) ?? null
+}
+
+const MAX_WORKS = 16
+
+export interface Workqueue extends Obj {
+  count: number
+  items: Vec
+}
+
+export const Workqueue: Struct<Workqueue> = struct<Workqueue>(
+  'Workqueue',
+  { count: num(), items: vec(MAX_WORKS) },
+  { capacity: 1 },
+)
+
+/** system_wq; the machine constructs it when it boots. */
+export function systemWq(): Workqueue {
+  return Workqueue.at(Workqueue.base) as Workqueue
+}
+
+export function queueWork(work: Obj): void {
+  const wq = systemWq()
+  if (wq.count >= MAX_WORKS) throw new Error('the workqueue is full')
+  wq.items.set(wq.count, work.at)
+  wq.count++
+}
+
+/** Runs one item; what an item is, the kernel says by replacing nothing but this function's body. */
+export type WorkHandler = (work: Obj) => Kernel<void>
+
+/** Wait for an item and take it. */
+export const takeWork = fn(function* worker_thread(): Kernel<Obj | null> {
+  const wq = systemWq()
+  yield untilNot(wq, 'count', 0)
+  const at = wq.items.get(0)
+  for (let i = 1; i < wq.count; i++) wq.items.set(i - 1, wq.items.get(i))
+  wq.count--
+  wq.items.set(wq.count, 0)
+  return objectAt(at)?.struct.at(at) ?? null
+})

@@ -1,0 +1,72 @@
+/**
+ * Lock order, as lockdep: the classes of locks form a graph, held before taken, and a cycle in it
+ * means that some timing deadlocks, whether or not this execution did. The graph is that of one
+ * execution; it lies in the arena, outside the fingerprint, because what a task has locked on its
+ * way is determined by where it is.
+ *
+ * Left out: two locks of one class (lockdep wants an annotation there), and the difference between
+ * reading and writing a lock, which lockdep drops too for sleeping locks.
+ */
+import { constructAt, type Obj, statistics, type Struct, struct, type Vec } from '../machine/struct.js'
+import { lockClassName, type Task } from '../machine/task.js'
+import type { Context, Sanitizer } from './sanitizer.js'
+
+const MAX_CLASSES = 31
+
+interface LockGraph extends Obj {
+  /** By class: bit mask of the classes taken while it was held. */
+  after: Vec
+}
+
+const LockGraph: Struct<LockGraph> = struct<LockGraph>(
+  'LockGraph',
+  { after: statistics(MAX_CLASSES + 1) },
+  { capacity: 1 },
+)
+
+function graph(): LockGraph {
+  return LockGraph.at(LockGraph.base) as LockGraph
+}
+
+/** Can `to` be reached from `from`? */
+function leadsTo(after: Vec, from: number, to: number): boolean {
+  let seen = 1 << from
+  let frontier = seen
+  while (frontier !== 0) {
+    let next = 0
+    for (let c = 1; c <= MAX_CLASSES; c++) if (frontier & (1 << c)) next |= after.get(c)
+    if (next & (1 << to)) return true
+    frontier = next & ~seen
+    seen |= next
+  }
+  return false
+}
+
+function acquired(task: Task, taken: number, trylock: boolean, { report }: Context): void {
+  if (trylock || taken === 0 || taken > MAX_CLASSES) return
+  const { after } = graph()
+  for (let i = 0; i < task.heldCount; i++) {
+    const held = task.heldClass.get(i)
+    if (held === taken || held === 0 || after.get(held) & (1 << taken)) continue
+    if (leadsTo(after, taken, held)) {
+      const [a, b] = [lockClassName(held), lockClassName(taken)]
+      report('lock-inversion', `${b} is taken under ${a}, but elsewhere ${a} is taken under ${b}`)
+    }
+    after.set(held, after.get(held) | (1 << taken))
+  }
+}
+
+export const lockOrder: Sanitizer = {
+  name: 'lock-order',
+  kinds: [
+    {
+      id: 'lock-inversion',
+      sentence: 'Two locks are taken in both orders; some timing deadlocks.',
+      source: 'as lockdep; D18, L1',
+    },
+  ],
+  booted() {
+    constructAt(LockGraph as unknown as Struct<Obj>, LockGraph.base, 0)
+  },
+  acquired,
+}

@@ -1,0 +1,45 @@
+/**
+ * What a sanitizer is: a judge of states and events. It reads the machine and the kernel and
+ * writes nothing. A state check runs after each step that wrote one of the fields it names, so a
+ * violation is seen in the very state where it begins.
+ */
+import type { Task } from '../machine/task.js'
+
+/** A kind of finding, as `list findings` prints it. */
+export interface FindingKind {
+  readonly id: string
+  /** One sentence: the hazard. */
+  readonly sentence: string
+  /** Where the rule comes from. */
+  readonly source: string
+}
+
+export type Report = (id: string, message: string) => void
+
+/** What a check can know beyond the state of the kernel. */
+export interface Context {
+  readonly report: Report
+  /** Some task was killed by an oops: what it held stays held, what it owned stays allocated. */
+  readonly crashed: boolean
+}
+
+export interface Sanitizer {
+  readonly name: string
+  readonly kinds: readonly FindingKind[]
+  /** Fields (`Struct.field`) whose change can make the state check fail. */
+  readonly watches?: readonly string[]
+  /** The kernel has booted; nothing of the scenario has happened. */
+  booted?(): void
+  /** Judge a reachable state. */
+  state?(context: Context): void
+  /** Judge an event of the kernel, at the moment it happens. */
+  event?(name: string, args: readonly unknown[], context: Context): void
+  /** Judge the acquisition of a lock, before it joins those that the task holds. */
+  acquired?(task: Task, lockClass: number, trylock: boolean, context: Context): void
+  /** Judge a point at which the task may sleep. */
+  mightSleep?(task: Task, where: string, context: Context): void
+  /** Judge a state in which every task has ended, before the process exits. */
+  atRest?(context: Context): void
+  /** Judge the state after the process has exited and everything was torn down. */
+  atEnd?(context: Context): void
+}
