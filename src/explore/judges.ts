@@ -113,6 +113,13 @@ export class Judges {
     return this.#collect()
   }
 
+  /** Tasks are stuck: report it, after what the sanitizers say is the reason. */
+  stuck(id: string, message: string): readonly Observed[] {
+    for (const s of this.#sanitizers) s.stuck?.(this.#context)
+    this.#context.report(id, message)
+    return this.#collect()
+  }
+
   /** Reach marks seen so far. */
   get marks(): ReadonlySet<string> {
     return this.#marks

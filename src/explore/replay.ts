@@ -18,7 +18,7 @@ import {
   taskCount,
   taskName,
 } from '../machine/machine.js'
-import { handleAt, objectAt, snake, structNamed } from '../machine/struct.js'
+import { objectAt, snake, structNamed } from '../machine/struct.js'
 import { Task, taskNumber } from '../machine/task.js'
 import { errnoName } from '../kernel/include/errno.js'
 import type { Change, Trace, TraceStep } from '../trace/events.js'
@@ -186,7 +186,7 @@ function valueNow(at: number): number {
 function pointerName(value: number): string {
   if (value === 0) return 'NULL'
   const owner = objectAt(value)
-  if (owner === undefined || handleAt(value) === null) return String(value)
+  if (owner === undefined) return String(value)
   return `${owner.struct.cName} ${(owner.base - owner.struct.base) / owner.struct.words}`
 }
 

@@ -253,7 +253,7 @@ class Search {
     if (stuck === undefined) return
     const before = undoMark()
     this.#note(
-      this.#judges.bySearch('deadlock', stuck.message),
+      this.#judges.stuck('deadlock', stuck.message),
       () => this.schedule(),
       level.preemptions,
       stuck.task,
@@ -287,7 +287,7 @@ class Search {
     if (!level.exits && busy) {
       const runner = this.#runner()
       this.#note(
-        this.#judges.bySearch('livelock', `${taskName(runner)} runs for ever and gets nowhere`),
+        this.#judges.stuck('livelock', `${taskName(runner)} runs for ever and gets nowhere`),
         () => [...this.schedule(), ...(level.move ? [level.move] : [])],
         level.preemptions,
         runner,

@@ -18,6 +18,8 @@ export interface Finding {
   /** Steps of the execution up to the finding. */
   readonly steps: number
   readonly preemptions: number
+  /** Nothing had gone wrong before it; otherwise it only follows another finding. */
+  readonly first: boolean
   readonly token: string
 }
 

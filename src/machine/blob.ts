@@ -6,10 +6,15 @@
 /** Id of a page's content. */
 export type Blob = number & { readonly __blob: never }
 
-/** A run of equal bytes: [first offset, byte]. Runs are sorted and maximal. */
+/**
+ * A run of equal bytes: [first offset, byte]. Runs are sorted and maximal. A byte that the last
+ * owner of the frame left behind, and nobody has written since, has `RESIDUE` added to it.
+ */
 type Runs = readonly (readonly [number, number])[]
 
 export const PAGE_BYTES = 4096
+
+const RESIDUE = 0x100
 
 /** All bytes zero. The one id that does not come from the hash. */
 export const ZERO_PAGE = 1 as Blob
@@ -23,7 +28,7 @@ export const STALE_PAGE = intern([[0, STALE_BYTE]])
 function intern(runs: Runs): Blob {
   if (runs.length === 1 && runs[0]?.[1] === 0) return ZERO_PAGE
   let h = 0x811c9dc5
-  for (const [at, byte] of runs) h = Math.imul(h ^ (at * 256 + byte), 0x01000193)
+  for (const [at, byte] of runs) h = Math.imul(h ^ (at * 512 + byte), 0x01000193)
   h = (h ^ (h >>> 15)) & 0x7fffffff
   const id = h < 2 ? h + 2 : h
   const known = byId.get(id)
@@ -40,14 +45,32 @@ function runsOf(blob: Blob): Runs {
   return runs
 }
 
-/** The byte at an offset into a page, 0 to 4095. */
-export function byteAt(blob: Blob, offset: number): number {
+function rawAt(blob: Blob, offset: number): number {
   let byte = 0
   for (const [at, value] of runsOf(blob)) {
     if (at > offset) break
     byte = value
   }
   return byte
+}
+
+/** The byte at an offset into a page, 0 to 4095. */
+export function byteAt(blob: Blob, offset: number): number {
+  return rawAt(blob, offset) & 0xff
+}
+
+/** Is the byte at an offset what the last owner of the frame left there? */
+export function isResidue(blob: Blob, offset: number): boolean {
+  return (rawAt(blob, offset) & RESIDUE) !== 0
+}
+
+/** The content of a frame when it changes owner: the same bytes, all of them residue. */
+export function residueOf(blob: Blob): Blob {
+  return intern(mergeRuns(runsOf(blob).map(([at, byte]) => [at, byte | RESIDUE])))
+}
+
+function mergeRuns(runs: Runs): Runs {
+  return runs.filter(([, byte], i) => i === 0 || runs[i - 1]?.[1] !== byte)
 }
 
 /** The content after `length` bytes from `offset` were set to `byte`. */
@@ -63,7 +86,7 @@ export function withBytes(blob: Blob, offset: number, length: number, byte: numb
   for (const [at, value] of runsOf(blob)) if (at < offset) push(at, value)
   push(offset, byte)
   if (end < PAGE_BYTES) {
-    push(end, byteAt(blob, end))
+    push(end, rawAt(blob, end))
     for (const [at, value] of runsOf(blob)) if (at > end) push(at, value)
   }
   return intern(next)

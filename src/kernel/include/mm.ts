@@ -44,6 +44,8 @@ export interface Folio extends Obj {
   swapbacked: boolean
   /** PG_hwpoison; atomic test-and-set by memory_failure(). */
   hwpoison: boolean
+  /** Taken off the free list because of its poison (page_private is MAGIC_HWPOISON). mf_mutex. */
+  hwpoisonTakenOff: boolean
   /** PG_writeback. */
   writeback: boolean
   /** Task whose per-CPU lru_add batch holds it (and one reference), + 1. */
@@ -55,6 +57,8 @@ export interface Folio extends Obj {
   anon: boolean
   /** Came from a movable page block. */
   movableBlock: boolean
+  /** Its page block is MIGRATE_ISOLATE, on the way offline: never allocated. Guard: the zone. */
+  isolateBlock: boolean
   /** Content, see machine/blob. */
   data: number
 }
@@ -75,12 +79,14 @@ export const Folio: Struct<Folio> = struct<Folio>(
     referenced: flag(),
     swapbacked: flag(),
     hwpoison: flag(),
+    hwpoisonTakenOff: flag(),
     writeback: flag(),
     lruBatch: num(),
     mapping: ptr('AddressSpace'),
     index: wide(),
     anon: flag(),
     movableBlock: flag(),
+    isolateBlock: flag(),
     data: num(),
   },
   { capacity: 4096 },
@@ -155,6 +161,15 @@ export function mmState(): MmState {
 export const MIGRATE_ASYNC = 0
 export const MIGRATE_SYNC_LIGHT = 1
 export const MIGRATE_SYNC = 2
+
+/** enum migrate_reason, as far as somebody here migrates for it. */
+export const MR_COMPACTION = 0
+export const MR_MEMORY_FAILURE = 1
+export const MR_MEMORY_HOTPLUG = 2
+export const MR_SYSCALL = 3
+
+/** What writepage returns when it has not started to write and the folio is still locked. */
+export const AOP_WRITEPAGE_ACTIVATE = 0x80000
 
 /** enum sgp_type, in its order. */
 export const SGP_READ = 0

@@ -1,0 +1,206 @@
+/**
+ * Check one scenario on one design. First an exhaustive search says what can go wrong; then, for
+ * each finding, searches bounded to 0, 1, 2… preemptions give an execution with as few of them as
+ * there can be.
+ */
+import type { Design } from '../designs/design.js'
+import { backtrace } from '../machine/frames.js'
+import { taskNumber } from '../machine/task.js'
+import { variable } from '../machine/machine.js'
+import { judgeExpectation } from '../litmus/expect.js'
+import type { Scenario } from '../litmus/scenario.js'
+import { SANITIZERS } from '../sanitizers/index.js'
+import { bootScenario, SetupFailure } from './boot.js'
+import { Judges, type Observed } from './judges.js'
+import { type Move, search, type SearchResult, type Witness } from './search.js'
+import { encodeToken } from './token.js'
+import type { Finding, Outcome, Proof, Verdict } from './verdict.js'
+
+/** How far to look. */
+export interface Effort {
+  /** Most preemptions on an execution; undefined for all. */
+  readonly bound: number | undefined
+  /** Also find, for each finding, an execution with the fewest preemptions. */
+  readonly minimise: boolean
+  /** Called now and then with states and depth; false stops the search. */
+  readonly keepGoing: (states: number, depth: number) => boolean
+  /** Milliseconds from some fixed point; the core has no clock of its own. */
+  readonly now: () => number
+}
+
+/** Bounds beyond this are not tried when a finding is minimised. */
+const MOST_PREEMPTIONS = 4
+
+/** One set-up of machine and judges for a cell. */
+class Cell {
+  readonly #scenario: Scenario
+  readonly #design: Design
+  readonly judges = new Judges(SANITIZERS)
+  readonly outcomes = new Map<string, readonly Move[]>()
+
+  constructor(scenario: Scenario, design: Design) {
+    this.#scenario = scenario
+    this.#design = design
+  }
+
+  boot(): void {
+    bootScenario(this.#scenario, this.#design, 'lowered', () => this.judges.attach())
+  }
+
+  /** The scenario's tasks have ended: note the outcome, judge conditions and the ledger. */
+  atRest(schedule: () => readonly Move[]): readonly Observed[] {
+    const observed = [...this.judges.atRest()]
+    for (const c of this.#scenario.conditions) {
+      if (c.kind === 'sometimes' || c.holds(variable) === (c.kind === 'always')) continue
+      observed.push(...this.judges.bySearch('condition-violated', `${c.kind} ${c.text}`))
+    }
+    const key = JSON.stringify(this.values())
+    if (!this.outcomes.has(key)) this.outcomes.set(key, schedule())
+    return observed
+  }
+
+  /** The scenario's variables by name. */
+  values(): Record<string, number> {
+    const values: Record<string, number> = {}
+    for (const v of this.#scenario.variables) values[v.name] = variable(v.index)
+    return values
+  }
+}
+
+/** The innermost function of the kernel in which a task stands; '' before it has started. */
+export function functionOf(task: number): string {
+  if (taskNumber(task).started === 0) return ''
+  return backtrace(task)[0]?.cName ?? 'user mode'
+}
+
+/**
+ * The verdict on a cell. Never throws for what the modelled kernel does; a scenario whose set-up
+ * fails is `skipped` with the reason.
+ */
+export function checkScenario(
+  scenario: Scenario,
+  design: Design,
+  hash: string,
+  effort: Effort,
+): Verdict {
+  const start = effort.now()
+  const cell = new Cell(scenario, design)
+  try {
+    cell.boot()
+  } catch (error) {
+    if (!(error instanceof SetupFailure)) throw error
+    return skipped(scenario, design, error.message, effort.now() - start)
+  }
+  const result = run(cell, effort, effort.bound)
+  const witnesses = new Map(result.witnesses)
+  if (effort.minimise && result.finished) minimise(cell, effort, witnesses)
+  cell.judges.detach()
+  return verdictOf(scenario, design, hash, cell, result, witnesses, effort.now() - start)
+}
+
+function run(
+  cell: Cell,
+  effort: Effort,
+  bound: number | undefined,
+  wanted?: ReadonlySet<string>,
+): SearchResult {
+  return search(cell.judges, {
+    bound,
+    keepGoing: effort.keepGoing,
+    atRest: (schedule) => cell.atRest(schedule),
+    functionOf,
+    ...(wanted === undefined ? {} : { wanted }),
+  })
+}
+
+/** Livelocks are facts about the whole graph; a bounded search can't see them. */
+function minimise(cell: Cell, effort: Effort, witnesses: Map<string, Witness>): void {
+  const wanted = new Set([...witnesses.keys()].filter((id) => id !== 'livelock'))
+  for (let bound = 0; bound <= MOST_PREEMPTIONS && wanted.size > 0; bound++) {
+    const { witnesses: found, finished, cut } = run(cell, effort, bound, wanted)
+    for (const [id, witness] of found) {
+      if (!wanted.has(id)) continue
+      // An execution on which it comes first is the better one, whatever the bound.
+      if (witness.first === witnesses.get(id)?.first) {
+        witnesses.set(id, witness)
+        wanted.delete(id)
+      }
+    }
+    if (!finished || !cut) return
+  }
+}
+
+function verdictOf(
+  scenario: Scenario,
+  design: Design,
+  hash: string,
+  cell: Cell,
+  result: SearchResult,
+  witnesses: ReadonlyMap<string, Witness>,
+  ms: number,
+): Verdict {
+  const token = (schedule: readonly Move[]): string =>
+    encodeToken({ scenario: scenario.name, design: design.id, hash, schedule })
+  const findings = [...witnesses.values()].map((w) => findingOf(w, token))
+  findings.sort((a, b) => Number(b.first) - Number(a.first) || a.id.localeCompare(b.id))
+  const outcomes: Outcome[] = [...cell.outcomes].map(([key, schedule]) => ({
+    values: JSON.parse(key) as Record<string, number>,
+    token: token(schedule),
+  }))
+  const missing = scenario.reach.filter((m) => !cell.judges.marks.has(m))
+  const proof: Proof = result.finished && !result.cut ? 'exhaustive' : 'bounded'
+  const word =
+    findings.length > 0
+      ? 'finding'
+      : !result.finished
+        ? 'inconclusive'
+        : missing.length > 0
+          ? 'vacuous'
+          : 'clean'
+  const facts: Verdict = {
+    scenario: scenario.name,
+    design: design.id,
+    verdict: word,
+    proof,
+    bound: undefined,
+    states: result.states,
+    executions: result.executions,
+    ms,
+    findings,
+    outcomes,
+    asExpected: undefined,
+    reason: missing.length > 0 ? `never reached: ${missing.join(', ')}` : undefined,
+  }
+  const judged = judgeExpectation(scenario, facts)
+  return { ...facts, asExpected: judged.asExpected, reason: judged.reason ?? facts.reason }
+}
+
+function findingOf(w: Witness, token: (schedule: readonly Move[]) => string): Finding {
+  return {
+    id: w.id,
+    title: w.message,
+    task: w.task,
+    function: w.function,
+    steps: w.schedule.length,
+    preemptions: w.preemptions,
+    first: w.first,
+    token: token(w.schedule),
+  }
+}
+
+function skipped(scenario: Scenario, design: Design, reason: string, ms: number): Verdict {
+  return {
+    scenario: scenario.name,
+    design: design.id,
+    verdict: 'skipped',
+    proof: 'exhaustive',
+    bound: undefined,
+    states: 0,
+    executions: 0,
+    ms,
+    findings: [],
+    outcomes: [],
+    asExpected: undefined,
+    reason,
+  }
+}

@@ -1,0 +1,156 @@
+/**
+ * Memory offline: make every page of a memory block go elsewhere, for as long as that takes. A
+ * page that refuses is asked again and again; in Linux only a signal ends it, and there are no
+ * signals here, so it shows as a livelock.
+ *
+ * The block is the set of frames with `isolateBlock` set. Left out: the frames' removal from the
+ * memmap, and offline of blocks with anything but the pages of one file in them.
+ */
+import { read } from '../../machine/effects.js'
+import { warnOn } from '../../machine/fault.js'
+import { fn, type Kernel } from '../../machine/fn.js'
+import { EBUSY, ENOENT } from '../include/errno.js'
+import type { AddressSpace } from '../include/fs.js'
+import { type Folio, MIGRATE_SYNC, MR_MEMORY_HOTPLUG } from '../include/mm.js'
+import { PGOFF_MAX } from '../include/types.js'
+import { xaFindAfterIndex, xaFindIndex, xaLoad } from '../lib/xarray.js'
+import { fileMapping } from '../user/harness.js'
+import { migratePages, putbackMovablePages } from './migrate.js'
+import { forEachFolio } from './page_alloc.js'
+import { folioIsolateLru, folioPut, folioTryGet, lruAddDrainAll } from './swap.js'
+
+/** The frame of the block that follows `after`, or its first one; null behind the last. */
+function nextInBlock(after: Folio | null): Folio | null {
+  let next: Folio | null = null
+  forEachFolio((folio) => {
+    if (!folio.isolateBlock || (after !== null && folio.pfn <= after.pfn)) return
+    if (next === null || folio.pfn < next.pfn) next = folio
+  })
+  return next
+}
+
+/**
+ * Make a block of the frames that hold the pages of a mapping, so that nothing is allocated from
+ * it any more. -EBUSY if one of them can never move: it is in use, but on no LRU list.
+ *
+ * Models: 6.2 mm/page_isolation.c start_isolate_page_range, with has_unmovable_pages. Simplifies:
+ * a block is made to measure instead of 128 MiB; what else a real one would hold, and be refused
+ * for, is not there. The scan is one step, as under the zone's lock.
+ */
+export const startIsolatePageRange = fn(function* start_isolate_page_range(
+  mapping: AddressSpace,
+): Kernel<number> {
+  yield read(mapping.iPages, 'xaHead')
+  let index = xaFindIndex(mapping.iPages, 0, PGOFF_MAX)
+  while (index >= 0) {
+    const folio = xaLoad(mapping.iPages, index) as Folio
+    if (folio.refcount > 0 && !folio.hwpoison && !folio.lru) {
+      undoIsolatePageRange()
+      return -EBUSY
+    }
+    folio.isolateBlock = true
+    index = xaFindAfterIndex(mapping.iPages, index, PGOFF_MAX)
+  }
+  return 0
+})
+
+/** Models: 6.2 mm/page_isolation.c undo_isolate_page_range. */
+export const undoIsolatePageRange = fn(function undo_isolate_page_range(): void {
+  forEachFolio((folio) => {
+    if (folio.isolateBlock) folio.isolateBlock = false
+  })
+})
+
+/**
+ * Are all frames of the block free, or poisoned? 0 or -EBUSY.
+ *
+ * Models: 6.2 mm/page_isolation.c test_pages_isolated. One step, as under the zone's lock.
+ */
+export const testPagesIsolated = fn(function* test_pages_isolated(): Kernel<number> {
+  const first = nextInBlock(null)
+  if (first === null) return 0
+  yield read(first, 'buddy')
+  let folio: Folio | null = first
+  while (folio !== null) {
+    if (!folio.buddy && !folio.hwpoison) return -EBUSY
+    folio = nextInBlock(folio)
+  }
+  return 0
+})
+
+/**
+ * The first frame of the block whose page is on an LRU list, or null.
+ *
+ * Models: 6.2 mm/memory_hotplug.c scan_movable_pages.
+ */
+export const scanMovablePages = fn(function* scan_movable_pages(): Kernel<Folio | null> {
+  let folio = nextInBlock(null)
+  while (folio !== null) {
+    if (!folio.buddy) {
+      yield read(folio, 'lru')
+      if (folio.lru) return folio
+    }
+    folio = nextInBlock(folio)
+  }
+  return null
+})
+
+/**
+ * Try to move the pages of the block, from frame `first` on. A poisoned one is left alone: its
+ * poison reference would defeat every attempt. Whatever comes of it, nobody is told.
+ *
+ * Models: 6.2 mm/memory_hotplug.c do_migrate_range. Simplifies: migrates each page as soon as it
+ * is isolated instead of all together, so each is isolated for less time.
+ */
+export const doMigrateRange = fn(function* do_migrate_range(first: Folio): Kernel<void> {
+  let folio: Folio | null = first
+  while (folio !== null) {
+    if (folio.hwpoison) {
+      if (warnOn(folio.lru, 'do_migrate_range: a poisoned page is on an LRU list')) {
+        yield* folioIsolateLru(folio)
+      }
+    } else if (!folio.buddy && (yield* folioTryGet(folio))) {
+      const isolated = yield* folioIsolateLru(folio)
+      yield* folioPut(folio)
+      if (isolated) {
+        const ret = yield* migratePages(folio, MIGRATE_SYNC, MR_MEMORY_HOTPLUG)
+        if (ret !== 0) yield* putbackMovablePages(folio)
+      }
+    }
+    folio = nextInBlock(folio)
+  }
+})
+
+/**
+ * Offline the block: 0 when all its frames are free. Never returns while a page stays. -EBUSY if
+ * the block could not be isolated; then nothing has been tried.
+ *
+ * Models: 6.2 mm/memory_hotplug.c offline_pages. Simplifies: lru_cache_disable() is a drain in
+ * each round, which finds the pages that Linux would not let into the batches; no signals; no
+ * notifier chain; the frames stay isolated instead of being taken out of the memmap.
+ */
+export const offlinePages = fn(function* offline_pages(mapping: AddressSpace): Kernel<number> {
+  yield* lruAddDrainAll()
+  const ret = yield* startIsolatePageRange(mapping)
+  if (ret !== 0) return ret
+  do {
+    yield* lruAddDrainAll()
+    let folio = yield* scanMovablePages()
+    while (folio !== null) {
+      yield* doMigrateRange(folio)
+      yield* lruAddDrainAll()
+      folio = yield* scanMovablePages()
+    }
+  } while ((yield* testPagesIsolated()) !== 0)
+  return 0
+})
+
+/**
+ * Offline the memory block that holds the pages of a file. 0, -EBUSY, -ENOENT for a file without
+ * pages; or it never returns.
+ */
+export const offlineMemory = fn(function* offline_memory(fd: number): Kernel<number> {
+  const mapping = fileMapping(fd)
+  if (mapping === null || mapping.nrpages === 0) return -ENOENT
+  return yield* offlinePages(mapping)
+})

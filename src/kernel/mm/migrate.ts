@@ -1,0 +1,323 @@
+/**
+ * Page migration: the content of an isolated folio moves to a new frame, and the page cache then
+ * points to the new one. Both folios are locked meanwhile, and the old one's references are frozen
+ * at 0 for the moment of the exchange. Whoever maps the frame without a reference or a user page
+ * table entry, as KVM does, learns nothing of it.
+ *
+ * Left out: large folios, hugetlb, movable pages of drivers, buffers, and user page tables (see
+ * `__unmapAndMove`).
+ */
+import { read, rmw, until, write } from '../../machine/effects.js'
+import { bugOn, mark } from '../../machine/fault.js'
+import { fn, type Kernel } from '../../machine/fn.js'
+import { EAGAIN, EBUSY, EINVAL, EIO, ENOMEM } from '../include/errno.js'
+import type { AddressSpace } from '../include/fs.js'
+import {
+  AOP_WRITEPAGE_ACTIVATE,
+  type Folio,
+  MIGRATE_ASYNC,
+  MIGRATE_SYNC,
+  MR_MEMORY_FAILURE,
+  nrPages,
+} from '../include/mm.js'
+import { xaStore } from '../lib/xarray.js'
+import { folioLock, folioTrylock, folioUnlock } from './filemap.js'
+import { allocFolioMayFail } from './page_alloc.js'
+import { folioAddLru, folioPut, folioPutbackLru } from './swap.js'
+
+/** The passes that migrate_pages() makes over what answers -EAGAIN. */
+const MIGRATE_PASSES = 10
+/** Passes before it waits for locks instead of trying them. */
+const LAST_NONBLOCKING_PASS = 2
+
+/** References that only the migration itself and the page cache account for. */
+function folioExpectedRefs(mapping: AddressSpace | null, folio: Folio): number {
+  return mapping === null ? 1 : 1 + nrPages(folio)
+}
+
+/**
+ * Put `newfolio` where `folio` is in the page cache. -EAGAIN, and nothing has changed, if somebody
+ * else holds a reference. Both folios are locked.
+ *
+ * Models: 6.2 mm/migrate.c folio_migrate_mapping. Simplifies: freezing the count, storing in the
+ * slot and unfreezing are one step, because i_pages is locked from before the freeze and nobody
+ * can tell apart a lookup that fails on the frozen count from one that finds the slot changed:
+ * both start again.
+ */
+export const folioMigrateMapping = fn(function* folio_migrate_mapping(
+  mapping: AddressSpace | null,
+  newfolio: Folio,
+  folio: Folio,
+  extraCount: number,
+): Kernel<number> {
+  const expected = folioExpectedRefs(mapping, folio) + extraCount
+  yield rmw(folio, 'refcount')
+  if (folio.refcount !== expected) return -EAGAIN
+  newfolio.index = folio.index
+  newfolio.mapping = mapping
+  newfolio.anon = folio.anon
+  newfolio.swapbacked = folio.swapbacked
+  if (mapping === null) return 0
+
+  newfolio.refcount += nrPages(folio)
+  // Dirty moves while nobody can set it on the old folio or has seen the new one.
+  newfolio.dirty = folio.dirty
+  folio.dirty = false
+  xaStore(mapping.iPages, folio.index, newfolio)
+  folio.refcount = expected - nrPages(folio)
+  return 0
+})
+
+/**
+ * Copy what describes the content; the old folio is on no list any more.
+ *
+ * Models: 6.2 mm/migrate.c folio_migrate_flags. Simplifies: the flags that this kernel has.
+ */
+export const folioMigrateFlags = fn(function folio_migrate_flags(
+  newfolio: Folio,
+  folio: Folio,
+): void {
+  if (folio.referenced) newfolio.referenced = true
+  if (folio.uptodate) newfolio.uptodate = true
+  if (folio.active) newfolio.active = true
+  else if (folio.unevictable) newfolio.unevictable = true
+  folio.active = false
+  folio.unevictable = false
+  if (folio.dirty) newfolio.dirty = true
+})
+
+/**
+ * Copy the content, then the flags. The old frame is read without regard to who may still write
+ * to it: a write that comes later, through a mapping that nobody has told, is lost.
+ *
+ * Models: 6.2 mm/migrate.c folio_migrate_copy. Simplifies: the bytes of a page are copied in one
+ * step, so a copy is never torn; a lost write shows all the same.
+ */
+export const folioMigrateCopy = fn(function* folio_migrate_copy(
+  newfolio: Folio,
+  folio: Folio,
+): Kernel<void> {
+  yield read(folio, 'data')
+  newfolio.data = folio.data
+  // The flags come later: who looks without the lock may see the copy and yet no PG_uptodate.
+  yield write(newfolio, 'uptodate')
+  folioMigrateFlags(newfolio, folio)
+})
+
+/**
+ * The migrate_folio operation of file systems that keep nothing of their own at a folio. 0 or
+ * -EAGAIN. Both folios are locked, before and after.
+ *
+ * Models: 6.2 mm/migrate.c migrate_folio, with migrate_folio_extra. Simplifies: no
+ * MIGRATE_SYNC_NO_COPY, which only device drivers use.
+ */
+export const migrateFolio = fn(function* migrate_folio(
+  mapping: AddressSpace | null,
+  dst: Folio,
+  src: Folio,
+  _mode: number,
+): Kernel<number> {
+  bugOn(src.writeback, 'migrate_folio: the folio is under writeback')
+  const rc = yield* folioMigrateMapping(mapping, dst, src, 0)
+  if (rc !== 0) return rc
+  yield* folioMigrateCopy(dst, src)
+  return 0
+})
+
+/**
+ * Start to write a dirty folio, so that a later attempt may find it clean. Always an error:
+ * -EINVAL if the mapping cannot write, -EAGAIN, or -EIO if writing failed. The folio is locked,
+ * before and after.
+ *
+ * Models: 6.2 mm/migrate.c writeout.
+ */
+export const writeout = fn(function* writeout(
+  mapping: AddressSpace,
+  folio: Folio,
+): Kernel<number> {
+  if (mapping.aOps!.writepage === undefined) return -EINVAL
+  yield rmw(folio, 'dirty')
+  if (!folio.dirty) return -EAGAIN
+  folio.dirty = false
+  const rc = yield* mapping.aOps!.writepage!(folio)
+  if (rc !== AOP_WRITEPAGE_ACTIVATE) yield* folioLock(folio)
+  return rc < 0 ? -EIO : -EAGAIN
+})
+
+/**
+ * Migration for a mapping without migrate_folio: a clean folio moves like any other, so the lack
+ * of the operation is no refusal. -EBUSY if the folio is dirty and `mode` must not write.
+ *
+ * Models: 6.2 mm/migrate.c fallback_migrate_folio. Simplifies: no folio has private data.
+ */
+export const fallbackMigrateFolio = fn(function* fallback_migrate_folio(
+  mapping: AddressSpace,
+  dst: Folio,
+  src: Folio,
+  mode: number,
+): Kernel<number> {
+  yield read(src, 'dirty')
+  if (src.dirty) {
+    if (mode !== MIGRATE_SYNC) return -EBUSY
+    return yield* writeout(mapping, src)
+  }
+  return yield* migrateFolio(mapping, dst, src, mode)
+})
+
+/**
+ * Move to a folio that nobody else knows. 0, or the error of the mapping's operation, which is
+ * asked before any reference count is looked at. Both folios are locked.
+ *
+ * Models: 6.2 mm/migrate.c move_to_new_folio. Simplifies: only LRU folios.
+ */
+export const moveToNewFolio = fn(function* move_to_new_folio(
+  dst: Folio,
+  src: Folio,
+  mode: number,
+): Kernel<number> {
+  const mapping = src.anon ? null : src.mapping
+  mark('migrate-attempted')
+  let rc = 0
+  if (mapping === null) rc = yield* migrateFolio(mapping, dst, src, mode)
+  else if (mapping.aOps!.migrateFolio !== undefined) {
+    rc = yield* mapping.aOps!.migrateFolio!(mapping, dst, src, mode)
+  } else rc = yield* fallbackMigrateFolio(mapping, dst, src, mode)
+
+  if (rc === 0) {
+    // Announced, since memory failure and compaction read it with a reference only.
+    yield write(src, 'mapping')
+    src.mapping = null
+  }
+  return rc
+})
+
+/**
+ * Lock both folios and move. -EAGAIN if a lock is taken and `force` is not set, if a reference is
+ * too many, or if the folio is mapped; -EBUSY for a folio under writeback unless the mode is
+ * SYNC; else as the mapping's operation says.
+ *
+ * Models: 6.2 mm/migrate.c __unmap_and_move. Simplifies: no try_to_migrate. File pages have no
+ * user page table entries in this kernel, and for an unmapped folio Linux does not call it, so no
+ * MMU notifier runs; a folio that does have a map count stays where it is, as if unmapping had
+ * failed.
+ */
+export const __unmapAndMove = fn(function* __unmap_and_move(
+  src: Folio,
+  dst: Folio,
+  force: boolean,
+  mode: number,
+): Kernel<number> {
+  if (!(yield* folioTrylock(src))) {
+    if (!force || mode === MIGRATE_ASYNC) return -EAGAIN
+    yield* folioLock(src)
+  }
+  if (src.writeback) {
+    if (mode !== MIGRATE_SYNC || !force) {
+      yield* folioUnlock(src)
+      return mode === MIGRATE_SYNC ? -EAGAIN : -EBUSY
+    }
+    yield until(src, 'writeback', 0)
+  }
+  if (!(yield* folioTrylock(dst))) {
+    yield* folioUnlock(src)
+    return -EAGAIN
+  }
+
+  let rc = -EAGAIN
+  if (src.mapcount === 0) rc = yield* moveToNewFolio(dst, src, mode)
+  if (rc === 0) yield* folioAddLru(dst)
+  yield* folioUnlock(dst)
+  yield* folioUnlock(src)
+  if (rc === 0) yield* folioPut(dst)
+  return rc
+})
+
+/**
+ * A frame to move to, with one reference, or NULL. Movable, whatever the mapping's gfp mask says:
+ * those who migrate choose the target, not the owner of the page.
+ *
+ * Models: 6.2 mm/migrate.c alloc_migration_target and mm/compaction.c compaction_alloc.
+ * Simplifies: one node, one zone; compaction takes its targets from the allocator instead of
+ * scanning the zone from its end, so it runs out of them only by an injected fault.
+ */
+export const allocMigrationTarget = fn(function* alloc_migration_target(): Kernel<Folio | null> {
+  return yield* allocFolioMayFail(true)
+})
+
+/**
+ * One attempt on one isolated folio. 0: moved, or freed by everybody else meanwhile; the isolation
+ * reference is then put, unless the reason is memory failure, which keeps the old frame. -ENOMEM
+ * without a target; else as `__unmapAndMove`, and the folio is still isolated.
+ *
+ * Models: 6.2 mm/migrate.c unmap_and_move.
+ */
+export const unmapAndMove = fn(function* unmap_and_move(
+  src: Folio,
+  force: boolean,
+  mode: number,
+  reason: number,
+): Kernel<number> {
+  yield read(src, 'refcount')
+  if (src.refcount === 1) {
+    src.active = false
+    src.unevictable = false
+    if (reason !== MR_MEMORY_FAILURE) yield* folioPut(src)
+    return 0
+  }
+
+  const dst = yield* allocMigrationTarget()
+  if (dst === null) return -ENOMEM
+  const rc = yield* __unmapAndMove(src, dst, force, mode)
+  if (rc !== 0) yield* folioPut(dst)
+  else if (reason !== MR_MEMORY_FAILURE) yield* folioPut(src)
+  return rc
+})
+
+/**
+ * The passes of migrate_pages() over one folio: -EAGAIN is tried again, ten times in all, with
+ * waiting for locks from the fourth on; everything else ends it at once. Returns what the last
+ * attempt returned.
+ *
+ * Models: 6.2 mm/migrate.c migrate_pages, its loop. Simplifies: one folio instead of a list, as
+ * its callers here isolate one at a time.
+ */
+export const migratePagesLoop = fn(function* migrate_pages_loop(
+  folio: Folio,
+  mode: number,
+  reason: number,
+): Kernel<number> {
+  let rc = -EAGAIN
+  let pass = 0
+  while (pass < MIGRATE_PASSES && rc === -EAGAIN) {
+    rc = yield* unmapAndMove(folio, pass > LAST_NONBLOCKING_PASS, mode, reason)
+    pass += 1
+  }
+  return rc
+})
+
+/**
+ * Migrate an isolated folio. 0, or -ENOMEM, or 1 for one folio that was not migrated; then it is
+ * still isolated and the caller puts it back.
+ *
+ * Models: 6.2 mm/migrate.c migrate_pages, its return value.
+ */
+export const migratePages = fn(function* migrate_pages(
+  folio: Folio,
+  mode: number,
+  reason: number,
+): Kernel<number> {
+  const rc = yield* migratePagesLoop(folio, mode, reason)
+  if (rc === 0 || rc === -ENOMEM) return rc
+  return 1
+})
+
+/**
+ * Put a folio that was isolated back on its list and drop the isolation reference.
+ *
+ * Models: 6.2 mm/migrate.c putback_movable_pages, for one LRU folio.
+ */
+export const putbackMovablePages = fn(function* putback_movable_pages(
+  folio: Folio,
+): Kernel<void> {
+  yield* folioPutbackLru(folio)
+})

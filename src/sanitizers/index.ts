@@ -1,0 +1,51 @@
+/** All sanitizers, in the order in which findings of one step are told. */
+import { assertions } from './assertions.js'
+import { bindings } from './bindings.js'
+import { invalidation } from './invalidation.js'
+import { leaks } from './leaks.js'
+import { lockOrder } from './lock-order.js'
+import { memory } from './memory.js'
+import { nullDereference } from './null-dereference.js'
+import { pageContent } from './page-content.js'
+import { poison } from './poison.js'
+import { progress } from './progress.js'
+import { references } from './references.js'
+import type { FindingKind, Sanitizer } from './sanitizer.js'
+import { secondaryMmu } from './secondary-mmu.js'
+import { sleepInAtomic } from './sleep-in-atomic.js'
+
+export const SANITIZERS: readonly Sanitizer[] = [
+  memory,
+  nullDereference,
+  assertions,
+  references,
+  leaks,
+  lockOrder,
+  sleepInAtomic,
+  progress,
+  secondaryMmu,
+  invalidation,
+  poison,
+  pageContent,
+  bindings,
+]
+
+/** What a scenario itself can demand of an execution. */
+const OF_SCENARIOS: readonly FindingKind[] = [
+  {
+    id: 'condition-violated',
+    sentence: "A condition that the scenario says holds always, or never, doesn't.",
+    source: 'the scenario',
+  },
+  {
+    id: 'unexpected-result',
+    sentence: 'A call returned something else than the scenario says in place.',
+    source: 'the scenario',
+  },
+]
+
+/** Every finding that can be reported. */
+export const FINDING_KINDS: readonly FindingKind[] = [
+  ...SANITIZERS.flatMap((s) => s.kinds),
+  ...OF_SCENARIOS,
+]

@@ -1,0 +1,50 @@
+/**
+ * The invalidation protocol (I1, I2, I5): begins and ends balance for each VM, and while an
+ * invalidation is under way its range is known to whoever takes mmu_lock.
+ *
+ * An end without a begin trips KVM's own BUG_ON, which reports `unbalanced-invalidation`.
+ */
+import { Kvm } from '../kernel/include/kvm.js'
+import type { Context, Report, Sanitizer } from './sanitizer.js'
+import { forEachAlive } from './view.js'
+
+function judgeStuck(report: Report): void {
+  forEachAlive(Kvm, (kvm) => {
+    const count = kvm.mmuInvalidateInProgress
+    if (count > 0) {
+      const text = `${count} invalidation(s) of VM ${kvm.at} were begun and will never end`
+      report('stuck-invalidation', `${text}: faults in the range retry for ever`)
+    }
+  })
+}
+
+export const invalidation: Sanitizer = {
+  name: 'invalidation',
+  kinds: [
+    {
+      id: 'unbalanced-invalidation',
+      sentence: 'An invalidation ended that had not begun for this VM, or has no range.',
+      source: 'I1, I5; D40',
+    },
+    {
+      id: 'stuck-invalidation',
+      sentence: 'An invalidation was begun that nobody will end: faults retry for ever.',
+      source: 'I2; D40',
+    },
+  ],
+  watches: ['Kvm.mmuInvalidateInProgress', 'Kvm.mmuInvalidateRangeSet', 'RwLock.writer'],
+  state({ report }: Context) {
+    forEachAlive(Kvm, (kvm) => {
+      if (kvm.mmuLock.writer !== 0 || kvm.mmuInvalidateInProgress <= 0) return
+      if (!kvm.mmuInvalidateRangeSet) {
+        report('unbalanced-invalidation', `VM ${kvm.at}: an invalidation is under way with no range`)
+      }
+    })
+  },
+  atRest({ report, crashed }: Context) {
+    if (!crashed) judgeStuck(report)
+  },
+  stuck({ report, crashed }: Context) {
+    if (!crashed) judgeStuck(report)
+  },
+}

@@ -1,0 +1,60 @@
+/**
+ * Hardware poison (P1 to P3): once a memory failure has been handled, no guest gets the page any
+ * more; whoever maps it is told, or loses the mapping; and nobody else is told.
+ */
+import type { Kvm, KvmMemorySlot } from '../kernel/include/kvm.js'
+import type { Folio } from '../kernel/include/mm.js'
+import type { Gfn, Pgoff } from '../kernel/include/types.js'
+import type { Context, Sanitizer } from './sanitizer.js'
+import { forEachSpte, gfnText } from './view.js'
+
+function mapped(gfn: Gfn, folio: Folio, { report }: Context): void {
+  if (!folio.hwpoison) return
+  report('poison-remapped', `${gfnText(gfn)} was given pfn ${folio.pfn}, which is poisoned`)
+}
+
+/** The range that failed, in pages of the file, against the slot that is told. */
+function told(slot: KvmMemorySlot, start: Pgoff, end: Pgoff, { report }: Context): void {
+  const first = slot.restrictedOffset
+  if (start < first + slot.npages && end > first) return
+  const range = `pages ${start} to ${end - 1}`
+  report('misdirected-report', `memslot ${slot.id} is told of ${range}, which it does not contain`)
+}
+
+export const poison: Sanitizer = {
+  name: 'poison',
+  kinds: [
+    {
+      id: 'poison-remapped',
+      sentence: 'A poisoned page was mapped into a guest after the failure was handled.',
+      source: 'P1; kernel-runs 5, D13',
+    },
+    {
+      id: 'poison-not-reported',
+      sentence: 'A guest keeps a mapping of a poisoned page and nobody was told.',
+      source: 'P2; D03',
+    },
+    {
+      id: 'misdirected-report',
+      sentence: 'A memory failure was reported to a memslot that does not contain the page.',
+      source: 'P3; kernel-runs 5, D11',
+    },
+  ],
+  event(name, args, context) {
+    if (name === 'kvm_map_private') {
+      const [, gfn, folio] = args as [Kvm, Gfn, Folio]
+      mapped(gfn, folio, context)
+    } else if (name === 'restrictedmem_error') {
+      const [slot, start, end] = args as [KvmMemorySlot, Pgoff, Pgoff]
+      told(slot, start, end, context)
+    }
+  },
+  atRest({ report, crashed }) {
+    if (crashed) return
+    forEachSpte((kvm, spte, folio) => {
+      if (!spte.private || folio === null || !folio.hwpoison || kvm.memoryErrors > 0) return
+      report('poison-not-reported', `${gfnText(spte.gfn)} maps poisoned pfn ${folio.pfn}, unreported`)
+    })
+  },
+}
+

@@ -1,0 +1,55 @@
+/**
+ * The ledger of a folio's references (R1). In every state a folio has at least the references of
+ * the holders that can be seen: the page cache and an LRU batch. When everything was torn down it
+ * is back in the allocator, unless it is poisoned.
+ */
+import { type Folio, nrPages } from '../kernel/include/mm.js'
+import { forEachFolio } from '../kernel/mm/page_alloc.js'
+import type { Context, Sanitizer } from './sanitizer.js'
+
+/** References whose holders can be seen in the state. */
+function visibleHolders(folio: Folio): number {
+  return (folio.mapping === null ? 0 : nrPages(folio)) + (folio.lruBatch === 0 ? 0 : 1)
+}
+
+function state({ report }: Context): void {
+  forEachFolio((folio) => {
+    const { pfn, refcount } = folio
+    if (folio.buddy && refcount !== 0) {
+      report('refcount-underflow', `pfn ${pfn} is in the allocator with ${refcount} references`)
+    } else if (refcount < visibleHolders(folio)) {
+      const holders = visibleHolders(folio)
+      report('refcount-underflow', `pfn ${pfn} has ${refcount} references but ${holders} holders`)
+    }
+  })
+}
+
+function atEnd({ report, crashed }: Context): void {
+  if (crashed) return
+  forEachFolio((folio) => {
+    if (folio.buddy || folio.hwpoison || folio.refcount === 0) return
+    const extra = folio.refcount - visibleHolders(folio)
+    if (extra > 0) {
+      report('refcount-leak', `pfn ${folio.pfn} keeps ${extra} references that nobody owns`)
+    }
+  })
+}
+
+export const references: Sanitizer = {
+  name: 'references',
+  kinds: [
+    {
+      id: 'refcount-underflow',
+      sentence: 'A folio has fewer references than holders.',
+      source: 'R1; D32',
+    },
+    {
+      id: 'refcount-leak',
+      sentence: 'A folio keeps a reference that nobody owns.',
+      source: 'R1; D30',
+    },
+  ],
+  watches: ['Folio.refcount', 'Folio.mapping', 'Folio.lruBatch', 'Folio.buddy'],
+  state,
+  atEnd,
+}

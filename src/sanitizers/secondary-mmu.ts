@@ -1,0 +1,135 @@
+/**
+ * Coherence of the secondary MMU (S1 to S4, S6): what KVM lets the hardware translate must be
+ * what backs the guest's memory. KVM holds no reference on what it maps, so the only promise is
+ * that nothing moves or frees a page without telling KVM first.
+ *
+ * An offset that has become a hole is judged when its page is freed (S2), or when all tasks have
+ * ended (S1): until then who removed it may still zap. S5 needs huge leaves, which this kernel
+ * does not map.
+ */
+import { Folio } from '../kernel/include/mm.js'
+import { type Kvm, KvmVcpu, type Spte } from '../kernel/include/kvm.js'
+import type { Gfn, Pfn } from '../kernel/include/types.js'
+import { xaLoad } from '../kernel/lib/xarray.js'
+import { pfnToFolio } from '../kernel/mm/page_alloc.js'
+import { attrPrivate } from '../kernel/virt/kvm/memory_attributes.js'
+import type { Context, Report, Sanitizer } from './sanitizer.js'
+import { backingOf, forEachAlive, forEachSpte, gfnText, isCovered, slotOf } from './view.js'
+
+/** The page that backs a private gfn now, or null for a hole; undefined if nothing can. */
+function backingFolio(kvm: Kvm, gfn: Gfn): Folio | null | undefined {
+  const slot = slotOf(kvm, gfn)
+  const backing = slot === null ? undefined : backingOf(slot, gfn)
+  if (backing === undefined) return undefined
+  return xaLoad(backing.mapping.iPages, backing.index) as Folio | null
+}
+
+function judgePrivate(kvm: Kvm, spte: Spte, folio: Folio, atRest: boolean, report: Report): void {
+  const { gfn, pfn } = spte
+  if (folio.buddy) {
+    report('secondary-use-after-free', `${gfnText(gfn)} maps pfn ${pfn}, which has been freed`)
+    return
+  }
+  if (isCovered(kvm, gfn)) return
+  const backing = backingFolio(kvm, gfn)
+  if (backing === undefined || backing === folio) return
+  if (backing !== null) {
+    const now = `now pfn ${backing.pfn} is there`
+    report('stale-secondary-mapping', `${gfnText(gfn)} maps pfn ${pfn}, but ${now}`)
+  } else if (atRest) {
+    const now = 'which is no longer in the file'
+    report('stale-secondary-mapping', `${gfnText(gfn)} maps pfn ${pfn}, ${now}`)
+  }
+}
+
+function judgeKind(kvm: Kvm, spte: Spte, report: Report): void {
+  const { gfn } = spte
+  if (slotOf(kvm, gfn) === null) {
+    report('wrong-kind-mapping', `${gfnText(gfn)} is mapped but no memslot contains it`)
+  } else if (spte.private !== attrPrivate(kvm, gfn) && !isCovered(kvm, gfn)) {
+    const [is, attr] = spte.private ? ['private', 'shared'] : ['shared', 'private']
+    report('wrong-kind-mapping', `${gfnText(gfn)} is mapped ${is} while its attribute is ${attr}`)
+  }
+}
+
+function judgeTables(atRest: boolean, report: Report): void {
+  const owners = new Map<Folio, string>()
+  forEachSpte((kvm, spte, folio) => {
+    if (folio === null) return
+    judgeKind(kvm, spte, report)
+    if (!spte.private) return
+    judgePrivate(kvm, spte, folio, atRest, report)
+    const other = owners.get(folio)
+    if (other !== undefined) {
+      const text = `pfn ${spte.pfn} is mapped private at ${other} and at ${gfnText(spte.gfn)}`
+      report('private-page-aliased', text)
+    }
+    owners.set(folio, gfnText(spte.gfn))
+  })
+}
+
+/** A TLB entry may outlive its SPTE only while the zapper still holds mmu_lock. */
+function judgeTlbs(report: Report): void {
+  forEachAlive(KvmVcpu, (vcpu) => {
+    const kvm = vcpu.kvm
+    if (kvm === null || kvm.mmuLock.writer !== 0) return
+    for (let i = 0; i < vcpu.tlbValid.length; i++) {
+      if (vcpu.tlbValid.get(i) === 0) continue
+      const gfn = vcpu.tlbGfn.get(i) as Gfn
+      const pfn = vcpu.tlbPfn.get(i) as Pfn
+      const spte = xaLoad(kvm.tdpMmu, gfn) as Spte | null
+      if (spte !== null && spte.pfn === pfn) continue
+      const state = pfnToFolio(pfn)?.buddy ? ', a free frame,' : ''
+      const text = `vCPU ${vcpu.id} still reaches pfn ${pfn}${state} at ${gfnText(gfn)}`
+      report('missing-tlb-flush', `${text} through its TLB`)
+    }
+  })
+}
+
+export const secondaryMmu: Sanitizer = {
+  name: 'secondary-mmu',
+  kinds: [
+    {
+      id: 'stale-secondary-mapping',
+      sentence: 'A guest maps a page that no longer backs that offset of the file.',
+      source: 'S1, I3; kernel-runs 2.8, 2.11',
+    },
+    {
+      id: 'secondary-use-after-free',
+      sentence: 'A guest maps a page that has been freed.',
+      source: 'S2; kernel-runs 2.11, 2.13',
+    },
+    {
+      id: 'missing-tlb-flush',
+      sentence: 'A vCPU reaches a page through its TLB after the SPTE was removed.',
+      source: 'S3',
+    },
+    {
+      id: 'wrong-kind-mapping',
+      sentence: 'A gfn is mapped as private memory while it is shared, or the reverse.',
+      source: 'S4',
+    },
+    {
+      id: 'private-page-aliased',
+      sentence: 'One private page is mapped at two places.',
+      source: 'S6; D51',
+    },
+  ],
+  watches: [
+    'Folio.mapping',
+    'Folio.buddy',
+    'Spte.pfn',
+    'KvmMemslots.slots',
+    'Kvm.memslots',
+    'Kvm.mmuInvalidateInProgress',
+    'KvmVcpu.tlbValid',
+    'RwLock.writer',
+  ],
+  state({ report }: Context) {
+    judgeTables(false, report)
+    judgeTlbs(report)
+  },
+  atRest({ report }: Context) {
+    judgeTables(true, report)
+  },
+}

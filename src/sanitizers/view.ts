@@ -1,0 +1,68 @@
+/** What several judges look at: objects alive, the secondary MMU, and what backs a guest frame. */
+import { mem } from '../machine/arena.js'
+import type { Obj, Struct } from '../machine/struct.js'
+import type { AddressSpace } from '../kernel/include/fs.js'
+import { Kvm, type KvmMemorySlot, type Spte } from '../kernel/include/kvm.js'
+import type { Folio } from '../kernel/include/mm.js'
+import type { Gfn, Pgoff } from '../kernel/include/types.js'
+import { xaFindAfterIndex, xaFindIndex, xaLoad } from '../kernel/lib/xarray.js'
+import { pfnToFolio } from '../kernel/mm/page_alloc.js'
+import { backingMapping } from '../kernel/user/harness.js'
+
+const LAST_INDEX = Number.MAX_SAFE_INTEGER as Gfn
+
+/** Every object of a struct that is alive. */
+export function forEachAlive<S extends Obj>(s: Struct<S>, visit: (object: S) => void): void {
+  for (let i = 0; i < s.capacity; i++) {
+    const at = s.base + i * s.words
+    if (mem[at] === s.id) visit(s.at(at) as S)
+  }
+}
+
+/** Every present leaf of every VM's secondary MMU, with the frame that it maps. */
+export function forEachSpte(visit: (kvm: Kvm, spte: Spte, folio: Folio | null) => void): void {
+  forEachAlive(Kvm, (kvm) => {
+    let index = xaFindIndex(kvm.tdpMmu, 0 as Gfn, LAST_INDEX)
+    while (index >= 0) {
+      const spte = xaLoad(kvm.tdpMmu, index as Gfn) as Spte
+      visit(kvm, spte, pfnToFolio(spte.pfn))
+      index = xaFindAfterIndex(kvm.tdpMmu, index as Gfn, LAST_INDEX)
+    }
+  })
+}
+
+/** The slot of the active memslots that contains a gfn. */
+export function slotOf(kvm: Kvm, gfn: Gfn): KvmMemorySlot | null {
+  const slots = kvm.memslots?.slots
+  if (slots === undefined) return null
+  for (let id = 0; id < slots.length; id++) {
+    const slot = slots.get(id)
+    if (slot !== null && gfn >= slot.baseGfn && gfn < slot.baseGfn + slot.npages) return slot
+  }
+  return null
+}
+
+/** The page cache behind a slot's private memory, and the offset of a gfn in it. */
+export function backingOf(
+  slot: KvmMemorySlot,
+  gfn: Gfn,
+): { mapping: AddressSpace; index: Pgoff } | undefined {
+  if (slot.restrictedFile === null) return undefined
+  const mapping = backingMapping(slot.restrictedFile)
+  if (mapping === null) return undefined
+  return { mapping, index: (slot.restrictedOffset + (gfn - slot.baseGfn)) as Pgoff }
+}
+
+/** Is an invalidation of this gfn under way? */
+export function isCovered(kvm: Kvm, gfn: Gfn): boolean {
+  return (
+    kvm.mmuInvalidateInProgress > 0 &&
+    gfn >= kvm.mmuInvalidateRangeStart &&
+    gfn < kvm.mmuInvalidateRangeEnd
+  )
+}
+
+/** How reports name a guest frame. */
+export function gfnText(gfn: Gfn): string {
+  return `gfn 0x${gfn.toString(16)}`
+}
