@@ -4,8 +4,6 @@
  * there can be.
  */
 import type { Design } from '../designs/design.js'
-import { backtrace } from '../machine/frames.js'
-import { taskNumber } from '../machine/task.js'
 import { variable } from '../machine/machine.js'
 import { judgeExpectation } from '../litmus/expect.js'
 import type { Scenario } from '../litmus/scenario.js'
@@ -67,12 +65,6 @@ class Cell {
   }
 }
 
-/** The innermost function of the kernel in which a task stands; '' before it has started. */
-export function functionOf(task: number): string {
-  if (taskNumber(task).started === 0) return ''
-  return backtrace(task)[0]?.cName ?? 'user mode'
-}
-
 /**
  * The verdict on a cell. Never throws for what the modelled kernel does; a scenario whose set-up
  * fails is `skipped` with the reason.
@@ -108,7 +100,6 @@ function run(
     bound,
     keepGoing: effort.keepGoing,
     atRest: (schedule) => cell.atRest(schedule),
-    functionOf,
     ...(wanted === undefined ? {} : { wanted }),
   })
 }

@@ -12,14 +12,15 @@ import {
   alternatives,
   canStep,
   endedBelow,
-  hasEnded,
   isDaemon,
   phaseOf,
   step,
   taskCount,
   taskName,
 } from '../machine/machine.js'
+import { faultingFunction, functionOf } from '../machine/frames.js'
 import { EXIT_PHASE } from './boot.js'
+import { taskNumber } from '../machine/task.js'
 import { describeStuck } from './deadlock.js'
 import type { Judges, Observed } from './judges.js'
 import { VisitedTable } from './visited.js'
@@ -51,8 +52,6 @@ export interface SearchOptions {
   readonly atRest: (schedule: () => readonly Move[]) => readonly Observed[]
   /** Stop when all of these findings have a witness; for a bounded search. */
   readonly wanted?: ReadonlySet<string>
-  /** The function that a task executes in its next step, for the report. */
-  readonly functionOf: (task: number) => string
 }
 
 export interface SearchResult {
@@ -175,11 +174,12 @@ class Search {
       if (!keepGoing(this.#visited.size, this.#stack.length)) this.#interrupted = true
     }
     const preemptions = top.preemptions + (this.#preempts(top, move.task) ? 1 : 0)
-    const doing = this.#options.functionOf(move.task)
+    const at = functionOf(move.task)
     const mark = undoMark()
     const result = step(move.task, move.choice)
     const schedule = (): Move[] => [...this.schedule(), move]
-    this.#note(this.#judges.afterStep(result), schedule, preemptions, move.task, doing)
+    const where = result.fault === undefined ? at : faultingFunction()
+    this.#note(this.#judges.afterStep(result), schedule, preemptions, move.task, where)
     if (result.fault?.kind === 'undefined') {
       this.#executions++
       top.exits = true
@@ -203,7 +203,7 @@ class Search {
   }
 
   #notStarted(n: number): boolean {
-    return !hasEnded(n) && this.#options.functionOf(n) === ''
+    return taskNumber(n).started === 0
   }
 
   /** Is the present state new (with so few preemptions)? If it is on the stack, note the cycle. */
@@ -257,7 +257,7 @@ class Search {
       () => this.schedule(),
       level.preemptions,
       stuck.task,
-      this.#options.functionOf(stuck.task),
+      functionOf(stuck.task),
     )
     undoTo(before)
   }
@@ -291,7 +291,7 @@ class Search {
         () => [...this.schedule(), ...(level.move ? [level.move] : [])],
         level.preemptions,
         runner,
-        this.#options.functionOf(runner),
+        functionOf(runner),
       )
     }
     if (parent !== undefined) parent.exits = true

@@ -20,6 +20,7 @@ export const FRAME_HEADER = 3
 
 let result: unknown
 let calleeFp = 0
+let lastRun = ''
 
 /** Announce an effect and stop at `pc` until the scheduler comes back. */
 export function suspend(fp: number, pc: number, effect: number): number {
@@ -88,7 +89,8 @@ export function runFrames(value: unknown): boolean {
   let fp = task.sp
   let incoming = value
   for (;;) {
-    const lowered = bodyNumber((mem[fp] as number) - 1).lowered
+    const { lowered, cName } = bodyNumber((mem[fp] as number) - 1)
+    lastRun = cName
     if (lowered === undefined) throw new Error('a frame of a function that was not lowered')
     const outcome = lowered.step(fp, mem[fp + 1] as number, incoming)
     if (outcome === SUSPEND) {
@@ -109,6 +111,17 @@ export function runFrames(value: unknown): boolean {
     }
     fp = caller
   }
+}
+
+/** The function that ran last, in C's spelling: where a fault has just happened. */
+export function faultingFunction(): string {
+  return lastRun
+}
+
+/** The innermost function in which a task stands, or '' before its first operation. */
+export function functionOf(n: number): string {
+  const { sp } = taskNumber(n)
+  return sp === 0 ? '' : bodyNumber((mem[sp] as number) - 1).cName
 }
 
 export function lastResult(): unknown {

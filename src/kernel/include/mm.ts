@@ -183,3 +183,10 @@ export const MF_IGNORED = 0
 export const MF_FAILED = 1
 export const MF_DELAYED = 2
 export const MF_RECOVERED = 3
+
+/** enum mf_flags. */
+export const MF_COUNT_INCREASED = 1
+export const MF_ACTION_REQUIRED = 2
+export const MF_SOFT_OFFLINE = 8
+export const MF_UNPOISON = 16
+export const MF_SW_SIMULATED = 32

@@ -45,7 +45,7 @@ export function nextFrame(after: Folio | null): Folio | null {
  *
  * Models: 6.2 mm/compaction.c isolate_migratepages_block, its tests behind get_page_unless_zero.
  */
-export const isolationSuitable = fn(function* isolation_suitable(
+export const migratepageSuitable = fn(function* migratepage_suitable(
   folio: Folio,
   mode: number,
 ): Kernel<boolean> {
@@ -57,7 +57,7 @@ export const isolationSuitable = fn(function* isolation_suitable(
 
   if (folio.writeback) return false
   if (!folio.dirty) return true
-  // Truncation clears the mapping, and with it a_ops could go; it holds this lock until then.
+  // Truncation clears the mapping under this lock; without it there may be no a_ops to ask.
   if (!(yield* folioTrylock(folio))) return false
   const locked = folio.anon ? null : folio.mapping
   const movable = locked === null || locked.aOps!.migrateFolio !== undefined
@@ -82,7 +82,7 @@ export const isolateMigratepage = fn(function* isolate_migratepages_block(
   // Not before the reference is ours may PG_lru be cleared: who frees the page relies on it.
   if (!(yield* folioTryGet(folio))) return -EBUSY
 
-  if (yield* isolationSuitable(folio, mode)) {
+  if (yield* migratepageSuitable(folio, mode)) {
     yield rmw(folio, 'lru')
     if (folio.lru) {
       folio.lru = false

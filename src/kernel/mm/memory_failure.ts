@@ -1,0 +1,322 @@
+/**
+ * memory_failure(): the hardware, or an injection, says that a frame is broken. The page is
+ * marked, caught with a reference and the folio lock, and handled by its state: the table of
+ * states and their handlers come first, the way there last. One failure at a time, under mf_mutex,
+ * which is held across everything that follows, file system callbacks included.
+ *
+ * The reference that it takes is never put when it succeeds, so the frame does not return to the
+ * allocator. Left out: slab, reserved, huge, device, swap cache and mlocked pages, of which this
+ * kernel has none, and user page tables, since nobody maps a file page here.
+ */
+import { read, rmw, until, write } from '../../machine/effects.js'
+import { mark } from '../../machine/fault.js'
+import { fn, type Kernel } from '../../machine/fn.js'
+import { mutexLock, mutexUnlock } from '../../machine/locks.js'
+import { EBUSY, EFAULT, EHWPOISON, EIO, ENXIO } from '../include/errno.js'
+import type { AddressSpace } from '../include/fs.js'
+import {
+  type Folio,
+  MF_ACTION_REQUIRED,
+  MF_COUNT_INCREASED,
+  MF_DELAYED,
+  MF_FAILED,
+  MF_IGNORED,
+  MF_RECOVERED,
+  MF_SW_SIMULATED,
+  mmState,
+} from '../include/mm.js'
+import type { Pfn } from '../include/types.js'
+import { folioLock, folioUnlock } from './filemap.js'
+import { getHwpoisonPage, pageRefInc, shakePage, takePageOffBuddy } from './hwpoison.js'
+import { pfnToFolio } from './page_alloc.js'
+import { shmemMapping } from './shmem.js'
+import { folioIsolateLru, folioPut } from './swap.js'
+import { invalidateInodePage } from './truncate.js'
+
+/** enum mf_action_page_type, as far as it is used. */
+export const MF_MSG_KERNEL_HIGH_ORDER = 1
+export const MF_MSG_UNMAP_FAILED = 6
+export const MF_MSG_DIRTY_UNEVICTABLE_LRU = 11
+export const MF_MSG_CLEAN_UNEVICTABLE_LRU = 12
+export const MF_MSG_DIRTY_LRU = 13
+export const MF_MSG_CLEAN_LRU = 14
+export const MF_MSG_TRUNCATED_LRU = 15
+export const MF_MSG_BUDDY = 16
+export const MF_MSG_UNKNOWN = 19
+
+const PG_DIRTY = 1
+const PG_LRU = 2
+const PG_UNEVICTABLE = 4
+
+interface PageState {
+  readonly mask: number
+  readonly res: number
+  readonly type: number
+}
+
+const errorStates: readonly PageState[] = [
+  {
+    mask: PG_UNEVICTABLE | PG_DIRTY,
+    res: PG_UNEVICTABLE | PG_DIRTY,
+    type: MF_MSG_DIRTY_UNEVICTABLE_LRU,
+  },
+  { mask: PG_UNEVICTABLE | PG_DIRTY, res: PG_UNEVICTABLE, type: MF_MSG_CLEAN_UNEVICTABLE_LRU },
+  { mask: PG_LRU | PG_DIRTY, res: PG_LRU | PG_DIRTY, type: MF_MSG_DIRTY_LRU },
+  { mask: PG_LRU | PG_DIRTY, res: PG_LRU, type: MF_MSG_CLEAN_LRU },
+]
+
+/** The flags that the table asks for, as `page->flags` would be copied. */
+export function pageFlags(p: Folio): number {
+  return (p.dirty ? PG_DIRTY : 0) | (p.lru ? PG_LRU : 0) | (p.unevictable ? PG_UNEVICTABLE : 0)
+}
+
+/** The first state of the table that fits the flags; the catch-all is MF_MSG_UNKNOWN. */
+function pageState(flags: number): number {
+  return errorStates.find(({ mask, res }) => (flags & mask) === res)?.type ?? MF_MSG_UNKNOWN
+}
+
+/**
+ * Count the event and turn its result into what memory_failure() returns: 0 if the page was
+ * recovered or will be, else -EBUSY. PG_hwpoison stays set in every case.
+ *
+ * Models: 6.2 mm/memory-failure.c action_result.
+ */
+export const actionResult = fn(function action_result(_type: number, result: number): number {
+  mmState().numPoisoned++
+  return result === MF_RECOVERED || result === MF_DELAYED ? 0 : -EBUSY
+})
+
+/**
+ * Take the page off its LRU list, for good. 0, or -EIO if it is not on one; then somebody has
+ * isolated it and holds a reference.
+ *
+ * Models: 6.2 mm/memory-failure.c delete_from_lru_cache.
+ */
+export const deleteFromLruCache = fn(function* delete_from_lru_cache(p: Folio): Kernel<number> {
+  if (!(yield* folioIsolateLru(p))) return -EIO
+  p.active = false
+  p.unevictable = false
+  yield* folioPut(p)
+  return 0
+})
+
+/**
+ * Take the page out of its file as the file system wants it, which may be not at all. MF_RECOVERED
+ * or MF_FAILED. The folio is locked.
+ *
+ * Models: 6.2 mm/memory-failure.c truncate_error_page. Simplifies: no folio has private data.
+ */
+export const truncateErrorPage = fn(function* truncate_error_page(
+  p: Folio,
+  mapping: AddressSpace,
+): Kernel<number> {
+  if (mapping.aOps!.errorRemovePage !== undefined) {
+    const err = yield* mapping.aOps!.errorRemovePage!(mapping, p)
+    return err !== 0 ? MF_FAILED : MF_RECOVERED
+  }
+  return (yield* invalidateInodePage(p)) ? MF_RECOVERED : MF_FAILED
+})
+
+/**
+ * Is the page referenced by more than us, and by more than the page cache if `extraPins`?
+ *
+ * Models: 6.2 mm/memory-failure.c has_extra_refcount.
+ */
+export const hasExtraRefcount = fn(function* has_extra_refcount(
+  p: Folio,
+  extraPins: boolean,
+): Kernel<boolean> {
+  yield read(p, 'refcount')
+  const count = p.refcount - 1 - (extraPins ? 1 : 0)
+  return count > 0
+})
+
+/** Models: 6.2 mm/memory-failure.c me_unknown. */
+export const meUnknown = fn(function* me_unknown(p: Folio): Kernel<number> {
+  yield* folioUnlock(p)
+  return MF_FAILED
+})
+
+/**
+ * A clean page, or one whose loss has been noted. A page of shmem stays in the page cache, where
+ * later reads find the poison; so one reference more is expected of it.
+ *
+ * Models: 6.2 mm/memory-failure.c me_pagecache_clean.
+ */
+export const mePagecacheClean = fn(function* me_pagecache_clean(p: Folio): Kernel<number> {
+  yield* deleteFromLruCache(p)
+  // An anonymous page is referenced by nobody but us once it is unmapped and off the list.
+  if (p.anon) {
+    yield* folioUnlock(p)
+    return MF_RECOVERED
+  }
+  const mapping = p.mapping
+  if (mapping === null) {
+    yield* folioUnlock(p)
+    return MF_FAILED
+  }
+
+  const extraPins = shmemMapping(mapping)
+  let ret = yield* truncateErrorPage(p, mapping)
+  if (yield* hasExtraRefcount(p, extraPins)) ret = MF_FAILED
+  yield* folioUnlock(p)
+  return ret
+})
+
+/**
+ * A dirty page: its data is lost, and the next fsync of the file says so.
+ *
+ * Models: 6.2 mm/memory-failure.c me_pagecache_dirty. Simplifies: no PG_error, which nobody reads.
+ */
+export const mePagecacheDirty = fn(function* me_pagecache_dirty(p: Folio): Kernel<number> {
+  const mapping = p.anon ? null : p.mapping
+  if (mapping !== null) {
+    yield write(mapping, 'wbErr')
+    mapping.wbErr = EIO
+  }
+  return yield* mePagecacheClean(p)
+})
+
+/**
+ * Handle a page of a known state. The handler has unlocked it when this returns.
+ *
+ * Models: 6.2 mm/memory-failure.c page_action.
+ */
+export const pageAction = fn(function* page_action(type: number, p: Folio): Kernel<number> {
+  let result = MF_IGNORED
+  switch (type) {
+    case MF_MSG_DIRTY_UNEVICTABLE_LRU:
+    case MF_MSG_DIRTY_LRU:
+      result = yield* mePagecacheDirty(p)
+      break
+    case MF_MSG_CLEAN_UNEVICTABLE_LRU:
+    case MF_MSG_CLEAN_LRU:
+      result = yield* mePagecacheClean(p)
+      break
+    default:
+      result = yield* meUnknown(p)
+      break
+  }
+  mark('memory-failure-handled')
+  return actionResult(type, result)
+})
+
+/**
+ * Find the page's state and handle it. The flags of now decide; those saved when the page was
+ * locked are for a page that lost them meanwhile, as one that was isolated.
+ *
+ * Models: 6.2 mm/memory-failure.c identify_page_state.
+ */
+export const identifyPageState = fn(function* identify_page_state(
+  p: Folio,
+  savedFlags: number,
+): Kernel<number> {
+  yield read(p, 'lru')
+  const now = pageFlags(p)
+  let type = pageState(now)
+  if (type === MF_MSG_UNKNOWN) type = pageState(savedFlags | (now & PG_DIRTY))
+  return yield* pageAction(type, p)
+})
+
+/**
+ * Take the page out of all user page tables and signal the processes. Restricted memory is in
+ * none, so nobody is signalled from here. False if the page is still mapped.
+ *
+ * Models: 6.2 mm/memory-failure.c hwpoison_user_mappings. Simplifies: no try_to_unmap; a page with
+ * a map count counts as one that could not be unmapped.
+ */
+export const hwpoisonUserMappings = fn(function hwpoison_user_mappings(p: Folio): boolean {
+  return p.mapcount === 0
+})
+
+/**
+ * The page has a reference of ours and is locked: take it out of use, then unlock it. Returns
+ * memory_failure()'s result.
+ *
+ * Models: 6.2 mm/memory-failure.c memory_failure, from lock_page() on. Simplifies: no
+ * hwpoison_filter.
+ */
+export const memoryFailureLocked = fn(function* memory_failure_locked(p: Folio): Kernel<number> {
+  yield read(p, 'lru')
+  const savedFlags = pageFlags(p)
+  // A page on no list and not under I/O: isolated by somebody, or of unknown kind.
+  if (p.lru || p.writeback) {
+    if (p.writeback) yield until(p, 'writeback', 0)
+    if (!hwpoisonUserMappings(p)) {
+      yield* folioUnlock(p)
+      return actionResult(MF_MSG_UNMAP_FAILED, MF_IGNORED)
+    }
+    if (p.lru && p.mapping === null && !p.anon) {
+      yield* folioUnlock(p)
+      return actionResult(MF_MSG_TRUNCATED_LRU, MF_IGNORED)
+    }
+  }
+  return yield* identifyPageState(p, savedFlags)
+})
+
+/**
+ * Handle the failure of an online page; mf_mutex is held. See `memoryFailure`.
+ *
+ * Models: 6.2 mm/memory-failure.c memory_failure, from try_again on. Simplifies: a task that must
+ * be told of an old poison (MF_ACTION_REQUIRED) never has the page in its page tables.
+ */
+export const memoryFailureOnline = fn(function* memory_failure_online(
+  p: Folio,
+  flags: number,
+): Kernel<number> {
+  let retry = true
+  for (;;) {
+    yield rmw(p, 'hwpoison')
+    if (p.hwpoison) {
+      if (flags & MF_COUNT_INCREASED) yield* folioPut(p)
+      return flags & MF_ACTION_REQUIRED ? -EFAULT : -EHWPOISON
+    }
+    p.hwpoison = true
+    if (flags & MF_COUNT_INCREASED) break
+
+    const got = yield* getHwpoisonPage(p, flags)
+    if (got > 0) break
+    if (got < 0) return actionResult(MF_MSG_UNKNOWN, MF_IGNORED)
+    yield read(p, 'buddy')
+    if (!p.buddy) return actionResult(MF_MSG_KERNEL_HIGH_ORDER, MF_IGNORED)
+    if (yield* takePageOffBuddy(p)) {
+      pageRefInc(p)
+      return actionResult(MF_MSG_BUDDY, MF_RECOVERED)
+    }
+    if (!retry) return actionResult(MF_MSG_BUDDY, MF_FAILED)
+    // Lost against an allocation; from the start, without the mark, as if nothing had been.
+    yield rmw(p, 'hwpoison')
+    p.hwpoison = false
+    retry = false
+  }
+
+  yield* shakePage(p)
+  yield* folioLock(p)
+  return yield* memoryFailureLocked(p)
+})
+
+/**
+ * Handle the failure of a frame. `flags` are MF_*; with MF_COUNT_INCREASED the caller's reference
+ * is taken over. 0: recovered, and nobody uses the page any more as far as mm knows. -EBUSY:
+ * ignored or failed, with the page marked all the same. -EHWPOISON: was marked before. -ENXIO: no
+ * such frame. Takes mf_mutex; the caller holds no lock.
+ *
+ * Models: 6.2 mm/memory-failure.c memory_failure. Simplifies: its part between the mutex and its
+ * end is split into two functions.
+ */
+export const memoryFailure = fn(function* memory_failure(
+  pfn: Pfn,
+  flags: number,
+): Kernel<number> {
+  const state = mmState()
+  yield* mutexLock(state.mfMutex)
+  if (!(flags & MF_SW_SIMULATED)) state.hwMemoryFailure = true
+  const p = pfnToFolio(pfn)
+  if (p === null) {
+    mutexUnlock(state.mfMutex)
+    return -ENXIO
+  }
+  const res = yield* memoryFailureOnline(p, flags)
+  mutexUnlock(state.mfMutex)
+  return res
+})
