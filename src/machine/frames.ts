@@ -29,11 +29,14 @@ export function suspend(fp: number, pc: number, effect: number): number {
   return SUSPEND
 }
 
-/** Stop at `pc` before a plain access, which needs no condition. */
-export function pause(fp: number, pc: number): number {
-  poke(fp + 1, pc)
-  pokeUnhashed(pendingWord(), 0)
-  return SUSPEND
+/**
+ * Whether plain accesses are announced with their address. A search needs only the waits; a judge
+ * of accesses wants all of them.
+ */
+export let wantEffects = false
+
+export function announceAll(all: boolean): void {
+  wantEffects = all
 }
 
 const pendingOffset = Task.fields.get('pending')?.offset as number

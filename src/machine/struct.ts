@@ -144,6 +144,17 @@ function opsNumber(table: object | null): number {
   return i + 1
 }
 
+/** Write a pointer to an ops table into a word of a frame. */
+export function saveOps(at: number, table: object | null): void {
+  poke(at, opsNumber(table))
+}
+
+/** The ops table that a word of a frame points to. */
+export function opsAt(at: number): object | null {
+  const n = mem[at] as number
+  return n === 0 ? null : (opsTables[n - 1] as object)
+}
+
 /** A declared struct: its layout and how to get a handle. */
 export interface Struct<S extends Obj> {
   /** Name in TypeScript's spelling. */
