@@ -373,6 +373,10 @@ export class Builder {
     if (/^\$t(\$\d+)?$|^-?\d+n?$/.test(value.text)) return value
     const symbol = ts.isIdentifier(e) ? this.#checker.getSymbolAtLocation(e) : undefined
     if (symbol !== undefined && !this.#bySymbol.has(symbol)) return value
+    return this.#savedText(value, e)
+  }
+
+  #savedText(value: Item, e: ts.Expression): Item {
     const temporary = this.#temporary(e)
     this.#assign(temporary, value)
     return this.#text(temporary.name, [temporary])
@@ -424,23 +428,36 @@ export class Builder {
     return this.#text(text, [...left.uses, ...right.uses])
   }
 
+  /** `x = …`, `x += …`, `a.b = …`, `a.b += …`; the target's old value is read before the yield. */
   #assignment(e: ts.BinaryExpression): Item {
-    const isPlain = e.operatorToken.kind === ts.SyntaxKind.EqualsToken
-    if (isPlain && ts.isIdentifier(e.left)) {
-      const local = this.#localOf(e.left)
-      const value = this.#expression(e.right)
-      if (local === undefined) this.#reject(e.left, 'only locals and fields can be assigned')
-      else this.#assign(local, value)
-      return this.#text(local?.name ?? 'undefined', local ? [local] : [])
+    const operator = e.operatorToken.getText(this.#file).slice(0, -1)
+    if (/^(&&|\|\||\?\?)$/.test(operator)) {
+      this.#reject(e, `write ${operator}= with a yield as an if`)
+      return this.#text('undefined')
     }
-    if (isPlain && ts.isPropertyAccessExpression(e.left) && !this.#hasYield(e.left)) {
-      this.#replaced.set(e.left.expression, this.#saved(e.left.expression))
-      const value = this.#expression(e.right)
-      const target = this.#emit(e.left)
-      return this.#text(`${target.text} = ${value.text}`, [...target.uses, ...value.uses])
+    this.#target(e.left)
+    const old = operator === '' ? undefined : this.#savedText(this.#emit(e.left), e.left)
+    const value = this.#expression(e.right)
+    const result =
+      old === undefined
+        ? value
+        : this.#text(`${old.text} ${operator} ${value.text}`, [...old.uses, ...value.uses])
+    const local = ts.isIdentifier(e.left) ? this.#localOf(e.left) : undefined
+    if (local !== undefined) {
+      this.#assign(local, result)
+      return this.#text(local.name, [local])
     }
-    this.#reject(e, 'assign a yield to a local or a field, with =')
-    return this.#text('undefined')
+    const target = this.#emit(e.left)
+    return this.#text(`${target.text} = ${result.text}`, [...target.uses, ...result.uses])
+  }
+
+  /** Evaluate an assignment's target as far as JavaScript does before the right side. */
+  #target(left: ts.Expression): void {
+    if (ts.isPropertyAccessExpression(left) && !this.#hasYield(left)) {
+      this.#replaced.set(left.expression, this.#saved(left.expression))
+    } else if (!ts.isIdentifier(left) || this.#localOf(left) === undefined) {
+      this.#reject(left, 'only locals and fields can be assigned a yield')
+    }
   }
 
   #shortCircuit(e: ts.BinaryExpression, op: ts.SyntaxKind): Item {

@@ -1,0 +1,35 @@
+/** The lowering on a file system: where the project lies, and how a design file is read. */
+import { existsSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import ts from 'typescript'
+import { lowerDesign, type SourceProblem } from './project.js'
+
+/** The package's root: this file is built to `dist/src/lower/host.js`. */
+export function packageRoot(): string {
+  return resolve(dirname(fileURLToPath(import.meta.url)), '../../..')
+}
+
+/** Options of the project's own tsconfig.json. */
+function compilerOptions(root: string): ts.CompilerOptions {
+  const path = join(root, 'tsconfig.json')
+  const { config } = ts.readConfigFile(path, ts.sys.readFile)
+  return ts.parseJsonConfigFileContent(config, ts.sys, root).options
+}
+
+/**
+ * Check and lower the design file at a path: JavaScript that can be imported as a data: URL, or
+ * what is wrong with the file.
+ */
+export function lowerDesignFile(path: string): { text: string; problems: readonly SourceProblem[] } {
+  const root = packageRoot()
+  const fileName = resolve(path)
+  if (!existsSync(fileName)) {
+    const message = 'there is no such file'
+    return { text: '', problems: [{ file: path, line: 0, column: 0, message }] }
+  }
+  const options = compilerOptions(root)
+  const moduleUrl = (module: string): string =>
+    pathToFileURL(join(root, 'dist/src', `${module}.js`)).href
+  return lowerDesign(fileName, { root }, ts.createCompilerHost(options), options, moduleUrl)
+}

@@ -1,0 +1,134 @@
+/**
+ * The two uses of the lowering: a whole project at build time, and one design file at run time.
+ * Both type-check first. Files come from a host, so that this module needs no file system.
+ */
+import ts from 'typescript'
+import { emit, lowerFile } from './lower.js'
+
+/** A mistake in a source file, by the compiler or by the lowering. */
+export interface SourceProblem {
+  readonly file: string
+  /** From 1; 0 if the problem has no place. */
+  readonly line: number
+  readonly column: number
+  readonly message: string
+}
+
+export interface EmittedFile {
+  /** Path of the source. */
+  readonly source: string
+  readonly text: string
+}
+
+/** Paths with forward slashes, as TypeScript has them. */
+export interface ProjectLayout {
+  /** Directory that holds `src/`. */
+  readonly root: string
+}
+
+function problemsOf(diagnostics: readonly ts.Diagnostic[]): SourceProblem[] {
+  return diagnostics.map((d) => {
+    const message = ts.flattenDiagnosticMessageText(d.messageText, '\n')
+    if (d.file === undefined) return { file: '', line: 0, column: 0, message }
+    const { line, character } = d.file.getLineAndCharacterOfPosition(d.start ?? 0)
+    return { file: d.file.fileName, line: line + 1, column: character + 1, message }
+  })
+}
+
+/** Module specifier of the run-time part of lowered code, seen from a file below the root. */
+function runtimeFrom(fileName: string, root: string): string {
+  const depth = fileName.slice(root.length + 1).split('/').length - 1
+  return `${depth === 0 ? './' : '../'.repeat(depth)}src/machine/lowered.js`
+}
+
+/**
+ * Check and lower every source file of a program. Problems come instead of files if there are
+ * any.
+ */
+export function emitProject(
+  program: ts.Program,
+  layout: ProjectLayout,
+): { files: EmittedFile[]; functions: number; problems: SourceProblem[] } {
+  const problems = problemsOf(ts.getPreEmitDiagnostics(program))
+  const files: EmittedFile[] = []
+  let functions = 0
+  const checker = program.getTypeChecker()
+  for (const file of program.getSourceFiles()) {
+    if (file.isDeclarationFile || !file.fileName.startsWith(`${layout.root}/`)) continue
+    if (file.fileName.includes('/node_modules/')) continue
+    const lowered = lowerFile(file, checker, runtimeFrom(file.fileName, layout.root))
+    functions += lowered.functions
+    problems.push(...lowered.problems.map(({ reason, ...at }) => ({ ...at, message: reason })))
+    files.push({ source: file.fileName, text: emit(lowered.text, file.fileName) })
+  }
+  return { files, functions, problems }
+}
+
+/** Name under which a design file imports the project. */
+export const PACKAGE = 'restrictedmem'
+
+/**
+ * Check and lower one design file. `moduleUrl` turns a path below `src/` (without extension) into
+ * the specifier of the built module, so that the text can be imported from anywhere.
+ */
+export function lowerDesign(
+  fileName: string,
+  layout: ProjectLayout,
+  host: ts.CompilerHost,
+  options: ts.CompilerOptions,
+  moduleUrl: (path: string) => string,
+): { text: string; problems: SourceProblem[] } {
+  const program = ts.createProgram(
+    [fileName],
+    {
+      ...options,
+      noEmit: true,
+      types: [],
+      allowImportingTsExtensions: false,
+      paths: { [`${PACKAGE}/*`]: [`${layout.root}/src/*`] },
+    },
+    host,
+  )
+  const file = program.getSourceFile(fileName)
+  if (file === undefined) {
+    const message = 'the file cannot be read'
+    return { text: '', problems: [{ file: fileName, line: 0, column: 0, message }] }
+  }
+  const problems = problemsOf([
+    ...program.getSyntacticDiagnostics(file),
+    ...program.getSemanticDiagnostics(file),
+  ])
+  const runtime = moduleUrl('machine/lowered')
+  const lowered = lowerFile(file, program.getTypeChecker(), runtime)
+  problems.push(...lowered.problems.map(({ reason, ...at }) => ({ ...at, message: reason })))
+  if (problems.length > 0) return { text: '', problems }
+  return { text: withModuleUrls(emit(lowered.text, fileName), layout, fileName, moduleUrl), problems }
+}
+
+/** Point the imports of the emitted text at the built modules. */
+function withModuleUrls(
+  text: string,
+  layout: ProjectLayout,
+  fileName: string,
+  moduleUrl: (path: string) => string,
+): string {
+  const directory = fileName.slice(0, fileName.lastIndexOf('/'))
+  return text.replace(/(\bfrom\s*|\bimport\s*)(['"])([^'"]+)\2/g, (whole, head, quote, name) => {
+    const path = projectPath(String(name), layout, directory)
+    return path === undefined ? whole : `${head}${quote}${moduleUrl(path)}${quote}`
+  })
+}
+
+/** Path below `src/`, without extension, that an import names; undefined for others. */
+function projectPath(name: string, layout: ProjectLayout, directory: string): string | undefined {
+  if (name.startsWith(`${PACKAGE}/`)) return name.slice(PACKAGE.length + 1).replace(/\.js$/, '')
+  if (!name.startsWith('.')) return undefined
+  const parts = directory.split('/')
+  for (const part of name.split('/')) {
+    if (part === '..') parts.pop()
+    else if (part !== '.') parts.push(part)
+  }
+  const absolute = parts.join('/')
+  const source = `${layout.root}/src/`
+  return absolute.startsWith(source) ? absolute.slice(source.length).replace(/\.js$/, '') : undefined
+}

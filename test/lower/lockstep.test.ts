@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { mem } from '../../src/machine/arena.js'
+import {
+  alternatives,
+  boot,
+  canStep,
+  hasEnded,
+  load,
+  type Mode,
+  step,
+  variable,
+} from '../../src/machine/machine.js'
+import { constructAt, type Obj, type Struct } from '../../src/machine/struct.js'
+import { stackBase, STACK_WORDS, taskNumber } from '../../src/machine/task.js'
+import { Cell, PROGRAMS, ring } from './programs.js'
+
+const CELLS = 2
+const TASKS = 2
+
+function start(mode: Mode, programs: readonly number[]): void {
+  boot(mode, () => {
+    for (let i = 0; i < CELLS; i++) {
+      constructAt(Cell as unknown as Struct<Obj>, Cell.base + i * Cell.words, 0)
+    }
+    const first = ring()
+    const second = Cell.at(Cell.base + Cell.words) as Cell
+    first.next = second
+    second.next = first
+  })
+  load({
+    faults: 0,
+    tasks: programs.map((p, i) => ({
+      name: `t${i}`,
+      operations: [{ fn: PROGRAMS[p % PROGRAMS.length]!, args: [], variable: i, text: `p${p}` }],
+    })),
+  })
+}
+
+/** What both ways of running must agree on after each step. */
+function observe(): unknown {
+  const cells = Array.from(mem.subarray(Cell.base, Cell.base + CELLS * Cell.words))
+  const tasks = Array.from({ length: TASKS }, (_, n) => [canStep(n), hasEnded(n), alternatives(n)])
+  return { cells, tasks, results: [variable(0), variable(1)] }
+}
+
+/** Run a schedule to the end; numbers pick among who can step and among alternatives. */
+function history(mode: Mode, programs: readonly number[], picks: readonly number[]): unknown[] {
+  start(mode, programs)
+  const seen = [observe()]
+  for (let i = 0; i < 400; i++) {
+    const runnable = Array.from({ length: TASKS }, (_, n) => n).filter((n) => canStep(n))
+    if (runnable.length === 0) break
+    const pick = picks[i % picks.length] ?? 0
+    const task = runnable[pick % runnable.length] as number
+    step(task, pick % alternatives(task))
+    seen.push(observe())
+  }
+  return seen
+}
+
+test('lowered and direct code agree after every step of every schedule tried', () => {
+  const schedule = fc.array(fc.nat(5), { minLength: 1, maxLength: 60 })
+  const programs = fc.tuple(fc.nat(PROGRAMS.length - 1), fc.nat(PROGRAMS.length - 1))
+  fc.assert(
+    fc.property(programs, schedule, (which, picks) => {
+      assert.deepEqual(history('lowered', which, picks), history('direct', which, picks))
+    }),
+    { numRuns: 1000 },
+  )
+})
+
+test('a task that has ended leaves its stack empty', () => {
+  PROGRAMS.forEach((_, p) => {
+    history('lowered', [p, p], [0, 1])
+    for (let n = 0; n < TASKS; n++) {
+      const base = stackBase(taskNumber(n))
+      assert.ok(mem.subarray(base, base + STACK_WORDS).every((w) => w === 0))
+    }
+  })
+})
