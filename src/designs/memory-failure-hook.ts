@@ -10,7 +10,7 @@ import {
   deleteFromLruCache,
   hasExtraRefcount,
   truncateErrorPage,
-} from '../kernel/mm/memory-failure-states.js'
+} from '../kernel/mm/memory_failure.js'
 import { shmemMapping } from '../kernel/mm/shmem.js'
 
 /**

@@ -17,7 +17,7 @@ import type {
 import { type Folio, nrPages } from '../kernel/include/mm.js'
 import { addPages } from '../kernel/include/types.js'
 import { defineDesign } from './design.js'
-import { type Restrictedmem, restrictedmemErrorWalk, upmCallError } from './upm.js'
+import { type Restrictedmem, restrictedmemErrorWalk, upmCallError } from './upm-mm.js'
 import { upmAops } from './upm-aops.js'
 import { restrictedmemMnt, restrictedmemOuterFile } from './wrapper.js'
 

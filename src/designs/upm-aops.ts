@@ -9,10 +9,11 @@ import { EBUSY } from '../kernel/include/errno.js'
 import type { AddressSpace, AddressSpaceOps, File } from '../kernel/include/fs.js'
 import type { Folio } from '../kernel/include/mm.js'
 import { TMPFS_MAGIC } from '../kernel/include/uapi.js'
-import { mePagecacheClean } from '../kernel/mm/memory-failure-states.js'
+import { mePagecacheClean } from '../kernel/mm/memory_failure.js'
 import { shmemMapping } from '../kernel/mm/shmem.js'
 import { defineDesign } from './design.js'
-import { restrictedmemErrorWalk, upm } from './upm.js'
+import { upm } from './upm.js'
+import { restrictedmemErrorWalk } from './upm-mm.js'
 import { restrictedmemPrepareMapping } from './wrapper.js'
 
 /** Models: 20230123154334 mm/restrictedmem.c restricted_folio_migrate. Permanent: -EBUSY. */

@@ -27,13 +27,8 @@ import { folioUnlock } from '../kernel/mm/filemap.js'
 import { shmemGetFolio } from '../kernel/mm/shmem.js'
 import { folioGet, folioPut } from '../kernel/mm/swap.js'
 import { defineDesign } from './design.js'
-import {
-  type Restrictedmem,
-  shmemUptodateFolio,
-  upm,
-  upmNotifyStart,
-  upmUnbind,
-} from './upm.js'
+import { upm } from './upm.js'
+import { type Restrictedmem, shmemUptodateFolio, upmNotifyStart, upmUnbind } from './upm-mm.js'
 
 /** The mark of a pinned page in the inner page cache. */
 const PINNED = 2

@@ -5,7 +5,8 @@
  */
 import '../machine/locks.js'
 import { kfree, kzalloc } from '../machine/alloc.js'
-import { read } from '../machine/effects.js'
+import { read, rmw } from '../machine/effects.js'
+import { tracepoint } from '../machine/fault.js'
 import { fn, type Kernel, replace } from '../machine/fn.js'
 import {
   type Mutex,
@@ -15,8 +16,8 @@ import {
   spinLock,
   spinUnlock,
 } from '../machine/locks.js'
-import { embed, type Obj, opsTable, ptr, type Struct, struct } from '../machine/struct.js'
-import { fput } from '../kernel/fs/file_table.js'
+import { containerOf, embed, type Obj, opsTable, ptr, type Struct, struct } from '../machine/struct.js'
+import { fget, fput } from '../kernel/fs/file_table.js'
 import { EINVAL } from '../kernel/include/errno.js'
 import type {
   AddressSpace,
@@ -27,14 +28,28 @@ import type {
   InodeOperations,
   Kstat,
 } from '../kernel/include/fs.js'
+import { KVM_REQ_MCE_SHUTDOWN, KvmMemorySlot } from '../kernel/include/kvm.js'
 import { type Folio, nrPages } from '../kernel/include/mm.js'
 import type { RestrictedmemNotifier } from '../kernel/include/restrictedmem.js'
-import { addPages, bytesToPgoff, isPageAligned, type Pgoff } from '../kernel/include/types.js'
+import { addPages, bytesToPgoff, type Gfn, isPageAligned, type Pgoff } from '../kernel/include/types.js'
 import { FALLOC_FL_PUNCH_HOLE } from '../kernel/include/uapi.js'
+import { mePagecacheClean } from '../kernel/mm/memory_failure.js'
 import { sysMemfdRestricted } from '../kernel/mm/restrictedmem.js'
 import { shmemMapping } from '../kernel/mm/shmem.js'
+import { backingMapping } from '../kernel/user/harness.js'
+import {
+  gfnToPgoff,
+  kvmRestrictedMemGetPfn,
+  kvmRestrictedmemBind,
+  kvmRestrictedmemError,
+  kvmRestrictedmemUnbind,
+  restrictedmemOverlaps,
+  restrictedmemPgoffToGfn,
+} from '../kernel/virt/kvm/restrictedmem.js'
 import { defineDesign } from './design.js'
-import { restrictedmemSetattr, shmemUptodateFolio } from './upm.js'
+import { mePagecacheCleanHooked, restrictedmemErrorPage } from './memory-failure-hook.js'
+import { fileIsRestrictedmem } from './upm-kvm.js'
+import { restrictedmemSetattr, shmemUptodateFolio } from './upm-mm.js'
 import {
   memfdRestricted,
   privateDataOf,
@@ -230,6 +245,79 @@ const v10CallError = fn(function* restrictedmem_notifier_error(
   mutexUnlock(data.lock)
 })
 
+/** KVM's side: the slot owns the file; two slots, or two VMs, may use one range. */
+const v10KvmBind = fn(function* kvm_restrictedmem_bind(
+  slot: KvmMemorySlot,
+  fd: number,
+  offset: Pgoff,
+): Kernel<number> {
+  const file = yield* fget(fd)
+  if (file === null) return -EINVAL
+  if (!fileIsRestrictedmem(file)) {
+    yield* fput(file)
+    return -EINVAL
+  }
+  slot.restrictedFile = file
+  slot.restrictedOffset = offset
+  return yield* v10RegisterNotifier(file, slot.notifier)
+})
+
+const v10KvmUnbind = fn(function* kvm_restrictedmem_unbind(slot: KvmMemorySlot): Kernel<void> {
+  const file = slot.restrictedFile!
+  yield* v10UnregisterNotifier(file, slot.notifier)
+  slot.restrictedFile = null
+  yield* fput(file)
+})
+
+/** Models: v10 virt/kvm/kvm_main.c kvm_restrictedmem_get_pfn. */
+const v10KvmGetPfn = fn(function* kvm_restrictedmem_get_pfn(
+  slot: KvmMemorySlot,
+  gfn: Gfn,
+): Kernel<Folio> {
+  return yield* v10GetPage(slot.restrictedFile!, gfnToPgoff(slot, gfn))
+})
+
+/** Here the slot's offset into the file is not forgotten. */
+const v10PgoffToGfn = fn(function restrictedmem_pgoff_to_gfn(
+  slot: KvmMemorySlot,
+  pgoff: Pgoff,
+): Gfn {
+  return (slot.baseGfn + (pgoff - slot.restrictedOffset)) as Gfn
+})
+
+/** A notifier hears of the whole file; a range outside its slot is none of its business. */
+const v10Overlaps = fn(function restrictedmem_overlaps(
+  slot: KvmMemorySlot,
+  start: Pgoff,
+  end: Pgoff,
+): boolean {
+  return start < slot.restrictedOffset + slot.npages && end > slot.restrictedOffset
+})
+
+/** Models: v10 virt/kvm/kvm_main.c kvm_restrictedmem_error: every vCPU leaves with SHUTDOWN. */
+const v10KvmError = fn(function* kvm_restrictedmem_error(
+  notifier: RestrictedmemNotifier,
+  start: Pgoff,
+  end: Pgoff,
+): Kernel<void> {
+  const slot = containerOf(notifier, KvmMemorySlot, 'notifier')
+  tracepoint('restrictedmem_error', slot, start, end)
+  const kvm = slot.kvm!
+  kvm.memoryErrors = 1
+  yield rmw(kvm, 'vcpus')
+  for (let i = 0; i < kvm.vcpus.length; i++) {
+    const vcpu = kvm.vcpus.get(i)
+    if (vcpu !== null) vcpu.requests |= KVM_REQ_MCE_SHUTDOWN
+  }
+})
+
+const v10BackingMapping = fn(function v10_backing_mapping(file: File): AddressSpace | null {
+  const mapping = file.fMapping!
+  return mapping.privateData === null
+    ? mapping
+    : (mapping.privateData as RestrictedmemData).memfd!.fMapping
+})
+
 export const v10 = defineDesign({
   id: 'v10',
   summary: 'As posted: notifiers on a list under a mutex, called before and after a punch.',
@@ -238,5 +326,14 @@ export const v10 = defineDesign({
   replaces: [
     replace(sysMemfdRestricted, memfdRestricted),
     replace(restrictedmemFileCreate, v10FileCreate),
+    replace(mePagecacheClean, mePagecacheCleanHooked),
+    replace(restrictedmemErrorPage, v10ErrorPage),
+    replace(kvmRestrictedmemBind, v10KvmBind),
+    replace(kvmRestrictedmemUnbind, v10KvmUnbind),
+    replace(kvmRestrictedMemGetPfn, v10KvmGetPfn),
+    replace(restrictedmemPgoffToGfn, v10PgoffToGfn),
+    replace(restrictedmemOverlaps, v10Overlaps),
+    replace(kvmRestrictedmemError, v10KvmError),
+    replace(backingMapping, v10BackingMapping),
   ],
 })

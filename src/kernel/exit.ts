@@ -1,10 +1,12 @@
 /**
- * The end of the process: every descriptor is closed, lowest first. What is then still allocated
+ * The end of the process: its memory goes and every descriptor is closed, lowest
+ * first. What is then still allocated
  * has leaked.
  */
 import { fn, type Kernel } from '../machine/fn.js'
 import { sysClose } from './fs/file_table.js'
 import { filesStruct, NR_OPEN } from './include/fs.js'
+import { exitMmap } from './mm/gup.js'
 
 /**
  * Models: 6.2 fs/file.c exit_files and close_files. Simplifies: task work of one close runs before
@@ -16,4 +18,5 @@ export const exitFiles = fn(function* exit_files(): Kernel<void> {
     if (filesStruct().fd.get(fd) !== null) yield* sysClose(fd)
     fd++
   }
+  yield* exitMmap()
 })

@@ -262,6 +262,8 @@ export interface FsState extends Obj {
   shmMnt: SuperBlock | null
   /** A mounted tmpfs, and devtmpfs. */
   tmpfs: SuperBlock | null
+  /** The pseudo file system of files without a place, such as VMs. */
+  anonInodes: SuperBlock | null
   devtmpfs: SuperBlock | null
 }
 
@@ -272,6 +274,7 @@ export const FsState: Struct<FsState> = struct<FsState>(
     sbLock: embed('Spinlock'),
     shmMnt: ptr('SuperBlock'),
     tmpfs: ptr('SuperBlock'),
+    anonInodes: ptr('SuperBlock'),
     devtmpfs: ptr('SuperBlock'),
   },
   { capacity: 1 },

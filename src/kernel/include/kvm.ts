@@ -10,7 +10,6 @@ import '../../machine/wait.js'
 import type { Mutex, RwLock, Spinlock } from '../../machine/locks.js'
 import type { SrcuStruct } from '../../machine/rcu.js'
 import {
-  anyPtr,
   embed,
   flag,
   num,
@@ -72,14 +71,13 @@ export const KvmMemorySlot: Struct<KvmMemorySlot> = struct<KvmMemorySlot>(
 
 /** One of the two copies of the memslots; readers see one, the writer prepares the other. */
 export interface KvmMemslots extends Obj {
-  generation: number
   /** By slot id. */
   slots: PtrVec<KvmMemorySlot>
 }
 
 export const KvmMemslots: Struct<KvmMemslots> = struct<KvmMemslots>(
   'KvmMemslots',
-  { generation: num(), slots: ptrs('KvmMemorySlot', KVM_MEM_SLOTS_NUM) },
+  { slots: ptrs('KvmMemorySlot', KVM_MEM_SLOTS_NUM) },
   { capacity: 64 },
 )
 
@@ -155,9 +153,8 @@ export interface Kvm extends Obj {
   /** gfn to Spte. */
   tdpMmu: XArray
   vcpus: PtrVec<KvmVcpu>
-  vmDead: boolean
-  /** Data of the anonymous user memory behind shared gfns (see mm/gup). */
-  mm: Obj | null
+  /** Memory failures that user space or the vCPUs were told of; 1 stands for any number. */
+  memoryErrors: number
 }
 
 export const Kvm: Struct<Kvm> = struct<Kvm>(
@@ -182,8 +179,7 @@ export const Kvm: Struct<Kvm> = struct<Kvm>(
     memAttrArray: embed('XArray'),
     tdpMmu: embed('XArray'),
     vcpus: ptrs('KvmVcpu', MAX_TASKS),
-    vmDead: flag(),
-    mm: anyPtr(),
+    memoryErrors: num(),
   },
   { capacity: 16 },
 )

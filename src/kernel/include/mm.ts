@@ -7,7 +7,6 @@
 import '../../machine/locks.js'
 import type { Mutex, Spinlock } from '../../machine/locks.js'
 import {
-  anyPtr,
   embed,
   flag,
   num,
@@ -19,6 +18,7 @@ import {
 } from '../../machine/struct.js'
 import type { AddressSpace, Inode } from './fs.js'
 import type { Pfn, Pgoff } from './types.js'
+import type { XArray } from './xarray.js'
 import './fs.js'
 
 export interface Folio extends Obj {
@@ -144,12 +144,12 @@ export interface MmState extends Obj {
   /** Pages with hwpoison set. */
   numPoisoned: number
   /** The anonymous memory of the one user process: hva page to folio (see mm/gup). */
-  anon: Obj | null
+  anonPages: XArray
 }
 
 export const MmState: Struct<MmState> = struct<MmState>(
   'MmState',
-  { mfMutex: embed('Mutex'), hwMemoryFailure: flag(), numPoisoned: num(), anon: anyPtr() },
+  { mfMutex: embed('Mutex'), hwMemoryFailure: flag(), numPoisoned: num(), anonPages: embed('XArray') },
   { capacity: 1 },
 )
 

@@ -31,6 +31,7 @@ export const MAP_SHARED = 1
 export const MAP_PRIVATE = 2
 
 export const TMPFS_MAGIC = 0x01021994
+export const ANON_INODE_FS_MAGIC = 0x09041934
 export const RESTRICTEDMEM_MAGIC = 0x5245534d
 
 export const KVM_X86_DEFAULT_VM = 0

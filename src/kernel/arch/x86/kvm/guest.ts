@@ -1,0 +1,124 @@
+/**
+ * What a guest does: it reads and writes memory. The hardware translates through the TLB or walks
+ * the secondary MMU, in one step with the access; if there is no translation, KVM gets a fault.
+ * Each task that runs in a guest has a vCPU of its own.
+ */
+import { kzalloc } from '../../../../machine/alloc.js'
+import { type Blob, byteAt, withBytes } from '../../../../machine/blob.js'
+import { read, write } from '../../../../machine/effects.js'
+import { mark, tracepoint } from '../../../../machine/fault.js'
+import { fn, type Kernel } from '../../../../machine/fn.js'
+import { currentTaskNumber } from '../../../../machine/task.js'
+import { fput } from '../../../fs/file_table.js'
+import { EBADF, EHWPOISON, EIO } from '../../../include/errno.js'
+import {
+  KVM_EXIT_SHUTDOWN,
+  KVM_REQ_MCE_SHUTDOWN,
+  type Kvm,
+  KvmVcpu,
+  type Spte,
+  TLB_ENTRIES,
+} from '../../../include/kvm.js'
+import type { Folio } from '../../../include/mm.js'
+import { bytesToPgoff, type Gfn, PAGE_SIZE, type Pfn } from '../../../include/types.js'
+import { xaLoad } from '../../../lib/xarray.js'
+import { pfnToFolio } from '../../../mm/page_alloc.js'
+import { kvmFget, kvmOf } from '../../../virt/kvm/vm_file.js'
+import { kvmMmuPageFault } from './mmu.js'
+
+/** The running task's vCPU, made when it is first needed. */
+const taskVcpu = fn(function* kvm_create_vcpu(kvm: Kvm): Kernel<KvmVcpu> {
+  const id = currentTaskNumber()
+  const known = kvm.vcpus.get(id)
+  if (known !== null) return known
+  const vcpu = kzalloc(KvmVcpu)
+  vcpu.kvm = kvm
+  vcpu.id = id
+  yield write(kvm, 'vcpus')
+  kvm.vcpus.set(id, vcpu)
+  return vcpu
+})
+
+/** Translate a gfn: the TLB first, then a walk that fills it. NULL: no translation. */
+function translate(vcpu: KvmVcpu, gfn: Gfn): Folio | null {
+  for (let i = 0; i < TLB_ENTRIES; i++) {
+    if (vcpu.tlbValid.get(i) !== 0 && vcpu.tlbGfn.get(i) === gfn) {
+      return pfnToFolio(vcpu.tlbPfn.get(i) as Pfn)
+    }
+  }
+  const spte = xaLoad(vcpu.kvm!.tdpMmu, gfn) as Spte | null
+  if (spte === null) return null
+  const entry = gfn % TLB_ENTRIES
+  vcpu.tlbValid.set(entry, 1)
+  vcpu.tlbGfn.set(entry, gfn)
+  vcpu.tlbPfn.set(entry, spte.pfn)
+  return pfnToFolio(spte.pfn)
+}
+
+/** The hardware's dirty bit, in the entry that still maps the frame. */
+function setDirtyBit(vcpu: KvmVcpu, gfn: Gfn, folio: Folio): void {
+  const spte = xaLoad(vcpu.kvm!.tdpMmu, gfn) as Spte | null
+  if (spte !== null && spte.pfn === folio.pfn) spte.dirty = true
+}
+
+/** The access itself: the byte that was there, or -EHWPOISON for a machine check. */
+function access(vcpu: KvmVcpu, gfn: Gfn, folio: Folio, offset: number, byte: number): number {
+  if (folio.hwpoison) {
+    mark('guest-touched-poison')
+    return -EHWPOISON
+  }
+  if (byte >= 0) {
+    folio.data = withBytes(folio.data as Blob, offset, 1, byte)
+    setDirtyBit(vcpu, gfn, folio)
+    return 0
+  }
+  tracepoint('kvm_guest_read', gfn, folio, offset)
+  return byteAt(folio.data as Blob, offset)
+}
+
+/**
+ * Run the guest until one access is done; `byte` is what to write, or -1 to read. 0 or the byte;
+ * -EFAULT for an exit that user space would have to handle, -EIO after KVM_EXIT_SHUTDOWN,
+ * -EHWPOISON for a machine check.
+ *
+ * Models: 6.2 arch/x86/kvm/x86.c vcpu_run, as far as faults go.
+ */
+const vcpuRun = fn(function* vcpu_run(vcpu: KvmVcpu, gpa: bigint, byte: number): Kernel<number> {
+  const gfn = bytesToPgoff(gpa) as number as Gfn
+  const offset = Number(gpa % PAGE_SIZE)
+  for (;;) {
+    yield read(vcpu, 'tlbValid')
+    if (vcpu.requests & KVM_REQ_MCE_SHUTDOWN) {
+      vcpu.requests &= ~KVM_REQ_MCE_SHUTDOWN
+      vcpu.exitReason = KVM_EXIT_SHUTDOWN
+      return -EIO
+    }
+    const folio = translate(vcpu, gfn)
+    if (folio !== null) return access(vcpu, gfn, folio, offset, byte)
+    const error = yield* kvmMmuPageFault(vcpu, gfn)
+    if (error !== 0) return error
+  }
+})
+
+const guestAccess = fn(function* kvm_run(vm: number, gpa: bigint, byte: number): Kernel<number> {
+  const file = yield* kvmFget(vm)
+  if (file === null) return -EBADF
+  const vcpu = yield* taskVcpu(kvmOf(file))
+  const ret = yield* vcpuRun(vcpu, gpa, byte)
+  yield* fput(file)
+  return ret
+})
+
+/** The guest writes one byte at a guest physical address (bytes). */
+export const guestWrite = fn(function* guest_write(
+  vm: number,
+  gpa: bigint,
+  byte: number,
+): Kernel<number> {
+  return yield* guestAccess(vm, gpa, byte)
+})
+
+/** The guest reads one byte at a guest physical address (bytes). */
+export const guestRead = fn(function* guest_read(vm: number, gpa: bigint): Kernel<number> {
+  return yield* guestAccess(vm, gpa, -1)
+})

@@ -1,0 +1,98 @@
+/**
+ * The secondary MMU: gfn to SPTE. Installing holds mmu_lock for reading, zapping for writing. The
+ * TLBs of the vCPUs keep what they have translated until they are flushed, which happens before
+ * mmu_lock is released.
+ */
+import { kfree, kzalloc } from '../../../../machine/alloc.js'
+import { rmw, write } from '../../../../machine/effects.js'
+import { mark, tracepoint } from '../../../../machine/fault.js'
+import { fn, type Kernel } from '../../../../machine/fn.js'
+import { type Kvm, Spte } from '../../../include/kvm.js'
+import type { Folio } from '../../../include/mm.js'
+import type { Gfn } from '../../../include/types.js'
+import { xaErase, xaFindAfterIndex, xaFindIndex, xaLoad, xaStore } from '../../../lib/xarray.js'
+import { pfnToFolio } from '../../../mm/page_alloc.js'
+
+/** Behind every gfn. */
+export const GFN_END = 2 ** 52
+
+/**
+ * Install a leaf; one that somebody else installed meanwhile stays. mmu_lock is held for reading.
+ *
+ * Models: 6.2 arch/x86/kvm/mmu/tdp_mmu.c kvm_tdp_mmu_map. Simplifies: the table's levels; always
+ * 4 KiB and writable.
+ */
+export const kvmTdpMmuMap = fn(function* kvm_tdp_mmu_map(
+  kvm: Kvm,
+  gfn: Gfn,
+  folio: Folio,
+  isPrivate: boolean,
+): Kernel<void> {
+  yield rmw(kvm.tdpMmu, 'xaHead')
+  if (xaLoad(kvm.tdpMmu, gfn) !== null) return
+  const spte = kzalloc(Spte)
+  spte.gfn = gfn
+  spte.pfn = folio.pfn
+  spte.writable = true
+  spte.private = isPrivate
+  mark('spte-installed')
+  if (isPrivate) tracepoint('kvm_map_private', kvm, gfn, folio)
+  xaStore(kvm.tdpMmu, gfn, spte)
+})
+
+/**
+ * A leaf goes. What the hardware has written through it makes the page dirty only now; while it
+ * was mapped, the page looked clean.
+ *
+ * Models: 6.2 arch/x86/kvm/mmu/tdp_mmu.c __handle_changed_spte, with kvm_set_pfn_dirty.
+ */
+const handleRemovedSpte = fn(function* handle_removed_spte(kvm: Kvm, spte: Spte): Kernel<void> {
+  const folio = spte.dirty ? pfnToFolio(spte.pfn) : null
+  xaErase(kvm.tdpMmu, spte.gfn)
+  kfree(spte)
+  if (folio === null) return
+  yield rmw(folio, 'dirty')
+  folio.dirty = true
+})
+
+/**
+ * Remove the leaves of [start, end). True if the TLBs must be flushed. mmu_lock is held for
+ * writing.
+ *
+ * Models: 6.2 arch/x86/kvm/mmu/tdp_mmu.c kvm_tdp_mmu_unmap_gfn_range. Simplifies: does not yield
+ * mmu_lock on the way.
+ */
+export const kvmTdpMmuZap = fn(function* tdp_mmu_zap_leafs(
+  kvm: Kvm,
+  start: Gfn,
+  end: Gfn,
+): Kernel<boolean> {
+  let flush = false
+  let gfn = xaFindIndex(kvm.tdpMmu, start, end - 1)
+  while (gfn >= 0) {
+    const next = xaFindAfterIndex(kvm.tdpMmu, gfn, end - 1)
+    yield* handleRemovedSpte(kvm, xaLoad(kvm.tdpMmu, gfn) as Spte)
+    flush = true
+    gfn = next
+  }
+  return flush
+})
+
+/**
+ * Make every vCPU forget its translations; returns when all have.
+ *
+ * Models: 6.2 virt/kvm/kvm_main.c kvm_flush_remote_tlbs. Simplifies: the request and its
+ * acknowledgement are one step.
+ */
+export const kvmFlushRemoteTlbs = fn(function* kvm_flush_remote_tlbs(kvm: Kvm): Kernel<void> {
+  yield write(kvm, 'vcpus')
+  for (let i = 0; i < kvm.vcpus.length; i++) {
+    const vcpu = kvm.vcpus.get(i)
+    if (vcpu === null) continue
+    for (let e = 0; e < vcpu.tlbValid.length; e++) {
+      vcpu.tlbValid.set(e, 0)
+      vcpu.tlbGfn.set(e, 0)
+      vcpu.tlbPfn.set(e, 0)
+    }
+  }
+})

@@ -1,0 +1,91 @@
+/** read, write, pread, pwrite and lseek: who may, before the file's own operation. */
+import { fn, type Kernel } from '../../machine/fn.js'
+import { EBADF, EINVAL, ESPIPE } from '../include/errno.js'
+import { FMODE_LSEEK, FMODE_PREAD, FMODE_PWRITE } from '../include/fs.js'
+import { SEEK_HOLE } from '../include/uapi.js'
+import { fget, fput } from './file_table.js'
+
+/**
+ * pread64(2): bytes read or an error; -EBADF, -EINVAL for a negative position or without a read
+ * operation, -ESPIPE if the file cannot be read at a position.
+ *
+ * Models: 6.2 fs/read_write.c ksys_pread64 and vfs_read.
+ */
+export const sysPread = fn(function* pread64(fd: number, pos: bigint, len: number): Kernel<number> {
+  if (pos < 0n) return -EINVAL
+  const file = yield* fget(fd)
+  if (file === null) return -EBADF
+  let ret = -ESPIPE
+  if (file.fMode & FMODE_PREAD) {
+    ret = file.fOp!.read === undefined ? -EINVAL : yield* file.fOp!.read!(file, pos, len)
+  }
+  yield* fput(file)
+  return ret
+})
+
+/** pwrite64(2) of `len` bytes of one value; errors as pread64. Models: 6.2 ksys_pwrite64. */
+export const sysPwrite = fn(function* pwrite64(
+  fd: number,
+  pos: bigint,
+  len: number,
+  byte: number,
+): Kernel<number> {
+  if (pos < 0n) return -EINVAL
+  const file = yield* fget(fd)
+  if (file === null) return -EBADF
+  let ret = -ESPIPE
+  if (file.fMode & FMODE_PWRITE) {
+    ret = file.fOp!.write === undefined ? -EINVAL : yield* file.fOp!.write!(file, pos, len, byte)
+  }
+  yield* fput(file)
+  return ret
+})
+
+/** read(2) at the file's position. Models: 6.2 fs/read_write.c ksys_read. */
+export const sysRead = fn(function* ksys_read(fd: number, len: number): Kernel<number> {
+  const file = yield* fget(fd)
+  if (file === null) return -EBADF
+  let ret = -EINVAL
+  if (file.fOp!.read !== undefined) {
+    ret = yield* file.fOp!.read!(file, file.fPos, len)
+    if (ret > 0) file.fPos += BigInt(ret)
+  }
+  yield* fput(file)
+  return ret
+})
+
+/** write(2) at the file's position. Models: 6.2 fs/read_write.c ksys_write. */
+export const sysWrite = fn(function* ksys_write(
+  fd: number,
+  len: number,
+  byte: number,
+): Kernel<number> {
+  const file = yield* fget(fd)
+  if (file === null) return -EBADF
+  let ret = -EINVAL
+  if (file.fOp!.write !== undefined) {
+    ret = yield* file.fOp!.write!(file, file.fPos, len, byte)
+    if (ret > 0) file.fPos += BigInt(ret)
+  }
+  yield* fput(file)
+  return ret
+})
+
+/** lseek(2). Models: 6.2 fs/read_write.c ksys_lseek and vfs_llseek. */
+export const sysLseek = fn(function* lseek(
+  fd: number,
+  offset: bigint,
+  whence: number,
+): Kernel<bigint> {
+  const file = yield* fget(fd)
+  if (file === null) return BigInt(-EBADF)
+  let ret = BigInt(-EINVAL)
+  if (whence >= 0 && whence <= SEEK_HOLE) {
+    ret = BigInt(-ESPIPE)
+    if (file.fMode & FMODE_LSEEK && file.fOp!.llseek !== undefined) {
+      ret = yield* file.fOp!.llseek!(file, offset, whence)
+    }
+  }
+  yield* fput(file)
+  return ret
+})

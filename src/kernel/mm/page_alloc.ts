@@ -1,0 +1,117 @@
+/**
+ * The page allocator. Each task has frames of its own and takes the lowest that is free, so that
+ * which frame a page gets does not depend on the order of events between tasks. A frame's content
+ * outlives its owner: it is handed out as residue.
+ *
+ * Left out: zones, orders, per-CPU lists and watermarks. An allocation fails only where a scenario
+ * lets a fault strike.
+ */
+import { mem } from '../../machine/arena.js'
+import { type Blob, residueOf, STALE_PAGE, ZERO_PAGE } from '../../machine/blob.js'
+import { inject } from '../../machine/effects.js'
+import { remark } from '../../machine/fault.js'
+import { fn, type Kernel } from '../../machine/fn.js'
+import { constructAt, type Obj, type Struct } from '../../machine/struct.js'
+import { currentTaskNumber, MAX_TASKS } from '../../machine/task.js'
+import { Folio } from '../include/mm.js'
+import type { Pfn } from '../include/types.js'
+
+const MEMMAP = Folio as unknown as Struct<Obj>
+
+/** The folio of a frame, or NULL if there is no such frame (or nobody has ever had it). */
+export function pfnToFolio(pfn: Pfn): Folio | null {
+  if (pfn < 0 || pfn >= Folio.capacity) return null
+  const at = Folio.base + pfn * Folio.words
+  return mem[at] === Folio.id ? Folio.at(at) : null
+}
+
+/** Every frame that somebody has had, in order. */
+export function forEachFolio(visit: (folio: Folio) => void): void {
+  for (let i = 0; i < Folio.capacity / MAX_TASKS; i++) {
+    let any = false
+    for (let t = 0; t < MAX_TASKS; t++) {
+      const folio = pfnToFolio((i * MAX_TASKS + t) as Pfn)
+      if (folio === null) continue
+      any = true
+      visit(folio)
+    }
+    if (!any) return
+  }
+}
+
+/** The struct page of a frame, initialised when it is first needed. */
+function frame(pfn: Pfn): Folio {
+  const at = Folio.base + pfn * Folio.words
+  if (mem[at] === 0) {
+    constructAt(MEMMAP, at, 0)
+    const folio = Folio.at(at) as Folio
+    folio.pfn = pfn
+    folio.buddy = true
+    folio.data = STALE_PAGE
+  }
+  return Folio.at(at) as Folio
+}
+
+/**
+ * A frame with one reference, or NULL if there is none. `movable` says which kind of page block it
+ * may come from.
+ *
+ * Models: 6.2 mm/page_alloc.c __alloc_pages. Simplifies: order 0; the zone's lock is the step
+ * that calls this; no fallback to another task's frames.
+ */
+export function allocFolio(movable: boolean): Folio | null {
+  const task = currentTaskNumber()
+  for (let i = 0; i < Folio.capacity / MAX_TASKS; i++) {
+    const folio = frame((i * MAX_TASKS + task) as Pfn)
+    if (!folio.buddy || folio.hwpoison || folio.isolateBlock) continue
+    folio.buddy = false
+    folio.refcount = 1
+    folio.movableBlock = movable
+    folio.data = residueOf(folio.data as Blob)
+    return folio
+  }
+  return null
+}
+
+/** `allocFolio`, which a fault may make fail. */
+export const allocFolioMayFail = fn(function* alloc_pages(movable: boolean): Kernel<Folio | null> {
+  if ((yield inject()) !== 0) return null
+  return allocFolio(movable)
+})
+
+/**
+ * Give a frame back. A page that is not fit to be freed is reported and freed all the same. A
+ * poisoned one stays out of the allocator.
+ *
+ * Models: 6.2 mm/page_alloc.c free_unref_page, with free_page_is_bad.
+ */
+export function freeFolio(folio: Folio): void {
+  const bad = badReason(folio)
+  if (bad !== undefined) remark('bad-page-state', `pfn ${folio.pfn} is freed but ${bad}`)
+  folio.mapping = null
+  folio.uptodate = false
+  folio.dirty = false
+  folio.unevictable = false
+  folio.active = false
+  folio.referenced = false
+  folio.swapbacked = false
+  folio.anon = false
+  folio.movableBlock = false
+  folio.lru = false
+  if (!folio.hwpoison) folio.buddy = true
+}
+
+function badReason(folio: Folio): string | undefined {
+  if (folio.refcount !== 0) return `has ${folio.refcount} references`
+  if (folio.mapcount !== 0) return 'is mapped'
+  if (folio.mapping !== null) return 'is in a page cache'
+  if (folio.lockOwner !== 0) return 'is locked'
+  if (folio.lruBatch !== 0) return 'waits in an LRU batch'
+  if (folio.buddy) return 'is free already'
+  return undefined
+}
+
+/** clear_highpage(). */
+export function clearFolio(folio: Folio): void {
+  folio.data = ZERO_PAGE
+}

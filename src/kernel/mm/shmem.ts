@@ -1,0 +1,436 @@
+/**
+ * shmem: tmpfs and memfd. The inode's mapping holds the pages; there is nothing behind them. A page
+ * that is not up to date was preallocated and has no content yet.
+ *
+ * Changes of size and punching hold i_rwsem; lookups hold nothing. Left out: swap, huge pages, user
+ * page tables and with them the record of a running fallocate() that faults wait for, quotas and
+ * memory accounting.
+ */
+import { kzalloc } from '../../machine/alloc.js'
+import { read, write } from '../../machine/effects.js'
+import { fn, type Kernel } from '../../machine/fn.js'
+import { spinLockInit } from '../../machine/locks.js'
+import { containerOf, errPtr, isErr, opsTable, ptrErr } from '../../machine/struct.js'
+import { allocFilePseudo } from '../fs/file_table.js'
+import { clearInode, freeInodeRcu, inodeInit, inodeSbListAdd, iput } from '../fs/inode.js'
+import { EEXIST, EFBIG, EINVAL, ENOENT, ENOMEM, EPERM } from '../include/errno.js'
+import {
+  type AddressSpace,
+  type AddressSpaceOps,
+  type Dentry,
+  File,
+  fsState,
+  type Inode,
+  type InodeOperations,
+  type Kstat,
+  S_IFREG,
+  type SuperBlock,
+  type SuperOperations,
+} from '../include/fs.js'
+import {
+  AOP_WRITEPAGE_ACTIVATE,
+  Folio,
+  nrPages,
+  SGP_CACHE,
+  SGP_FALLOC,
+  SGP_NOALLOC,
+  SGP_READ,
+  SGP_WRITE,
+  ShmemInodeInfo,
+} from '../include/mm.js'
+import { addPages, bytesToPgoff, bytesToPgoffUp, MAX_LFS_FILESIZE, PGOFF_MAX, type Pgoff, pgoffToBytes } from '../include/types.js'
+import { F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK, O_RDWR } from '../include/uapi.js'
+import {
+  addToPageCache,
+  filemapLockFolio,
+  findGetEntry,
+  folioLock,
+  folioSetLocked,
+  folioTrylock,
+  folioUnlock,
+} from './filemap.js'
+import { migrateFolio } from './migrate.js'
+import { allocFolioMayFail, clearFolio } from './page_alloc.js'
+import { shmemFileOperations } from './shmem_file.js'
+import { folioAddLru, folioPut } from './swap.js'
+import { truncateInodeFolio } from './truncate.js'
+
+/** 512-byte blocks of a page. */
+const BLOCKS_PER_PAGE = 8
+
+/** SHMEM_I(): right only for an inode of tmpfs. */
+export function shmemI(inode: Inode): ShmemInodeInfo {
+  return containerOf(inode, ShmemInodeInfo, 'vfsInode')
+}
+
+/**
+ * Is this the mapping of a shmem file?
+ *
+ * Models: 6.2 include/linux/shmem_fs.h shmem_mapping: it compares a_ops.
+ */
+export const shmemMapping = fn(function shmem_mapping(mapping: AddressSpace): boolean {
+  return mapping.aOps === shmemAops
+})
+
+/** Count pages that came or went. One step with what changed them: info->lock is a leaf. */
+function shmemAccount(inode: Inode, pages: number): void {
+  shmemI(inode).alloced += pages
+  inode.iBlocks += pages * BLOCKS_PER_PAGE
+}
+
+/**
+ * Bring the counts in line with the page cache, from which pages may have vanished behind shmem's
+ * back.
+ *
+ * Models: 6.2 mm/shmem.c shmem_recalc_inode.
+ */
+function shmemRecalcInode(inode: Inode): void {
+  const freed = shmemI(inode).alloced - inode.iMapping!.nrpages
+  if (freed > 0) shmemAccount(inode, -freed)
+}
+
+/**
+ * A new folio in the page cache, locked, with a reference, clean and not up to date; or an
+ * ERR_PTR: -ENOMEM, or -EEXIST if somebody was faster.
+ *
+ * Models: 6.2 mm/shmem.c shmem_get_folio_gfp, its part that allocates. Simplifies: order 0; no
+ * accounting, so never -ENOSPC.
+ */
+const shmemAllocAndAdd = fn(function* shmem_alloc_and_acct_folio(
+  inode: Inode,
+  index: Pgoff,
+): Kernel<Folio> {
+  const mapping = inode.iMapping!
+  const folio = yield* allocFolioMayFail(mapping.gfpMovable)
+  if (folio === null) return errPtr(Folio, -ENOMEM)
+  folioSetLocked(folio)
+  folio.swapbacked = true
+  const error = yield* addToPageCache(folio, mapping, index)
+  if (error !== 0) {
+    yield* folioUnlock(folio)
+    yield* folioPut(folio)
+    return errPtr(Folio, error)
+  }
+  shmemAccount(inode, nrPages(folio))
+  yield* folioAddLru(folio)
+  return folio
+})
+
+/** Is an index behind the end of the file, for the modes that mind? */
+const beyondEof = fn(function* shmem_beyond_eof(
+  inode: Inode,
+  index: Pgoff,
+  sgp: number,
+): Kernel<boolean> {
+  if (sgp > SGP_CACHE) return false
+  yield read(inode, 'iSize')
+  return pgoffToBytes(index) >= inode.iSize
+})
+
+/**
+ * The folio at an index, locked and with a reference. NULL for a hole with SGP_READ. ERR_PTRs:
+ * -EFBIG behind MAX_LFS_FILESIZE, -EINVAL behind the end of the file (not for SGP_WRITE and
+ * SGP_FALLOC), -ENOENT for a hole with SGP_NOALLOC, -ENOMEM.
+ *
+ * SGP_WRITE never clears a page: its caller is going to overwrite all of it. SGP_FALLOC clears one
+ * that it finds preallocated, so that undoing does not take it for its own. Nobody makes it dirty.
+ *
+ * Models: 6.2 mm/shmem.c shmem_get_folio_gfp.
+ */
+export const shmemGetFolio = fn(function* shmem_get_folio(
+  inode: Inode,
+  index: Pgoff,
+  sgp: number,
+): Kernel<Folio | null> {
+  if (pgoffToBytes(index) > MAX_LFS_FILESIZE) return errPtr(Folio, -EFBIG)
+  const mapping = inode.iMapping!
+  for (;;) {
+    if (yield* beyondEof(inode, index, sgp)) return errPtr(Folio, -EINVAL)
+    let folio = yield* filemapLockFolio(mapping, index)
+    let clear = sgp !== SGP_WRITE
+    let isNew = false
+    if (folio !== null) {
+      if (sgp === SGP_WRITE) folio.referenced = true
+      if (folio.uptodate) return folio
+      if (sgp === SGP_READ) {
+        yield* folioUnlock(folio)
+        yield* folioPut(folio)
+        return null
+      }
+    } else {
+      if (sgp === SGP_READ) return null
+      if (sgp === SGP_NOALLOC) return errPtr(Folio, -ENOENT)
+      folio = yield* shmemAllocAndAdd(inode, index)
+      if (isErr(folio)) {
+        if (ptrErr(folio) === -EEXIST) continue
+        return folio
+      }
+      isNew = true
+      if (sgp === SGP_WRITE) folio.referenced = true
+      // fallocate() leaves what it makes without content.
+      if (sgp === SGP_FALLOC) clear = false
+    }
+    if (clear) {
+      clearFolio(folio)
+      folio.uptodate = true
+    }
+    if (!(yield* beyondEof(inode, index, sgp))) return folio
+    // The file was truncated meanwhile; what we made must not stay behind its end.
+    if (isNew) yield* truncateInodeFolio(mapping, folio)
+    yield* folioUnlock(folio)
+    yield* folioPut(folio)
+    return errPtr(Folio, -EINVAL)
+  }
+})
+
+/** Remove the folios of [start, end] that nobody has locked; unfalloc: only those without content. */
+const undoRangeTry = fn(function* shmem_undo_range_trylock(
+  inode: Inode,
+  start: Pgoff,
+  end: Pgoff,
+  unfalloc: boolean,
+): Kernel<void> {
+  const mapping = inode.iMapping!
+  let index = start
+  while (index <= end) {
+    const folio = yield* findGetEntry(mapping, index, end)
+    if (folio === null) return
+    index = addPages(folio.index, nrPages(folio))
+    if (yield* folioTrylock(folio)) {
+      if (!unfalloc || !folio.uptodate) yield* truncateInodeFolio(mapping, folio)
+      yield* folioUnlock(folio)
+    }
+    yield* folioPut(folio)
+  }
+})
+
+/** The same, waiting for locks; once through for a hole, until nothing is left at the end of a file. */
+const undoRangeWait = fn(function* shmem_undo_range_lock(
+  inode: Inode,
+  start: Pgoff,
+  end: Pgoff,
+  unfalloc: boolean,
+): Kernel<void> {
+  const mapping = inode.iMapping!
+  let index = start
+  while (index <= end) {
+    const folio = yield* findGetEntry(mapping, index, end)
+    if (folio === null) {
+      if (index === start || end !== PGOFF_MAX) return
+      index = start
+      continue
+    }
+    const next = addPages(folio.index, nrPages(folio))
+    yield* folioLock(folio)
+    if (unfalloc && folio.uptodate) index = next
+    else if ((yield* truncateInodeFolio(mapping, folio)) === 0) index = next
+    else index = folio.index
+    yield* folioUnlock(folio)
+    yield* folioPut(folio)
+  }
+})
+
+/** Zero the part of an edge page that lies in the range; the page stays. */
+const zeroPartial = fn(function* shmem_zero_partial(
+  inode: Inode,
+  index: Pgoff,
+): Kernel<void> {
+  const folio = yield* shmemGetFolio(inode, index, SGP_READ)
+  if (folio === null || isErr(folio)) return
+  folio.dirty = true
+  yield write(folio, 'data')
+  clearFolio(folio)
+  yield* folioUnlock(folio)
+  yield* folioPut(folio)
+})
+
+/**
+ * Drop the pages of [lstart, lend] (bytes, both inclusive; lend -1 for no end). The first pass
+ * takes what it can lock at once, the second waits. `unfalloc` takes back a fallocate(): pages
+ * that have got content stay.
+ *
+ * Models: 6.2 mm/shmem.c shmem_undo_range. Simplifies: no swap entries, one folio at a time; an
+ * edge page is cleared as a whole.
+ */
+export const shmemUndoRange = fn(function* shmem_undo_range(
+  inode: Inode,
+  lstart: bigint,
+  lend: bigint,
+  unfalloc: boolean,
+): Kernel<void> {
+  const start = bytesToPgoffUp(lstart)
+  const end = lend === -1n ? PGOFF_MAX : addPages(bytesToPgoff(lend + 1n), -1)
+  yield* undoRangeTry(inode, start, end, unfalloc)
+  if (!unfalloc) {
+    if (pgoffToBytes(start) !== lstart) yield* zeroPartial(inode, bytesToPgoff(lstart))
+    const tail = lend === -1n ? lend : lend + 1n
+    if (tail !== -1n && pgoffToBytes(bytesToPgoff(tail)) !== tail && bytesToPgoff(tail) >= start) {
+      yield* zeroPartial(inode, bytesToPgoff(tail))
+    }
+  }
+  yield* undoRangeWait(inode, start, end, unfalloc)
+  shmemRecalcInode(inode)
+})
+
+/** Models: 6.2 mm/shmem.c shmem_truncate_range. */
+export const shmemTruncateRange = fn(function* shmem_truncate_range(
+  inode: Inode,
+  lstart: bigint,
+  lend: bigint,
+): Kernel<void> {
+  yield* shmemUndoRange(inode, lstart, lend, false)
+})
+
+/**
+ * Change the size. -EPERM if a seal forbids it. A size that is not larger than the old one, the
+ * same included, drops what lies behind it. Relies on i_rwsem, but does not take it.
+ *
+ * Models: 6.2 mm/shmem.c shmem_setattr.
+ */
+export const shmemSetattr = fn(function* shmem_setattr(
+  dentry: Dentry,
+  size: bigint,
+): Kernel<number> {
+  if (size < 0n) return 0
+  const inode = dentry.dInode!
+  const info = shmemI(inode)
+  yield read(inode, 'iSize')
+  const oldsize = inode.iSize
+  if (size < oldsize && info.seals & F_SEAL_SHRINK) return -EPERM
+  if (size > oldsize && info.seals & F_SEAL_GROW) return -EPERM
+  if (size !== oldsize) {
+    yield write(inode, 'iSize')
+    inode.iSize = size
+  }
+  if (size <= oldsize) {
+    yield read(info, 'alloced')
+    if (info.alloced > 0) yield* shmemTruncateRange(inode, size, -1n)
+  }
+  return 0
+})
+
+/**
+ * Size and blocks. The inode must be one of tmpfs: this goes by what lies before it in memory.
+ *
+ * Models: 6.2 mm/shmem.c shmem_getattr.
+ */
+export const shmemGetattr = fn(function* shmem_getattr(
+  dentry: Dentry,
+  stat: Kstat,
+): Kernel<number> {
+  const inode = dentry.dInode!
+  yield read(inode, 'iBlocks')
+  if (shmemI(inode).alloced !== inode.iMapping!.nrpages) shmemRecalcInode(inode)
+  stat.size = inode.iSize
+  stat.blocks = inode.iBlocks
+  stat.mode = inode.iMode
+  stat.nlink = inode.iNlink
+  return 0
+})
+
+/**
+ * The last user of the inode is gone. An inode whose mapping is not shmem's keeps its pages, and
+ * clear_inode() then trips over them.
+ *
+ * Models: 6.2 mm/shmem.c shmem_evict_inode. Simplifies: no shrink list, no swap list.
+ */
+export const shmemEvictInode = fn(function* shmem_evict_inode(inode: Inode): Kernel<void> {
+  if (shmemMapping(inode.iMapping!)) {
+    inode.iSize = 0n
+    inode.iMapping!.exiting = true
+    yield* shmemTruncateRange(inode, 0n, -1n)
+  }
+  clearInode(inode)
+})
+
+/** Models: 6.2 mm/shmem.c shmem_free_in_core_inode. */
+const shmemFreeInode = fn(function* shmem_free_inode(inode: Inode): Kernel<void> {
+  freeInodeRcu(shmemI(inode))
+})
+
+/** The page of a failed frame stays; reads find the poison. Models: 6.2 mm/shmem.c. */
+const shmemErrorRemovePage = fn(function* shmem_error_remove_page(
+  _mapping: AddressSpace,
+  _folio: Folio,
+): Kernel<number> {
+  return 0
+})
+
+/** There is no swap: the page stays and is activated. Models: 6.2 mm/shmem.c shmem_writepage. */
+const shmemWritepage = fn(function* shmem_writepage(folio: Folio): Kernel<number> {
+  yield write(folio, 'dirty')
+  folio.dirty = true
+  return AOP_WRITEPAGE_ACTIVATE
+})
+
+export const shmemAops: AddressSpaceOps = opsTable({
+  name: 'shmem_aops',
+  writepage: shmemWritepage,
+  migrateFolio,
+  errorRemovePage: shmemErrorRemovePage,
+})
+
+export const shmemInodeOperations: InodeOperations = opsTable({
+  name: 'shmem_inode_operations',
+  getattr: shmemGetattr,
+  setattr: shmemSetattr,
+})
+
+/** Directories, devices and fifos of tmpfs; what can be done with them is not modelled. */
+export const shmemSpecialInodeOperations: InodeOperations = opsTable({
+  name: 'shmem_special_inode_operations',
+  getattr: shmemGetattr,
+})
+
+export const shmemSuperOperations: SuperOperations = opsTable({
+  name: 'shmem_ops',
+  evictInode: shmemEvictInode,
+  freeInode: shmemFreeInode,
+})
+
+/**
+ * A new inode of tmpfs with one reference, on the super block's list.
+ *
+ * Models: 6.2 mm/shmem.c shmem_get_inode. Simplifies: no inode limit, so it never fails.
+ */
+export const shmemGetInode = fn(function* shmem_get_inode(
+  sb: SuperBlock,
+  mode: number,
+): Kernel<Inode> {
+  const info = kzalloc(ShmemInodeInfo)
+  const inode = info.vfsInode
+  inodeInit(inode, sb, mode)
+  spinLockInit(info.lock, 'info->lock')
+  info.seals = F_SEAL_SEAL
+  yield* inodeSbListAdd(inode)
+  if ((mode & S_IFREG) === S_IFREG) {
+    inode.iMapping!.aOps = shmemAops
+    inode.iOp = shmemInodeOperations
+    inode.iFop = shmemFileOperations
+  } else {
+    inode.iOp = shmemSpecialInodeOperations
+  }
+  return inode
+})
+
+/**
+ * An unlinked file of size 0 on the internal mount, as memfd_create() and memfd_restricted() use.
+ *
+ * Models: 6.2 mm/shmem.c __shmem_file_setup. Simplifies: size 0 and VM_NORESERVE only.
+ */
+export const shmemFileSetup = fn(function* shmem_file_setup(): Kernel<File> {
+  const inode = yield* shmemGetInode(fsState().shmMnt!, S_IFREG | 0o777)
+  inode.iNlink = 0
+  const file = allocFilePseudo(inode, shmemFileOperations, O_RDWR)
+  if (isErr(file)) {
+    yield* iput(inode)
+    return errPtr(File, ptrErr(file))
+  }
+  return file
+})
+
+/** For mm/memfd: does this descriptor name a file of tmpfs, by the predicate? */
+export function shmemFile(file: File): boolean {
+  return shmemMapping(file.fMapping!)
+}
+

@@ -1,0 +1,273 @@
+/**
+ * What can be done with an open file of tmpfs: read, write, seek, allocate and punch. Writing and
+ * changing the allocation hold i_rwsem.
+ */
+import { type Blob, withBytes } from '../../machine/blob.js'
+import { read, write } from '../../machine/effects.js'
+import { mark } from '../../machine/fault.js'
+import { fn, type Kernel } from '../../machine/fn.js'
+import { downRead, downWrite, upRead, upWrite } from '../../machine/locks.js'
+import { isErr, opsTable, ptrErr } from '../../machine/struct.js'
+import { EFBIG, EINVAL, EIO, ENXIO, EOPNOTSUPP, EPERM } from '../include/errno.js'
+import type { File, FileOperations, Inode } from '../include/fs.js'
+import { type Folio, SGP_FALLOC, SGP_READ, SGP_WRITE } from '../include/mm.js'
+import {
+  addPages,
+  bytesToPgoff,
+  bytesToPgoffUp,
+  MAX_LFS_FILESIZE,
+  PAGE_SIZE,
+  type Pgoff,
+  pgoffToBytes,
+} from '../include/types.js'
+import {
+  F_SEAL_FUTURE_WRITE,
+  F_SEAL_GROW,
+  F_SEAL_WRITE,
+  FALLOC_FL_KEEP_SIZE,
+  FALLOC_FL_PUNCH_HOLE,
+  SEEK_CUR,
+  SEEK_DATA,
+  SEEK_END,
+  SEEK_HOLE,
+} from '../include/uapi.js'
+import { xaFindIndex, xaLoad } from '../lib/xarray.js'
+import { folioUnlock } from './filemap.js'
+import { shmemGetFolio, shmemI, shmemTruncateRange, shmemUndoRange } from './shmem.js'
+import { folioPut } from './swap.js'
+
+/** Whole pages of [offset, offset + len) become holes, edges are cleared. i_rwsem is held. */
+const punchHole = fn(function* shmem_punch_hole(
+  inode: Inode,
+  offset: bigint,
+  len: bigint,
+): Kernel<number> {
+  if (shmemI(inode).seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) return -EPERM
+  yield* shmemTruncateRange(inode, offset, offset + len - 1n)
+  mark('page-punched')
+  return 0
+})
+
+/** Allocate the pages of [start, end); an error takes back those that have no content yet. */
+const allocateRange = fn(function* shmem_allocate_range(
+  inode: Inode,
+  start: Pgoff,
+  end: Pgoff,
+): Kernel<number> {
+  let index = start
+  while (index < end) {
+    const folio = yield* shmemGetFolio(inode, index, SGP_FALLOC)
+    if (isErr(folio)) {
+      if (index > start) {
+        yield* shmemUndoRange(inode, pgoffToBytes(start), pgoffToBytes(index) - 1n, true)
+      }
+      return ptrErr(folio!)
+    }
+    index = addPages(index, 1)
+    // Dirty, so that reclaim does not drop what fallocate() has promised.
+    folio!.dirty = true
+    yield* folioUnlock(folio!)
+    yield* folioPut(folio!)
+  }
+  return 0
+})
+
+/**
+ * fallocate(2) on tmpfs: mode 0 or KEEP_SIZE allocates, PUNCH_HOLE with KEEP_SIZE punches;
+ * -EOPNOTSUPP for others, -EPERM if a seal forbids it.
+ *
+ * Models: 6.2 mm/shmem.c shmem_fallocate. Simplifies: no record of the operation (see the file's
+ * head of mm/shmem), no limits of the process or the file system, no signals.
+ */
+export const shmemFallocate = fn(function* shmem_fallocate(
+  file: File,
+  mode: number,
+  offset: bigint,
+  len: bigint,
+): Kernel<number> {
+  const inode = file.fInode!
+  const info = shmemI(inode)
+  if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE)) return -EOPNOTSUPP
+  yield* downWrite(inode.iRwsem)
+  let error = 0
+  if (mode & FALLOC_FL_PUNCH_HOLE) {
+    error = yield* punchHole(inode, offset, len)
+  } else if (info.seals & F_SEAL_GROW && offset + len > inode.iSize) {
+    error = -EPERM
+  } else {
+    const end = bytesToPgoffUp(offset + len)
+    const undoFallocend = info.fallocend
+    if (end > info.fallocend) info.fallocend = end
+    error = yield* allocateRange(inode, bytesToPgoff(offset), end)
+    if (error !== 0) info.fallocend = undoFallocend
+    else if (!(mode & FALLOC_FL_KEEP_SIZE) && offset + len > inode.iSize) {
+      yield write(inode, 'iSize')
+      inode.iSize = offset + len
+    }
+  }
+  yield* upWrite(inode.iRwsem)
+  return error
+})
+
+/** Bytes from `pos` to the end of its page, at most `len`. */
+function inPage(pos: bigint, len: number): number {
+  return Math.min(len, Number(PAGE_SIZE - (pos & (PAGE_SIZE - 1n))))
+}
+
+/**
+ * Read: the bytes available up to `len`, 0 behind the end; -EIO at a poisoned page.
+ *
+ * Models: 6.2 mm/shmem.c shmem_file_read_iter. Simplifies: tells how many bytes, not which.
+ */
+export const shmemRead = fn(function* shmem_file_read_iter(
+  file: File,
+  pos: bigint,
+  len: number,
+): Kernel<number> {
+  const inode = file.fInode!
+  let done = 0
+  while (done < len) {
+    const at = pos + BigInt(done)
+    yield read(inode, 'iSize')
+    const left = inode.iSize - at
+    if (left <= 0n) return done
+    const folio = yield* shmemGetFolio(inode, bytesToPgoff(at), SGP_READ)
+    if (isErr(folio)) return ptrErr(folio!) === -EINVAL ? done : ptrErr(folio!)
+    if (folio !== null) {
+      const poisoned = folio.hwpoison
+      yield* folioUnlock(folio)
+      yield* folioPut(folio)
+      if (poisoned) return done > 0 ? done : -EIO
+    }
+    const here = inPage(at, len - done)
+    done += left < BigInt(here) ? Number(left) : here
+  }
+  return done
+})
+
+/** One page's part of a write; i_rwsem is held. Models: 6.2 shmem_write_begin and _end. */
+const writePage = fn(function* shmem_write_page(
+  inode: Inode,
+  pos: bigint,
+  len: number,
+  byte: number,
+): Kernel<number> {
+  const seals = shmemI(inode).seals
+  if (seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) return -EPERM
+  const end = pos + BigInt(len)
+  if (seals & F_SEAL_GROW && end > inode.iSize) return -EPERM
+  const folio = (yield* shmemGetFolio(inode, bytesToPgoff(pos), SGP_WRITE)) as Folio
+  if (isErr(folio)) return ptrErr(folio)
+  if (folio.hwpoison) {
+    yield* folioUnlock(folio)
+    yield* folioPut(folio)
+    return -EIO
+  }
+  yield write(folio, 'data')
+  const offset = Number(pos & (PAGE_SIZE - 1n))
+  const fresh = folio.uptodate ? (folio.data as Blob) : withBytes(folio.data as Blob, 0, 4096, 0)
+  folio.data = withBytes(fresh, offset, len, byte)
+  folio.uptodate = true
+  folio.dirty = true
+  if (end > inode.iSize) inode.iSize = end
+  yield* folioUnlock(folio)
+  yield* folioPut(folio)
+  return len
+})
+
+/**
+ * Write `len` bytes of one value at `pos`; how many were written, or an error if none. -EFBIG
+ * behind the largest size, -EPERM if a seal forbids it.
+ *
+ * Models: 6.2 mm/filemap.c generic_file_write_iter with shmem_aops. Simplifies: one page at a time.
+ */
+export const shmemWrite = fn(function* shmem_file_write_iter(
+  file: File,
+  pos: bigint,
+  len: number,
+  byte: number,
+): Kernel<number> {
+  const inode = file.fInode!
+  if (pos >= MAX_LFS_FILESIZE) return -EFBIG
+  yield* downWrite(inode.iRwsem)
+  let done = 0
+  let error = 0
+  while (done < len && error === 0) {
+    const at = pos + BigInt(done)
+    const part = yield* writePage(inode, at, inPage(at, len - done), byte)
+    if (part < 0) error = part
+    else done += part
+  }
+  yield* upWrite(inode.iRwsem)
+  return done > 0 ? done : error
+})
+
+/** The first page from `start` before `end` that is (or is not) data; -1 if there is none. */
+function seekPage(inode: Inode, start: Pgoff, end: Pgoff, data: boolean): number {
+  const pages = inode.iMapping!.iPages
+  for (let index = start; index < end; index = addPages(index, 1)) {
+    const found = xaFindIndex(pages, index, addPages(end, -1))
+    if (!data && found !== index) return index
+    if (found < 0) return -1
+    index = found as Pgoff
+    if ((xaLoad(pages, index) as Folio).uptodate === data) return index
+  }
+  return -1
+}
+
+/**
+ * lseek(2). SEEK_DATA and SEEK_HOLE: a page is data when it is up to date, so one that was only
+ * preallocated is a hole; -ENXIO behind the end, or if there is no data. Else -EINVAL for a
+ * position that is negative or too large.
+ *
+ * Models: 6.2 mm/shmem.c shmem_file_llseek.
+ */
+export const shmemLlseek = fn(function* shmem_file_llseek(
+  file: File,
+  offset: bigint,
+  whence: number,
+): Kernel<bigint> {
+  const inode = file.fInode!
+  yield* downRead(inode.iRwsem)
+  const size = inode.iSize
+  let pos = offset
+  if (whence === SEEK_DATA || whence === SEEK_HOLE) {
+    if (offset < 0n || offset >= size) pos = BigInt(-ENXIO)
+    else {
+      const isData = whence === SEEK_DATA
+      const page = seekPage(inode, bytesToPgoff(offset), bytesToPgoffUp(size), isData)
+      if (page >= 0) {
+        const start = pgoffToBytes(page as Pgoff)
+        if (start > offset) pos = start < size ? start : size
+      } else pos = isData ? BigInt(-ENXIO) : size
+    }
+  } else {
+    if (whence === SEEK_CUR) pos += file.fPos
+    if (whence === SEEK_END) pos += size
+    if (pos < 0n || pos > MAX_LFS_FILESIZE) pos = BigInt(-EINVAL)
+  }
+  if (pos >= 0n) file.fPos = pos
+  yield* upRead(inode.iRwsem)
+  return pos
+})
+
+/** shmem_mmap(): the mapping itself is not modelled; see mm/mmap for the order of errors. */
+const shmemMmap = fn(function* shmem_mmap(_file: File): Kernel<number> {
+  return 0
+})
+
+/** noop_fsync(). */
+const noopFsync = fn(function* noop_fsync(_file: File): Kernel<number> {
+  return 0
+})
+
+export const shmemFileOperations: FileOperations = opsTable({
+  name: 'shmem_file_operations',
+  read: shmemRead,
+  write: shmemWrite,
+  llseek: shmemLlseek,
+  mmap: shmemMmap,
+  fsync: noopFsync,
+  fallocate: shmemFallocate,
+})
+

@@ -1,0 +1,136 @@
+/**
+ * References to folios, and the LRU: per-CPU batches of pages on their way to it, isolation and
+ * putting back. A batch holds a reference and PG_lru is clear until it is drained.
+ *
+ * Left out: the lists themselves, whose order decides nothing here; lru_lock, whose sections are
+ * one step each; batches that drain because they are full.
+ */
+import { read, rmw } from '../../machine/effects.js'
+import { KernelFault } from '../../machine/fault.js'
+import { fn, type Kernel } from '../../machine/fn.js'
+import { currentTaskNumber } from '../../machine/task.js'
+import type { Folio } from '../include/mm.js'
+import { forEachFolio, freeFolio } from './page_alloc.js'
+
+/** Models: 6.2 include/linux/mm.h folio_get. The caller has a reference already. */
+export const folioGet = fn(function* folio_get(folio: Folio): Kernel<void> {
+  yield rmw(folio, 'refcount')
+  folio.refcount++
+})
+
+/** Models: 6.2 include/linux/page_ref.h folio_try_get. False if the count is 0: free or frozen. */
+export const folioTryGet = fn(function* folio_try_get(folio: Folio): Kernel<boolean> {
+  yield rmw(folio, 'refcount')
+  if (folio.refcount === 0) return false
+  folio.refcount++
+  return true
+})
+
+/** Models: 6.2 mm/swap.c __folio_put. The last reference is gone; nobody can reach the folio. */
+export function __folioPut(folio: Folio): void {
+  folio.lru = false
+  freeFolio(folio)
+}
+
+/** Models: 6.2 include/linux/mm.h folio_put_refs. */
+export const folioPutRefs = fn(function* folio_put_refs(folio: Folio, refs: number): Kernel<void> {
+  yield rmw(folio, 'refcount')
+  const left = folio.refcount - refs
+  if (left < 0) {
+    const text = `pfn ${folio.pfn}: a reference is put that nobody has`
+    throw new KernelFault('refcount-underflow', 'undefined', text)
+  }
+  folio.refcount = left
+  if (left === 0) __folioPut(folio)
+})
+
+/** Models: 6.2 include/linux/mm.h folio_put. */
+export const folioPut = fn(function* folio_put(folio: Folio): Kernel<void> {
+  yield* folioPutRefs(folio, 1)
+})
+
+/**
+ * Put a folio into this CPU's batch, with a reference of the batch's own.
+ *
+ * Models: 6.2 mm/swap.c folio_add_lru.
+ */
+export const folioAddLru = fn(function* folio_add_lru(folio: Folio): Kernel<void> {
+  yield rmw(folio, 'refcount')
+  folio.refcount++
+  folio.lruBatch = currentTaskNumber() + 1
+})
+
+/** The folio of lowest frame in a batch (of one CPU, or of any if 0), or null. */
+function nextInBatch(batch: number): Folio | null {
+  let found: Folio | null = null
+  forEachFolio((folio) => {
+    if (folio.lruBatch === 0 || (batch !== 0 && folio.lruBatch !== batch)) return
+    if (found === null || folio.pfn < found.pfn) found = folio
+  })
+  return found
+}
+
+/**
+ * Move one folio from a batch to its LRU list. A file that must not be evicted has its pages on
+ * the unevictable one.
+ *
+ * Models: 6.2 mm/swap.c lru_add_fn, called from folio_batch_move_lru.
+ */
+export const lruAddFn = fn(function* lru_add_fn(folio: Folio): Kernel<void> {
+  yield rmw(folio, 'lru')
+  if (folio.lruBatch === 0) return
+  folio.lruBatch = 0
+  folio.lru = true
+  folio.unevictable = folio.mapping !== null && folio.mapping.unevictable
+  yield* folioPut(folio)
+})
+
+/** Models: 6.2 mm/swap.c lru_add_drain: this CPU's batch. */
+export const lruAddDrain = fn(function* lru_add_drain(): Kernel<void> {
+  let folio = nextInBatch(currentTaskNumber() + 1)
+  while (folio !== null) {
+    yield* lruAddFn(folio)
+    folio = nextInBatch(currentTaskNumber() + 1)
+  }
+})
+
+/**
+ * Models: 6.2 mm/swap.c lru_add_drain_all. Simplifies: the caller drains the batches of other CPUs
+ * itself instead of waiting for their workers, whose steps would come between the same others.
+ */
+export const lruAddDrainAll = fn(function* lru_add_drain_all(): Kernel<void> {
+  let folio = nextInBatch(0)
+  while (folio !== null) {
+    yield* lruAddFn(folio)
+    folio = nextInBatch(0)
+  }
+})
+
+/**
+ * Take a folio off its list, with a reference. False if it is on none. The caller has a reference.
+ *
+ * Models: 6.2 mm/vmscan.c folio_isolate_lru.
+ */
+export const folioIsolateLru = fn(function* folio_isolate_lru(folio: Folio): Kernel<boolean> {
+  yield rmw(folio, 'lru')
+  if (!folio.lru) return false
+  folio.lru = false
+  yield* folioGet(folio)
+  return true
+})
+
+/**
+ * Put an isolated folio back and drop the isolation's reference.
+ *
+ * Models: 6.2 mm/vmscan.c folio_putback_lru.
+ */
+export const folioPutbackLru = fn(function* folio_putback_lru(folio: Folio): Kernel<void> {
+  yield* folioAddLru(folio)
+  yield* folioPut(folio)
+})
+
+/** folio_ref_count(), announced. */
+export const folioRefCount = fn(function* folio_ref_count(folio: Folio): Kernel<number> {
+  yield read(folio, 'refcount')
+  return folio.refcount
+})

@@ -1,0 +1,105 @@
+/**
+ * Taking pages out of a mapping: truncation, which asks nobody, and invalidation, which takes only
+ * what is clean and what nobody else has a reference to.
+ */
+import { read, rmw } from '../../machine/effects.js'
+import { mark, tracepoint } from '../../machine/fault.js'
+import { fn, type Kernel } from '../../machine/fn.js'
+import { EIO } from '../include/errno.js'
+import type { AddressSpace } from '../include/fs.js'
+import { type Folio, nrPages } from '../include/mm.js'
+import { addPages, PGOFF_MAX, type Pgoff } from '../include/types.js'
+import {
+  __filemapRemoveFolio,
+  filemapRemoveFolio,
+  findGetEntry,
+  folioLock,
+  folioTrylock,
+  folioUnlock,
+} from './filemap.js'
+import { folioPut } from './swap.js'
+
+/**
+ * Take a locked folio out of its mapping, dirty or not. -EIO if it has left it already.
+ *
+ * Models: 6.2 mm/truncate.c truncate_inode_folio. Simplifies: no user page table maps it.
+ */
+export const truncateInodeFolio = fn(function* truncate_inode_folio(
+  mapping: AddressSpace,
+  folio: Folio,
+): Kernel<number> {
+  if (folio.mapping !== mapping) return -EIO
+  folio.dirty = false
+  yield* filemapRemoveFolio(folio)
+  return 0
+})
+
+/**
+ * Drop a locked folio from its mapping if it is clean and only the cache and the caller refer to
+ * it. It asks nobody who maps the frame in other ways.
+ *
+ * Models: 6.2 mm/truncate.c mapping_evict_folio and invalidate_inode_page, with mm/vmscan.c
+ * remove_mapping. Simplifies: no private data; the count is frozen, and the slot cleared, in one
+ * step under i_pages' lock.
+ */
+export const invalidateInodePage = fn(function* mapping_evict_folio(
+  folio: Folio,
+): Kernel<boolean> {
+  const mapping = folio.mapping
+  if (mapping === null) return false
+  yield read(folio, 'dirty')
+  if (folio.dirty || folio.writeback) return false
+  yield read(folio, 'refcount')
+  if (folio.refcount > nrPages(folio) + 1) return false
+
+  yield rmw(folio, 'refcount')
+  if (folio.refcount !== nrPages(folio) + 1 || folio.dirty) return false
+  mark('page-evicted')
+  tracepoint('mm_folio_evicted', folio)
+  __filemapRemoveFolio(folio, mapping)
+  folio.refcount = 1
+  return true
+})
+
+/**
+ * Drop what can be dropped of a whole mapping without waiting for anything. Pages that wait in an
+ * LRU batch have a reference too many and stay.
+ *
+ * Models: 6.2 mm/truncate.c invalidate_mapping_pages. Simplifies: one folio at a time.
+ */
+export const invalidateMappingPages = fn(function* invalidate_mapping_pages(
+  mapping: AddressSpace,
+): Kernel<number> {
+  let count = 0
+  let index = 0 as Pgoff
+  for (;;) {
+    const folio = yield* findGetEntry(mapping, index, PGOFF_MAX)
+    if (folio === null) return count
+    index = addPages(folio.index, nrPages(folio))
+    if (yield* folioTrylock(folio)) {
+      if (folio.mapping === mapping && (yield* invalidateInodePage(folio))) count++
+      yield* folioUnlock(folio)
+    }
+    yield* folioPut(folio)
+  }
+})
+
+/**
+ * Empty a mapping for good.
+ *
+ * Models: 6.2 mm/truncate.c truncate_inode_pages_final. Simplifies: the passes over the pages are
+ * one that waits for each folio's lock.
+ */
+export const truncateInodePagesFinal = fn(function* truncate_inode_pages_final(
+  mapping: AddressSpace,
+): Kernel<void> {
+  mapping.exiting = true
+  for (;;) {
+    const folio = yield* findGetEntry(mapping, 0 as Pgoff, PGOFF_MAX)
+    if (folio === null) return
+    yield* folioLock(folio)
+    yield* truncateInodeFolio(mapping, folio)
+    yield* folioUnlock(folio)
+    yield* folioPut(folio)
+  }
+})

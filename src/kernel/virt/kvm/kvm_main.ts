@@ -1,0 +1,85 @@
+/**
+ * A VM's life: created with its descriptor, destroyed when the last reference goes. A private slot
+ * pins its file; the file knows nothing of the VM but its notifiers.
+ */
+import { kfree, kzalloc } from '../../../machine/alloc.js'
+import { rmw } from '../../../machine/effects.js'
+import { fn, type Kernel } from '../../../machine/fn.js'
+import { mutexInit, rwLockInit, spinLockInit } from '../../../machine/locks.js'
+import { opsTable } from '../../../machine/struct.js'
+import { allocFilePseudo, fdInstall, getUnusedFd } from '../../fs/file_table.js'
+import { allocAnonInode } from '../../fs/inode.js'
+import { EINVAL } from '../../include/errno.js'
+import { type File, type FileOperations, fsState, type Inode } from '../../include/fs.js'
+import { KVM_MEM_SLOTS_NUM, Kvm, KvmMemslots } from '../../include/kvm.js'
+import { KVM_X86_DEFAULT_VM, KVM_X86_SW_PROTECTED_VM, O_RDWR } from '../../include/uapi.js'
+import { xaDestroy, xaInit } from '../../lib/xarray.js'
+import { kvmArchFlushShadowMemslot, kvmFreeMemslot } from './memslots.js'
+import { KVM_VM_FOPS, kvmOf } from './vm_file.js'
+
+/**
+ * Tear the VM down: its mappings, then its slots, which lets go of their files.
+ *
+ * Models: 6.2 virt/kvm/kvm_main.c kvm_destroy_vm.
+ */
+const kvmDestroyVm = fn(function* kvm_destroy_vm(kvm: Kvm): Kernel<void> {
+  yield* kvmArchFlushShadowMemslot(kvm)
+  let id = 0
+  while (id < KVM_MEM_SLOTS_NUM) {
+    const slot = kvm.memslots!.slots.get(id)
+    if (slot !== null) yield* kvmFreeMemslot(slot)
+    id++
+  }
+  kfree(kvm.memslots)
+  kfree(kvm.inactive)
+  for (let n = 0; n < kvm.vcpus.length; n++) kfree(kvm.vcpus.get(n))
+  xaDestroy(kvm.memAttrArray)
+  kfree(kvm)
+})
+
+/** Models: 6.2 virt/kvm/kvm_main.c kvm_put_kvm. */
+export const kvmPutKvm = fn(function* kvm_put_kvm(kvm: Kvm): Kernel<void> {
+  yield rmw(kvm, 'usersCount')
+  kvm.usersCount--
+  if (kvm.usersCount === 0) yield* kvmDestroyVm(kvm)
+})
+
+const kvmVmRelease = fn(function* kvm_vm_release(_inode: Inode, file: File): Kernel<number> {
+  yield* kvmPutKvm(kvmOf(file))
+  return 0
+})
+
+const kvmVmFops: FileOperations = opsTable({ name: KVM_VM_FOPS, release: kvmVmRelease })
+
+function kvmCreateVm(type: number): Kvm {
+  const kvm = kzalloc(Kvm)
+  kvm.usersCount = 1
+  kvm.vmType = type
+  mutexInit(kvm.slotsLock, 'kvm->slots_lock')
+  mutexInit(kvm.slotsArchLock, 'kvm->slots_arch_lock')
+  rwLockInit(kvm.mmuLock, 'kvm->mmu_lock')
+  spinLockInit(kvm.mnInvalidateLock, 'kvm->mn_invalidate_lock')
+  kvm.memslots = kzalloc(KvmMemslots)
+  kvm.inactive = kzalloc(KvmMemslots)
+  xaInit(kvm.memAttrArray)
+  xaInit(kvm.tdpMmu)
+  return kvm
+}
+
+/**
+ * KVM_CREATE_VM: a descriptor; -EINVAL for a type that is not supported, -EMFILE.
+ *
+ * Models: 6.2 virt/kvm/kvm_main.c kvm_dev_ioctl_create_vm, with the types of x86/upm_base_support.
+ * Simplifies: vCPUs come into being when a task first runs in the guest.
+ */
+export const sysKvmCreateVm = fn(function* kvm_dev_ioctl_create_vm(type: number): Kernel<number> {
+  if (type !== KVM_X86_DEFAULT_VM && type !== KVM_X86_SW_PROTECTED_VM) return -EINVAL
+  const fd = yield* getUnusedFd()
+  if (fd < 0) return fd
+  const kvm = kvmCreateVm(type)
+  const inode = yield* allocAnonInode(fsState().anonInodes!)
+  const file = allocFilePseudo(inode, kvmVmFops, O_RDWR)
+  file.privateData = kvm
+  yield* fdInstall(fd, file)
+  return fd
+})

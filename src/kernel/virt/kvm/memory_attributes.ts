@@ -1,0 +1,73 @@
+/** Which gfns are private: KVM_SET_MEMORY_ATTRIBUTES, and the question that every fault asks. */
+import { rmw } from '../../../machine/effects.js'
+import { fn, type Kernel } from '../../../machine/fn.js'
+import { mutexLock, mutexUnlock, writeLock, writeUnlock } from '../../../machine/locks.js'
+import { kvmFlushRemoteTlbs, kvmTdpMmuZap } from '../../arch/x86/kvm/tdp_mmu.js'
+import { fput } from '../../fs/file_table.js'
+import { EBADF, EINVAL } from '../../include/errno.js'
+import type { Kvm } from '../../include/kvm.js'
+import { bytesToPgoff, type Gfn, isPageAligned } from '../../include/types.js'
+import { KVM_MEMORY_ATTRIBUTE_PRIVATE } from '../../include/uapi.js'
+import { xaIsValue, xaLoadEntry, xaMkValue, xaStoreEntry, xaToValue } from '../../lib/xarray.js'
+import { kvmMmuInvalidateBegin, kvmMmuInvalidateEnd, kvmMmuInvalidateRangeAdd } from './invalidate.js'
+import { kvmFget, kvmOf } from './vm_file.js'
+
+/** Is a gfn private? Models: v10 include/linux/kvm_host.h kvm_mem_is_private. */
+export function attrPrivate(kvm: Kvm, gfn: Gfn): boolean {
+  const entry = xaLoadEntry(kvm.memAttrArray, gfn)
+  return xaIsValue(entry) && (xaToValue(entry) & KVM_MEMORY_ATTRIBUTE_PRIVATE) !== 0
+}
+
+const storeAttributes = fn(function* kvm_store_mem_attributes(
+  kvm: Kvm,
+  start: Gfn,
+  end: Gfn,
+  attributes: number,
+): Kernel<void> {
+  let gfn = start
+  while (gfn < end) {
+    yield rmw(kvm.memAttrArray, 'xaHead')
+    xaStoreEntry(kvm.memAttrArray, gfn, attributes === 0 ? 0 : xaMkValue(attributes))
+    gfn = (gfn + 1) as Gfn
+  }
+})
+
+/**
+ * Change the attributes of a range; mappings of the old kind go. -EINVAL for unknown attributes, a
+ * size of 0, or an address or size that is not page aligned.
+ *
+ * Models: x86/upm_base_support virt/kvm/kvm_main.c kvm_vm_ioctl_set_mem_attributes. Simplifies:
+ * the xarray's nodes never run out.
+ */
+export const sysKvmSetMemoryAttributes = fn(function* kvm_vm_ioctl_set_mem_attributes(
+  vm: number,
+  gpa: bigint,
+  size: bigint,
+  attributes: number,
+): Kernel<number> {
+  const file = yield* kvmFget(vm)
+  if (file === null) return -EBADF
+  const kvm = kvmOf(file)
+  let ret = -EINVAL
+  const known = (attributes & ~KVM_MEMORY_ATTRIBUTE_PRIVATE) === 0
+  if (known && size > 0n && isPageAligned(gpa) && isPageAligned(size)) {
+    const start = bytesToPgoff(gpa) as number as Gfn
+    const end = bytesToPgoff(gpa + size) as number as Gfn
+    yield* mutexLock(kvm.slotsLock)
+    yield* writeLock(kvm.mmuLock)
+    kvmMmuInvalidateBegin(kvm)
+    kvmMmuInvalidateRangeAdd(kvm, start, end)
+    writeUnlock(kvm.mmuLock)
+
+    yield* storeAttributes(kvm, start, end, attributes)
+
+    yield* writeLock(kvm.mmuLock)
+    if (yield* kvmTdpMmuZap(kvm, start, end)) yield* kvmFlushRemoteTlbs(kvm)
+    kvmMmuInvalidateEnd(kvm)
+    writeUnlock(kvm.mmuLock)
+    mutexUnlock(kvm.slotsLock)
+    ret = 0
+  }
+  yield* fput(file)
+  return ret
+})

@@ -1,0 +1,293 @@
+/**
+ * Memslots: which guest frames there are and what is behind them. There are two copies; readers
+ * use the active one under SRCU, the writer, under slots_lock, prepares the other and swaps. After
+ * a grace period nobody uses the old copy.
+ *
+ * A slot goes in two steps: first it is INVALID, so that no new fault maps through it, then, when
+ * every fault that knew it has ended and its mappings are zapped, it is removed.
+ */
+import { kfree, kzalloc } from '../../../machine/alloc.js'
+import { write } from '../../../machine/effects.js'
+import { mark } from '../../../machine/fault.js'
+import { fn, type Kernel } from '../../../machine/fn.js'
+import {
+  mutexLock,
+  mutexUnlock,
+  spinLock,
+  spinUnlock,
+  writeLock,
+  writeUnlock,
+} from '../../../machine/locks.js'
+import { synchronizeSrcu } from '../../../machine/rcu.js'
+import { finishWait, prepareToWait, schedule } from '../../../machine/wait.js'
+import { GFN_END, kvmFlushRemoteTlbs, kvmTdpMmuZap } from '../../arch/x86/kvm/tdp_mmu.js'
+import { fput } from '../../fs/file_table.js'
+import { EBADF, EEXIST, EINVAL } from '../../include/errno.js'
+import {
+  KVM_MEM_SLOTS_NUM,
+  KVM_MEMSLOT_INVALID,
+  type Kvm,
+  KvmMemorySlot,
+  type KvmMemslots,
+} from '../../include/kvm.js'
+import { bytesToPgoff, type Gfn, isPageAligned, type Pgoff } from '../../include/types.js'
+import {
+  KVM_MEM_LOG_DIRTY_PAGES,
+  KVM_MEM_PRIVATE,
+  KVM_MEM_READONLY,
+  KVM_X86_SW_PROTECTED_VM,
+} from '../../include/uapi.js'
+import { kvmRestrictedmemBind, kvmRestrictedmemNotifierOps, kvmRestrictedmemUnbind } from './restrictedmem.js'
+import { kvmFget, kvmOf } from './vm_file.js'
+
+export const KVM_MR_CREATE = 0
+export const KVM_MR_DELETE = 1
+export const KVM_MR_MOVE = 2
+export const KVM_MR_FLAGS_ONLY = 3
+
+/** The slot that contains a gfn in one copy, or NULL. */
+export function searchMemslots(slots: KvmMemslots, gfn: Gfn): KvmMemorySlot | null {
+  for (let id = 0; id < KVM_MEM_SLOTS_NUM; id++) {
+    const slot = slots.slots.get(id)
+    if (slot !== null && gfn >= slot.baseGfn && gfn < slot.baseGfn + slot.npages) return slot
+  }
+  return null
+}
+
+/**
+ * Publish the inactive copy and wait until nobody uses the other. Drops slots_arch_lock. MMU
+ * notifiers that are between start and end keep it from happening, so that both see the same slots.
+ *
+ * Models: 6.2 virt/kvm/kvm_main.c kvm_swap_active_memslots. Simplifies: no generations.
+ */
+const kvmSwapActiveMemslots = fn(function* kvm_swap_active_memslots(kvm: Kvm): Kernel<void> {
+  yield* spinLock(kvm.mnInvalidateLock)
+  while (kvm.mnActiveInvalidateCount > 0) {
+    spinUnlock(kvm.mnInvalidateLock)
+    yield* prepareToWait(kvm.mnMemslotsUpdateWait)
+    yield* schedule(kvm.mnMemslotsUpdateWait)
+    yield* spinLock(kvm.mnInvalidateLock)
+  }
+  finishWait(kvm.mnMemslotsUpdateWait)
+  yield write(kvm, 'memslots')
+  const old = kvm.memslots
+  kvm.memslots = kvm.inactive
+  spinUnlock(kvm.mnInvalidateLock)
+  mutexUnlock(kvm.slotsArchLock)
+  yield* synchronizeSrcu(kvm.srcu)
+  kvm.inactive = old
+})
+
+/** Put a slot (or NULL) under an id, in both copies, with the swap in between. */
+const kvmReplaceMemslot = fn(function* kvm_activate_memslot(
+  kvm: Kvm,
+  id: number,
+  slot: KvmMemorySlot | null,
+): Kernel<void> {
+  kvm.inactive!.slots.set(id, slot)
+  yield* kvmSwapActiveMemslots(kvm)
+  kvm.inactive!.slots.set(id, slot)
+})
+
+/** Models: 6.2 arch/x86/kvm/mmu/mmu.c kvm_mmu_zap_all_fast: a deletion zaps the whole VM. */
+export const kvmArchFlushShadowMemslot = fn(function* kvm_arch_flush_shadow_memslot(
+  kvm: Kvm,
+): Kernel<void> {
+  yield* writeLock(kvm.mmuLock)
+  if (yield* kvmTdpMmuZap(kvm, 0 as Gfn, GFN_END as Gfn)) yield* kvmFlushRemoteTlbs(kvm)
+  writeUnlock(kvm.mmuLock)
+})
+
+/**
+ * Make a slot INVALID and zap it when no fault can be using it any more. Takes slots_arch_lock
+ * again after the swap has dropped it. Returns the INVALID copy, which is the visible one.
+ *
+ * Models: 6.2 virt/kvm/kvm_main.c kvm_invalidate_memslot.
+ */
+const kvmInvalidateMemslot = fn(function* kvm_invalidate_memslot(
+  kvm: Kvm,
+  old: KvmMemorySlot,
+): Kernel<KvmMemorySlot> {
+  const invalid = kzalloc(KvmMemorySlot)
+  copySlot(invalid, old)
+  invalid.flags |= KVM_MEMSLOT_INVALID
+  yield* kvmReplaceMemslot(kvm, old.id, invalid)
+  yield* kvmArchFlushShadowMemslot(kvm)
+  yield* mutexLock(kvm.slotsArchLock)
+  return invalid
+})
+
+/** Everything but the notifier, which stays where it was registered. */
+function copySlot(to: KvmMemorySlot, from: KvmMemorySlot): void {
+  to.id = from.id
+  to.baseGfn = from.baseGfn
+  to.npages = from.npages
+  to.flags = from.flags
+  to.userspaceAddr = from.userspaceAddr
+  to.kvm = from.kvm
+  to.restrictedFile = from.restrictedFile
+  to.restrictedOffset = from.restrictedOffset
+}
+
+/** Models: v10 virt/kvm/kvm_main.c kvm_free_memslot. */
+export const kvmFreeMemslot = fn(function* kvm_free_memslot(slot: KvmMemorySlot): Kernel<void> {
+  if (slot.flags & KVM_MEM_PRIVATE) yield* kvmRestrictedmemUnbind(slot)
+  kfree(slot)
+})
+
+/**
+ * Carry a change out. slots_lock is held.
+ *
+ * Models: 6.2 virt/kvm/kvm_main.c kvm_set_memslot. Simplifies: dirty logging is left out, so a
+ * change of flags zaps nothing; no allocation fails.
+ */
+const kvmSetMemslot = fn(function* kvm_set_memslot(
+  kvm: Kvm,
+  old: KvmMemorySlot | null,
+  slot: KvmMemorySlot | null,
+  change: number,
+): Kernel<void> {
+  yield* mutexLock(kvm.slotsArchLock)
+  let invalid: KvmMemorySlot | null = null
+  if (change === KVM_MR_DELETE || change === KVM_MR_MOVE) {
+    invalid = yield* kvmInvalidateMemslot(kvm, old!)
+  }
+  const id = slot !== null ? slot.id : old!.id
+  yield* kvmReplaceMemslot(kvm, id, slot)
+  if (invalid !== null) kfree(invalid)
+  if (change === KVM_MR_DELETE) {
+    mark('slot-deleted')
+    yield* kvmFreeMemslot(old!)
+  } else if (change !== KVM_MR_CREATE) {
+    // The old struct goes, and nothing that refers to it is asked: it is the same slot.
+    kfree(old)
+  }
+})
+
+/** The checks of a request that need no lock: 0 or -EINVAL. */
+function checkRegion(
+  kvm: Kvm,
+  id: number,
+  flags: number,
+  gpa: bigint,
+  size: bigint,
+  uaddr: bigint,
+  offset: bigint,
+): number {
+  let valid = KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY
+  if (kvm.vmType === KVM_X86_SW_PROTECTED_VM) valid |= KVM_MEM_PRIVATE
+  if (flags & ~valid) return -EINVAL
+  if (!isPageAligned(size) || !isPageAligned(gpa) || !isPageAligned(uaddr)) return -EINVAL
+  if (flags & KVM_MEM_PRIVATE && (offset < 0n || !isPageAligned(offset))) return -EINVAL
+  if (id < 0 || id >= KVM_MEM_SLOTS_NUM || gpa < 0n || size < 0n) return -EINVAL
+  return bytesToPgoff(size) > 0x7fffffff ? -EINVAL : 0
+}
+
+/** Does a range of gfns touch another slot? */
+function overlapsOther(kvm: Kvm, id: number, base: Gfn, npages: number): boolean {
+  for (let other = 0; other < KVM_MEM_SLOTS_NUM; other++) {
+    const slot = kvm.memslots!.slots.get(other)
+    if (slot === null || other === id) continue
+    if (base < slot.baseGfn + slot.npages && base + npages > slot.baseGfn) return true
+  }
+  return false
+}
+
+/**
+ * Which change a request to an existing slot is; an error; or -1 for none. A private slot cannot
+ * be asked for again, but what is tested is the request: one without the flag, on a slot that has
+ * it, is a change of flags.
+ */
+function classifyChange(
+  old: KvmMemorySlot,
+  flags: number,
+  base: Gfn,
+  npages: number,
+  uaddr: Pgoff,
+): number {
+  if (flags & KVM_MEM_PRIVATE) return -EINVAL
+  if (npages !== old.npages || uaddr !== old.userspaceAddr) return -EINVAL
+  if ((flags ^ old.flags) & KVM_MEM_READONLY) return -EINVAL
+  if (base !== old.baseGfn) return KVM_MR_MOVE
+  return flags !== old.flags ? KVM_MR_FLAGS_ONLY : -1
+}
+
+/**
+ * Create, delete, move or change a memslot. slots_lock is held.
+ *
+ * Models: x86/upm_base_support virt/kvm/kvm_main.c __kvm_set_memory_region, with the tests of
+ * v10's for a private slot: neither exclusivity within KVM nor the file's size is looked at.
+ */
+export const __kvmSetMemoryRegion = fn(function* __kvm_set_memory_region(
+  kvm: Kvm,
+  id: number,
+  flags: number,
+  gpa: bigint,
+  size: bigint,
+  uaddr: bigint,
+  fd: number,
+  offset: bigint,
+): Kernel<number> {
+  const error = checkRegion(kvm, id, flags, gpa, size, uaddr, offset)
+  if (error !== 0) return error
+  const old = kvm.memslots!.slots.get(id)
+  const npages = bytesToPgoff(size) as number
+  const base = bytesToPgoff(gpa) as number as Gfn
+  const hva = bytesToPgoff(uaddr)
+  if (npages === 0) {
+    if (old === null) return -EINVAL
+    yield* kvmSetMemslot(kvm, old, null, KVM_MR_DELETE)
+    return 0
+  }
+  let change = KVM_MR_CREATE
+  if (old !== null) {
+    change = classifyChange(old, flags, base, npages, hva)
+    if (change === -EINVAL) return -EINVAL
+    if (change === -1) return 0
+  }
+  if (change !== KVM_MR_FLAGS_ONLY && overlapsOther(kvm, id, base, npages)) return -EEXIST
+
+  const slot = kzalloc(KvmMemorySlot)
+  slot.id = id
+  slot.kvm = kvm
+  slot.baseGfn = base
+  slot.npages = npages
+  slot.flags = flags
+  slot.userspaceAddr = hva
+  slot.notifier.ops = kvmRestrictedmemNotifierOps
+  if (flags & KVM_MEM_PRIVATE) {
+    const bound = yield* kvmRestrictedmemBind(slot, fd, bytesToPgoff(offset))
+    if (bound !== 0) {
+      kfree(slot)
+      return bound
+    }
+  }
+  yield* kvmSetMemslot(kvm, old, slot, change)
+  return 0
+})
+
+/**
+ * KVM_SET_USER_MEMORY_REGION2. Addresses, size and offset in bytes. -EBADF if `vm` is no VM.
+ *
+ * Models: x86/upm_base_support virt/kvm/kvm_main.c kvm_vm_ioctl_set_memory_region. Simplifies:
+ * 8 slots and one address space.
+ */
+export const sysKvmSetUserMemoryRegion2 = fn(function* kvm_vm_ioctl_set_memory_region(
+  vm: number,
+  id: number,
+  flags: number,
+  gpa: bigint,
+  size: bigint,
+  uaddr: bigint,
+  fd: number,
+  offset: bigint,
+): Kernel<number> {
+  const file = yield* kvmFget(vm)
+  if (file === null) return -EBADF
+  const kvm = kvmOf(file)
+  yield* mutexLock(kvm.slotsLock)
+  const ret = yield* __kvmSetMemoryRegion(kvm, id, flags, gpa, size, uaddr, fd, offset)
+  mutexUnlock(kvm.slotsLock)
+  yield* fput(file)
+  return ret
+})
