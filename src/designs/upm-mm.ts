@@ -162,6 +162,11 @@ export const upmFallocate = fn(function* restrictedmem_fallocate(
   return yield* memfd.fOp!.fallocate!(memfd, mode, offset, len)
 })
 
+/** The inner file behind the outer one's dentry. Replaced by designs with another object. */
+export const restrictedmemInner = fn(function restrictedmem_inner(dentry: Dentry): File {
+  return (privateDataOf(dentry) as Restrictedmem).memfd!
+})
+
 /**
  * The size may be set while it is 0, and only to a multiple of the page size; -EPERM and -EINVAL
  * otherwise, tested in this order. The inner inode's i_rwsem is not taken.
@@ -172,14 +177,14 @@ export const restrictedmemSetattr = fn(function* restrictedmem_setattr(
   dentry: Dentry,
   size: bigint,
 ): Kernel<number> {
-  const rm = privateDataOf(dentry) as Restrictedmem
-  const inner = rm.memfd!.fInode!
+  const memfd = restrictedmemInner(dentry)
+  const inner = memfd.fInode!
   if (size >= 0n) {
     yield read(inner, 'iSize')
     if (inner.iSize !== 0n) return -EPERM
     if (!isPageAligned(size)) return -EINVAL
   }
-  return yield* inner.iOp!.setattr!(rm.memfd!.fDentry!, size)
+  return yield* inner.iOp!.setattr!(memfd.fDentry!, size)
 })
 
 /** Models: x86/upm_base_support mm/restrictedmem.c restrictedmem_getattr. */

@@ -49,7 +49,7 @@ import {
 import { defineDesign } from './design.js'
 import { mePagecacheCleanHooked, restrictedmemErrorPage } from './memory-failure-hook.js'
 import { fileIsRestrictedmem } from './upm-kvm.js'
-import { restrictedmemSetattr, shmemUptodateFolio } from './upm-mm.js'
+import { restrictedmemInner, restrictedmemSetattr, shmemUptodateFolio } from './upm-mm.js'
 import {
   memfdRestricted,
   privateDataOf,
@@ -144,6 +144,10 @@ const v10Fallocate = fn(function* restrictedmem_fallocate(
 const v10Getattr = fn(function* restrictedmem_getattr(dentry: Dentry, stat: Kstat): Kernel<number> {
   const data = privateDataOf(dentry) as RestrictedmemData
   return yield* data.memfd!.fInode!.iOp!.getattr!(dentry, stat)
+})
+
+const v10Inner = fn(function restrictedmem_inner(dentry: Dentry): File {
+  return (privateDataOf(dentry) as RestrictedmemData).memfd!
 })
 
 const v10Fops: FileOperations = opsTable({
@@ -326,6 +330,7 @@ export const v10 = defineDesign({
   replaces: [
     replace(sysMemfdRestricted, memfdRestricted),
     replace(restrictedmemFileCreate, v10FileCreate),
+    replace(restrictedmemInner, v10Inner),
     replace(mePagecacheClean, mePagecacheCleanHooked),
     replace(restrictedmemErrorPage, v10ErrorPage),
     replace(kvmRestrictedmemBind, v10KvmBind),

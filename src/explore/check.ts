@@ -5,7 +5,7 @@
  */
 import type { Design } from '../designs/design.js'
 import { variable } from '../machine/machine.js'
-import { judgeExpectation } from '../litmus/expect.js'
+import { expectationFor, judgeExpectation } from '../litmus/expect.js'
 import type { Scenario } from '../litmus/scenario.js'
 import { SANITIZERS } from '../sanitizers/index.js'
 import { bootScenario, SetupFailure } from './boot.js'
@@ -76,6 +76,8 @@ export function checkScenario(
   effort: Effort,
 ): Verdict {
   const start = effort.now()
+  const row = expectationFor(scenario, design.id)
+  if (row?.outcome === 'skip') return skipped(scenario, design, row.why, 0)
   const cell = new Cell(scenario, design)
   try {
     cell.boot()

@@ -9,7 +9,7 @@
 import { kfree } from './alloc.js'
 import { until, untilElement } from './effects.js'
 import { fn, type Kernel } from './fn.js'
-import { isAlive, num, type Obj, objectAt, type Struct, struct, type Vec, vec } from './struct.js'
+import { isAlive, num, type Obj, handleAt, type Struct, struct, type Vec, vec } from './struct.js'
 import { current, MAX_TASKS, mightSleep, Task, taskNumber } from './task.js'
 
 const MAX_CALLBACKS = 16
@@ -96,7 +96,7 @@ function runCallback(rcu: RcuState, i: number): void {
   rcu.objects.set(last, 0)
   rcu.masks.set(last, 0)
   rcu.count = last
-  kfree(objectAt(at)?.struct.at(at) ?? null)
+  kfree(handleAt(at))
 }
 
 /** synchronize_rcu(): returns when every reader that was there has left. */

@@ -460,9 +460,14 @@ export function structOf(object: Obj): Struct<Obj> {
   return found
 }
 
-/** The handle of whatever object's slab slot begins at an address; null for 0. */
+/**
+ * The handle of the object whose header is at an address, alive or freed, embedded or not; null
+ * for 0.
+ */
 export function handleAt(addr: number): Obj | null {
-  return addr === 0 ? null : (objectAt(addr)?.struct.at(addr) ?? null)
+  if (addr === 0) return null
+  const header = byId[Math.abs(mem[addr] ?? 0) - 1]
+  return (header ?? objectAt(addr)?.struct)?.at(addr) ?? null
 }
 
 /** ERR_PTR(): a pointer of this struct's type that carries a negative errno. */

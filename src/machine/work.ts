@@ -4,7 +4,7 @@
  */
 import { untilNot } from './effects.js'
 import { fn, type Kernel } from './fn.js'
-import { num, type Obj, objectAt, type Struct, struct, type Vec, vec } from './struct.js'
+import { num, type Obj, handleAt, type Struct, struct, type Vec, vec } from './struct.js'
 import { current, MAX_TASK_WORKS } from './task.js'
 
 /** Queue for the running task; `work` is handled by the machine's task-work function. */
@@ -23,7 +23,7 @@ export function taskWorkTake(): Obj | null {
   for (let i = 1; i < me.workCount; i++) me.works.set(i - 1, me.works.get(i))
   me.workCount--
   me.works.set(me.workCount, 0)
-  return objectAt(at)?.struct.at(at) ?? null
+  return handleAt(at)
 }
 
 const MAX_WORKS = 16
@@ -62,5 +62,5 @@ export const takeWork = fn(function* worker_thread(): Kernel<Obj | null> {
   for (let i = 1; i < wq.count; i++) wq.items.set(i - 1, wq.items.get(i))
   wq.count--
   wq.items.set(wq.count, 0)
-  return objectAt(at)?.struct.at(at) ?? null
+  return handleAt(at)
 })

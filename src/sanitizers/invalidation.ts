@@ -12,7 +12,7 @@ function judgeStuck(report: Report): void {
   forEachAlive(Kvm, (kvm) => {
     const count = kvm.mmuInvalidateInProgress
     if (count > 0) {
-      const text = `${count} invalidation(s) of VM ${kvm.at} were begun and will never end`
+      const text = `${count} invalidation(s) of the VM were begun and will never end`
       report('stuck-invalidation', `${text}: faults in the range retry for ever`)
     }
   })
@@ -37,7 +37,7 @@ export const invalidation: Sanitizer = {
     forEachAlive(Kvm, (kvm) => {
       if (kvm.mmuLock.writer !== 0 || kvm.mmuInvalidateInProgress <= 0) return
       if (!kvm.mmuInvalidateRangeSet) {
-        report('unbalanced-invalidation', `VM ${kvm.at}: an invalidation is under way with no range`)
+        report('unbalanced-invalidation', 'an invalidation is under way with no range')
       }
     })
   },

@@ -3,13 +3,14 @@
  * more; whoever maps it is told, or loses the mapping; and nobody else is told.
  */
 import type { Kvm, KvmMemorySlot } from '../kernel/include/kvm.js'
-import type { Folio } from '../kernel/include/mm.js'
+import { type Folio, mmState } from '../kernel/include/mm.js'
 import type { Gfn, Pgoff } from '../kernel/include/types.js'
 import type { Context, Sanitizer } from './sanitizer.js'
 import { forEachSpte, gfnText } from './view.js'
 
 function mapped(gfn: Gfn, folio: Folio, { report }: Context): void {
-  if (!folio.hwpoison) return
+  // While mf_mutex is held the failure is still being handled.
+  if (!folio.hwpoison || mmState().mfMutex.owner !== 0) return
   report('poison-remapped', `${gfnText(gfn)} was given pfn ${folio.pfn}, which is poisoned`)
 }
 

@@ -28,7 +28,7 @@ function judgePrivate(kvm: Kvm, spte: Spte, folio: Folio, atRest: boolean, repor
   const { gfn, pfn } = spte
   if (folio.buddy) {
     report('secondary-use-after-free', `${gfnText(gfn)} maps pfn ${pfn}, which has been freed`)
-    return
+    if (!atRest) return
   }
   if (isCovered(kvm, gfn)) return
   const backing = backingFolio(kvm, gfn)

@@ -8,7 +8,7 @@
 import { kzalloc } from '../../machine/alloc.js'
 import { read, rmw, write } from '../../machine/effects.js'
 import { fn, type Kernel } from '../../machine/fn.js'
-import { kfreeRcu } from '../../machine/rcu.js'
+import { kfreeRcu, rcuReadLock, rcuReadUnlock } from '../../machine/rcu.js'
 import { taskWorkAdd } from '../../machine/work.js'
 import { EBADF, EMFILE } from '../include/errno.js'
 import {
@@ -97,13 +97,16 @@ export const getFile = fn(function* get_file(file: File): Kernel<void> {
 export const fget = fn(function* fget(fd: number): Kernel<File | null> {
   const files = filesStruct()
   if (fd < 0 || fd >= NR_OPEN) return null
+  rcuReadLock()
   for (;;) {
     yield read(files, 'fd')
     const file = files.fd.get(fd)
-    if (file === null) return null
-    yield rmw(file, 'fCount')
-    if (file.fCount === 0 || files.fd.get(fd) !== file) continue
-    file.fCount++
+    if (file !== null) {
+      yield rmw(file, 'fCount')
+      if (file.fCount === 0 || files.fd.get(fd) !== file) continue
+      file.fCount++
+    }
+    rcuReadUnlock()
     return file
   }
 })

@@ -185,7 +185,7 @@ export const SuperBlock: Struct<SuperBlock> = struct<SuperBlock>(
     sNext: ptr('SuperBlock'),
     noexec: flag(),
   },
-  { capacity: 32 },
+  { capacity: 128 },
 )
 
 export interface Dentry extends Obj {

@@ -181,7 +181,7 @@ export const Kvm: Struct<Kvm> = struct<Kvm>(
     vcpus: ptrs('KvmVcpu', MAX_TASKS),
     memoryErrors: num(),
   },
-  { capacity: 16 },
+  { capacity: 64 },
 )
 
 export const KVM_EXIT_SHUTDOWN = 8

@@ -96,3 +96,13 @@ export const unpoisonOp = fn(function* hwpoison_unpoison(
   if (folio === null) return -ENOENT
   return yield* unpoison(folio.pfn)
 })
+
+/**
+ * Empty the LRU batches of all CPUs, as many paths of a real kernel do on their way.
+ *
+ * Models: 6.2 mm/swap.c lru_add_drain_all.
+ */
+export const drainLru = fn(function* drain_lru(): Kernel<number> {
+  yield* lruAddDrainAll()
+  return 0
+})

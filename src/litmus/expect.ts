@@ -1,0 +1,50 @@
+/**
+ * Is a verdict what the scenario expects? Every finding that it lists must be there, and every
+ * finding with which an execution first goes wrong must be listed; what only follows another
+ * finding may be listed, and need not be.
+ */
+import type { Verdict } from '../explore/verdict.js'
+import type { Condition } from './conditions.js'
+import type { Expectation, Scenario, Variable } from './scenario.js'
+
+export interface Judgement {
+  /** Undefined if the scenario says nothing about the design. */
+  readonly asExpected: boolean | undefined
+  readonly reason: string | undefined
+}
+
+/** The row that speaks of a design: one that names it, else the one for all others. */
+export function expectationFor(scenario: Scenario, design: string): Expectation | undefined {
+  return (
+    scenario.expect.find((e) => e.designs.includes(design)) ??
+    scenario.expect.find((e) => e.designs.includes('*'))
+  )
+}
+
+export function judgeExpectation(scenario: Scenario, verdict: Verdict): Judgement {
+  const row = expectationFor(scenario, verdict.design)
+  if (row === undefined) return { asExpected: undefined, reason: undefined }
+  const reason = disagreement(scenario, row, verdict)
+  return { asExpected: reason === undefined, reason }
+}
+
+function disagreement(scenario: Scenario, row: Expectation, verdict: Verdict): string | undefined {
+  if (row.outcome === 'skip') return undefined
+  if (verdict.verdict === 'vacuous') return verdict.reason
+  if (verdict.verdict === 'inconclusive') return 'the search did not come to its end'
+  const found = new Set(verdict.findings.map((f) => f.id))
+  const missing = row.findings.filter((id) => !found.has(id))
+  if (missing.length > 0) return `expected and not found: ${missing.join(', ')}`
+  const extra = verdict.findings.filter((f) => f.first && !row.findings.includes(f.id))
+  if (extra.length > 0) return `not expected: ${extra.map((f) => f.id).join(', ')}`
+  const failed = row.conditions.find((c) => !conditionHolds(c, scenario.variables, verdict))
+  return failed === undefined ? undefined : `${failed.kind} ${failed.text} does not hold`
+}
+
+/** A row's condition is about the outcomes: all of them, or some if it says so. */
+function conditionHolds(c: Condition, variables: readonly Variable[], verdict: Verdict): boolean {
+  const holds = verdict.outcomes.map((o) =>
+    c.holds((index) => o.values[variables.find((v) => v.index === index)?.name ?? ''] ?? 0),
+  )
+  return c.kind === 'sometimes' ? holds.some(Boolean) : holds.every(Boolean)
+}

@@ -1,0 +1,172 @@
+/** The operations that a scenario can name, with their parameters and what they run. */
+import type { FnTag } from '../machine/fn.js'
+import { guestRead, guestWrite } from '../kernel/arch/x86/kvm/guest.js'
+import { dropCaches } from '../kernel/fs/drop_caches.js'
+import { sysClose } from '../kernel/fs/file_table.js'
+import {
+  DEVTMPFS_DEVICE,
+  openTmpfs,
+  TMPFS_DIRECTORY,
+  TMPFS_FIFO,
+  TMPFS_REGULAR,
+} from '../kernel/fs/namei.js'
+import { sysFallocate, sysFtruncate } from '../kernel/fs/open.js'
+import { sysLseek, sysPread, sysPwrite, sysRead, sysWrite } from '../kernel/fs/read_write.js'
+import { STAT_BLOCKS, STAT_MODE, STAT_NOTHING, STAT_SIZE_PAGES, sysFstat, sysFstatfs } from '../kernel/fs/stat.js'
+import * as uapi from '../kernel/include/uapi.js'
+import { compact } from '../kernel/mm/compaction.js'
+import { sysFcntlAddSeals, sysFcntlGetSeals, sysMemfdCreate } from '../kernel/mm/memfd.js'
+import { offlineMemory } from '../kernel/mm/memory_hotplug.js'
+import { sysMmap } from '../kernel/mm/mmap.js'
+import { drainLru, memoryFailureOp, migratePage, softOfflineOp, unpoisonOp } from '../kernel/mm/page_ops.js'
+import { sysMemfdRestricted } from '../kernel/mm/restrictedmem.js'
+import { bindSlot, plainSlot, privateMemory, unbindSlot } from '../kernel/user/vmm.js'
+import { sysKvmCreateVm } from '../kernel/virt/kvm/kvm_main.js'
+import { sysKvmSetMemoryAttributes } from '../kernel/virt/kvm/memory_attributes.js'
+import { sysKvmSetUserMemoryRegion2 } from '../kernel/virt/kvm/memslots.js'
+
+/** How a parameter is written, and what the kernel function gets: `bytes` are bigint. */
+export type ParameterKind = 'number' | 'bytes'
+
+export interface Parameter {
+  readonly name: string
+  readonly kind: ParameterKind
+  readonly default?: number
+}
+
+export interface OperationSpec {
+  readonly name: string
+  readonly doc: string
+  readonly parameters: readonly Parameter[]
+  readonly fn: FnTag
+}
+
+/** Names that may stand where a number does. */
+export const CONSTANTS: Readonly<Record<string, number>> = {
+  DEFAULT: uapi.KVM_X86_DEFAULT_VM,
+  SW_PROTECTED: uapi.KVM_X86_SW_PROTECTED_VM,
+  PRIVATE: uapi.KVM_MEMORY_ATTRIBUTE_PRIVATE,
+  KVM_MEM_PRIVATE: uapi.KVM_MEM_PRIVATE,
+  KEEP_SIZE: uapi.FALLOC_FL_KEEP_SIZE,
+  PUNCH_HOLE: uapi.FALLOC_FL_PUNCH_HOLE,
+  COLLAPSE_RANGE: uapi.FALLOC_FL_COLLAPSE_RANGE,
+  ZERO_RANGE: uapi.FALLOC_FL_ZERO_RANGE,
+  INSERT_RANGE: uapi.FALLOC_FL_INSERT_RANGE,
+  UNSHARE_RANGE: uapi.FALLOC_FL_UNSHARE_RANGE,
+  MFD_CLOEXEC: uapi.MFD_CLOEXEC,
+  MFD_ALLOW_SEALING: uapi.MFD_ALLOW_SEALING,
+  F_SEAL_SEAL: uapi.F_SEAL_SEAL,
+  F_SEAL_SHRINK: uapi.F_SEAL_SHRINK,
+  F_SEAL_GROW: uapi.F_SEAL_GROW,
+  F_SEAL_WRITE: uapi.F_SEAL_WRITE,
+  SEEK_SET: uapi.SEEK_SET,
+  SEEK_CUR: uapi.SEEK_CUR,
+  SEEK_END: uapi.SEEK_END,
+  SEEK_DATA: uapi.SEEK_DATA,
+  SEEK_HOLE: uapi.SEEK_HOLE,
+  PROT_READ: uapi.PROT_READ,
+  PROT_WRITE: uapi.PROT_WRITE,
+  PROT_EXEC: uapi.PROT_EXEC,
+  MAP_SHARED: uapi.MAP_SHARED,
+  MAP_PRIVATE: uapi.MAP_PRIVATE,
+  REGULAR: TMPFS_REGULAR,
+  DIRECTORY: TMPFS_DIRECTORY,
+  FIFO: TMPFS_FIFO,
+  DEVICE: DEVTMPFS_DEVICE,
+  BLOCKS: STAT_BLOCKS,
+  SIZE_IN_PAGES: STAT_SIZE_PAGES,
+  MODE: STAT_MODE,
+}
+
+const number = (name: string, preset?: number): Parameter =>
+  preset === undefined ? { name, kind: 'number' } : { name, kind: 'number', default: preset }
+const bytes = (name: string, preset?: number): Parameter =>
+  preset === undefined ? { name, kind: 'bytes' } : { name, kind: 'bytes', default: preset }
+
+function spec(
+  name: string,
+  fn: FnTag,
+  parameters: readonly Parameter[],
+  doc: string,
+): OperationSpec {
+  return { name, fn, parameters, doc }
+}
+
+const fd = number('fd')
+const vm = number('vm')
+const page = number('page')
+
+export const OPERATIONS: readonly OperationSpec[] = [
+  spec('memfd_restricted', sysMemfdRestricted, [number('flags', 0)], 'A restricted file.'),
+  spec('memfd_create', sysMemfdCreate, [number('flags', 0)], 'A tmpfs file without a name.'),
+  spec('private_memory', privateMemory, [vm, bytes('size')], 'A file of private memory.'),
+  spec('open_tmpfs', openTmpfs, [number('kind', TMPFS_REGULAR)], 'An object on tmpfs or devtmpfs.'),
+  spec('close', sysClose, [fd], 'close(2), of a file or a VM.'),
+  spec('ftruncate', sysFtruncate, [fd, bytes('length')], 'ftruncate(2).'),
+  spec(
+    'fallocate',
+    sysFallocate,
+    [fd, number('mode'), bytes('offset'), bytes('size')],
+    'fallocate(2).',
+  ),
+  spec('pread', sysPread, [fd, bytes('offset'), number('length')], 'pread(2): how much.'),
+  spec(
+    'pwrite',
+    sysPwrite,
+    [fd, bytes('offset'), number('length'), number('byte')],
+    'pwrite(2) of one byte repeated.',
+  ),
+  spec('read', sysRead, [fd, number('length')], 'read(2): how much.'),
+  spec('write', sysWrite, [fd, number('length'), number('byte')], 'write(2).'),
+  spec('lseek', sysLseek, [fd, bytes('offset'), number('whence')], 'lseek(2).'),
+  spec('fstat', sysFstat, [fd, number('field', STAT_NOTHING)], 'fstat(2): 0, or one field.'),
+  spec('fstatfs', sysFstatfs, [fd], 'fstatfs(2): the magic number.'),
+  spec('mmap', sysMmap, [fd, number('prot'), number('flags')], 'mmap(2): 0 or why not.'),
+  spec('fcntl_get_seals', sysFcntlGetSeals, [fd], 'fcntl(F_GET_SEALS).'),
+  spec('fcntl_add_seals', sysFcntlAddSeals, [fd, number('seals')], 'fcntl(F_ADD_SEALS).'),
+  spec('kvm_create_vm', sysKvmCreateVm, [number('type', 1)], 'KVM_CREATE_VM.'),
+  spec(
+    'bind',
+    bindSlot,
+    [vm, number('slot'), bytes('gpa'), bytes('size'), fd, bytes('offset', 0)],
+    'A private memslot on part of a file.',
+  ),
+  spec(
+    'plain_slot',
+    plainSlot,
+    [vm, number('slot'), bytes('gpa'), bytes('size')],
+    'A memslot without private memory, or the same slot with its flags cleared.',
+  ),
+  spec('unbind', unbindSlot, [vm, number('slot')], 'Delete a memslot.'),
+  spec(
+    'kvm_set_user_memory_region2',
+    sysKvmSetUserMemoryRegion2,
+    [
+      vm,
+      number('slot'),
+      number('flags'),
+      bytes('gpa'),
+      bytes('size'),
+      bytes('uaddr'),
+      number('fd', -1),
+      bytes('offset', 0),
+    ],
+    'KVM_SET_USER_MEMORY_REGION2.',
+  ),
+  spec(
+    'set_attributes',
+    sysKvmSetMemoryAttributes,
+    [vm, bytes('gpa'), bytes('size'), number('attributes')],
+    'KVM_SET_MEMORY_ATTRIBUTES.',
+  ),
+  spec('guest_write', guestWrite, [vm, bytes('gpa'), number('byte')], 'The guest writes a byte.'),
+  spec('guest_read', guestRead, [vm, bytes('gpa')], 'The guest reads a byte.'),
+  spec('migrate', migratePage, [fd, page], 'Isolate a page of a file and migrate it.'),
+  spec('compact', compact, [], '/proc/sys/vm/compact_memory.'),
+  spec('memory_failure', memoryFailureOp, [fd, page], 'Poison the frame of a page.'),
+  spec('soft_offline', softOfflineOp, [fd, page], 'Soft offline the frame of a page.'),
+  spec('unpoison', unpoisonOp, [fd, page], 'Take an injected poison back.'),
+  spec('drain_lru', drainLru, [], 'lru_add_drain_all(): empty the LRU batches of all CPUs.'),
+  spec('drop_caches', dropCaches, [], '/proc/sys/vm/drop_caches.'),
+  spec('offline_memory', offlineMemory, [fd], 'Offline the memory block of a file.'),
+]
