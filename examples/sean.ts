@@ -1,11 +1,12 @@
 // Sean's answer, as guest_memfd has it since 6.8: core mm asks the mapping before any operation.
 // A mapping whose gfp mask is not movable counts as unmovable here.
+
+import { defineDesign } from 'restrictedmem/designs/design.js'
+import { upm } from 'restrictedmem/designs/upm.js'
 import { EOPNOTSUPP } from 'restrictedmem/kernel/include/errno.js'
 import type { Folio } from 'restrictedmem/kernel/include/mm.js'
 import { moveToNewFolio } from 'restrictedmem/kernel/mm/migrate.js'
 import { fn, type Kernel, original, replace } from 'restrictedmem/machine/fn.js'
-import { defineDesign } from 'restrictedmem/designs/design.js'
-import { upm } from 'restrictedmem/designs/upm.js'
 
 const move = original(moveToNewFolio)
 

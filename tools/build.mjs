@@ -2,12 +2,15 @@
  * Builds dist/: type-checks everything, lowers the kernel code, emits JavaScript. The lowering is
  * TypeScript itself, so it is transpiled first.
  */
+import { createHash } from 'node:crypto'
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative, sep } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import ts from 'typescript'
 
-const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..').split(sep).join('/')
+const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..')
+  .split(sep)
+  .join('/')
 const DIST = join(ROOT, 'dist')
 const LOWER = join(ROOT, 'src/lower')
 
@@ -39,6 +42,17 @@ for (const p of problems) {
   process.stderr.write(`${relative(ROOT, p.file)}:${p.line}:${p.column} ${p.message}\n`)
 }
 if (problems.length > 0) process.exit(1)
+
+/** What tokens are bound to: the code of the machine, the kernel, the designs and the search. */
+const hash = createHash('sha256')
+for (const { source, text } of files) {
+  const name = relative(ROOT, source)
+  if (/^src\/(machine|kernel|designs|explore|litmus)\//.test(name)) hash.update(`${name}\n${text}`)
+}
+const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
+const code = hash.digest('hex').slice(0, 16)
+writeFileSync(join(DIST, 'version.json'), `${JSON.stringify({ version, code })}\n`)
+
 for (const { source, text } of files) {
   const out = join(DIST, relative(ROOT, source).replace(/\.ts$/, '.js'))
   mkdirSync(dirname(out), { recursive: true })

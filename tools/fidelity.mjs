@@ -28,7 +28,9 @@ function clause(comment, keyword) {
 function entriesOf(path) {
   const text = readFileSync(path, 'utf8')
   const entries = []
-  for (const m of text.matchAll(/\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\s*\n(?:export )?(?:const|function) (\w+)/g)) {
+  for (const m of text.matchAll(
+    /\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\s*\n(?:export )?(?:const|function) (\w+)/g,
+  )) {
     const comment = m[1].replace(/^\s*\* ?/gm, '')
     const models = clause(comment, 'Models')
     if (models === undefined) continue
@@ -50,7 +52,12 @@ for (const path of ['src/kernel', 'src/designs'].flatMap((d) => sources(join(ROO
   const entries = entriesOf(path)
   if (entries.length === 0) continue
   count += entries.length
-  lines.push(`## ${relative(ROOT, path)}`, '', '| function | models | simplifies |', '| --- | --- | --- |')
+  lines.push(
+    `## ${relative(ROOT, path)}`,
+    '',
+    '| function | models | simplifies |',
+    '| --- | --- | --- |',
+  )
   for (const e of entries) {
     lines.push(`| \`${e.name}\` | ${cell(e.models)} | ${cell(e.simplifies ?? '')} |`)
   }

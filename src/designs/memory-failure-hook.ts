@@ -2,7 +2,7 @@
  * The hook that v10 and upm put into memory-failure.c: before a page of any file is taken out of
  * its cache, restrictedmem is asked whether it is one of its own.
  */
-import { fn, type Kernel } from '../machine/fn.js'
+
 import type { AddressSpace } from '../kernel/include/fs.js'
 import { type Folio, MF_FAILED, MF_RECOVERED } from '../kernel/include/mm.js'
 import { folioUnlock } from '../kernel/mm/filemap.js'
@@ -12,6 +12,7 @@ import {
   truncateErrorPage,
 } from '../kernel/mm/memory_failure.js'
 import { shmemMapping } from '../kernel/mm/shmem.js'
+import { fn, type Kernel } from '../machine/fn.js'
 
 /**
  * Tell who uses the page that it failed, if it is restricted memory. Replaced by each design that

@@ -3,22 +3,18 @@
  * the bindings at all: the outer inode is put on the list that the walk reads, and the walk skips
  * an inode without an object. It shows what lies behind the crash.
  */
+
+import { inodeSbListAdd } from '../kernel/fs/inode.js'
+import type { AddressSpace, File, FileOperations, InodeOperations } from '../kernel/include/fs.js'
+import { type Folio, nrPages } from '../kernel/include/mm.js'
+import { addPages } from '../kernel/include/types.js'
 import { read } from '../machine/effects.js'
 import { fn, type Kernel, original, replace } from '../machine/fn.js'
 import { spinLock, spinUnlock } from '../machine/locks.js'
 import { isErr, type Obj } from '../machine/struct.js'
-import { inodeSbListAdd } from '../kernel/fs/inode.js'
-import type {
-  AddressSpace,
-  File,
-  FileOperations,
-  InodeOperations,
-} from '../kernel/include/fs.js'
-import { type Folio, nrPages } from '../kernel/include/mm.js'
-import { addPages } from '../kernel/include/types.js'
 import { defineDesign } from './design.js'
-import { type Restrictedmem, restrictedmemErrorWalk, upmCallError } from './upm-mm.js'
 import { upmAops } from './upm-aops.js'
+import { type Restrictedmem, restrictedmemErrorWalk, upmCallError } from './upm-mm.js'
 import { restrictedmemMnt, restrictedmemOuterFile } from './wrapper.js'
 
 const outerFile = original(restrictedmemOuterFile)

@@ -3,14 +3,15 @@
  * core mm asks the file: migration is refused, a memory failure walks to the bindings, dirtying
  * does nothing. memory-failure.c loses its hook, and shmem_mapping() tests the superblock's magic.
  */
-import { fn, type Kernel, replace } from '../machine/fn.js'
-import { opsTable } from '../machine/struct.js'
+
 import { EBUSY } from '../kernel/include/errno.js'
 import type { AddressSpace, AddressSpaceOps, File } from '../kernel/include/fs.js'
 import type { Folio } from '../kernel/include/mm.js'
 import { TMPFS_MAGIC } from '../kernel/include/uapi.js'
 import { mePagecacheClean } from '../kernel/mm/memory_failure.js'
 import { shmemMapping } from '../kernel/mm/shmem.js'
+import { fn, type Kernel, replace } from '../machine/fn.js'
+import { opsTable } from '../machine/struct.js'
 import { defineDesign } from './design.js'
 import { upm } from './upm.js'
 import { restrictedmemErrorWalk } from './upm-mm.js'

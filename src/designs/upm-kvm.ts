@@ -1,5 +1,5 @@
 /** KVM's side of upm: a private slot binds its part of the file exclusively, and owns the file. */
-import { fn, type Kernel } from '../machine/fn.js'
+
 import { fget, fput } from '../kernel/fs/file_table.js'
 import { EINVAL } from '../kernel/include/errno.js'
 import type { File } from '../kernel/include/fs.js'
@@ -8,6 +8,7 @@ import type { Folio } from '../kernel/include/mm.js'
 import { addPages, type Gfn, type Pgoff } from '../kernel/include/types.js'
 import { RESTRICTEDMEM_MAGIC } from '../kernel/include/uapi.js'
 import { gfnToPgoff } from '../kernel/virt/kvm/restrictedmem.js'
+import { fn, type Kernel } from '../machine/fn.js'
 import { restrictedmemGetPage, upmBind, upmUnbind } from './upm-mm.js'
 
 /** file_is_restrictedmem(): by the super block's magic. */

@@ -10,32 +10,6 @@
  * Ends of ranges are exclusive in every call here, but the XArray takes them as inclusive.
  */
 import '../machine/locks.js'
-import { kfree, kzalloc } from '../machine/alloc.js'
-import { read, rmw } from '../machine/effects.js'
-import { warnOn } from '../machine/fault.js'
-import { fn, type Kernel } from '../machine/fn.js'
-import {
-  downRead,
-  downWrite,
-  initRwsem,
-  type RwSemaphore,
-  spinLock,
-  spinUnlock,
-  upRead,
-  upWrite,
-} from '../machine/locks.js'
-import { synchronizeRcu } from '../machine/rcu.js'
-import {
-  embed,
-  errPtr,
-  flag,
-  isErr,
-  type Obj,
-  opsTable,
-  ptr,
-  type Struct,
-  struct,
-} from '../machine/struct.js'
 import { fput } from '../kernel/fs/file_table.js'
 import { EFAULT, EINVAL, EPERM } from '../kernel/include/errno.js'
 import type {
@@ -63,6 +37,32 @@ import {
 } from '../kernel/lib/xarray.js'
 import { folioUnlock } from '../kernel/mm/filemap.js'
 import { shmemGetFolio, shmemMapping } from '../kernel/mm/shmem.js'
+import { kfree, kzalloc } from '../machine/alloc.js'
+import { read, rmw } from '../machine/effects.js'
+import { warnOn } from '../machine/fault.js'
+import { fn, type Kernel } from '../machine/fn.js'
+import {
+  downRead,
+  downWrite,
+  initRwsem,
+  type RwSemaphore,
+  spinLock,
+  spinUnlock,
+  upRead,
+  upWrite,
+} from '../machine/locks.js'
+import { synchronizeRcu } from '../machine/rcu.js'
+import {
+  embed,
+  errPtr,
+  flag,
+  isErr,
+  type Obj,
+  opsTable,
+  ptr,
+  type Struct,
+  struct,
+} from '../machine/struct.js'
 import { privateDataOf, restrictedmemMnt, restrictedmemOuterFile } from './wrapper.js'
 
 export interface Restrictedmem extends Obj {

@@ -7,9 +7,7 @@
  * thread. How it remembered which pages are pinned is unknown; here a mark in the inner page
  * cache says so.
  */
-import { read, rmw } from '../machine/effects.js'
-import { fn, type Kernel, original, replace } from '../machine/fn.js'
-import { isErr, ptrErr } from '../machine/struct.js'
+
 import { ENOENT } from '../kernel/include/errno.js'
 import type { File, Inode } from '../kernel/include/fs.js'
 import type { Folio } from '../kernel/include/mm.js'
@@ -26,6 +24,9 @@ import {
 import { folioUnlock } from '../kernel/mm/filemap.js'
 import { shmemGetFolio } from '../kernel/mm/shmem.js'
 import { folioGet, folioPut } from '../kernel/mm/swap.js'
+import { read, rmw } from '../machine/effects.js'
+import { fn, type Kernel, original, replace } from '../machine/fn.js'
+import { isErr, ptrErr } from '../machine/struct.js'
 import { defineDesign } from './design.js'
 import { upm } from './upm.js'
 import { type Restrictedmem, shmemUptodateFolio, upmNotifyStart, upmUnbind } from './upm-mm.js'

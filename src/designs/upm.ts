@@ -2,7 +2,7 @@
  * upm: the reworked series of January 2023. What it does to mm is in `upm-mm.ts`, what KVM does
  * with it in `upm-kvm.ts`; this file says which function of the kernel becomes which.
  */
-import { replace } from '../machine/fn.js'
+
 import { mePagecacheClean } from '../kernel/mm/memory_failure.js'
 import { sysMemfdRestricted } from '../kernel/mm/restrictedmem.js'
 import { backingMapping } from '../kernel/user/harness.js'
@@ -11,6 +11,7 @@ import {
   kvmRestrictedmemBind,
   kvmRestrictedmemUnbind,
 } from '../kernel/virt/kvm/restrictedmem.js'
+import { replace } from '../machine/fn.js'
 import { defineDesign } from './design.js'
 import { mePagecacheCleanHooked, restrictedmemErrorPage } from './memory-failure-hook.js'
 import { upmKvmBind, upmKvmGetPfn, upmKvmUnbind } from './upm-kvm.js'

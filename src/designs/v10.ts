@@ -4,19 +4,6 @@
  * the mutex is not held in between. Notifiers hear of the whole file, whatever range they use.
  */
 import '../machine/locks.js'
-import { kfree, kzalloc } from '../machine/alloc.js'
-import { read, rmw } from '../machine/effects.js'
-import { tracepoint } from '../machine/fault.js'
-import { fn, type Kernel, replace } from '../machine/fn.js'
-import {
-  type Mutex,
-  mutexInit,
-  mutexLock,
-  mutexUnlock,
-  spinLock,
-  spinUnlock,
-} from '../machine/locks.js'
-import { containerOf, embed, type Obj, opsTable, ptr, type Struct, struct } from '../machine/struct.js'
 import { fget, fput } from '../kernel/fs/file_table.js'
 import { EINVAL } from '../kernel/include/errno.js'
 import type {
@@ -31,7 +18,13 @@ import type {
 import { KVM_REQ_MCE_SHUTDOWN, KvmMemorySlot } from '../kernel/include/kvm.js'
 import { type Folio, nrPages } from '../kernel/include/mm.js'
 import type { RestrictedmemNotifier } from '../kernel/include/restrictedmem.js'
-import { addPages, bytesToPgoff, type Gfn, isPageAligned, type Pgoff } from '../kernel/include/types.js'
+import {
+  addPages,
+  bytesToPgoff,
+  type Gfn,
+  isPageAligned,
+  type Pgoff,
+} from '../kernel/include/types.js'
 import { FALLOC_FL_PUNCH_HOLE } from '../kernel/include/uapi.js'
 import { mePagecacheClean } from '../kernel/mm/memory_failure.js'
 import { sysMemfdRestricted } from '../kernel/mm/restrictedmem.js'
@@ -46,6 +39,27 @@ import {
   restrictedmemOverlaps,
   restrictedmemPgoffToGfn,
 } from '../kernel/virt/kvm/restrictedmem.js'
+import { kfree, kzalloc } from '../machine/alloc.js'
+import { read, rmw } from '../machine/effects.js'
+import { tracepoint } from '../machine/fault.js'
+import { fn, type Kernel, replace } from '../machine/fn.js'
+import {
+  type Mutex,
+  mutexInit,
+  mutexLock,
+  mutexUnlock,
+  spinLock,
+  spinUnlock,
+} from '../machine/locks.js'
+import {
+  containerOf,
+  embed,
+  type Obj,
+  opsTable,
+  ptr,
+  type Struct,
+  struct,
+} from '../machine/struct.js'
 import { defineDesign } from './design.js'
 import { mePagecacheCleanHooked, restrictedmemErrorPage } from './memory-failure-hook.js'
 import { fileIsRestrictedmem } from './upm-kvm.js'

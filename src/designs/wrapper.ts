@@ -5,19 +5,14 @@
  *
  * Left out: the designs' own object between the two, which `restrictedmemFileCreate` makes.
  */
-import { kfree } from '../machine/alloc.js'
-import { fn, type Kernel } from '../machine/fn.js'
+
 import {
-  constructAt,
-  errPtr,
-  isErr,
-  type Obj,
-  ptr,
-  ptrErr,
-  type Struct,
-  struct,
-} from '../machine/struct.js'
-import { allocFilePseudo, fdInstall, fput, getUnusedFd, putUnusedFd } from '../kernel/fs/file_table.js'
+  allocFilePseudo,
+  fdInstall,
+  fput,
+  getUnusedFd,
+  putUnusedFd,
+} from '../kernel/fs/file_table.js'
 import { allocAnonInode, iput } from '../kernel/fs/inode.js'
 import { pseudoFsMount } from '../kernel/fs/libfs.js'
 import { EINVAL } from '../kernel/include/errno.js'
@@ -30,10 +25,22 @@ import {
   FMODE_PWRITE,
   type InodeOperations,
   S_IFREG,
-  SuperBlock,
+  type SuperBlock,
 } from '../kernel/include/fs.js'
 import { O_LARGEFILE, O_RDWR, RESTRICTEDMEM_MAGIC } from '../kernel/include/uapi.js'
 import { shmemFileSetup } from '../kernel/mm/shmem.js'
+import { kfree } from '../machine/alloc.js'
+import { fn, type Kernel } from '../machine/fn.js'
+import {
+  constructAt,
+  errPtr,
+  isErr,
+  type Obj,
+  ptr,
+  ptrErr,
+  type Struct,
+  struct,
+} from '../machine/struct.js'
 
 /** Statics of mm/restrictedmem.c. */
 interface RestrictedmemState extends Obj {

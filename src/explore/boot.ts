@@ -2,14 +2,22 @@
  * From a scenario and a design to a machine that stands before the first step of the scenario's
  * tasks: boot the kernel, run the set-up to its end, load the tasks.
  */
-import { fingerprintHi, fingerprintLo } from '../machine/arena.js'
-import { activate, type FnTag } from '../machine/fn.js'
-import { boot, load, type Mode, type Program, runToEnd, type TaskProgram } from '../machine/machine.js'
+
+import { type Design, replacementsOf } from '../designs/design.js'
 import { exitFiles } from '../kernel/exit.js'
 import { kernelInit } from '../kernel/init.js'
 import { taskWorkRun } from '../kernel/task_work.js'
-import { type Design, replacementsOf } from '../designs/design.js'
 import type { Scenario } from '../litmus/scenario.js'
+import { fingerprintHi, fingerprintLo } from '../machine/arena.js'
+import { activate, type FnTag } from '../machine/fn.js'
+import {
+  boot,
+  load,
+  type Mode,
+  type Program,
+  runToEnd,
+  type TaskProgram,
+} from '../machine/machine.js'
 
 /** `finally` runs when the scenario's tasks have ended, the exit of the process after it. */
 export const FINALLY_PHASE = 1

@@ -4,13 +4,11 @@
  * there can be.
  */
 import type { Design } from '../designs/design.js'
-import { variable } from '../machine/machine.js'
 import { expectationFor, judgeExpectation } from '../litmus/expect.js'
 import type { Scenario } from '../litmus/scenario.js'
-import { SANITIZERS } from '../sanitizers/index.js'
-import { bootScenario, SetupFailure } from './boot.js'
-import { Judges, type Observed } from './judges.js'
-import { type Move, search, type SearchResult, type Witness } from './search.js'
+import { SetupFailure } from './boot.js'
+import { Cell } from './cell.js'
+import { type Move, type SearchResult, search, type Witness } from './search.js'
 import { encodeToken } from './token.js'
 import type { Finding, Outcome, Proof, Verdict } from './verdict.js'
 
@@ -29,42 +27,6 @@ export interface Effort {
 /** Bounds beyond this are not tried when a finding is minimised. */
 const MOST_PREEMPTIONS = 4
 
-/** One set-up of machine and judges for a cell. */
-class Cell {
-  readonly #scenario: Scenario
-  readonly #design: Design
-  readonly judges = new Judges(SANITIZERS)
-  readonly outcomes = new Map<string, readonly Move[]>()
-
-  constructor(scenario: Scenario, design: Design) {
-    this.#scenario = scenario
-    this.#design = design
-  }
-
-  boot(): void {
-    bootScenario(this.#scenario, this.#design, 'lowered', () => this.judges.attach())
-  }
-
-  /** The scenario's tasks have ended: note the outcome, judge conditions and the ledger. */
-  atRest(schedule: () => readonly Move[]): readonly Observed[] {
-    const observed = [...this.judges.atRest()]
-    for (const c of this.#scenario.conditions) {
-      if (c.kind === 'sometimes' || c.holds(variable) === (c.kind === 'always')) continue
-      observed.push(...this.judges.bySearch('condition-violated', `${c.kind} ${c.text}`))
-    }
-    const key = JSON.stringify(this.values())
-    if (!this.outcomes.has(key)) this.outcomes.set(key, schedule())
-    return observed
-  }
-
-  /** The scenario's variables by name. */
-  values(): Record<string, number> {
-    const values: Record<string, number> = {}
-    for (const v of this.#scenario.variables) values[v.name] = variable(v.index)
-    return values
-  }
-}
-
 /**
  * The verdict on a cell. Never throws for what the modelled kernel does; a scenario whose set-up
  * fails is `skipped` with the reason.
@@ -80,7 +42,7 @@ export function checkScenario(
   if (row?.outcome === 'skip') return skipped(scenario, design, row.why, 0)
   const cell = new Cell(scenario, design)
   try {
-    cell.boot()
+    cell.boot('lowered')
   } catch (error) {
     if (!(error instanceof SetupFailure)) throw error
     return skipped(scenario, design, error.message, effort.now() - start)

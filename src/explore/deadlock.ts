@@ -1,10 +1,11 @@
 /** Who waits for what, and who has it: the text behind a deadlock. */
+
+import type { Addr } from '../machine/arena.js'
 import { mem } from '../machine/arena.js'
 import { EFFECT, effectAddr, effectKind } from '../machine/effects.js'
 import { hasDied, hasEnded, isDaemon, phaseOf, taskCount, taskName } from '../machine/machine.js'
 import { objectAt, snake } from '../machine/struct.js'
 import { holdsLock, lockClassName, TASK, taskNumber } from '../machine/task.js'
-import type { Addr } from '../machine/arena.js'
 
 export interface Stuck {
   readonly task: number

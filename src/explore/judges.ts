@@ -9,7 +9,15 @@
 import { setTraceListener, takeMarks } from '../machine/fault.js'
 import type { StepResult } from '../machine/machine.js'
 import { hasDied, taskCount } from '../machine/machine.js'
-import { constructAt, flag, type Obj, type Struct, struct, unwatchAll, watch } from '../machine/struct.js'
+import {
+  constructAt,
+  flag,
+  type Obj,
+  type Struct,
+  struct,
+  unwatchAll,
+  watch,
+} from '../machine/struct.js'
 import { setLockTap } from '../machine/task.js'
 import type { Context, Sanitizer } from '../sanitizers/sanitizer.js'
 
@@ -149,4 +157,3 @@ function anybodyDied(): boolean {
   for (let n = 0; n < taskCount(); n++) if (hasDied(n)) return true
   return false
 }
-

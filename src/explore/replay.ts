@@ -3,6 +3,10 @@
  * followed blindly: a task that can't step, or has another number of alternatives than when the
  * schedule was recorded, ends the replay with the place where the two part.
  */
+
+import type { Design } from '../designs/design.js'
+import { errnoName } from '../kernel/include/errno.js'
+import type { Scenario } from '../litmus/scenario.js'
 import { undoMark, valueAt, writtenSince } from '../machine/arena.js'
 import { backtrace } from '../machine/frames.js'
 import {
@@ -20,13 +24,28 @@ import {
 } from '../machine/machine.js'
 import { objectAt, snake, structNamed } from '../machine/struct.js'
 import { Task, taskNumber } from '../machine/task.js'
-import { errnoName } from '../kernel/include/errno.js'
 import type { Change, Trace, TraceStep } from '../trace/events.js'
 import { TRACE_VERSION } from '../trace/events.js'
 import { EXIT_PHASE, fingerprint } from './boot.js'
+import { Cell } from './cell.js'
 import { describeStuck, waitsFor } from './deadlock.js'
 import type { Judges, Observed } from './judges.js'
 import type { Move } from './search.js'
+
+/** Boot a scenario on a design and follow a schedule, judged as in the search. */
+export function replayScenario(
+  scenario: Scenario,
+  design: Design,
+  schedule: readonly Move[],
+  mode: Mode,
+): Replayed {
+  const cell = new Cell(scenario, design)
+  cell.boot(mode)
+  const names = { scenario: scenario.name, design: design.id }
+  const replayed = followSchedule(names, schedule, mode, cell.judges, () => cell.atRest(() => []))
+  cell.judges.detach()
+  return replayed
+}
 
 /** Where a schedule can't be followed any further. */
 export interface Divergence {
@@ -46,7 +65,7 @@ export interface Replayed {
  * Follow `schedule` from the machine's present state. With `judges`, each step is judged as in
  * the search.
  */
-export function followSchedule(
+function followSchedule(
   names: { readonly scenario: string; readonly design: string },
   schedule: readonly Move[],
   mode: Mode,

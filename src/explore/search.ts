@@ -7,6 +7,7 @@
  * the state graph: one that no step leaves and in which somebody still runs is a livelock.
  */
 import { fingerprintHi, fingerprintLo, undoMark, undoTo } from '../machine/arena.js'
+import { faultingFunction, functionOf } from '../machine/frames.js'
 import {
   allEnded,
   alternatives,
@@ -18,9 +19,8 @@ import {
   taskCount,
   taskName,
 } from '../machine/machine.js'
-import { faultingFunction, functionOf } from '../machine/frames.js'
-import { EXIT_PHASE } from './boot.js'
 import { taskNumber } from '../machine/task.js'
+import { EXIT_PHASE } from './boot.js'
 import { describeStuck } from './deadlock.js'
 import type { Judges, Observed } from './judges.js'
 import { VisitedTable } from './visited.js'
@@ -161,7 +161,9 @@ class Search {
   }
 
   #preempts(top: Level, task: number): boolean {
-    return top.running >= 0 && top.running !== task && !isDaemon(top.running) && canStep(top.running)
+    return (
+      top.running >= 0 && top.running !== task && !isDaemon(top.running) && canStep(top.running)
+    )
   }
 
   #overBound(top: Level): boolean {
@@ -279,7 +281,11 @@ class Search {
       return
     }
     let busy = false
-    for (let last = this.#open.at(-1); last && last.index >= level.index; last = this.#open.at(-1)) {
+    for (
+      let last = this.#open.at(-1);
+      last && last.index >= level.index;
+      last = this.#open.at(-1)
+    ) {
       this.#open.pop()
       this.#visited.set(last.lo, last.hi, FINISHED)
       busy ||= last.busy

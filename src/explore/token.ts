@@ -96,7 +96,9 @@ function unpackSchedule(text: string): Move[] {
 
 function checkWord(body: string): string {
   const h = hash32(body)
-  return pack([h % 32 ** 2, Math.floor(h / 32 ** 2) % 32 ** 2]).slice(0, 4).padEnd(4, 'A')
+  return pack([h % 32 ** 2, Math.floor(h / 32 ** 2) % 32 ** 2])
+    .slice(0, 4)
+    .padEnd(4, 'A')
 }
 
 export function encodeToken(token: Token): string {

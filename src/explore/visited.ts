@@ -2,6 +2,9 @@
  * The visited set: 64-bit fingerprints in open addressing, each with one number. Nothing is ever
  * removed, so a probe ends at the first empty slot.
  */
+/** Three words a slot, and at most every second slot is used. */
+export const BYTES_PER_STATE = 3 * 4 * 2
+
 export class VisitedTable {
   #capacity: number
   #lo: Int32Array

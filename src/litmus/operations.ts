@@ -1,5 +1,5 @@
 /** The operations that a scenario can name, with their parameters and what they run. */
-import type { FnTag } from '../machine/fn.js'
+
 import { guestRead, guestWrite } from '../kernel/arch/x86/kvm/guest.js'
 import { dropCaches } from '../kernel/fs/drop_caches.js'
 import { sysClose } from '../kernel/fs/file_table.js'
@@ -12,18 +12,32 @@ import {
 } from '../kernel/fs/namei.js'
 import { sysFallocate, sysFtruncate } from '../kernel/fs/open.js'
 import { sysLseek, sysPread, sysPwrite, sysRead, sysWrite } from '../kernel/fs/read_write.js'
-import { STAT_BLOCKS, STAT_MODE, STAT_NOTHING, STAT_SIZE_PAGES, sysFstat, sysFstatfs } from '../kernel/fs/stat.js'
+import {
+  STAT_BLOCKS,
+  STAT_MODE,
+  STAT_NOTHING,
+  STAT_SIZE_PAGES,
+  sysFstat,
+  sysFstatfs,
+} from '../kernel/fs/stat.js'
 import * as uapi from '../kernel/include/uapi.js'
 import { compact } from '../kernel/mm/compaction.js'
 import { sysFcntlAddSeals, sysFcntlGetSeals, sysMemfdCreate } from '../kernel/mm/memfd.js'
 import { offlineMemory } from '../kernel/mm/memory_hotplug.js'
 import { sysMmap } from '../kernel/mm/mmap.js'
-import { drainLru, memoryFailureOp, migratePage, softOfflineOp, unpoisonOp } from '../kernel/mm/page_ops.js'
+import {
+  drainLru,
+  memoryFailureOp,
+  migratePage,
+  softOfflineOp,
+  unpoisonOp,
+} from '../kernel/mm/page_ops.js'
 import { sysMemfdRestricted } from '../kernel/mm/restrictedmem.js'
 import { bindSlot, plainSlot, privateMemory, unbindSlot } from '../kernel/user/vmm.js'
 import { sysKvmCreateVm } from '../kernel/virt/kvm/kvm_main.js'
 import { sysKvmSetMemoryAttributes } from '../kernel/virt/kvm/memory_attributes.js'
 import { sysKvmSetUserMemoryRegion2 } from '../kernel/virt/kvm/memslots.js'
+import type { FnTag } from '../machine/fn.js'
 
 /** How a parameter is written, and what the kernel function gets: `bytes` are bigint. */
 export type ParameterKind = 'number' | 'bytes'

@@ -75,7 +75,10 @@ class Binder {
     const { name } = syntax
     const found = OPERATIONS.find((o) => o.name === name.text)
     if (found === undefined) {
-      const hint = suggest(name.text, OPERATIONS.map((o) => o.name))
+      const hint = suggest(
+        name.text,
+        OPERATIONS.map((o) => o.name),
+      )
       return this.fail(`there is no operation "${name.text}".${hint}`, name.at)
     }
     const args = this.#arguments(syntax, found, task)
@@ -111,7 +114,10 @@ class Binder {
       const at = free.indexOf(target)
       if (at < 0) {
         const problem = given.has(target) ? 'is given twice' : 'is not an argument'
-        const hint = suggest(target, spec.parameters.map((p) => p.name))
+        const hint = suggest(
+          target,
+          spec.parameters.map((p) => p.name),
+        )
         this.fail(`${target} ${problem} of ${spec.name}.${hint}`, name?.at ?? value.at)
       }
       free.splice(at, 1)
@@ -148,9 +154,14 @@ class Binder {
     for (const term of value.terms) {
       const n = termValue(term.text, CONSTANTS)
       if (n === undefined) {
-        const own = this.#variables.filter((v) => !v.name.includes(':') || v.name.startsWith(`${task}:`))
+        const own = this.#variables.filter(
+          (v) => !v.name.includes(':') || v.name.startsWith(`${task}:`),
+        )
         const names = [...own.map((v) => v.name.replace(/^.*:/, '')), ...Object.keys(CONSTANTS)]
-        this.fail(`"${term.text}" is no number, constant or variable.${suggest(term.text, names)}`, term.at)
+        this.fail(
+          `"${term.text}" is no number, constant or variable.${suggest(term.text, names)}`,
+          term.at,
+        )
       }
       bits = value.terms.length === 1 ? n : bits | n
     }
@@ -192,12 +203,7 @@ export function readScenario(source: string, known: Known): Scenario {
   }
 }
 
-function expectations(
-  file: FileSyntax,
-  names: Names,
-  known: Known,
-  binder: Binder,
-): Expectation[] {
+function expectations(file: FileSyntax, names: Names, known: Known, binder: Binder): Expectation[] {
   return file.rows.map((row) => {
     for (const d of row.designs) {
       if (d.text !== '*' && !known.designs.includes(d.text)) {

@@ -51,7 +51,10 @@ export interface FileSyntax {
   readonly name: string
   readonly question: string
   readonly setup: readonly OperationSyntax[]
-  readonly tasks: readonly { readonly name: Named; readonly operations: readonly OperationSyntax[] }[]
+  readonly tasks: readonly {
+    readonly name: Named
+    readonly operations: readonly OperationSyntax[]
+  }[]
   readonly last: readonly OperationSyntax[]
   readonly faults: number
   readonly reach: readonly Named[]
@@ -156,7 +159,9 @@ export function parseLitmus(source: string): FileSyntax {
   const text = source.endsWith('\n') ? source : `${source}\n`
   const match = grammar.match(text)
   if (match.failed()) {
-    const at = (match as unknown as { getRightmostFailurePosition(): number }).getRightmostFailurePosition()
+    const at = (
+      match as unknown as { getRightmostFailurePosition(): number }
+    ).getRightmostFailurePosition()
     const expected = /Expected (.*)/.exec(match.message ?? '')?.[1] ?? 'something else'
     throw new LitmusError(`expected ${readable(expected)}`, text, at)
   }

@@ -4,8 +4,8 @@
  * word of it becomes zero, so that dead locals do not tell states apart.
  */
 import { type Block, type Local, liveness, type Terminator } from './cfg.js'
-import { type Keep, wordsOf } from './types.js'
 import type { Problem } from './graph.js'
+import { type Keep, wordsOf } from './types.js'
 
 const HEADER = 3
 
@@ -44,7 +44,9 @@ export function generate(
     '  step(fp, $pc, $v) {',
     ...(locals.length > 0 ? [`    let ${locals.map((l) => l.name).join(', ')};`] : []),
     '    for (;;) switch ($pc) {',
-    ...reachable.flatMap((b) => blockText(b, blocks[0] as Block, suspensions, slots, params, entryLive, words, rt)),
+    ...reachable.flatMap((b) =>
+      blockText(b, blocks[0] as Block, suspensions, slots, params, entryLive, words, rt),
+    ),
     "      default: throw new Error('no such place in this function');",
     '    }',
     '  } };',
@@ -94,7 +96,10 @@ function forbidden(
 }
 
 /** Frame words for every local that is kept; locals that are never kept together may share. */
-function allocate(params: readonly Local[], suspensions: readonly Suspension[]): Map<Local, number> {
+function allocate(
+  params: readonly Local[],
+  suspensions: readonly Suspension[],
+): Map<Local, number> {
   const slots = new Map<Local, number>()
   let next = HEADER
   for (const p of params) {
@@ -182,7 +187,9 @@ function load(keep: Keep, at: number, rt: string): string {
     case 'big':
       return `${rt}.loadBig(${from})`
     case 'ptr':
-      return keep.struct === 'Obj' ? `${rt}.loadAny(${from})` : `$S_${keep.struct}(${rt}.mem[${from}])`
+      return keep.struct === 'Obj'
+        ? `${rt}.loadAny(${from})`
+        : `$S_${keep.struct}(${rt}.mem[${from}])`
     case 'ops':
       return `${rt}.loadOps(${from})`
     default:
@@ -225,7 +232,8 @@ function blockText(
     for (const l of resumed.kept) add(`${l.name} = ${load(l.keep, slots.get(l) as number, rt)};`)
     if (resumed.end.into !== undefined) add(`${resumed.end.into.name} = $v;`)
   }
-  for (const item of block.items) add(item.text.endsWith(';') || item.text.endsWith('}') ? item.text : `${item.text};`)
+  for (const item of block.items)
+    add(item.text.endsWith(';') || item.text.endsWith('}') ? item.text : `${item.text};`)
   const own = suspensions.find((s) => s.block === block)
   for (const text of endText(block.end as Terminator, own, slots, words, rt)) add(text)
   return lines
@@ -263,7 +271,8 @@ function suspendText(
   const lines: string[] = []
   // Evaluated before the frame changes: it may need a local that is not kept.
   const pc = end.next.id
-  if (end.kind === 'call') lines.push(`{ const $f = ${end.callee.text}; const $a = ${end.args.text};`)
+  if (end.kind === 'call')
+    lines.push(`{ const $f = ${end.callee.text}; const $a = ${end.args.text};`)
   else if (!end.plain) lines.push(`{ const $e = ${end.effect.text};`)
   else lines.push(`{ const $e = ${rt}.wantEffects ? ${end.effect.text} : 0;`)
   for (const l of own.kept) {
@@ -271,7 +280,8 @@ function suspendText(
     lines.push(save(l, at, l.name, rt))
     for (let i = 0; i < wordsOf(l.keep); i++) used.add(at + i)
   }
-  for (let at = HEADER; at < words; at++) if (!used.has(at)) lines.push(`${rt}.poke(fp + ${at}, 0);`)
+  for (let at = HEADER; at < words; at++)
+    if (!used.has(at)) lines.push(`${rt}.poke(fp + ${at}, 0);`)
   if (end.kind === 'call') lines.push(`return ${rt}.call(fp, ${words}, ${pc}, $f, $a); }`)
   else lines.push(`return ${rt}.suspend(fp, ${pc}, $e); }`)
   return lines

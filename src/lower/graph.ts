@@ -47,7 +47,8 @@ export class Builder {
       return this.#declare(p.name as ts.Identifier)
     })
     for (const s of f.body.statements) this.#statement(s)
-    if (this.#current.end === undefined) this.#end({ kind: 'return', value: this.#text('undefined') })
+    if (this.#current.end === undefined)
+      this.#end({ kind: 'return', value: this.#text('undefined') })
     for (const b of this.blocks) b.end ??= { kind: 'return', value: this.#text('undefined') }
     return params
   }
@@ -396,7 +397,10 @@ export class Builder {
       const callee = this.#emit(operand.expression)
       const each = operand.arguments.map((a) => this.#emit(a))
       const text = `[${each.map((a) => a.text).join(', ')}]`
-      const args = this.#text(text, each.flatMap((a) => [...a.uses]))
+      const args = this.#text(
+        text,
+        each.flatMap((a) => [...a.uses]),
+      )
       const next = this.#block()
       this.#end({ kind: 'call', callee, args, into, next, line, note })
       this.#current = next

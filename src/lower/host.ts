@@ -21,7 +21,10 @@ function compilerOptions(root: string): ts.CompilerOptions {
  * Check and lower the design file at a path: JavaScript that can be imported as a data: URL, or
  * what is wrong with the file.
  */
-export function lowerDesignFile(path: string): { text: string; problems: readonly SourceProblem[] } {
+export function lowerDesignFile(path: string): {
+  text: string
+  problems: readonly SourceProblem[]
+} {
   const root = packageRoot()
   const fileName = resolve(path)
   if (!existsSync(fileName)) {

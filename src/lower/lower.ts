@@ -4,8 +4,8 @@
  * see the same imports.
  */
 import ts from 'typescript'
-import { Builder, type Problem } from './graph.js'
 import { generate } from './gen.js'
+import { Builder, type Problem } from './graph.js'
 
 /** Something that the subset of TypeScript for kernel code does not have. */
 export interface LoweringProblem {
@@ -56,10 +56,7 @@ export function lowerFile(
 }
 
 /** The generator in `fn(function* name(…) {…})`. */
-function kernelFunction(
-  node: ts.Node,
-  checker: ts.TypeChecker,
-): ts.FunctionExpression | undefined {
+function kernelFunction(node: ts.Node, checker: ts.TypeChecker): ts.FunctionExpression | undefined {
   if (!ts.isCallExpression(node) || !ts.isIdentifier(node.expression)) return undefined
   const [body] = node.arguments
   if (node.arguments.length !== 1 || body === undefined) return undefined

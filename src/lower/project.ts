@@ -102,7 +102,10 @@ export function lowerDesign(
   const lowered = lowerFile(file, program.getTypeChecker(), runtime)
   problems.push(...lowered.problems.map(({ reason, ...at }) => ({ ...at, message: reason })))
   if (problems.length > 0) return { text: '', problems }
-  return { text: withModuleUrls(emit(lowered.text, fileName), layout, fileName, moduleUrl), problems }
+  return {
+    text: withModuleUrls(emit(lowered.text, fileName), layout, fileName, moduleUrl),
+    problems,
+  }
 }
 
 /** Point the imports of the emitted text at the built modules. */
@@ -130,5 +133,7 @@ function projectPath(name: string, layout: ProjectLayout, directory: string): st
   }
   const absolute = parts.join('/')
   const source = `${layout.root}/src/`
-  return absolute.startsWith(source) ? absolute.slice(source.length).replace(/\.js$/, '') : undefined
+  return absolute.startsWith(source)
+    ? absolute.slice(source.length).replace(/\.js$/, '')
+    : undefined
 }

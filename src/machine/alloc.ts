@@ -6,10 +6,9 @@
  * A freed slot rests in quarantine until `QUARANTINE` others of the same pool are free, so that
  * a dangling pointer meets a freed object rather than a new one.
  */
-import { mem } from './arena.js'
+import { mem, UNINITIALISED } from './arena.js'
 import { KernelFault } from './fault.js'
 import { constructAt, destroyAt, type Obj, type Struct, structOf } from './struct.js'
-import { UNINITIALISED } from './arena.js'
 import { currentTaskNumber, MAX_TASKS } from './task.js'
 
 export const QUARANTINE = 8

@@ -31,4 +31,3 @@ export function structAt(name: string): (addr: number) => Obj | null {
     return at(addr)
   }
 }
-

@@ -324,4 +324,3 @@ export function runToEnd(): KernelFault | string | undefined {
     if (!moved) return `${operationOf(0)?.text ?? 'the set-up'} never returns`
   }
 }
-

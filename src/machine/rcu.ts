@@ -9,7 +9,7 @@
 import { kfree } from './alloc.js'
 import { until, untilElement } from './effects.js'
 import { fn, type Kernel } from './fn.js'
-import { isAlive, num, type Obj, handleAt, type Struct, struct, type Vec, vec } from './struct.js'
+import { handleAt, isAlive, num, type Obj, type Struct, struct, type Vec, vec } from './struct.js'
 import { current, MAX_TASKS, mightSleep, Task, taskNumber } from './task.js'
 
 const MAX_CALLBACKS = 16

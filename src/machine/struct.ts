@@ -9,8 +9,8 @@
  * object of another type is a finding and not a wrong value.
  */
 import {
-  ARENA_WORDS,
   type Addr,
+  ARENA_WORDS,
   FIRST_WORD,
   markDirty,
   mem,
@@ -28,17 +28,7 @@ export interface Obj {
 /** One field of a layout: how many words it takes and how it is read and written. */
 export interface Field<T> {
   readonly words: number
-  readonly kind:
-    | 'num'
-    | 'flag'
-    | 'ptr'
-    | 'any'
-    | 'wide'
-    | 'i64'
-    | 'embed'
-    | 'ops'
-    | 'vec'
-    | 'ptrs'
+  readonly kind: 'num' | 'flag' | 'ptr' | 'any' | 'wide' | 'i64' | 'embed' | 'ops' | 'vec' | 'ptrs'
   /** The struct that a pointer or an embedded field names. */
   readonly target?: string
   readonly hashed: boolean
@@ -489,7 +479,11 @@ export function ptrErr(pointer: Obj): number {
  * container_of(): the object that embeds `member` as its field `field`. Nothing is checked here,
  * as in C; the first access through the result is.
  */
-export function containerOf<S extends Obj>(member: Obj, outer: Struct<S>, field: keyof S & string): S {
+export function containerOf<S extends Obj>(
+  member: Obj,
+  outer: Struct<S>,
+  field: keyof S & string,
+): S {
   const placed = outer.fields.get(field)
   if (!placed) throw new Error(`struct ${outer.name} has no field ${field}`)
   return outer.at(member.at - placed.offset) as S

@@ -4,7 +4,7 @@
  * write only `gpWait`.
  */
 import type { Addr } from './arena.js'
-import { type Obj, num, type Struct, statistic, struct, type Vec, vec } from './struct.js'
+import { num, type Obj, type Struct, statistic, struct, type Vec, vec } from './struct.js'
 
 export const MAX_TASKS = 8
 export const STACK_WORDS = 640

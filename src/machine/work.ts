@@ -4,7 +4,7 @@
  */
 import { untilNot } from './effects.js'
 import { fn, type Kernel } from './fn.js'
-import { num, type Obj, handleAt, type Struct, struct, type Vec, vec } from './struct.js'
+import { handleAt, num, type Obj, type Struct, struct, type Vec, vec } from './struct.js'
 import { current, MAX_TASK_WORKS } from './task.js'
 
 /** Queue for the running task; `work` is handled by the machine's task-work function. */

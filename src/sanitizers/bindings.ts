@@ -3,10 +3,11 @@
  * has been freed. The judge reads every pointer to a notifier that there is, by the layouts of the
  * structs, so it works for whatever object a design keeps its bindings in.
  */
-import { mem } from '../machine/arena.js'
-import { allStructs, type Obj, structNamed } from '../machine/struct.js'
+
 import { RestrictedmemNotifier } from '../kernel/include/restrictedmem.js'
 import { XaNode } from '../kernel/include/xarray.js'
+import { mem } from '../machine/arena.js'
+import { allStructs, type Obj, structNamed } from '../machine/struct.js'
 import type { Context, Report, Sanitizer } from './sanitizer.js'
 import { forEachAlive } from './view.js'
 
@@ -47,7 +48,8 @@ function forEachSlot(struct: string, field: string, visit: (word: number) => voi
 function judgePointers(report: Report): void {
   for (const s of allStructs()) {
     for (const placed of s.fields.values()) {
-      if (placed.field.kind !== 'ptr' || placed.field.target !== RestrictedmemNotifier.name) continue
+      if (placed.field.kind !== 'ptr' || placed.field.target !== RestrictedmemNotifier.name)
+        continue
       if (s.name === RestrictedmemNotifier.name) continue
       forEachAlive(s, (object: Obj) => {
         if (dangles(mem[object.at + placed.offset] as number)) tell(`a ${s.cName}`, report)
@@ -74,4 +76,3 @@ export const bindings: Sanitizer = {
   state: judge,
   atRest: judge,
 }
-

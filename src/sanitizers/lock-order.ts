@@ -7,7 +7,14 @@
  * Left out: two locks of one class (lockdep wants an annotation there), and the difference between
  * reading and writing a lock, which lockdep drops too for sleeping locks.
  */
-import { constructAt, type Obj, statistics, type Struct, struct, type Vec } from '../machine/struct.js'
+import {
+  constructAt,
+  type Obj,
+  type Struct,
+  statistics,
+  struct,
+  type Vec,
+} from '../machine/struct.js'
 import { lockClassName, type Task } from '../machine/task.js'
 import type { Context, Sanitizer } from './sanitizer.js'
 

@@ -5,9 +5,10 @@
  * Left out: Z2, residual data in free pages, is a matter of encrypted guests; an ordinary page
  * returns to the allocator as it is, and shows here when the next guest reads it.
  */
-import { type Blob, isResidue } from '../machine/blob.js'
+
 import type { Folio } from '../kernel/include/mm.js'
 import type { Gfn } from '../kernel/include/types.js'
+import { type Blob, isResidue } from '../machine/blob.js'
 import type { Context, Sanitizer } from './sanitizer.js'
 import { forEachSpte, gfnText } from './view.js'
 

@@ -54,8 +54,10 @@ export const poison: Sanitizer = {
     if (crashed) return
     forEachSpte((kvm, spte, folio) => {
       if (!spte.private || folio === null || !folio.hwpoison || kvm.memoryErrors > 0) return
-      report('poison-not-reported', `${gfnText(spte.gfn)} maps poisoned pfn ${folio.pfn}, unreported`)
+      report(
+        'poison-not-reported',
+        `${gfnText(spte.gfn)} maps poisoned pfn ${folio.pfn}, unreported`,
+      )
     })
   },
 }
-

@@ -7,8 +7,9 @@
  * ended (S1): until then who removed it may still zap. S5 needs huge leaves, which this kernel
  * does not map.
  */
-import { Folio } from '../kernel/include/mm.js'
+
 import { type Kvm, KvmVcpu, type Spte } from '../kernel/include/kvm.js'
+import type { Folio } from '../kernel/include/mm.js'
 import type { Gfn, Pfn } from '../kernel/include/types.js'
 import { xaLoad } from '../kernel/lib/xarray.js'
 import { pfnToFolio } from '../kernel/mm/page_alloc.js'

@@ -1,6 +1,5 @@
 /** What several judges look at: objects alive, the secondary MMU, and what backs a guest frame. */
-import { mem } from '../machine/arena.js'
-import type { Obj, Struct } from '../machine/struct.js'
+
 import type { AddressSpace } from '../kernel/include/fs.js'
 import { Kvm, type KvmMemorySlot, type Spte } from '../kernel/include/kvm.js'
 import type { Folio } from '../kernel/include/mm.js'
@@ -8,6 +7,8 @@ import type { Gfn, Pgoff } from '../kernel/include/types.js'
 import { xaFindAfterIndex, xaFindIndex, xaLoad } from '../kernel/lib/xarray.js'
 import { pfnToFolio } from '../kernel/mm/page_alloc.js'
 import { backingMapping } from '../kernel/user/harness.js'
+import { mem } from '../machine/arena.js'
+import type { Obj, Struct } from '../machine/struct.js'
 
 const LAST_INDEX = Number.MAX_SAFE_INTEGER as Gfn
 

@@ -17,7 +17,17 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   litmus: ['machine', 'kernel', 'designs', 'explore'],
   explore: ['machine', 'kernel', 'designs', 'sanitizers', 'litmus', 'trace'],
   report: ['explore', 'trace', 'kernel', 'litmus'],
-  cli: ['machine', 'kernel', 'designs', 'sanitizers', 'litmus', 'explore', 'trace', 'report', 'lower'],
+  cli: [
+    'machine',
+    'kernel',
+    'designs',
+    'sanitizers',
+    'litmus',
+    'explore',
+    'trace',
+    'report',
+    'lower',
+  ],
 }
 
 /** Files that may talk to Node: the command line and the compiler's host. */
@@ -33,7 +43,9 @@ function sources(dir: string): string[] {
 
 function importsOf(path: string): string[] {
   const text = readFileSync(path, 'utf8')
-  return [...text.matchAll(/^\s*(?:import|export)\b[^'"]*?['"]([^'"]+)['"]/gm)].map((m) => m[1] ?? '')
+  return [...text.matchAll(/^\s*(?:import|export)\b[^'"]*?['"]([^'"]+)['"]/gm)].map(
+    (m) => m[1] ?? '',
+  )
 }
 
 test('imports go one way', () => {
@@ -71,7 +83,10 @@ test('the kernel and the machine use null for NULL; other code says undefined', 
   const wrong: string[] = []
   for (const folder of ['explore', 'litmus', 'report', 'cli', 'lower', 'trace']) {
     for (const path of sources(join(SRC, folder))) {
-      const code = readFileSync(path, 'utf8').replace(/\/\*[\s\S]*?\*\/|\/\/.*|'[^'\n]*'|`[^`]*`/g, '')
+      const code = readFileSync(path, 'utf8').replace(
+        /\/\*[\s\S]*?\*\/|\/\/.*|'[^'\n]*'|`[^`]*`/g,
+        '',
+      )
       if (/(===|!==|return|=)\s*null\b/.test(code)) wrong.push(relative(ROOT, path))
     }
   }

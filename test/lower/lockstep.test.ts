@@ -13,7 +13,7 @@ import {
   variable,
 } from '../../src/machine/machine.js'
 import { constructAt, type Obj, type Struct } from '../../src/machine/struct.js'
-import { stackBase, STACK_WORDS, taskNumber } from '../../src/machine/task.js'
+import { STACK_WORDS, stackBase, taskNumber } from '../../src/machine/task.js'
 import { Cell, PROGRAMS, ring } from './programs.js'
 
 const CELLS = 2

@@ -1,8 +1,9 @@
 /** Small kernel programs that use every form of the subset, for the lockstep test. */
+
+import type { Pgoff } from '../../src/kernel/include/types.js'
 import { choose, read, rmw, write } from '../../src/machine/effects.js'
 import { fn, type Kernel } from '../../src/machine/fn.js'
 import { num, type Obj, ptr, type Struct, struct, wide } from '../../src/machine/struct.js'
-import type { Pgoff } from '../../src/kernel/include/types.js'
 
 export interface Cell extends Obj {
   value: number

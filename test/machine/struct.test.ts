@@ -77,10 +77,22 @@ test('a use of freed memory is found, for reading, writing and an embedded struc
   const o = kzalloc(Outer)
   const { inner } = o
   kfree(o)
-  assert.equal(faultOf(() => o.before), 'use-after-free')
-  assert.equal(faultOf(() => (o.before = 1)), 'use-after-free')
-  assert.equal(faultOf(() => inner.value), 'use-after-free')
-  assert.equal(faultOf(() => kfree(o)), 'double-free')
+  assert.equal(
+    faultOf(() => o.before),
+    'use-after-free',
+  )
+  assert.equal(
+    faultOf(() => (o.before = 1)),
+    'use-after-free',
+  )
+  assert.equal(
+    faultOf(() => inner.value),
+    'use-after-free',
+  )
+  assert.equal(
+    faultOf(() => kfree(o)),
+    'double-free',
+  )
 })
 
 test('a freed object is not handed out again at once', () => {
@@ -91,7 +103,10 @@ test('a freed object is not handed out again at once', () => {
 
 test('kmalloc memory must be written before it is read; kzalloc memory is zero', () => {
   const o = kmalloc(Outer)
-  assert.equal(faultOf(() => o.before), 'uninitialised-memory')
+  assert.equal(
+    faultOf(() => o.before),
+    'uninitialised-memory',
+  )
   o.before = 3
   assert.equal(o.before, 3)
   assert.equal(kzalloc(Outer).before, 0)
@@ -102,14 +117,23 @@ test('container_of leads to the outer struct, or to a wrong type that is found',
   assert.equal(containerOf(o.inner, Outer, 'inner'), o)
   const alone = kzalloc(Inner)
   const wrong = containerOf(alone, Outer, 'inner')
-  assert.equal(faultOf(() => wrong.before), 'type-confusion')
+  assert.equal(
+    faultOf(() => wrong.before),
+    'type-confusion',
+  )
 })
 
 test('NULL and ERR_PTR fault when they are followed', () => {
   const o = kzalloc(Outer)
   // biome-ignore lint/style/noNonNullAssertion: the dereference is the point
-  assert.equal(faultOf(() => o.next!.before), 'null-dereference')
+  assert.equal(
+    faultOf(() => o.next!.before),
+    'null-dereference',
+  )
   const error = errPtr(Outer, -22)
   assert.ok(isErr(error) && ptrErr(error) === -22)
-  assert.equal(faultOf(() => error.before), 'wild-pointer')
+  assert.equal(
+    faultOf(() => error.before),
+    'wild-pointer',
+  )
 })

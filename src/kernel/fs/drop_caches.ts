@@ -5,7 +5,14 @@
 import { read } from '../../machine/effects.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { spinLock, spinUnlock } from '../../machine/locks.js'
-import { fsState, I_FREEING, I_NEW, I_WILL_FREE, type Inode, type SuperBlock } from '../include/fs.js'
+import {
+  fsState,
+  I_FREEING,
+  I_NEW,
+  I_WILL_FREE,
+  type Inode,
+  type SuperBlock,
+} from '../include/fs.js'
 import { invalidateMappingPages } from '../mm/truncate.js'
 import { ihold, iput } from './inode.js'
 

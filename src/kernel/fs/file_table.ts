@@ -15,12 +15,12 @@ import {
   Dentry,
   File,
   type FileOperations,
-  filesStruct,
   FMODE_LSEEK,
   FMODE_PREAD,
   FMODE_PWRITE,
   FMODE_READ,
   FMODE_WRITE,
+  filesStruct,
   type Inode,
   NR_OPEN,
 } from '../include/fs.js'

@@ -35,9 +35,7 @@ export const sget = fn(function* sget(
  *
  * Models: 6.2 fs/libfs.c init_pseudo and pseudo_fs_fill_super, with kern_mount.
  */
-export const pseudoFsMount = fn(function* pseudo_fs_fill_super(
-  magic: number,
-): Kernel<SuperBlock> {
+export const pseudoFsMount = fn(function* pseudo_fs_fill_super(magic: number): Kernel<SuperBlock> {
   const sb = yield* sget(magic, null)
   sb.sRoot = yield* newInode(sb, S_IFDIR | 0o600)
   return sb

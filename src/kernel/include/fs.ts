@@ -13,8 +13,8 @@ import {
   num,
   type Obj,
   ops,
-  ptr,
   type PtrVec,
+  ptr,
   ptrs,
   type Struct,
   struct,
@@ -26,10 +26,7 @@ import './xarray.js'
 /** struct address_space_operations, as far as 6.2 needs it here. */
 export interface AddressSpaceOps {
   readonly name: string
-  readonly migrateFolio?: Op<
-    [mapping: AddressSpace, dst: Folio, src: Folio, mode: number],
-    number
-  >
+  readonly migrateFolio?: Op<[mapping: AddressSpace, dst: Folio, src: Folio, mode: number], number>
   readonly errorRemovePage?: Op<[mapping: AddressSpace, folio: Folio], number>
   readonly writepage?: Op<[folio: Folio], number>
   readonly dirtyFolio?: Op<[mapping: AddressSpace, folio: Folio], boolean>
@@ -301,4 +298,3 @@ export function fsState(): FsState {
 export function filesStruct(): FilesStruct {
   return FilesStruct.at(FilesStruct.base) as FilesStruct
 }
-

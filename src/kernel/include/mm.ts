@@ -6,16 +6,7 @@
  */
 import '../../machine/locks.js'
 import type { Mutex, Spinlock } from '../../machine/locks.js'
-import {
-  embed,
-  flag,
-  num,
-  type Obj,
-  ptr,
-  type Struct,
-  struct,
-  wide,
-} from '../../machine/struct.js'
+import { embed, flag, num, type Obj, ptr, type Struct, struct, wide } from '../../machine/struct.js'
 import type { AddressSpace, Inode } from './fs.js'
 import type { Pfn, Pgoff } from './types.js'
 import type { XArray } from './xarray.js'
@@ -149,7 +140,12 @@ export interface MmState extends Obj {
 
 export const MmState: Struct<MmState> = struct<MmState>(
   'MmState',
-  { mfMutex: embed('Mutex'), hwMemoryFailure: flag(), numPoisoned: num(), anonPages: embed('XArray') },
+  {
+    mfMutex: embed('Mutex'),
+    hwMemoryFailure: flag(),
+    numPoisoned: num(),
+    anonPages: embed('XArray'),
+  },
   { capacity: 1 },
 )
 

@@ -10,7 +10,13 @@
  */
 import { kfree, kzalloc } from '../../machine/alloc.js'
 import { handleAt, type Obj } from '../../machine/struct.js'
-import { XA_CHUNK_SHIFT, XA_CHUNK_SIZE, XA_MAX_MARKS, type XArray, XaNode } from '../include/xarray.js'
+import {
+  XA_CHUNK_SHIFT,
+  XA_CHUNK_SIZE,
+  XA_MAX_MARKS,
+  type XArray,
+  XaNode,
+} from '../include/xarray.js'
 
 const CHUNK_MASK = XA_CHUNK_SIZE - 1
 
@@ -94,7 +100,8 @@ function descend(node: XaNode, index: number): { offset: number; entry: Entry } 
 /** Walk to an index, not below `shift`. */
 function walk(xa: XArray, index: number, shift: number): Place {
   let entry = xa.xaHead
-  if (!isNode(entry)) return { node: null, offset: 0, entry: index > 0 ? 0 : entry, outside: index > 0 }
+  if (!isNode(entry))
+    return { node: null, offset: 0, entry: index > 0 ? 0 : entry, outside: index > 0 }
   if (index >= span(nodeAt(entry))) return { node: null, offset: 0, entry: 0, outside: true }
   let node: XaNode | null = null
   let offset = 0
@@ -129,7 +136,8 @@ export function xaGetOrder(xa: XArray, index: number): number {
   const { node, offset, entry } = walk(xa, index, 0)
   if (node === null || visible(entry) === 0) return 0
   let slots = 1
-  while (offset + slots < XA_CHUNK_SIZE && node.slots.get(offset + slots) === SIBLING - offset) slots++
+  while (offset + slots < XA_CHUNK_SIZE && node.slots.get(offset + slots) === SIBLING - offset)
+    slots++
   return node.shift + Math.floor(Math.log2(slots))
 }
 
@@ -156,7 +164,11 @@ function expand(xa: XArray, max: number, minShift: number): void {
     xa.xaFlags = 0
     xa.xaHead = node.at
   }
-  for (let top = nodeAt(xa.xaHead); max >= span(top) || top.shift < minShift; top = nodeAt(xa.xaHead)) {
+  for (
+    let top = nodeAt(xa.xaHead);
+    max >= span(top) || top.shift < minShift;
+    top = nodeAt(xa.xaHead)
+  ) {
     const node = newNode(xa, null, top.shift + XA_CHUNK_SHIFT, 0)
     node.slots.set(0, top.at)
     node.count = 1
@@ -165,15 +177,18 @@ function expand(xa: XArray, max: number, minShift: number): void {
   }
 }
 
-/** xas_create(): the slot for an index at `shift`, or the larger entry that covers it. */
-function create(xa: XArray, index: number, shift: number): Place {
+/**
+ * xas_create(): the slot for an index at `shift`, or the larger entry that covers it, in a tree
+ * that can hold `max`.
+ */
+function create(xa: XArray, index: number, shift: number, max: number): Place {
   if (xa.xaHead === 0) {
-    if (index === 0 && shift === 0) return { node: null, offset: 0, entry: 0, outside: false }
+    if (max === 0) return { node: null, offset: 0, entry: 0, outside: false }
     let top = shift
-    while (index >= 2 ** (top + XA_CHUNK_SHIFT)) top += XA_CHUNK_SHIFT
+    while (max >= 2 ** (top + XA_CHUNK_SHIFT)) top += XA_CHUNK_SHIFT
     xa.xaHead = newNode(xa, null, top, 0).at
   } else {
-    expand(xa, index, shift)
+    expand(xa, max, shift)
   }
   if (!isNode(xa.xaHead)) return { node: null, offset: 0, entry: xa.xaHead, outside: false }
   let node = nodeAt(xa.xaHead)
@@ -241,7 +256,8 @@ function shrink(xa: XArray, head: XaNode): void {
 
 /** xas_store(): put `entry` at an index, over `siblings` + 1 slots of size 2^shift. */
 function storeAt(xa: XArray, index: number, shift: number, siblings: number, entry: Entry): Entry {
-  const place = entry === 0 ? walk(xa, index, shift) : create(xa, index, shift)
+  const max = index + (siblings + 1) * 2 ** shift - 1
+  const place = entry === 0 ? walk(xa, index, shift) : create(xa, index, shift, max)
   if (place.outside) return 0
   const { node } = place
   if (node === null) {

@@ -21,8 +21,7 @@ import {
 } from '../include/uapi.js'
 import { shmemFile, shmemFileSetup, shmemI } from './shmem.js'
 
-const ALL_SEALS =
-  F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE
+const ALL_SEALS = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE
 
 /**
  * A descriptor, or -EINVAL for unknown flags, -EMFILE.

@@ -304,10 +304,7 @@ export const memoryFailureOnline = fn(function* memory_failure_online(
  * Models: 6.2 mm/memory-failure.c memory_failure. Simplifies: its part between the mutex and its
  * end is split into two functions.
  */
-export const memoryFailure = fn(function* memory_failure(
-  pfn: Pfn,
-  flags: number,
-): Kernel<number> {
+export const memoryFailure = fn(function* memory_failure(pfn: Pfn, flags: number): Kernel<number> {
   const state = mmState()
   yield* mutexLock(state.mfMutex)
   if (!(flags & MF_SW_SIMULATED)) state.hwMemoryFailure = true

@@ -131,10 +131,7 @@ export const migrateFolio = fn(function* migrate_folio(
  *
  * Models: 6.2 mm/migrate.c writeout.
  */
-export const writeout = fn(function* writeout(
-  mapping: AddressSpace,
-  folio: Folio,
-): Kernel<number> {
+export const writeout = fn(function* writeout(mapping: AddressSpace, folio: Folio): Kernel<number> {
   if (mapping.aOps!.writepage === undefined) return -EINVAL
   yield rmw(folio, 'dirty')
   if (!folio.dirty) return -EAGAIN
@@ -316,8 +313,6 @@ export const migratePages = fn(function* migrate_pages(
  *
  * Models: 6.2 mm/migrate.c putback_movable_pages, for one LRU folio.
  */
-export const putbackMovablePages = fn(function* putback_movable_pages(
-  folio: Folio,
-): Kernel<void> {
+export const putbackMovablePages = fn(function* putback_movable_pages(folio: Folio): Kernel<void> {
   yield* folioPutbackLru(folio)
 })

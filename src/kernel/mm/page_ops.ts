@@ -88,10 +88,7 @@ export const softOfflineOp = fn(function* soft_offline_page_store(
  *
  * Models: 6.2 mm/hwpoison-inject.c hwpoison_unpoison.
  */
-export const unpoisonOp = fn(function* hwpoison_unpoison(
-  fd: number,
-  page: number,
-): Kernel<number> {
+export const unpoisonOp = fn(function* hwpoison_unpoison(fd: number, page: number): Kernel<number> {
   const folio = yield* cachedFolio(fd, page)
   if (folio === null) return -ENOENT
   return yield* unpoison(folio.pfn)

@@ -38,7 +38,15 @@ import {
   SGP_WRITE,
   ShmemInodeInfo,
 } from '../include/mm.js'
-import { addPages, bytesToPgoff, bytesToPgoffUp, MAX_LFS_FILESIZE, PGOFF_MAX, type Pgoff, pgoffToBytes } from '../include/types.js'
+import {
+  addPages,
+  bytesToPgoff,
+  bytesToPgoffUp,
+  MAX_LFS_FILESIZE,
+  PGOFF_MAX,
+  type Pgoff,
+  pgoffToBytes,
+} from '../include/types.js'
 import { F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK, O_RDWR } from '../include/uapi.js'
 import {
   addToPageCache,
@@ -231,10 +239,7 @@ const undoRangeWait = fn(function* shmem_undo_range_lock(
 })
 
 /** Zero the part of an edge page that lies in the range; the page stays. */
-const zeroPartial = fn(function* shmem_zero_partial(
-  inode: Inode,
-  index: Pgoff,
-): Kernel<void> {
+const zeroPartial = fn(function* shmem_zero_partial(inode: Inode, index: Pgoff): Kernel<void> {
   const folio = yield* shmemGetFolio(inode, index, SGP_READ)
   if (folio === null || isErr(folio)) return
   folio.dirty = true
@@ -433,4 +438,3 @@ export const shmemFileSetup = fn(function* shmem_file_setup(): Kernel<File> {
 export function shmemFile(file: File): boolean {
   return shmemMapping(file.fMapping!)
 }
-

@@ -270,4 +270,3 @@ export const shmemFileOperations: FileOperations = opsTable({
   fsync: noopFsync,
   fallocate: shmemFallocate,
 })
-

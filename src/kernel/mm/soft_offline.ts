@@ -131,10 +131,7 @@ export const softOfflineOnline = fn(function* soft_offline_online(
  * Models: 6.2 mm/memory-failure.c soft_offline_page. Simplifies: mem_hotplug_lock is not taken,
  * since no frame ever leaves the memmap here; no hwpoison_filter.
  */
-export const softOffline = fn(function* soft_offline_page(
-  pfn: Pfn,
-  flags: number,
-): Kernel<number> {
+export const softOffline = fn(function* soft_offline_page(pfn: Pfn, flags: number): Kernel<number> {
   const p = pfnToFolio(pfn)
   if (p === null) return -ENXIO
   const state = mmState()

@@ -42,9 +42,7 @@ export const truncateInodeFolio = fn(function* truncate_inode_folio(
  * remove_mapping. Simplifies: no private data; the count is frozen, and the slot cleared, in one
  * step under i_pages' lock.
  */
-export const invalidateInodePage = fn(function* mapping_evict_folio(
-  folio: Folio,
-): Kernel<boolean> {
+export const invalidateInodePage = fn(function* mapping_evict_folio(folio: Folio): Kernel<boolean> {
   const mapping = folio.mapping
   if (mapping === null) return false
   yield read(folio, 'dirty')

@@ -12,7 +12,10 @@ const USER_BASE = 0x7f0000000000n
  * A file of private memory of this size (bytes) for a VM: memfd_restricted() and, unless the size
  * is 0, ftruncate(). A descriptor or an error.
  */
-export const privateMemory = fn(function* private_memory(_vm: number, size: bigint): Kernel<number> {
+export const privateMemory = fn(function* private_memory(
+  _vm: number,
+  size: bigint,
+): Kernel<number> {
   const fd = yield* sysMemfdRestricted(0)
   if (fd < 0 || size === 0n) return fd
   const error = yield* sysFtruncate(fd, size)

@@ -9,7 +9,11 @@ import type { Kvm } from '../../include/kvm.js'
 import { bytesToPgoff, type Gfn, isPageAligned } from '../../include/types.js'
 import { KVM_MEMORY_ATTRIBUTE_PRIVATE } from '../../include/uapi.js'
 import { xaIsValue, xaLoadEntry, xaMkValue, xaStoreEntry, xaToValue } from '../../lib/xarray.js'
-import { kvmMmuInvalidateBegin, kvmMmuInvalidateEnd, kvmMmuInvalidateRangeAdd } from './invalidate.js'
+import {
+  kvmMmuInvalidateBegin,
+  kvmMmuInvalidateEnd,
+  kvmMmuInvalidateRangeAdd,
+} from './invalidate.js'
 import { kvmFget, kvmOf } from './vm_file.js'
 
 /** Is a gfn private? Models: v10 include/linux/kvm_host.h kvm_mem_is_private. */

@@ -37,7 +37,11 @@ import {
   KVM_MEM_READONLY,
   KVM_X86_SW_PROTECTED_VM,
 } from '../../include/uapi.js'
-import { kvmRestrictedmemBind, kvmRestrictedmemNotifierOps, kvmRestrictedmemUnbind } from './restrictedmem.js'
+import {
+  kvmRestrictedmemBind,
+  kvmRestrictedmemNotifierOps,
+  kvmRestrictedmemUnbind,
+} from './restrictedmem.js'
 import { kvmFget, kvmOf } from './vm_file.js'
 
 export const KVM_MR_CREATE = 0

@@ -12,9 +12,16 @@ import { kvmFlushRemoteTlbs, kvmTdpMmuZap } from '../../arch/x86/kvm/tdp_mmu.js'
 import { EFAULT, EINVAL } from '../../include/errno.js'
 import { KvmMemorySlot } from '../../include/kvm.js'
 import { Folio } from '../../include/mm.js'
-import type { RestrictedmemNotifier, RestrictedmemNotifierOps } from '../../include/restrictedmem.js'
+import type {
+  RestrictedmemNotifier,
+  RestrictedmemNotifierOps,
+} from '../../include/restrictedmem.js'
 import { addPages, type Gfn, type Pgoff } from '../../include/types.js'
-import { kvmMmuInvalidateBegin, kvmMmuInvalidateEnd, kvmMmuInvalidateRangeAdd } from './invalidate.js'
+import {
+  kvmMmuInvalidateBegin,
+  kvmMmuInvalidateEnd,
+  kvmMmuInvalidateRangeAdd,
+} from './invalidate.js'
 
 /**
  * Bind a new memslot to `fd` at `offset` (pages); the slot then owns a reference to the file. 0 or

@@ -1,0 +1,129 @@
+/** `check` and the matrix: from names to verdicts to text. */
+import { availableParallelism } from 'node:os'
+import { DESIGNS } from '../designs/index.js'
+import type { Verdict } from '../explore/verdict.js'
+import { renderJson, renderKtap } from '../report/machine-readable.js'
+import { coverage, renderMatrix } from '../report/matrix.js'
+import type { Paint } from '../report/paint.js'
+import { tokenLines } from '../report/paint.js'
+import { renderVerdict } from '../report/verdict.js'
+import { EXIT, exitCodeOf } from './exit-codes.js'
+import {
+  builtInFiles,
+  codeVersion,
+  readScenarios,
+  resolveDesign,
+  type ScenarioFile,
+} from './inputs.js'
+import { runJobs } from './pool.js'
+import { ProgressLine, paintFor } from './terminal.js'
+import type { Job } from './worker.js'
+
+export interface CheckOptions {
+  readonly design: readonly string[]
+  readonly bound: number | undefined
+  readonly timeLimit: number | undefined
+  readonly workers: number | undefined
+  readonly format: 'text' | 'json' | 'ktap'
+}
+
+/** Resolves when the user wants to stop. */
+function interruption(): { promise: Promise<void>; release: () => void } {
+  let stop = (): void => {}
+  const promise = new Promise<void>((resolve) => {
+    stop = resolve
+  })
+  process.once('SIGINT', stop)
+  return { promise, release: () => process.removeListener('SIGINT', stop) }
+}
+
+/** Check scenarios on designs and print the result; returns the exit code. */
+export async function check(paths: readonly string[], options: CheckOptions): Promise<number> {
+  const designs =
+    options.design.length > 0
+      ? await Promise.all(options.design.map(resolveDesign))
+      : DESIGNS.map((d) => ({ id: d.id, module: undefined }))
+  const isMatrix = paths.length === 0
+  const files = readScenarios(
+    isMatrix ? builtInFiles() : paths,
+    designs.map((d) => d.id),
+  )
+  const jobs: Job[] = files.flatMap((f) =>
+    designs.map((design) => ({
+      number: 0,
+      text: f.text,
+      design,
+      bound: options.bound,
+      timeLimitMs: options.timeLimit === undefined ? undefined : options.timeLimit * 1000,
+    })),
+  )
+  const numbered = jobs.map((j, number) => ({ ...j, number }))
+  const progress = new ProgressLine()
+  const start = performance.now()
+  const { promise, release } = interruption()
+  const threads = options.workers ?? Math.min(2, availableParallelism())
+  const run = await runJobs(numbered, threads, (p) => progress.update(p), promise)
+  release()
+  progress.clear()
+  const seconds = (performance.now() - start) / 1000
+  print(
+    files,
+    designs.map((d) => d.id),
+    run.verdicts,
+    options,
+    isMatrix,
+    seconds,
+  )
+  if (!run.interrupted) return exitCodeOf(run.verdicts)
+  const open = jobs.length - run.verdicts.length
+  process.stderr.write(`interrupted: ${open} of ${jobs.length} cells were not finished\n`)
+  return EXIT.INTERRUPTED
+}
+
+function print(
+  files: readonly ScenarioFile[],
+  designs: readonly string[],
+  verdicts: readonly Verdict[],
+  options: CheckOptions,
+  isMatrix: boolean,
+  seconds: number,
+): void {
+  const paint = paintFor(process.stdout)
+  const out = (text: string): void => {
+    process.stdout.write(`${text}\n`)
+  }
+  if (options.format === 'json') return out(renderJson(verdicts, codeVersion().version))
+  if (options.format === 'ktap') return out(renderKtap(verdicts))
+  if (files.length > 1) {
+    out(
+      renderMatrix(
+        files.map((f) => f.scenario.name),
+        designs,
+        verdicts,
+        paint,
+      ),
+    )
+    out('')
+    out(coverage(verdicts, seconds))
+    for (const v of verdicts) if (v.asExpected === false) out(`\n${renderVerdict(v, paint)}`)
+    if (isMatrix) out(suggestions(verdicts, paint))
+    return
+  }
+  out(verdicts.map((v) => renderVerdict(v, paint)).join('\n\n'))
+}
+
+/** What to do next, with a token that works. */
+function suggestions(verdicts: readonly Verdict[], paint: Paint): string {
+  const shown =
+    verdicts.find((v) => v.scenario === 'migration/guest-touch-vs-compaction' && v.findings[0]) ??
+    verdicts.find((v) => v.findings[0])
+  const lines = [
+    '',
+    paint.bold('Next'),
+    '  npx restrictedmem check migration/guest-touch-vs-compaction',
+    '  npx restrictedmem check -d examples/wrong.ts migration/guest-touch-vs-compaction',
+  ]
+  const token = shown?.findings[0]?.token
+  if (token !== undefined) lines.push('  npx restrictedmem replay \\', tokenLines(token, '    '))
+  return lines.join('\n')
+}

@@ -1,0 +1,128 @@
+/** What the user names: litmus files, designs by id or by path. */
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { extname, join, relative } from 'node:path'
+import type { Design } from '../designs/design.js'
+import { DESIGNS } from '../designs/index.js'
+import { hash8 } from '../explore/token.js'
+import { LitmusError, suggest } from '../litmus/error.js'
+import { readScenario, type Scenario } from '../litmus/scenario.js'
+import { lowerDesignFile, packageRoot } from '../lower/host.js'
+import { FINDING_KINDS } from '../sanitizers/index.js'
+
+/** A mistake of the user's: a message, no stack trace. */
+export class UserError extends Error {}
+
+/** A design and, for one by path, its lowered text, by which a worker can load it too. */
+export interface DesignRef {
+  readonly id: string
+  readonly module: string | undefined
+}
+
+export interface ScenarioFile {
+  readonly path: string
+  readonly text: string
+  readonly scenario: Scenario
+}
+
+const root = packageRoot()
+
+/** Identifies the code that a token belongs to; written by the build. */
+export function codeVersion(): { readonly version: string; readonly code: string } {
+  return JSON.parse(readFileSync(join(root, 'dist/version.json'), 'utf8')) as {
+    version: string
+    code: string
+  }
+}
+
+/** The hash in a token: the code, the scenario's text, the design's text. */
+export function tokenHash(scenarioText: string, design: DesignRef): string {
+  return hash8(`${codeVersion().code}\n${scenarioText}\n${design.module ?? design.id}`)
+}
+
+function litmusFiles(path: string): string[] {
+  if (!statSync(path).isDirectory()) return [path]
+  return readdirSync(path, { withFileTypes: true })
+    .sort((a, b) => a.name.localeCompare(b.name))
+    .flatMap((e) => {
+      const inner = join(path, e.name)
+      if (e.isDirectory()) return litmusFiles(inner)
+      return extname(e.name) === '.litmus' ? [inner] : []
+    })
+}
+
+/** Paths of the scenarios that come with the project. */
+export function builtInFiles(): string[] {
+  return litmusFiles(join(root, 'litmus'))
+}
+
+/** Read and bind scenarios; a directory means all files in it. @throws UserError */
+export function readScenarios(
+  paths: readonly string[],
+  designs: readonly string[],
+): ScenarioFile[] {
+  const known = {
+    designs: [...new Set([...DESIGNS.map((d) => d.id), ...designs])],
+    findings: FINDING_KINDS.map((k) => k.id),
+  }
+  const files = paths.flatMap((p) => {
+    if (existsSync(p)) return litmusFiles(p)
+    const named = builtInFiles().find((f) => relative(join(root, 'litmus'), f) === `${p}.litmus`)
+    if (named !== undefined) return [named]
+    const names = builtInFiles().map((f) =>
+      relative(join(root, 'litmus'), f).replace(/\.litmus$/, ''),
+    )
+    throw new UserError(`${p}: no such file or scenario.${suggest(p, names)}`)
+  })
+  return files.map((path) => {
+    const text = readText(path)
+    try {
+      return { path, text, scenario: readScenario(text, known) }
+    } catch (error) {
+      if (!(error instanceof LitmusError)) throw error
+      throw new UserError(`${path}:${error.line}:${error.column}: ${error.message}`)
+    }
+  })
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    throw new UserError(`${path}: ${(error as Error).message}`)
+  }
+}
+
+/** Load a design's module: JavaScript text that exports `design`. */
+export async function loadDesignModule(module: string): Promise<Design> {
+  const url = `data:text/javascript;base64,${Buffer.from(module).toString('base64')}`
+  const loaded = (await import(url)) as { design?: Design }
+  if (loaded.design?.replaces === undefined) {
+    throw new UserError('the design file exports no `design` made by defineDesign()')
+  }
+  return loaded.design
+}
+
+/** From an id, or the path of a file, to a design. @throws UserError */
+export async function resolveDesign(name: string): Promise<DesignRef> {
+  if (DESIGNS.some((d) => d.id === name)) return { id: name, module: undefined }
+  if (!/[/\\]|\.ts$/.test(name)) {
+    const hint = suggest(
+      name,
+      DESIGNS.map((d) => d.id),
+    )
+    throw new UserError(`there is no design "${name}".${hint} A file's name ends in .ts.`)
+  }
+  const { text, problems } = lowerDesignFile(name)
+  if (problems.length > 0) {
+    throw new UserError(
+      problems
+        .map((p) => `${p.file}${p.line > 0 ? `:${p.line}:${p.column}` : ''}: ${p.message}`)
+        .join('\n'),
+    )
+  }
+  const design = await loadDesignModule(text)
+  if (DESIGNS.some((d) => d.id === design.id)) {
+    throw new UserError(`${name}: the id "${design.id}" belongs to a built-in design`)
+  }
+  return { id: design.id, module: text }
+}

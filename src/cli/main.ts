@@ -1,0 +1,128 @@
+#!/usr/bin/env node
+/** The command line. Every way out has its exit code; a stack trace means a bug of ours. */
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { check } from './check.js'
+import { EXIT } from './exit-codes.js'
+import { codeVersion, UserError } from './inputs.js'
+import { explain, LISTS, list } from './list.js'
+import { replay } from './replay.js'
+
+let code: number = EXIT.OK
+
+function count(text: string): number {
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('a whole number is wanted.')
+  return Number(text)
+}
+
+function collect(value: string, before: string[]): string[] {
+  return [...before, value]
+}
+
+interface CheckFlags {
+  readonly design: string[]
+  readonly bound?: number
+  readonly timeLimit?: number
+  readonly workers?: number
+  readonly json?: boolean
+  readonly ktap?: boolean
+}
+
+async function runCheck(files: string[], flags: CheckFlags): Promise<void> {
+  code = await check(files, {
+    design: flags.design,
+    bound: flags.bound,
+    timeLimit: flags.timeLimit,
+    workers: flags.workers,
+    format: flags.json ? 'json' : flags.ktap ? 'ktap' : 'text',
+  })
+}
+
+function withCheckOptions(command: Command): Command {
+  return command
+    .option('-d, --design <id|file.ts>', 'design to check (repeatable)', collect, [])
+    .option('--bound <n>', 'at most n preemptions instead of all', count)
+    .option('--exhaustive', 'every interleaving (the default)')
+    .option('--time-limit <s>', 'seconds for each cell', count)
+    .option('--workers <n>', 'worker threads', count)
+    .addOption(new Option('--json', 'print JSON').conflicts('ktap'))
+    .option('--ktap', 'print KTAP')
+}
+
+function program(): Command {
+  const main = new Command('restrictedmem')
+    .description("Linux's guest-private memory as a program: every interleaving, judged.")
+    .version(codeVersion().version)
+    .exitOverride()
+    .showSuggestionAfterError(true)
+    .addHelpText('before', examples)
+  withCheckOptions(main).action((_flags: CheckFlags) => runCheck([], main.opts()))
+  withCheckOptions(
+    main.command('check [scenario...]').description('check scenarios on designs'),
+  ).action((files: string[], flags: CheckFlags) =>
+    runCheck(files, {
+      ...main.opts(),
+      ...flags,
+      design: [...main.opts<CheckFlags>().design, ...flags.design],
+    }),
+  )
+  main
+    .command('replay <token>')
+    .description('run a finding again; - reads the token from the standard input')
+    .option('--on <design>', 'the same schedule on another design')
+    .addOption(
+      new Option('--view <view>', 'how to show it')
+        .choices(['columns', 'splat', 'list'])
+        .default('columns'),
+    )
+    .option('--direct', 'run the generators as written instead of lowered code')
+    .option('--file <litmus>', 'where the scenario is, if it is not built in')
+    .option('--design <file.ts>', 'where the design is, if it is not built in')
+    .action(async (token: string, flags) => {
+      code = await replay(token, {
+        on: flags.on,
+        view: flags.view,
+        direct: flags.direct === true,
+        file: flags.file,
+        design: flags.design,
+      })
+    })
+  main
+    .command('list [what]')
+    .description(`list ${LISTS.join(', ')}`)
+    .action((what = 'scenarios') => {
+      process.stdout.write(`${list(what)}\n`)
+    })
+  main
+    .command('explain <word>')
+    .description('say what a finding, design, operation, errno or token is')
+    .action((word: string) => {
+      process.stdout.write(`${explain(word)}\n`)
+    })
+  main
+    .command('bench')
+    .description('measure the engine')
+    .action(async () => {
+      await import('../../bench/main.js')
+    })
+  return main
+}
+
+const examples = `Examples:
+  restrictedmem                                   the built-in matrix
+  restrictedmem check punch/punch-vs-guest-fault  one scenario, all designs
+  restrictedmem check -d ./mine.ts my.litmus      your design, your scenario
+`
+
+try {
+  await program().parseAsync()
+} catch (error) {
+  if (error instanceof CommanderError) code = error.exitCode === 0 ? EXIT.OK : EXIT.USAGE
+  else if (error instanceof UserError) {
+    process.stderr.write(`${error.message}\n`)
+    code = EXIT.USAGE
+  } else {
+    process.stderr.write(`a bug in restrictedmem, please report it:\n${(error as Error).stack}\n`)
+    code = EXIT.BUG
+  }
+}
+process.exitCode = code

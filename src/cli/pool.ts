@@ -1,0 +1,83 @@
+/** Worker threads that share a list of cells. Verdicts come back in the order of the list. */
+import { Worker } from 'node:worker_threads'
+import type { Verdict } from '../explore/verdict.js'
+import type { Job, Message } from './worker.js'
+
+export interface Progress {
+  /** Cells that are done. */
+  readonly done: number
+  readonly total: number
+  /** States of the cells under way and done. */
+  readonly states: number
+  readonly depth: number
+}
+
+/** A bug in restrictedmem that a worker ran into. */
+export class WorkerBug extends Error {}
+
+/** How a run ended: all verdicts there are, and whether it was interrupted. */
+export interface Run {
+  readonly verdicts: readonly Verdict[]
+  readonly interrupted: boolean
+}
+
+/**
+ * Check all jobs on `threads` workers. `interrupted()` is asked now and then; when it says yes the
+ * workers are ended and what is there is returned.
+ */
+export async function runJobs(
+  jobs: readonly Job[],
+  threads: number,
+  onProgress: (p: Progress) => void,
+  interrupted: Promise<void>,
+): Promise<Run> {
+  const verdicts: (Verdict | undefined)[] = jobs.map(() => undefined)
+  const states: number[] = jobs.map(() => 0)
+  let next = 0
+  let done = 0
+  const workers = Array.from(
+    { length: Math.min(threads, jobs.length) },
+    () => new Worker(new URL('./worker.js', import.meta.url)),
+  )
+  const work = (worker: Worker): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const give = (): void => {
+        const job = jobs[next++]
+        if (job === undefined) resolve()
+        else worker.postMessage(job)
+      }
+      worker.on('error', reject)
+      worker.on('message', (m: Message) => {
+        if (m.kind === 'bug') {
+          reject(new WorkerBug(m.text))
+          return
+        }
+        let depth = 0
+        if (m.kind === 'progress') {
+          states[m.job] = m.states
+          depth = m.depth
+        } else {
+          verdicts[m.job] = m.verdict
+          states[m.job] = m.verdict.states
+          done++
+        }
+        const sum = states.reduce((a, b) => a + b, 0)
+        onProgress({ done, total: jobs.length, states: sum, depth })
+        if (m.kind === 'verdict') give()
+      })
+      give()
+    })
+  let stopped = false
+  try {
+    await Promise.race([
+      Promise.all(workers.map(work)),
+      interrupted.then(() => {
+        stopped = true
+      }),
+    ])
+  } finally {
+    await Promise.all(workers.map((w) => w.terminate()))
+  }
+  const there = verdicts.filter((v): v is Verdict => v !== undefined)
+  return { verdicts: there, interrupted: stopped }
+}

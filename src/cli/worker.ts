@@ -1,0 +1,72 @@
+/** A worker thread: checks one cell after the other. */
+import { parentPort } from 'node:worker_threads'
+import type { Design } from '../designs/design.js'
+import { DESIGNS } from '../designs/index.js'
+import { checkScenario } from '../explore/check.js'
+import type { Verdict } from '../explore/verdict.js'
+import { readScenario } from '../litmus/scenario.js'
+import { FINDING_KINDS } from '../sanitizers/index.js'
+import { type DesignRef, loadDesignModule, tokenHash } from './inputs.js'
+
+export interface Job {
+  readonly number: number
+  readonly text: string
+  readonly design: DesignRef
+  readonly bound: number | undefined
+  readonly timeLimitMs: number | undefined
+}
+
+export type Message =
+  | {
+      readonly kind: 'progress'
+      readonly job: number
+      readonly states: number
+      readonly depth: number
+    }
+  | { readonly kind: 'verdict'; readonly job: number; readonly verdict: Verdict }
+  | { readonly kind: 'bug'; readonly job: number; readonly text: string }
+
+const loaded = new Map<string, Design>()
+
+async function designOf(ref: DesignRef): Promise<Design> {
+  if (ref.module === undefined) return DESIGNS.find((d) => d.id === ref.id) as Design
+  const known = loaded.get(ref.module) ?? (await loadDesignModule(ref.module))
+  loaded.set(ref.module, known)
+  return known
+}
+
+async function run(job: Job): Promise<Verdict> {
+  const design = await designOf(job.design)
+  const known = {
+    designs: [...DESIGNS.map((d) => d.id), design.id],
+    findings: FINDING_KINDS.map((k) => k.id),
+  }
+  const scenario = readScenario(job.text, withoutRows(known, job.text))
+  const start = performance.now()
+  return checkScenario(scenario, design, tokenHash(job.text, job.design), {
+    bound: job.bound,
+    minimise: job.bound === undefined,
+    now: () => performance.now(),
+    keepGoing: (states, depth) => {
+      send({ kind: 'progress', job: job.number, states, depth })
+      return job.timeLimitMs === undefined || performance.now() - start < job.timeLimitMs
+    },
+  })
+}
+
+/** The main thread has checked the names; here every name that the text has is known. */
+function withoutRows<K extends { designs: string[] }>(known: K, text: string): K {
+  const names = text.match(/[\w.-]+/g) ?? []
+  return { ...known, designs: [...known.designs, ...names] }
+}
+
+function send(message: Message): void {
+  parentPort?.postMessage(message)
+}
+
+parentPort?.on('message', (job: Job) => {
+  run(job).then(
+    (verdict) => send({ kind: 'verdict', job: job.number, verdict }),
+    (error: Error) => send({ kind: 'bug', job: job.number, text: error.stack ?? error.message }),
+  )
+})

@@ -1,0 +1,99 @@
+/**
+ * A replay as columns, one for each task: the kernel functions in order, what they changed, and
+ * the moment it went wrong. Steps that changed nothing worth seeing are left out; the last line
+ * says how many.
+ */
+import type { Change, Trace, TraceStep } from '../trace/events.js'
+import { cell, type Paint, PLAIN, wrap } from './paint.js'
+
+/** Objects and fields whose changes are bookkeeping of locks, trees and tables. */
+const QUIET_OBJECTS =
+  /^(xa_node|rcu_state|variables|verdict_bit|lock_graph|kvm_vcpu|files_struct|kstat|dentry) /
+const QUIET_FIELDS =
+  /(owner|readers|writer|waiting|xa_head|xa_flags|lock_class|gp_wait|depth|waiters|lru_batch|vcpus|slots|alloced|i_blocks|nrpages|pfn|gfn|private|writable)$/
+
+export function isWorthSeeing(c: Change): boolean {
+  return !QUIET_OBJECTS.test(c.object) && !QUIET_FIELDS.test(c.field)
+}
+
+/** `folio 0 refcount 2->3`. */
+export function changeText(c: Change): string {
+  if (c.field === 'memory') return `${c.object} ${c.after === 'alive' ? 'allocated' : c.after}`
+  return `${c.object} ${c.field} ${c.before}->${c.after}`
+}
+
+interface Line {
+  readonly n: number
+  readonly task: string
+  readonly text: string
+  readonly changes: readonly string[]
+  readonly marks: readonly string[]
+}
+
+/** The lines to show: steps with visible changes, with results, and the findings. */
+function linesOf(trace: Trace): Line[] {
+  const lines: Line[] = []
+  const started = new Set<string>()
+  for (const s of trace.steps) {
+    const key = `${s.task} ${s.operation}`
+    if (s.operation !== '' && !started.has(key) && s.stack.length > 0) {
+      started.add(key)
+      lines.push({ n: s.n, task: s.task, text: s.operation, changes: [], marks: [] })
+    }
+    const changes = s.changes.filter(isWorthSeeing).map(changeText)
+    const marks = s.findings.map((f) => `*** ${f.id}: ${f.message}`)
+    const results = s.returned.map((r) => `= ${r.split(' = ').at(-1)}`)
+    if (changes.length > 0 || marks.length > 0) {
+      lines.push({ n: s.n, task: s.task, text: `| ${functionText(s)}`, changes, marks })
+    }
+    for (const r of results) lines.push({ n: s.n, task: s.task, text: r, changes: [], marks: [] })
+  }
+  return lines
+}
+
+function functionText(s: TraceStep): string {
+  return s.stack[0]?.cName ?? 'user mode'
+}
+
+const WIDTH = 79
+const CHANGED = 30
+
+export function renderColumns(trace: Trace, paint: Paint = PLAIN): string {
+  const used = trace.tasks.filter((t) => trace.steps.some((s) => s.task === t))
+  const width = Math.max(14, Math.floor((WIDTH - 5 - CHANGED) / Math.max(1, used.length)))
+  const head = `${cell('#', 5)}${used.map((t) => cell(t, width)).join('')}changed`
+  const out = [`${trace.scenario} on ${trace.design}`, '', paint.bold(head)]
+  const lines = linesOf(trace)
+  for (const l of lines) {
+    const columns = used.map((t) => cell(t === l.task ? l.text : '', width)).join('')
+    const [first, ...rest] = l.changes
+    out.push(`${cell(String(l.n), 5)}${columns}${first ?? ''}`.trimEnd())
+    const indent = ' '.repeat(5 + width * used.length)
+    for (const c of rest) out.push(`${indent}${c}`)
+    for (const m of l.marks) out.push(paint.bad(wrap(m, WIDTH, '     ')))
+  }
+  for (const s of trace.stuck) {
+    out.push(paint.bad(wrap(`*** ${s.task} waits for ever for ${s.waitsFor}`, WIDTH, '     ')))
+  }
+  const shown = new Set(lines.map((l) => l.n)).size
+  const switches = trace.steps.filter((s) => s.preempts).length
+  const total = trace.steps.length
+  out.push('', paint.dim(`${shown} of ${total} steps shown, ${switches} preemptions`))
+  return out.join('\n')
+}
+
+/** Every step with its function, site and changes. */
+export function renderList(trace: Trace, paint: Paint = PLAIN): string {
+  const out = [`${trace.scenario} on ${trace.design}`]
+  for (const s of trace.steps) {
+    const site = s.stack[0]
+    const at = site === undefined ? s.operation : `${site.cName}: ${site.text}`
+    const choice = s.choice === undefined ? '' : ` [choice ${s.choice}]`
+    out.push(wrap(`${s.n} ${s.task}${s.preempts ? ' (preempts)' : ''} ${at}${choice}`, WIDTH, ''))
+    for (const c of s.changes) out.push(paint.dim(`      ${changeText(c)}`.slice(0, WIDTH)))
+    for (const r of s.returned) out.push(`      returns: ${r}`)
+    for (const f of s.findings)
+      out.push(paint.bad(wrap(`*** ${f.id}: ${f.message}`, WIDTH, '      ')))
+  }
+  return out.join('\n')
+}

@@ -1,0 +1,50 @@
+/** One verdict in a few lines: what was found, where, how to see it again. */
+import type { Finding, Verdict } from '../explore/verdict.js'
+import { type Paint, PLAIN, tokenLines, wrap } from './paint.js'
+
+/** `exhaustive: 2236 states, 5 executions, 0.07 s`. */
+export function proofLine(v: Verdict): string {
+  const label =
+    v.proof === 'bounded'
+      ? `bounded${v.bound === undefined ? '' : `, at most ${v.bound} preemptions`}`
+      : v.proof
+  return `${label}: ${v.states} states, ${v.executions} executions, ${(v.ms / 1000).toFixed(2)} s`
+}
+
+export function renderVerdict(v: Verdict, paint: Paint = PLAIN): string {
+  const word =
+    v.verdict === 'clean'
+      ? paint.good('clean')
+      : v.verdict === 'finding'
+        ? paint.bad('finding')
+        : v.verdict
+  const as = v.asExpected === undefined ? '' : v.asExpected ? ', as expected' : ', NOT as expected'
+  const lines = [`${paint.bold(v.scenario)} on ${paint.bold(v.design)}: ${word}${as}`]
+  if (v.reason !== undefined) lines.push(wrap(v.reason, 79, '  '))
+  for (const f of v.findings) lines.push(renderFinding(f, paint))
+  if (v.verdict !== 'skipped') lines.push(paint.dim(`  ${proofLine(v)}`))
+  const named = v.outcomes.filter((o) => Object.keys(o.values).some((k) => k.includes(':')))
+  if (named.length > 1) lines.push(renderOutcomes(v))
+  return lines.join('\n')
+}
+
+function renderFinding(f: Finding, paint: Paint): string {
+  const order = f.first ? '' : ' (follows another finding)'
+  const where = `${f.task} in ${f.function}, step ${f.steps}, ${f.preemptions} preemptions${order}`
+  return [
+    `  ${paint.bad(f.id)}`,
+    wrap(f.title, 79, '    '),
+    paint.dim(wrap(where, 79, '    ')),
+    paint.dim(tokenLines(f.token, '    ')),
+  ].join('\n')
+}
+
+/** Every distinct result of the tasks' variables, as herd lists them. */
+export function renderOutcomes(v: Verdict): string {
+  const shown = new Set<string>()
+  for (const o of v.outcomes) {
+    const values = Object.entries(o.values).filter(([name]) => name.includes(':'))
+    shown.add(values.map(([name, value]) => `${name}=${value}`).join('  '))
+  }
+  return ['  outcomes', ...[...shown].sort().map((s) => `    ${s}`)].join('\n')
+}
