@@ -92,24 +92,16 @@ function print(
   const out = (text: string): void => {
     process.stdout.write(`${text}\n`)
   }
-  if (options.format === 'json') return out(renderJson(verdicts, codeVersion().version))
-  if (options.format === 'ktap') return out(renderKtap(verdicts))
-  if (files.length > 1) {
-    out(
-      renderMatrix(
-        files.map((f) => f.scenario.name),
-        designs,
-        verdicts,
-        paint,
-      ),
-    )
-    out('')
-    out(coverage(verdicts, seconds))
+  if (options.format === 'json') out(renderJson(verdicts, codeVersion().version))
+  else if (options.format === 'ktap') out(renderKtap(verdicts))
+  else if (files.length === 1) out(verdicts.map((v) => renderVerdict(v, paint)).join('\n\n'))
+  else {
+    const names = files.map((f) => f.scenario.name)
+    out(renderMatrix(names, designs, verdicts, paint))
+    out(`\n${coverage(verdicts, seconds)}`)
     for (const v of verdicts) if (v.asExpected === false) out(`\n${renderVerdict(v, paint)}`)
     if (isMatrix) out(suggestions(verdicts, paint))
-    return
   }
-  out(verdicts.map((v) => renderVerdict(v, paint)).join('\n\n'))
 }
 
 /** What to do next, with a token that works. */

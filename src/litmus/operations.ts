@@ -20,6 +20,7 @@ import {
   sysFstat,
   sysFstatfs,
 } from '../kernel/fs/stat.js'
+import { sysFsync } from '../kernel/fs/sync.js'
 import * as uapi from '../kernel/include/uapi.js'
 import { compact } from '../kernel/mm/compaction.js'
 import { sysFcntlAddSeals, sysFcntlGetSeals, sysMemfdCreate } from '../kernel/mm/memfd.js'
@@ -136,6 +137,7 @@ export const OPERATIONS: readonly OperationSpec[] = [
   spec('fstat', sysFstat, [fd, number('field', STAT_NOTHING)], 'fstat(2): 0, or one field.'),
   spec('fstatfs', sysFstatfs, [fd], 'fstatfs(2): the magic number.'),
   spec('mmap', sysMmap, [fd, number('prot'), number('flags')], 'mmap(2): 0 or why not.'),
+  spec('fsync', sysFsync, [fd], 'fsync(2).'),
   spec('fcntl_get_seals', sysFcntlGetSeals, [fd], 'fcntl(F_GET_SEALS).'),
   spec('fcntl_add_seals', sysFcntlAddSeals, [fd, number('seals')], 'fcntl(F_ADD_SEALS).'),
   spec('kvm_create_vm', sysKvmCreateVm, [number('type', 1)], 'KVM_CREATE_VM.'),

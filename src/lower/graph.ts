@@ -179,23 +179,31 @@ export class Builder {
   }
 
   #condition(e: ts.Expression, yes: Block, no: Block): void {
-    if (this.#hasYield(e)) {
-      if (ts.isParenthesizedExpression(e)) return this.#condition(e.expression, yes, no)
-      if (ts.isPrefixUnaryExpression(e) && e.operator === ts.SyntaxKind.ExclamationToken) {
-        return this.#condition(e.operand, no, yes)
-      }
-      if (ts.isBinaryExpression(e)) {
-        const op = e.operatorToken.kind
-        if (op === ts.SyntaxKind.AmpersandAmpersandToken || op === ts.SyntaxKind.BarBarToken) {
-          const right = this.#block()
-          if (op === ts.SyntaxKind.BarBarToken) this.#condition(e.left, yes, right)
-          else this.#condition(e.left, right, no)
-          this.#current = right
-          return this.#condition(e.right, yes, no)
-        }
-      }
+    if (!this.#hasYield(e) || !this.#splitCondition(e, yes, no)) {
+      this.#end({ kind: 'branch', cond: this.#expression(e), yes, no })
     }
-    this.#end({ kind: 'branch', cond: this.#expression(e), yes, no })
+  }
+
+  /** Make control flow of a condition with a yield in it; false if it is none of these forms. */
+  #splitCondition(e: ts.Expression, yes: Block, no: Block): boolean {
+    if (ts.isParenthesizedExpression(e)) {
+      this.#condition(e.expression, yes, no)
+      return true
+    }
+    if (ts.isPrefixUnaryExpression(e) && e.operator === ts.SyntaxKind.ExclamationToken) {
+      this.#condition(e.operand, no, yes)
+      return true
+    }
+    if (!ts.isBinaryExpression(e)) return false
+    const op = e.operatorToken.kind
+    const isOr = op === ts.SyntaxKind.BarBarToken
+    if (!isOr && op !== ts.SyntaxKind.AmpersandAmpersandToken) return false
+    const right = this.#block()
+    if (isOr) this.#condition(e.left, yes, right)
+    else this.#condition(e.left, right, no)
+    this.#current = right
+    this.#condition(e.right, yes, no)
+    return true
   }
 
   #if(s: ts.IfStatement): void {

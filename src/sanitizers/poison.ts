@@ -53,7 +53,9 @@ export const poison: Sanitizer = {
   atRest({ report, crashed }) {
     if (crashed) return
     forEachSpte((kvm, spte, folio) => {
-      if (!spte.private || folio === null || !folio.hwpoison || kvm.memoryErrors > 0) return
+      // A page that has left its file (soft offline) did not fail; that it is mapped is S1.
+      if (!spte.private || folio === null || !folio.hwpoison || folio.mapping === null) return
+      if (kvm.memoryErrors > 0) return
       report(
         'poison-not-reported',
         `${gfnText(spte.gfn)} maps poisoned pfn ${folio.pfn}, unreported`,

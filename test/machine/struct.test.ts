@@ -125,7 +125,6 @@ test('container_of leads to the outer struct, or to a wrong type that is found',
 
 test('NULL and ERR_PTR fault when they are followed', () => {
   const o = kzalloc(Outer)
-  // biome-ignore lint/style/noNonNullAssertion: the dereference is the point
   assert.equal(
     faultOf(() => o.next!.before),
     'null-dereference',

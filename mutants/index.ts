@@ -1,0 +1,290 @@
+/**
+ * The seeded bugs, one at least for each sanitizer. Each is a few lines: a check left out, an order
+ * changed, a reference forgotten.
+ */
+import { defineDesign } from '../src/designs/design.js'
+import { upm } from '../src/designs/upm.js'
+import { upmAops } from '../src/designs/upm-aops.js'
+import { upmAopsRepaired } from '../src/designs/upm-aops-repaired.js'
+import {
+  type Restrictedmem,
+  upmNotifyEnd,
+  upmNotifyStart,
+  upmRelease,
+} from '../src/designs/upm-mm.js'
+import { upmPin } from '../src/designs/upm-pin.js'
+import { kvmFlushRemoteTlbs, kvmTdpMmuZap } from '../src/kernel/arch/x86/kvm/tdp_mmu.js'
+import { fget, fput } from '../src/kernel/fs/file_table.js'
+import { type File, filesStruct, fsState, type Inode, Kstat } from '../src/kernel/include/fs.js'
+import type { Kvm } from '../src/kernel/include/kvm.js'
+import { type Folio, mmState } from '../src/kernel/include/mm.js'
+import type { RestrictedmemNotifier } from '../src/kernel/include/restrictedmem.js'
+import type { Gfn, Pgoff } from '../src/kernel/include/types.js'
+import { xaLoad } from '../src/kernel/lib/xarray.js'
+import { sysFcntlGetSeals } from '../src/kernel/mm/memfd.js'
+import { drainLru } from '../src/kernel/mm/page_ops.js'
+import { folioPut } from '../src/kernel/mm/swap.js'
+import { kvmRestrictedmemError } from '../src/kernel/virt/kvm/restrictedmem.js'
+import { kfree, kmalloc } from '../src/machine/alloc.js'
+import { read } from '../src/machine/effects.js'
+import { warnOn } from '../src/machine/fault.js'
+import { type FnTag, fn, type Kernel, type Replacement, replace } from '../src/machine/fn.js'
+import { mutexLock, mutexUnlock, spinLock, spinUnlock } from '../src/machine/locks.js'
+import type { Mutant } from './mutant.js'
+
+const GUEST = `
+setup
+  vm = kvm_create_vm(SW_PROTECTED)
+  fd = private_memory(vm, 1P)
+  bind(vm, slot=0, gpa=0, size=1P, fd=fd, offset=0)
+  set_attributes(vm, gpa=0, size=1P, PRIVATE)
+  guest_write(vm, gpa=0, 0x5a) == 0
+`
+const scenario = (body: string): string => `litmus mutants/own\n"A seeded bug."\n${body}\n`
+const alone = (call: string): string =>
+  scenario(`setup\n  fd = memfd_restricted()\n\ntask t\n  ${call}`)
+
+function mutant(
+  name: string,
+  base: typeof upm,
+  replaces: readonly Replacement[],
+  text: string,
+  caughtBy: string,
+  finding: string,
+): Mutant {
+  const design = defineDesign({ id: name, summary: name, base, cite: ['seeded'], replaces })
+  return { name, design, scenario: text, caughtBy, finding }
+}
+
+/** A mutant that shows when a file's seals are asked for: a call that nothing else is made of. */
+function inGetSeals(name: string, by: FnTag, caughtBy: string, finding: string): Mutant {
+  const patched = replace(sysFcntlGetSeals, by as typeof sysFcntlGetSeals)
+  return mutant(name, upm, [patched], alone('fcntl_get_seals(fd)'), caughtBy, finding)
+}
+
+// memory
+
+const useAfterFree = fn(function* memfd_get_seals(fd: number): Kernel<number> {
+  const file = (yield* fget(fd))!
+  yield* fput(file)
+  const stat = kmalloc(Kstat)
+  stat.blocks = 1
+  kfree(stat)
+  return stat.blocks
+})
+
+const uninitialised = fn(function* memfd_get_seals(_fd: number): Kernel<number> {
+  const stat = kmalloc(Kstat)
+  yield read(stat, 'blocks')
+  const blocks = stat.blocks
+  kfree(stat)
+  return blocks
+})
+
+const wrongType = fn(function* memfd_get_seals(fd: number): Kernel<number> {
+  const file = (yield* fget(fd))!
+  const wrong = Kstat.at(file.at)!
+  yield* fput(file)
+  return wrong.blocks
+})
+
+// null-dereference, assertions
+
+const nullPointer = fn(function* memfd_get_seals(_fd: number): Kernel<number> {
+  yield read(filesStruct(), 'fd')
+  return filesStruct().fd.get(31)!.fCount
+})
+
+const warning = fn(function* memfd_get_seals(_fd: number): Kernel<number> {
+  yield read(filesStruct(), 'fd')
+  warnOn(true, 'a warning that should not be')
+  return 0
+})
+
+// references, leaks
+
+const extraPut = fn(function* drain_lru(): Kernel<number> {
+  const pages = (filesStruct().fd.get(1)!.fMapping!.privateData as Restrictedmem).memfd!.fMapping!
+    .iPages
+  yield read(pages, 'xaHead')
+  yield* folioPut(xaLoad(pages, 0) as Folio)
+  return 0
+})
+
+const leakedObject = fn(function* restrictedmem_release(inode: Inode, _file: File): Kernel<number> {
+  const rm = inode.iMapping!.privateData as Restrictedmem
+  yield* fput(rm.memfd!)
+  return 0
+})
+
+// lock-order, sleep-in-atomic, progress
+
+const inverted = fn(function* memfd_get_seals(_fd: number): Kernel<number> {
+  yield* spinLock(fsState().sbLock)
+  yield* spinLock(filesStruct().fileLock)
+  spinUnlock(filesStruct().fileLock)
+  spinUnlock(fsState().sbLock)
+  yield* spinLock(filesStruct().fileLock)
+  yield* spinLock(fsState().sbLock)
+  spinUnlock(fsState().sbLock)
+  spinUnlock(filesStruct().fileLock)
+  return 0
+})
+
+const sleeps = fn(function* memfd_get_seals(_fd: number): Kernel<number> {
+  yield* spinLock(fsState().sbLock)
+  yield* mutexLock(mmState().mfMutex)
+  mutexUnlock(mmState().mfMutex)
+  spinUnlock(fsState().sbLock)
+  return 0
+})
+
+const selfDeadlock = fn(function* memfd_get_seals(_fd: number): Kernel<number> {
+  yield* mutexLock(mmState().mfMutex)
+  yield* mutexLock(mmState().mfMutex)
+  return 0
+})
+
+const spins = fn(function* memfd_get_seals(_fd: number): Kernel<number> {
+  for (;;) yield read(filesStruct(), 'fd')
+})
+
+// secondary-mmu
+
+const noZap = fn(function* tdp_mmu_zap_leafs(_kvm: Kvm, _start: Gfn, _end: Gfn): Kernel<boolean> {
+  return false
+})
+
+const noFlush = fn(function* kvm_flush_remote_tlbs(_kvm: Kvm): Kernel<void> {})
+
+// invalidation
+
+const noEnd = fn(function* restrictedmem_notify_end(
+  _rm: Restrictedmem,
+  _start: Pgoff,
+  _end: Pgoff,
+): Kernel<void> {})
+
+const noStart = fn(function* restrictedmem_notify_start(
+  _rm: Restrictedmem,
+  _start: Pgoff,
+  _end: Pgoff,
+): Kernel<void> {})
+
+// poison
+
+const silent = fn(function* kvm_restrictedmem_error(
+  _n: RestrictedmemNotifier,
+  _start: Pgoff,
+  _end: Pgoff,
+): Kernel<void> {})
+
+export const MUTANTS: readonly Mutant[] = [
+  inGetSeals('use-after-free', useAfterFree, 'memory', 'use-after-free'),
+  inGetSeals('uninitialised', uninitialised, 'memory', 'uninitialised-memory'),
+  inGetSeals('wrong-type', wrongType, 'memory', 'type-confusion'),
+  inGetSeals('null-pointer', nullPointer, 'null-dereference', 'null-dereference'),
+  inGetSeals('warning', warning, 'assertions', 'kernel-warning'),
+  inGetSeals('inverted-locks', inverted, 'lock-order', 'lock-inversion'),
+  inGetSeals('sleeps-under-spinlock', sleeps, 'sleep-in-atomic', 'sleep-in-atomic'),
+  inGetSeals('self-deadlock', selfDeadlock, 'progress', 'deadlock'),
+  inGetSeals('spins', spins, 'progress', 'livelock'),
+  mutant(
+    'extra-put',
+    upmAops,
+    [replace(drainLru, extraPut)],
+    scenario(`${GUEST}\ntask t\n  drain_lru()`),
+    'references',
+    'refcount-underflow',
+  ),
+  mutant(
+    'pin-that-nobody-drops',
+    upmPin,
+    [],
+    'migration/two-vcpus-touch-one-page',
+    'references',
+    'refcount-leak',
+  ),
+  mutant(
+    'release-forgets-its-object',
+    upm,
+    [replace(upmRelease, leakedObject)],
+    alone('close(fd)'),
+    'leaks',
+    'memory-leak',
+  ),
+  mutant(
+    'punch-does-not-zap',
+    upmAops,
+    [replace(kvmTdpMmuZap, noZap)],
+    scenario(
+      `${GUEST}  drain_lru()\n\ntask t\n  fallocate(fd, PUNCH_HOLE|KEEP_SIZE, offset=0, size=1P)`,
+    ),
+    'secondary-mmu',
+    'secondary-use-after-free',
+  ),
+  mutant(
+    'zap-does-not-flush',
+    upmAops,
+    [replace(kvmFlushRemoteTlbs, noFlush)],
+    scenario(`${GUEST}\ntask t\n  fallocate(fd, PUNCH_HOLE|KEEP_SIZE, offset=0, size=1P)`),
+    'secondary-mmu',
+    'missing-tlb-flush',
+  ),
+  mutant(
+    'punch-without-end',
+    upmAops,
+    [replace(upmNotifyEnd, noEnd)],
+    scenario(`${GUEST}\ntask t\n  fallocate(fd, PUNCH_HOLE|KEEP_SIZE, offset=0, size=1P)`),
+    'invalidation',
+    'stuck-invalidation',
+  ),
+  mutant(
+    'end-without-start',
+    upmAops,
+    [replace(upmNotifyStart, noStart)],
+    scenario(`${GUEST}\ntask t\n  fallocate(fd, PUNCH_HOLE|KEEP_SIZE, offset=0, size=1P)`),
+    'invalidation',
+    'unbalanced-invalidation',
+  ),
+  mutant(
+    'failure-not-reported',
+    upmAopsRepaired,
+    [replace(kvmRestrictedmemError, silent)],
+    scenario(`${GUEST}\ntask t\n  memory_failure(fd, page=0)`),
+    'poison',
+    'poison-not-reported',
+  ),
+  mutant(
+    'poison-handed-out',
+    upmAopsRepaired,
+    [],
+    'memory-failure/poisoned-page-touched-again',
+    'poison',
+    'poison-remapped',
+  ),
+  mutant(
+    'page-not-cleared',
+    upm,
+    [],
+    'content/first-touch-of-a-new-page',
+    'page-content',
+    'uninitialised-page',
+  ),
+  mutant(
+    'clean-page-evicted',
+    upmAops,
+    [],
+    'reclaim/drop-caches-vs-guest-data',
+    'page-content',
+    'guest-data-lost',
+  ),
+  mutant(
+    'slot-freed-while-bound',
+    upm,
+    [],
+    'memslot/clear-private-flag-then-punch',
+    'bindings',
+    'dangling-binding',
+  ),
+]

@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import fc from 'fast-check'
+import { builtInFiles, readScenarios } from '../../src/cli/inputs.js'
+import type { Design } from '../../src/designs/design.js'
+import { DESIGNS } from '../../src/designs/index.js'
+import { bootScenario } from '../../src/explore/boot.js'
+import { expectationFor } from '../../src/litmus/expect.js'
+import type { Scenario } from '../../src/litmus/scenario.js'
+import { mem } from '../../src/machine/arena.js'
+import {
+  alternatives,
+  canStep,
+  hasEnded,
+  type Mode,
+  step,
+  taskCount,
+  variable,
+} from '../../src/machine/machine.js'
+import { allStructs } from '../../src/machine/struct.js'
+import { Task } from '../../src/machine/task.js'
+
+const STEPS = 400
+
+/** A hash of every kernel object; tasks and their frames are where the two ways differ. */
+function kernelHash(): number {
+  let h = 0
+  for (const s of allStructs()) {
+    if (s.name === Task.name) continue
+    for (let i = 0; i < s.capacity; i++) {
+      const at = s.base + i * s.words
+      if (mem[at] === 0) continue
+      for (let w = 0; w < s.words; w++)
+        h = Math.imul(h ^ ((mem[at + w] as number) + at + w), 0x01000193)
+    }
+  }
+  return h
+}
+
+/** What can be seen of each state of one execution; hashes every few steps, for speed. */
+function history(
+  scenario: Scenario,
+  design: Design,
+  mode: Mode,
+  picks: readonly number[],
+): string[] {
+  const seen: string[] = []
+  bootScenario(scenario, design, mode)
+  for (let i = 0; i < STEPS; i++) {
+    const ready: number[] = []
+    for (let t = 0; t < taskCount(); t++) if (canStep(t)) ready.push(t)
+    if (ready.length === 0) break
+    const pick = picks[i % picks.length] as number
+    const task = ready[pick % ready.length] as number
+    const { fault, remarks } = step(task, pick % alternatives(task))
+    const results = scenario.variables.map((v) => variable(v.index)).join()
+    const ended = Array.from({ length: taskCount() }, (_, t) => Number(hasEnded(t))).join('')
+    const said = [fault?.id ?? '', ...remarks.map((r) => r.id)].join()
+    seen.push(
+      `${task}|${ready.join()}|${ended}|${results}|${said}|${i % 8 === 0 ? kernelHash() : ''}`,
+    )
+    if (fault?.kind === 'undefined') break
+  }
+  seen.push(String(kernelHash()))
+  return seen
+}
+
+describe('lowered and direct kernel code agree step by step over random schedules', () => {
+  for (const { scenario } of readScenarios(builtInFiles(), [])) {
+    test(scenario.name, () => {
+      const schedule = fc.array(fc.nat(11), { minLength: 1, maxLength: 40 })
+      for (const design of DESIGNS) {
+        if (expectationFor(scenario, design.id)?.outcome === 'skip') continue
+        fc.assert(
+          fc.property(schedule, (picks) => {
+            const lowered = history(scenario, design, 'lowered', picks)
+            assert.deepEqual(history(scenario, design, 'direct', picks), lowered)
+          }),
+          { numRuns: 8 },
+        )
+      }
+    })
+  }
+})

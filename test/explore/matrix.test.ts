@@ -1,0 +1,80 @@
+/** The matrix as a golden file: a change of any verdict is a change to review. */
+import assert from 'node:assert/strict'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { describe, test } from 'node:test'
+import { builtInFiles, readScenarios } from '../../src/cli/inputs.js'
+import { DESIGNS } from '../../src/designs/index.js'
+import { checkScenario } from '../../src/explore/check.js'
+import { replayScenario } from '../../src/explore/replay.js'
+import { decodeToken } from '../../src/explore/token.js'
+import type { Verdict } from '../../src/explore/verdict.js'
+
+const GOLDEN = join(resolve(import.meta.dirname, '../../..'), 'test/explore/matrix.golden.txt')
+
+const effort = {
+  bound: undefined,
+  minimise: true,
+  keepGoing: () => true,
+  now: () => 0,
+}
+
+const files = readScenarios(builtInFiles(), [])
+const verdicts: Verdict[] = files.flatMap((f) =>
+  DESIGNS.map((d) => checkScenario(f.scenario, d, '00000000', effort)),
+)
+
+/** One line for a cell: what is claimed, by what proof, with how few preemptions. */
+function line(v: Verdict): string {
+  const found = v.findings.map((f) => `${f.first ? '' : '+'}${f.id}@${f.preemptions}`)
+  return [v.scenario, v.design, v.verdict, v.proof, ...found].join(' ')
+}
+
+test('every verdict of the built-in matrix is the reviewed one', () => {
+  const now = `${verdicts.map(line).join('\n')}\n`
+  if (process.env.UPDATE_GOLDEN !== undefined) writeFileSync(GOLDEN, now)
+  assert.equal(now, readFileSync(GOLDEN, 'utf8'))
+})
+
+test('every cell is exhaustive, and as its scenario expects', () => {
+  for (const v of verdicts) {
+    assert.equal(v.proof, 'exhaustive', `${v.scenario} on ${v.design}`)
+    assert.notEqual(v.asExpected, false, `${v.scenario} on ${v.design}: ${v.reason}`)
+  }
+})
+
+test('every scenario says what it expects of every design', () => {
+  for (const v of verdicts) {
+    if (v.verdict !== 'skipped') assert.equal(v.asExpected, true, `${v.scenario} on ${v.design}`)
+  }
+})
+
+describe('the token of a finding leads to it again, to the same state, on both ways of running', () => {
+  for (const { scenario } of files) {
+    test(scenario.name, () => {
+      for (const design of DESIGNS) {
+        const verdict = verdicts.find((v) => v.scenario === scenario.name && v.design === design.id)
+        for (const finding of verdict?.findings ?? []) {
+          const { schedule } = decodeToken(finding.token)
+          const once = replayScenario(scenario, design, schedule, 'lowered')
+          const twice = replayScenario(scenario, design, schedule, 'lowered')
+          const direct = replayScenario(scenario, design, schedule, 'direct')
+          assert.equal(once.divergence, undefined)
+          assert.deepEqual(twice.trace.fingerprint, once.trace.fingerprint)
+          assert.equal(direct.divergence, undefined)
+          // A livelock is a fact about the graph, not about one execution.
+          if (finding.id === 'livelock') continue
+          for (const { trace } of [once, direct]) {
+            const ids = trace.steps.flatMap((s) => s.findings.map((f) => f.id))
+            if (trace.stuck.length > 0) ids.push('deadlock')
+            assert.ok(ids.includes(finding.id), `${design.id}: ${finding.id} in ${ids.join(', ')}`)
+          }
+          assert.deepEqual(
+            once.trace.steps.map((s) => [s.task, s.returned, s.findings]),
+            direct.trace.steps.map((s) => [s.task, s.returned, s.findings]),
+          )
+        }
+      }
+    })
+  }
+})

@@ -1,0 +1,43 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { MUTANTS } from '../mutants/index.js'
+import { builtInFiles, readScenarios } from '../src/cli/inputs.js'
+import { DESIGNS } from '../src/designs/index.js'
+import { checkScenario } from '../src/explore/check.js'
+import { readScenario, type Scenario } from '../src/litmus/scenario.js'
+import { FINDING_KINDS, SANITIZERS } from '../src/sanitizers/index.js'
+
+const builtIn = readScenarios(builtInFiles(), [])
+const known = { designs: DESIGNS.map((d) => d.id), findings: FINDING_KINDS.map((k) => k.id) }
+
+function scenarioOf(text: string): Scenario {
+  const named = builtIn.find((f) => f.scenario.name === text)
+  // What the scenario expects of the designs that it names says nothing about a mutant.
+  return { ...(named?.scenario ?? readScenario(text, known)), expect: [] }
+}
+
+describe('each seeded bug is caught by its sanitizer, and first by no other', () => {
+  for (const m of MUTANTS) {
+    test(`${m.name}: ${m.finding} by ${m.caughtBy}`, () => {
+      const verdict = checkScenario(scenarioOf(m.scenario), m.design, '00000000', {
+        bound: undefined,
+        minimise: false,
+        keepGoing: () => true,
+        now: () => 0,
+      })
+      assert.notEqual(verdict.verdict, 'skipped', verdict.reason)
+      const kinds = SANITIZERS.find((s) => s.name === m.caughtBy)?.kinds.map((k) => k.id) ?? []
+      const first = verdict.findings.filter((f) => f.first).map((f) => f.id)
+      assert.ok(first.includes(m.finding), `found first: ${first.join(', ') || 'nothing'}`)
+      for (const id of first) assert.ok(kinds.includes(id), `${id} is not of ${m.caughtBy}`)
+    })
+  }
+})
+
+test('every sanitizer has a seeded bug', () => {
+  const covered = new Set(MUTANTS.map((m) => m.caughtBy))
+  assert.deepEqual(
+    SANITIZERS.map((s) => s.name).filter((n) => !covered.has(n)),
+    [],
+  )
+})
