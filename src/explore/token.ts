@@ -118,7 +118,7 @@ export function decodeToken(text: string): Token {
     throw new TokenError(`a token of version ${parts[0]}: this release reads ${VERSION}`)
   }
   const match = /^rm1\.(.+)\.([0-9a-f]{8})\.([\w-]*)\.([\w-]{4})$/.exec(clean)
-  if (match === null) throw new TokenError('the token is cut off, or not all of it was copied')
+  if (!match) throw new TokenError('the token is cut off, or not all of it was copied')
   const [, head, hash, packed, check] = match as unknown as [string, string, string, string, string]
   if (checkWord(clean.slice(0, -check.length - 1)) !== check) {
     throw new TokenError('the token was damaged: its check word does not fit')

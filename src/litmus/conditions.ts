@@ -82,7 +82,7 @@ export function termValue(
   const body = sign < 0 ? text.slice(1) : text
   if (/^0x[0-9a-fA-F]+$/.test(body)) return sign * Number(body)
   const size = /^(\d+)([PKMGT]?)$/.exec(body)
-  if (size !== null) return sign * Number(size[1]) * UNITS[size[2] as keyof typeof UNITS]
+  if (size) return sign * Number(size[1]) * UNITS[size[2] as keyof typeof UNITS]
   const known = ERRNO[body] ?? constants[body]
   return known === undefined ? undefined : sign * known
 }

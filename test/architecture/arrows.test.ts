@@ -43,9 +43,8 @@ function sources(dir: string): string[] {
 
 function importsOf(path: string): string[] {
   const text = readFileSync(path, 'utf8')
-  return [...text.matchAll(/^\s*(?:import|export)\b[^'"]*?['"]([^'"]+)['"]/gm)].map(
-    (m) => m[1] ?? '',
-  )
+  const matches = text.matchAll(/^(?:import|export|\} from)\b(?!\.meta)[^'"\n]*?['"]([^'"]+)['"]/gm)
+  return [...matches].map((m) => m[1] ?? '')
 }
 
 test('imports go one way', () => {
