@@ -1,7 +1,11 @@
 /** `check` and the matrix: from names to verdicts to text. */
 import { availableParallelism } from 'node:os'
+import type { Design } from '../designs/design.js'
 import { DESIGNS } from '../designs/index.js'
+import { replayScenario } from '../explore/replay.js'
+import { decodeToken } from '../explore/token.js'
 import type { Verdict } from '../explore/verdict.js'
+import { renderColumns } from '../report/columns.js'
 import { renderJson, renderKtap } from '../report/machine-readable.js'
 import { coverage, renderMatrix } from '../report/matrix.js'
 import type { Paint } from '../report/paint.js'
@@ -11,6 +15,7 @@ import { EXIT, exitCodeOf } from './exit-codes.js'
 import {
   builtInFiles,
   codeVersion,
+  loadDesign,
   readScenarios,
   resolveDesign,
   type ScenarioFile,
@@ -66,14 +71,8 @@ export async function check(paths: readonly string[], options: CheckOptions): Pr
   release()
   progress.clear()
   const seconds = (performance.now() - start) / 1000
-  print(
-    files,
-    designs.map((d) => d.id),
-    run.verdicts,
-    options,
-    isMatrix,
-    seconds,
-  )
+  const loaded = await Promise.all(designs.map(loadDesign))
+  print(files, loaded, run.verdicts, options, isMatrix, seconds)
   if (!run.interrupted) return exitCodeOf(run.verdicts)
   const open = jobs.length - run.verdicts.length
   process.stderr.write(`interrupted: ${open} of ${jobs.length} cells were not finished\n`)
@@ -82,7 +81,7 @@ export async function check(paths: readonly string[], options: CheckOptions): Pr
 
 function print(
   files: readonly ScenarioFile[],
-  designs: readonly string[],
+  designs: readonly Design[],
   verdicts: readonly Verdict[],
   options: CheckOptions,
   isMatrix: boolean,
@@ -94,14 +93,39 @@ function print(
   }
   if (options.format === 'json') out(renderJson(verdicts, codeVersion().version))
   else if (options.format === 'ktap') out(renderKtap(verdicts))
-  else if (files.length === 1) out(verdicts.map((v) => renderVerdict(v, paint)).join('\n\n'))
+  else if (files.length === 1)
+    out(verdicts.map((v) => withStory(v, files, designs, paint)).join('\n\n'))
   else {
     const names = files.map((f) => f.scenario.name)
-    out(renderMatrix(names, designs, verdicts, paint))
+    out(
+      renderMatrix(
+        names,
+        designs.map((d) => d.id),
+        verdicts,
+        paint,
+      ),
+    )
     out(`\n${coverage(verdicts, seconds)}`)
     for (const v of verdicts) if (v.asExpected === false) out(`\n${renderVerdict(v, paint)}`)
     if (isMatrix) out(suggestions(verdicts, paint))
   }
+}
+
+/** A verdict, and the execution that shows its first finding, as columns. */
+function withStory(
+  v: Verdict,
+  files: readonly ScenarioFile[],
+  designs: readonly Design[],
+  paint: Paint,
+): string {
+  const text = renderVerdict(v, paint)
+  const [finding] = v.findings
+  const file = files.find((f) => f.scenario.name === v.scenario)
+  const design = designs.find((d) => d.id === v.design)
+  if (finding === undefined || file === undefined || design === undefined) return text
+  const { schedule } = decodeToken(finding.token)
+  const { trace } = replayScenario(file.scenario, design, schedule, 'lowered')
+  return `${text}\n\n${renderColumns(trace, paint)}`
 }
 
 /** What to do next, with a token that works. */

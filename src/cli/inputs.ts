@@ -102,6 +102,12 @@ export async function loadDesignModule(module: string): Promise<Design> {
   return loaded.design
 }
 
+/** The design that a reference names. */
+export async function loadDesign(ref: DesignRef): Promise<Design> {
+  if (ref.module !== undefined) return loadDesignModule(ref.module)
+  return DESIGNS.find((d) => d.id === ref.id) as Design
+}
+
 /** From an id, or the path of a file, to a design. @throws UserError */
 export async function resolveDesign(name: string): Promise<DesignRef> {
   if (DESIGNS.some((d) => d.id === name)) return { id: name, module: undefined }

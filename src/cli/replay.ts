@@ -12,7 +12,7 @@ import { EXIT } from './exit-codes.js'
 import {
   builtInFiles,
   type DesignRef,
-  loadDesignModule,
+  loadDesign,
   readScenarios,
   resolveDesign,
   tokenHash,
@@ -54,11 +54,7 @@ export async function replay(text: string, options: ReplayOptions): Promise<numb
     throw new UserError(`there is no scenario "${token.scenario}".${hint} A file: --file.`)
   }
   const stale = tokenHash(file.text, own) !== token.hash
-  const design =
-    other.module === undefined
-      ? DESIGNS.find((d) => d.id === other.id)
-      : await loadDesignModule(other.module)
-  if (design === undefined) throw new UserError(`there is no design "${other.id}"`)
+  const design = await loadDesign(other)
   const mode = options.direct ? 'direct' : 'lowered'
   let replayed: Replayed
   try {

@@ -6,7 +6,7 @@ import { checkScenario } from '../explore/check.js'
 import type { Verdict } from '../explore/verdict.js'
 import { readScenario } from '../litmus/scenario.js'
 import { FINDING_KINDS } from '../sanitizers/index.js'
-import { type DesignRef, loadDesignModule, tokenHash } from './inputs.js'
+import { type DesignRef, loadDesign, tokenHash } from './inputs.js'
 
 export interface Job {
   readonly number: number
@@ -28,10 +28,10 @@ export type Message =
 
 const loaded = new Map<string, Design>()
 
+/** Each design's module is loaded once: it declares kernel functions. */
 async function designOf(ref: DesignRef): Promise<Design> {
-  if (ref.module === undefined) return DESIGNS.find((d) => d.id === ref.id) as Design
-  const known = loaded.get(ref.module) ?? (await loadDesignModule(ref.module))
-  loaded.set(ref.module, known)
+  const known = loaded.get(ref.id) ?? (await loadDesign(ref))
+  loaded.set(ref.id, known)
   return known
 }
 

@@ -51,7 +51,8 @@ export function checkScenario(
   const witnesses = new Map(result.witnesses)
   if (effort.minimise && result.finished) minimise(cell, effort, witnesses)
   cell.judges.detach()
-  return verdictOf(scenario, design, hash, cell, result, witnesses, effort.now() - start)
+  const verdict = verdictOf(scenario, design, hash, cell, result, witnesses, effort.now() - start)
+  return verdict.proof === 'bounded' ? { ...verdict, bound: effort.bound } : verdict
 }
 
 function run(

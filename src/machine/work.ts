@@ -51,9 +51,6 @@ export function queueWork(work: Obj): void {
   wq.count++
 }
 
-/** Runs one item; what an item is, the kernel says by replacing nothing but this function's body. */
-export type WorkHandler = (work: Obj) => Kernel<void>
-
 /** Wait for an item and take it. */
 export const takeWork = fn(function* worker_thread(): Kernel<Obj | null> {
   const wq = systemWq()
