@@ -6,8 +6,10 @@
 
 import type { Design } from '../designs/design.js'
 import { errnoName } from '../kernel/include/errno.js'
+import { Folio } from '../kernel/include/mm.js'
 import type { Scenario } from '../litmus/scenario.js'
 import { undoMark, valueAt, writtenSince } from '../machine/arena.js'
+import { type Blob, describeBlob } from '../machine/blob.js'
 import { backtrace } from '../machine/frames.js'
 import {
   allEnded,
@@ -189,10 +191,11 @@ function describeChange(
       const nested = describeChange(object, base + placed.offset, inner, at, mark)
       return { ...nested, field: `${snake(placed.name)}.${nested.field}` }
     }
-    const say = (value: number): string =>
-      placed.field.kind === 'ptr' || placed.field.kind === 'any'
-        ? pointerName(value)
-        : String(value)
+    const say = (value: number): string => {
+      if (owner.name === Folio.name && placed.name === 'data') return contentName(value)
+      const isPointer = placed.field.kind === 'ptr' || placed.field.kind === 'any'
+      return isPointer ? pointerName(value) : String(value)
+    }
     return { object, field: snake(placed.name), before: say(before), after: say(after) }
   }
   return { object, field: '?', before: String(before), after: String(after) }
@@ -200,6 +203,10 @@ function describeChange(
 
 function valueNow(at: number): number {
   return valueAt(undoMark(), at)
+}
+
+function contentName(value: number): string {
+  return value === 0 ? 'none' : describeBlob(value as Blob)
 }
 
 function pointerName(value: number): string {

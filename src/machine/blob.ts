@@ -91,3 +91,13 @@ export function withBytes(blob: Blob, offset: number, length: number, byte: numb
   }
   return intern(next)
 }
+
+/** A content in words: `0x5a@0 residue`: bytes with the offset at which each run begins. */
+export function describeBlob(blob: Blob): string {
+  const runs = runsOf(blob)
+  const shown = runs.slice(0, 3).map(([at, byte]) => {
+    const text = byte & RESIDUE ? 'residue' : `0x${(byte & 0xff).toString(16)}`
+    return runs.length === 1 ? text : `${text}@${at}`
+  })
+  return shown.join(' ') + (runs.length > shown.length ? ' …' : '')
+}

@@ -107,6 +107,28 @@ export function inject(): Effect {
   return effect(EFFECT.INJECT, 0, 0)
 }
 
+/** Who hears of accesses that belong to a step besides the announced one. */
+export type TogetherTap = (addr: number, write: boolean) => void
+
+let together: TogetherTap | undefined
+
+export function setTogetherTap(tap: TogetherTap | undefined): void {
+  together = tap
+}
+
+/**
+ * The step under way also reads this field, which others may write: hardware, or a recheck, of
+ * which a comment says why it is one step with what was announced.
+ */
+export function alsoReads<S extends Obj>(object: S, field: keyof S & string): void {
+  if (together !== undefined) together(addressOf(object, field), false)
+}
+
+/** The step under way also writes this field. */
+export function alsoWrites<S extends Obj>(object: S, field: keyof S & string): void {
+  if (together !== undefined) together(addressOf(object, field), true)
+}
+
 /** May a task with this pending effect take its step now? */
 export function isEnabled(e: number): boolean {
   switch (e & 15) {

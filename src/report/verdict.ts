@@ -1,5 +1,7 @@
 /** One verdict in a few lines: what was found, where, how to see it again. */
+
 import type { Finding, Verdict } from '../explore/verdict.js'
+import { errnoName } from '../kernel/include/errno.js'
 import { type Paint, PLAIN, tokenLines, wrap } from './paint.js'
 
 /** `exhaustive: 2236 states, 5 executions, 0.07 s`. */
@@ -44,7 +46,7 @@ export function renderOutcomes(v: Verdict): string {
   const shown = new Set<string>()
   for (const o of v.outcomes) {
     const values = Object.entries(o.values).filter(([name]) => name.includes(':'))
-    shown.add(values.map(([name, value]) => `${name}=${value}`).join('  '))
+    shown.add(values.map(([name, value]) => `${name}=${errnoName(value)}`).join('  '))
   }
   return ['  outcomes', ...[...shown].sort().map((s) => `    ${s}`)].join('\n')
 }

@@ -2,7 +2,7 @@
  * /proc/sys/vm/drop_caches: go through every inode of every super block and drop its clean pages.
  * The inode that holds an inner restricted file is a tmpfs inode like any other.
  */
-import { read } from '../../machine/effects.js'
+import { alsoReads, read } from '../../machine/effects.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { spinLock, spinUnlock } from '../../machine/locks.js'
 import {
@@ -28,6 +28,7 @@ const dropPagecacheSb = fn(function* drop_pagecache_sb(sb: SuperBlock): Kernel<v
   let inode = sb.sInodes
   while (inode !== null) {
     yield read(inode, 'iState')
+    alsoReads(inode.iMapping!, 'nrpages')
     const going = inode.iState & (I_FREEING | I_WILL_FREE | I_NEW)
     if (!going && inode.iMapping!.nrpages > 0) {
       yield* ihold(inode)

@@ -6,7 +6,7 @@
  * file_lock is a leaf: each of its sections is the step that announces the table.
  */
 import { kzalloc } from '../../machine/alloc.js'
-import { read, rmw, write } from '../../machine/effects.js'
+import { alsoReads, read, rmw, write } from '../../machine/effects.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { kfreeRcu, rcuReadLock, rcuReadUnlock } from '../../machine/rcu.js'
 import { taskWorkAdd } from '../../machine/work.js'
@@ -103,6 +103,7 @@ export const fget = fn(function* fget(fd: number): Kernel<File | null> {
     const file = files.fd.get(fd)
     if (file !== null) {
       yield rmw(file, 'fCount')
+      alsoReads(files, 'fd')
       if (file.fCount === 0 || files.fd.get(fd) !== file) continue
       file.fCount++
     }

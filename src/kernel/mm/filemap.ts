@@ -3,7 +3,7 @@
  * under RCU and looks again, because the folio may have left the slot, or its life, in between;
  * who locks a folio looks once more whether it still belongs to the mapping.
  */
-import { acquire, read, rmw, write } from '../../machine/effects.js'
+import { acquire, alsoReads, alsoWrites, read, rmw, write } from '../../machine/effects.js'
 import { mark, tracepoint } from '../../machine/fault.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { addressOf } from '../../machine/struct.js'
@@ -64,6 +64,7 @@ export const filemapGetFolio = fn(function* filemap_get_folio(
     const folio = xaLoad(mapping.iPages, index) as Folio | null
     if (folio === null) return null
     if (!(yield* folioTryGet(folio))) continue
+    alsoReads(mapping.iPages, 'xaHead')
     if (xaLoad(mapping.iPages, index) === folio) return folio
     yield* folioPut(folio)
   }
@@ -105,6 +106,7 @@ export const findGetEntry = fn(function* find_get_entry(
     if (index < 0) return null
     const folio = xaLoad(mapping.iPages, index) as Folio
     if (!(yield* folioTryGet(folio))) continue
+    alsoReads(mapping.iPages, 'xaHead')
     if (xaLoad(mapping.iPages, index) === folio) return folio
     yield* folioPut(folio)
   }
@@ -126,14 +128,18 @@ export const addToPageCache = fn(function* shmem_add_to_page_cache(
   folio.mapping = mapping
   folio.index = index
   xaStore(mapping.iPages, index, folio)
+  alsoWrites(mapping, 'nrpages')
   mapping.nrpages += nrPages(folio)
   return 0
 })
 
 /** Take a folio out of the cache's slots; i_pages is locked, which is the caller's step. */
 export function __filemapRemoveFolio(folio: Folio, mapping: AddressSpace): void {
+  alsoWrites(mapping.iPages, 'xaHead')
+  alsoWrites(mapping, 'nrpages')
   xaErase(mapping.iPages, folio.index)
   mapping.nrpages -= nrPages(folio)
+  alsoWrites(folio, 'mapping')
   folio.mapping = null
 }
 

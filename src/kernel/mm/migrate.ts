@@ -7,7 +7,7 @@
  * Left out: large folios, hugetlb, movable pages of drivers, buffers, and user page tables (see
  * `__unmapAndMove`).
  */
-import { read, rmw, until, write } from '../../machine/effects.js'
+import { alsoWrites, read, rmw, until, write } from '../../machine/effects.js'
 import { bugOn, mark } from '../../machine/fault.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { EAGAIN, EBUSY, EINVAL, EIO, ENOMEM } from '../include/errno.js'
@@ -63,6 +63,7 @@ export const folioMigrateMapping = fn(function* folio_migrate_mapping(
   // Dirty moves while nobody can set it on the old folio or has seen the new one.
   newfolio.dirty = folio.dirty
   folio.dirty = false
+  alsoWrites(mapping.iPages, 'xaHead')
   xaStore(mapping.iPages, folio.index, newfolio)
   folio.refcount = expected - nrPages(folio)
   return 0

@@ -4,9 +4,10 @@
  * and then call what the kernel calls. The page may leave the file in between, as on a real
  * machine.
  */
-import { read } from '../../machine/effects.js'
+import { alsoReads, read } from '../../machine/effects.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { EBUSY, ENOENT } from '../include/errno.js'
+import { filesStruct } from '../include/fs.js'
 import { type Folio, MF_SW_SIMULATED, MIGRATE_SYNC, MR_COMPACTION } from '../include/mm.js'
 import type { Pgoff } from '../include/types.js'
 import { xaLoad } from '../lib/xarray.js'
@@ -21,9 +22,10 @@ export const cachedFolio = fn(function* cached_folio(
   fd: number,
   page: number,
 ): Kernel<Folio | null> {
+  yield read(filesStruct(), 'fd')
   const mapping = fileMapping(fd)
   if (mapping === null) return null
-  yield read(mapping.iPages, 'xaHead')
+  alsoReads(mapping.iPages, 'xaHead')
   return xaLoad(mapping.iPages, page as Pgoff) as Folio | null
 })
 

@@ -7,7 +7,7 @@
  * memory accounting.
  */
 import { kzalloc } from '../../machine/alloc.js'
-import { read, write } from '../../machine/effects.js'
+import { alsoReads, alsoWrites, read, write } from '../../machine/effects.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { spinLockInit } from '../../machine/locks.js'
 import { containerOf, errPtr, isErr, opsTable, ptrErr } from '../../machine/struct.js'
@@ -82,6 +82,8 @@ export const shmemMapping = fn(function shmem_mapping(mapping: AddressSpace): bo
 
 /** Count pages that came or went. One step with what changed them: info->lock is a leaf. */
 function shmemAccount(inode: Inode, pages: number): void {
+  alsoWrites(shmemI(inode), 'alloced')
+  alsoWrites(inode, 'iBlocks')
   shmemI(inode).alloced += pages
   inode.iBlocks += pages * BLOCKS_PER_PAGE
 }
@@ -93,6 +95,8 @@ function shmemAccount(inode: Inode, pages: number): void {
  * Models: 6.2 mm/shmem.c shmem_recalc_inode.
  */
 function shmemRecalcInode(inode: Inode): void {
+  alsoReads(shmemI(inode), 'alloced')
+  alsoReads(inode.iMapping!, 'nrpages')
   const freed = shmemI(inode).alloced - inode.iMapping!.nrpages
   if (freed > 0) shmemAccount(inode, -freed)
 }

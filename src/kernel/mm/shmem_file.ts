@@ -134,6 +134,8 @@ export const shmemRead = fn(function* shmem_file_read_iter(
     const folio = yield* shmemGetFolio(inode, bytesToPgoff(at), SGP_READ)
     if (isErr(folio)) return ptrErr(folio!) === -EINVAL ? done : ptrErr(folio!)
     if (folio !== null) {
+      // memory_failure() sets it before it has the lock.
+      yield read(folio, 'hwpoison')
       const poisoned = folio.hwpoison
       yield* folioUnlock(folio)
       yield* folioPut(folio)
@@ -158,6 +160,7 @@ const writePage = fn(function* shmem_write_page(
   if (seals & F_SEAL_GROW && end > inode.iSize) return -EPERM
   const folio = (yield* shmemGetFolio(inode, bytesToPgoff(pos), SGP_WRITE)) as Folio
   if (isErr(folio)) return ptrErr(folio)
+  yield read(folio, 'hwpoison')
   if (folio.hwpoison) {
     yield* folioUnlock(folio)
     yield* folioPut(folio)

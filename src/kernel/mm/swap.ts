@@ -5,7 +5,7 @@
  * Left out: the lists themselves, whose order decides nothing here; lru_lock, whose sections are
  * one step each; batches that drain because they are full.
  */
-import { read, rmw } from '../../machine/effects.js'
+import { alsoReads, alsoWrites, read, rmw } from '../../machine/effects.js'
 import { KernelFault } from '../../machine/fault.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { currentTaskNumber } from '../../machine/task.js'
@@ -28,6 +28,9 @@ export const folioTryGet = fn(function* folio_try_get(folio: Folio): Kernel<bool
 
 /** Models: 6.2 mm/swap.c __folio_put. The last reference is gone; nobody can reach the folio. */
 export function __folioPut(folio: Folio): void {
+  // Who looks for pages by frame reads this with no reference, at any moment.
+  alsoWrites(folio, 'lru')
+  alsoWrites(folio, 'buddy')
   folio.lru = false
   freeFolio(folio)
 }
@@ -81,6 +84,7 @@ export const lruAddFn = fn(function* lru_add_fn(folio: Folio): Kernel<void> {
   if (folio.lruBatch === 0) return
   folio.lruBatch = 0
   folio.lru = true
+  alsoReads(folio, 'mapping')
   folio.unevictable = folio.mapping !== null && folio.mapping.unevictable
   yield* folioPut(folio)
 })

@@ -1,5 +1,5 @@
 /** Which gfns are private: KVM_SET_MEMORY_ATTRIBUTES, and the question that every fault asks. */
-import { rmw } from '../../../machine/effects.js'
+import { rmw, write } from '../../../machine/effects.js'
 import { fn, type Kernel } from '../../../machine/fn.js'
 import { mutexLock, mutexUnlock, writeLock, writeUnlock } from '../../../machine/locks.js'
 import { kvmFlushRemoteTlbs, kvmTdpMmuZap } from '../../arch/x86/kvm/tdp_mmu.js'
@@ -67,6 +67,7 @@ export const sysKvmSetMemoryAttributes = fn(function* kvm_vm_ioctl_set_mem_attri
 
     yield* writeLock(kvm.mmuLock)
     if (yield* kvmTdpMmuZap(kvm, start, end)) yield* kvmFlushRemoteTlbs(kvm)
+    yield write(kvm, 'mmuInvalidateSeq')
     kvmMmuInvalidateEnd(kvm)
     writeUnlock(kvm.mmuLock)
     mutexUnlock(kvm.slotsLock)

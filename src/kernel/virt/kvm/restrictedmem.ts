@@ -3,6 +3,7 @@
  * callbacks that come back. What a file is and how one binds to it is the design's; a kernel
  * without restricted memory refuses.
  */
+import { write } from '../../../machine/effects.js'
 import { tracepoint, warnOn } from '../../../machine/fault.js'
 import { fn, type Kernel } from '../../../machine/fn.js'
 import { writeLock, writeUnlock } from '../../../machine/locks.js'
@@ -115,6 +116,7 @@ export const kvmRestrictedmemInvalidateEnd = fn(function* kvm_restrictedmem_inva
   const kvm = slot.kvm!
   if (!restrictedmemOverlaps(slot, start, end)) return
   yield* writeLock(kvm.mmuLock)
+  yield write(kvm, 'mmuInvalidateSeq')
   kvmMmuInvalidateEnd(kvm)
   writeUnlock(kvm.mmuLock)
 })

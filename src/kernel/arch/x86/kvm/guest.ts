@@ -5,7 +5,7 @@
  */
 import { kzalloc } from '../../../../machine/alloc.js'
 import { type Blob, byteAt, withBytes } from '../../../../machine/blob.js'
-import { read, write } from '../../../../machine/effects.js'
+import { alsoReads, alsoWrites, read, rmw, write } from '../../../../machine/effects.js'
 import { mark, tracepoint } from '../../../../machine/fault.js'
 import { fn, type Kernel } from '../../../../machine/fn.js'
 import { currentTaskNumber } from '../../../../machine/task.js'
@@ -29,6 +29,7 @@ import { kvmMmuPageFault } from './mmu.js'
 /** The running task's vCPU, made when it is first needed. */
 const taskVcpu = fn(function* kvm_create_vcpu(kvm: Kvm): Kernel<KvmVcpu> {
   const id = currentTaskNumber()
+  yield read(kvm, 'vcpus')
   const known = kvm.vcpus.get(id)
   if (known !== null) return known
   const vcpu = kzalloc(KvmVcpu)
@@ -46,6 +47,7 @@ function translate(vcpu: KvmVcpu, gfn: Gfn): Folio | null {
       return pfnToFolio(vcpu.tlbPfn.get(i) as Pfn)
     }
   }
+  alsoReads(vcpu.kvm!.tdpMmu, 'xaHead')
   const spte = xaLoad(vcpu.kvm!.tdpMmu, gfn) as Spte | null
   if (spte === null) return null
   const entry = gfn % TLB_ENTRIES
@@ -57,21 +59,27 @@ function translate(vcpu: KvmVcpu, gfn: Gfn): Folio | null {
 
 /** The hardware's dirty bit, in the entry that still maps the frame. */
 function setDirtyBit(vcpu: KvmVcpu, gfn: Gfn, folio: Folio): void {
+  alsoReads(vcpu.kvm!.tdpMmu, 'xaHead')
   const spte = xaLoad(vcpu.kvm!.tdpMmu, gfn) as Spte | null
-  if (spte !== null && spte.pfn === folio.pfn) spte.dirty = true
+  if (spte === null || spte.pfn !== folio.pfn) return
+  alsoWrites(spte, 'dirty')
+  spte.dirty = true
 }
 
 /** The access itself: the byte that was there, or -EHWPOISON for a machine check. */
 function access(vcpu: KvmVcpu, gfn: Gfn, folio: Folio, offset: number, byte: number): number {
+  alsoReads(folio, 'hwpoison')
   if (folio.hwpoison) {
     mark('guest-touched-poison')
     return -EHWPOISON
   }
   if (byte >= 0) {
+    alsoWrites(folio, 'data')
     folio.data = withBytes(folio.data as Blob, offset, 1, byte)
     setDirtyBit(vcpu, gfn, folio)
     return 0
   }
+  alsoReads(folio, 'data')
   tracepoint('kvm_guest_read', gfn, folio, offset)
   return byteAt(folio.data as Blob, offset)
 }
@@ -87,7 +95,11 @@ const vcpuRun = fn(function* vcpu_run(vcpu: KvmVcpu, gpa: bigint, byte: number):
   const gfn = bytesToPgoff(gpa) as number as Gfn
   const offset = Number(gpa % PAGE_SIZE)
   for (;;) {
-    yield read(vcpu, 'tlbValid')
+    // The hardware's own step: translate and access, whatever the kernel is doing.
+    yield rmw(vcpu, 'tlbValid')
+    alsoWrites(vcpu, 'tlbGfn')
+    alsoWrites(vcpu, 'tlbPfn')
+    alsoWrites(vcpu, 'requests')
     if (vcpu.requests & KVM_REQ_MCE_SHUTDOWN) {
       vcpu.requests &= ~KVM_REQ_MCE_SHUTDOWN
       vcpu.exitReason = KVM_EXIT_SHUTDOWN

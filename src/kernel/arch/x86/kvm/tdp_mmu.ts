@@ -4,7 +4,7 @@
  * mmu_lock is released.
  */
 import { kfree, kzalloc } from '../../../../machine/alloc.js'
-import { rmw, write } from '../../../../machine/effects.js'
+import { alsoReads, alsoWrites, rmw, write } from '../../../../machine/effects.js'
 import { mark, tracepoint } from '../../../../machine/fault.js'
 import { fn, type Kernel } from '../../../../machine/fn.js'
 import { type Kvm, Spte } from '../../../include/kvm.js'
@@ -47,6 +47,9 @@ export const kvmTdpMmuMap = fn(function* kvm_tdp_mmu_map(
  * Models: 6.2 arch/x86/kvm/mmu/tdp_mmu.c __handle_changed_spte, with kvm_set_pfn_dirty.
  */
 const handleRemovedSpte = fn(function* handle_removed_spte(kvm: Kvm, spte: Spte): Kernel<void> {
+  // The hardware walks the table, and sets the dirty bit, without any lock.
+  yield rmw(kvm.tdpMmu, 'xaHead')
+  alsoReads(spte, 'dirty')
   const folio = spte.dirty ? pfnToFolio(spte.pfn) : null
   xaErase(kvm.tdpMmu, spte.gfn)
   kfree(spte)
@@ -89,6 +92,9 @@ export const kvmFlushRemoteTlbs = fn(function* kvm_flush_remote_tlbs(kvm: Kvm): 
   for (let i = 0; i < kvm.vcpus.length; i++) {
     const vcpu = kvm.vcpus.get(i)
     if (vcpu === null) continue
+    alsoWrites(vcpu, 'tlbValid')
+    alsoWrites(vcpu, 'tlbGfn')
+    alsoWrites(vcpu, 'tlbPfn')
     for (let e = 0; e < vcpu.tlbValid.length; e++) {
       vcpu.tlbValid.set(e, 0)
       vcpu.tlbGfn.set(e, 0)
