@@ -1,12 +1,12 @@
 /** What the user names: litmus files, designs by id or by path. */
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
-import { extname, join, relative } from 'node:path'
+import { dirname, extname, join, relative, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import type { Design } from '../designs/design.js'
 import { DESIGNS } from '../designs/index.js'
 import { hash8 } from '../explore/token.js'
 import { LitmusError, suggest } from '../litmus/error.js'
 import { readScenario, type Scenario } from '../litmus/scenario.js'
-import { lowerDesignFile, packageRoot } from '../lower/host.js'
 import { FINDING_KINDS } from '../sanitizers/index.js'
 
 /** A mistake of the user's: a message, no stack trace. */
@@ -24,7 +24,8 @@ export interface ScenarioFile {
   readonly scenario: Scenario
 }
 
-const root = packageRoot()
+/** The package's root: this file is built to `dist/src/cli/inputs.js`. */
+const root = resolve(dirname(fileURLToPath(import.meta.url)), '../../..')
 
 /** Identifies the code that a token belongs to; written by the build. */
 export function codeVersion(): { readonly version: string; readonly code: string } {
@@ -65,7 +66,11 @@ export function readScenarios(
     findings: FINDING_KINDS.map((k) => k.id),
   }
   const files = paths.flatMap((p) => {
-    if (existsSync(p)) return litmusFiles(p)
+    if (existsSync(p)) {
+      const inside = litmusFiles(p)
+      if (inside.length === 0) throw new UserError(`${p}: no .litmus files in this directory`)
+      return inside
+    }
     const named = builtInFiles().find((f) => relative(join(root, 'litmus'), f) === `${p}.litmus`)
     if (named !== undefined) return [named]
     const names = builtInFiles().map((f) =>
@@ -118,6 +123,8 @@ export async function resolveDesign(name: string): Promise<DesignRef> {
     )
     throw new UserError(`there is no design "${name}".${hint} A file's name ends in .ts.`)
   }
+  // The compiler is loaded only when it is needed.
+  const { lowerDesignFile } = await import('../lower/host.js')
   const { text, problems } = lowerDesignFile(name)
   if (problems.length > 0) {
     throw new UserError(

@@ -1,6 +1,8 @@
 #!/usr/bin/env node
 /** The command line. Every way out has its exit code; a stack trace means a bug of ours. */
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { suggest } from '../litmus/error.js'
+import { wrap } from '../report/paint.js'
 import { check } from './check.js'
 import { EXIT } from './exit-codes.js'
 import { codeVersion, UserError } from './inputs.js'
@@ -54,6 +56,7 @@ function program(): Command {
     .version(codeVersion().version)
     .exitOverride()
     .showSuggestionAfterError(true)
+    .enablePositionalOptions()
     .addHelpText('before', examples)
   withCheckOptions(main).action((_flags: CheckFlags) => runCheck([], main.opts()))
   withCheckOptions(
@@ -113,12 +116,35 @@ const examples = `Examples:
   restrictedmem check -d ./mine.ts my.litmus      your design, your scenario
 `
 
+/** Long lines of a message are broken; a line of source with its caret is left alone. */
+function wrapLines(text: string): string {
+  return text
+    .split('\n')
+    .map((line) => (line.startsWith(' ') ? line : wrap(line, 79, '')))
+    .join('\n')
+}
+
+/** The first word must be a command; commander would call it one argument too many. */
+function checkCommand(main: Command, word: string | undefined): void {
+  const names = [...main.commands.map((c) => c.name()), 'help']
+  if (word === undefined || word.startsWith('-') || names.includes(word)) return
+  throw new UserError(`there is no command "${word}".${suggest(word, names)}`)
+}
+
+// A reader that has seen enough, such as head, closes the pipe.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+  process.exit(code)
+})
+
 try {
-  await program().parseAsync()
+  const main = program()
+  checkCommand(main, process.argv[2])
+  await main.parseAsync()
 } catch (error) {
   if (error instanceof CommanderError) code = error.exitCode === 0 ? EXIT.OK : EXIT.USAGE
   else if (error instanceof UserError) {
-    process.stderr.write(`${error.message}\n`)
+    process.stderr.write(`${wrapLines(error.message)}\n`)
     code = EXIT.USAGE
   } else {
     process.stderr.write(`a bug in restrictedmem, please report it:\n${(error as Error).stack}\n`)

@@ -2,12 +2,13 @@
 import { readFileSync } from 'node:fs'
 import { DESIGNS } from '../designs/index.js'
 import { SetupFailure } from '../explore/boot.js'
-import { type Replayed, replayScenario } from '../explore/replay.js'
+import { type Divergence, type Replayed, replayScenario } from '../explore/replay.js'
 import { decodeToken, type Token, TokenError } from '../explore/token.js'
 import { suggest } from '../litmus/error.js'
 import { renderColumns, renderList } from '../report/columns.js'
 import { wrap } from '../report/paint.js'
 import { renderSplat } from '../report/splat.js'
+import type { TraceStep } from '../trace/events.js'
 import { EXIT } from './exit-codes.js'
 import {
   builtInFiles,
@@ -56,14 +57,15 @@ export async function replay(text: string, options: ReplayOptions): Promise<numb
   const stale = tokenHash(file.text, own) !== token.hash
   const design = await loadDesign(other)
   const mode = options.direct ? 'direct' : 'lowered'
-  let replayed: Replayed
   try {
-    replayed = replayScenario(file.scenario, design, token.schedule, mode)
+    const replayed = replayScenario(file.scenario, design, token.schedule, mode)
+    if (other.id === own.id) return show(replayed, options, stale)
+    const there = replayScenario(file.scenario, await loadDesign(own), token.schedule, mode)
+    return compare(replayed, there, options)
   } catch (error) {
     if (error instanceof SetupFailure) throw new UserError(error.message)
     throw error
   }
-  return show(replayed, options, stale, other.id !== own.id)
 }
 
 async function refOf(design: string, token: Token): Promise<DesignRef> {
@@ -75,14 +77,9 @@ async function refOf(design: string, token: Token): Promise<DesignRef> {
   return resolveDesign(design)
 }
 
-function show(
-  replayed: Replayed,
-  options: ReplayOptions,
-  stale: boolean,
-  elsewhere: boolean,
-): number {
+function print(replayed: Replayed, options: ReplayOptions): void {
   const paint = paintFor(process.stdout)
-  const { trace, divergence } = replayed
+  const { trace } = replayed
   const text =
     options.view === 'splat'
       ? renderSplat(trace)
@@ -90,13 +87,20 @@ function show(
         ? renderList(trace, paint)
         : renderColumns(trace, paint)
   process.stdout.write(`${text}\n`)
+}
+
+function whyNot(d: Divergence): string {
+  const who = d.runnable.length > 0 ? d.runnable.join(', ') : 'nobody'
+  return `${d.expected} was to step, but ${d.why}; can step: ${who}`
+}
+
+function show(replayed: Replayed, options: ReplayOptions, stale: boolean): number {
+  print(replayed, options)
+  const { trace, divergence } = replayed
   if (divergence !== undefined) {
-    const { step, expected, runnable, why } = divergence
-    const who = runnable.length > 0 ? runnable.join(', ') : 'nobody'
-    const where = elsewhere ? 'here the two designs part' : 'the token does not fit any more'
-    const said = `step ${step}: ${where}: ${expected} was to step, but ${why}; can step: ${who}`
+    const said = `step ${divergence.step}: the token does not fit any more: ${whyNot(divergence)}`
     process.stdout.write(`${wrap(said, 79, '')}\n`)
-    return elsewhere ? EXIT.OK : EXIT.STALE
+    return EXIT.STALE
   }
   if (stale) {
     process.stderr.write('the token was made from another version of the scenario or the code\n')
@@ -105,5 +109,27 @@ function show(
   const [lo, hi] = trace.fingerprint
   const hex = (n: number): string => (n >>> 0).toString(16).padStart(8, '0')
   if (!options.direct) process.stdout.write(`state ${hex(hi)}${hex(lo)}\n`)
+  return EXIT.OK
+}
+
+/** The same schedule on two designs: what the other one does, and where the two part. */
+function compare(here: Replayed, there: Replayed, options: ReplayOptions): number {
+  print(here, options)
+  const what = (s: TraceStep | undefined): string => {
+    if (s === undefined) return 'nothing'
+    const found = s.findings.map((f) => f.id).join(', ')
+    const did = [s.stack[0]?.cName ?? s.operation, ...s.returned].join(', ')
+    return found === '' ? `${s.task} in ${did}` : `${s.task} in ${did}, ${found}`
+  }
+  const steps = Math.max(here.trace.steps.length, there.trace.steps.length)
+  for (let i = 0; i < steps; i++) {
+    const [a, b] = [what(here.trace.steps[i]), what(there.trace.steps[i])]
+    if (a === b) continue
+    const blocked = here.divergence?.step === i + 1 ? ` (${whyNot(here.divergence)})` : ''
+    const said = `the designs part at step ${i + 1}: ${here.trace.design}: ${a}${blocked}; ${there.trace.design}: ${b}`
+    process.stdout.write(`${wrap(said, 79, '')}\n`)
+    return EXIT.OK
+  }
+  process.stdout.write('the designs do the same on this schedule\n')
   return EXIT.OK
 }

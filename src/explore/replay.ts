@@ -77,19 +77,23 @@ function followSchedule(
   const steps: TraceStep[] = []
   let divergence: Divergence | undefined
   let running = -1
+  let defined = true
   for (const [i, move] of schedule.entries()) {
     divergence = disagreement(i, move)
     if (divergence !== undefined) break
     const preempts = running >= 0 && running !== move.task && !isDaemon(running) && canStep(running)
-    steps.push(oneStep(i + 1, move, mode, judges, preempts, atRest))
+    const { traceStep, ended } = oneStep(i + 1, move, mode, judges, preempts, atRest)
+    steps.push(traceStep)
     running = move.task
+    if (ended) defined = false
   }
   const trace: Trace = {
     version: TRACE_VERSION,
     ...names,
     tasks: Array.from({ length: taskCount() }, (_, n) => taskName(n)),
     steps,
-    stuck: stuckTasks(),
+    // After undefined behaviour the state says nothing about who could go on.
+    stuck: defined ? stuckTasks() : [],
     fingerprint: fingerprint(),
   }
   return { trace, divergence }
@@ -118,7 +122,7 @@ function oneStep(
   judges: Judges,
   preempts: boolean,
   atRest: () => readonly Observed[],
-): TraceStep {
+): { traceStep: TraceStep; ended: boolean } {
   const stack = mode === 'lowered' ? backtrace(move.task) : []
   const operation = operationOf(move.task)
   const before = taskNumber(move.task).op
@@ -131,7 +135,7 @@ function oneStep(
     const value = result.returned
     returned.push(value === undefined ? operation.text : `${operation.text} = ${errnoName(value)}`)
   }
-  return {
+  const traceStep: TraceStep = {
     n,
     task: taskName(move.task),
     choice: move.alternatives > 1 ? move.choice : undefined,
@@ -142,6 +146,7 @@ function oneStep(
     preempts,
     findings,
   }
+  return { traceStep, ended: result.fault?.kind === 'undefined' }
 }
 
 function judgeEnd(atRest: () => readonly Observed[], judges: Judges): readonly Observed[] {

@@ -1,5 +1,5 @@
 /** A mistake in a litmus file, with the place and a caret under it. */
-import { closest, distance } from 'fastest-levenshtein'
+import { distance } from 'fastest-levenshtein'
 
 export class LitmusError extends Error {
   /** From 1. */
@@ -17,11 +17,16 @@ export class LitmusError extends Error {
   }
 }
 
+/** More names than this are not all told. */
+const MANY = 40
+
 /** What is accepted, and the nearest of it: ` Did you mean "bind"? Accepted: …`. */
 export function suggest(given: string, accepted: readonly string[]): string {
   if (accepted.length === 0) return ''
-  const best = closest(given, [...accepted])
-  const near = distance(given, best) <= Math.max(2, given.length / 3)
-  const meant = near ? ` Did you mean "${best}"?` : ''
-  return `${meant} Accepted: ${[...accepted].sort().join(', ')}.`
+  const near = [...accepted].sort((a, b) => distance(given, a) - distance(given, b))
+  const [best] = near as [string]
+  const meant = distance(given, best) <= Math.max(2, given.length / 3)
+  const told = accepted.length > MANY ? near.slice(0, 5) : [...accepted].sort()
+  const what = accepted.length > MANY ? `The nearest of ${accepted.length}` : 'Accepted'
+  return `${meant ? ` Did you mean "${best}"?` : ''} ${what}: ${told.join(', ')}.`
 }

@@ -6,7 +6,7 @@ import ts from 'typescript'
 import { lowerDesign, type SourceProblem } from './project.js'
 
 /** The package's root: this file is built to `dist/src/lower/host.js`. */
-export function packageRoot(): string {
+function packageRoot(): string {
   return resolve(dirname(fileURLToPath(import.meta.url)), '../../..')
 }
 

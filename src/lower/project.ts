@@ -82,6 +82,9 @@ export function lowerDesign(
     [fileName],
     {
       ...options,
+      // The file may lie anywhere, with no package.json to say that it is a module.
+      module: ts.ModuleKind.ESNext,
+      moduleResolution: ts.ModuleResolutionKind.Bundler,
       noEmit: true,
       types: [],
       allowImportingTsExtensions: false,

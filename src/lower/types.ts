@@ -26,10 +26,18 @@ export function keepOf(type: ts.Type, checker: ts.TypeChecker): Keep {
     for (const part of type.types) if (part.flags & ts.TypeFlags.NumberLike) return { kind: 'num' }
   }
   if (/(Ops|Operations)$/.test(type.symbol?.name ?? '')) return { kind: 'ops' }
-  if (type.getProperty('at') !== undefined && type.symbol !== undefined) {
+  if (type.symbol !== undefined && isHandle(type, checker)) {
     return { kind: 'ptr', struct: type.symbol.name }
   }
   return { kind: 'forbidden', type: checker.typeToString(type) }
+}
+
+/** A handle has its address as a number; an array's `at` is a function. */
+function isHandle(type: ts.Type, checker: ts.TypeChecker): boolean {
+  const at = type.getProperty('at')
+  if (at === undefined) return false
+  const { kind } = keepOf(checker.getTypeOfSymbol(at), checker)
+  return kind === 'num'
 }
 
 const NONE: Keep = { kind: 'none' }

@@ -306,12 +306,15 @@ export function allEnded(): boolean {
   return true
 }
 
+/** A program that is still running after so many steps of each task does not end. */
+const MOST_ROUNDS = 1_000_000
+
 /**
  * Run a program of one task to its end, as a set-up does. Returns the fault or the name of the
  * operation that cannot go on, if the program did not end.
  */
 export function runToEnd(): KernelFault | string | undefined {
-  for (;;) {
+  for (let rounds = 0; rounds < MOST_ROUNDS; rounds++) {
     let moved = false
     for (let n = 0; n < taskCount(); n++) {
       if (hasEnded(n) || !canStep(n)) continue
@@ -323,4 +326,5 @@ export function runToEnd(): KernelFault | string | undefined {
     if (allEnded()) return undefined
     if (!moved) return `${operationOf(0)?.text ?? 'the set-up'} never returns`
   }
+  return `${operationOf(0)?.text ?? 'the set-up'} runs for ever`
 }

@@ -13,7 +13,13 @@ const QUIET_FIELDS =
   /(owner|readers|writer|waiting|xa_head|xa_flags|lock_class|gp_wait|depth|waiters|lru_batch|vcpus|slots|alloced|i_blocks|nrpages|pfn|gfn|private|writable)$/
 
 export function isWorthSeeing(c: Change): boolean {
-  return !QUIET_OBJECTS.test(c.object) && !QUIET_FIELDS.test(c.field)
+  return !QUIET_OBJECTS.test(c.object) && !QUIET_FIELDS.test(c.field) && !/\.memory$/.test(c.field)
+}
+
+/** The changes to show; of an object that came or went in this step, only that. */
+function visibleChanges(changes: readonly Change[]): Change[] {
+  const whole = new Set(changes.filter((c) => c.field === 'memory').map((c) => c.object))
+  return changes.filter((c) => isWorthSeeing(c) && (c.field === 'memory' || !whole.has(c.object)))
 }
 
 /** `folio 0 refcount 2->3`. */
@@ -40,23 +46,29 @@ function linesOf(trace: Trace): Line[] {
       started.add(key)
       lines.push({ n: s.n, task: s.task, text: s.operation, changes: [], marks: [] })
     }
-    const changes = s.changes.filter(isWorthSeeing).map(changeText)
+    const changes = visibleChanges(s.changes).map(changeText)
     const marks = s.findings.map((f) => `*** ${f.id}: ${f.message}`)
     const results = s.returned.map((r) => `= ${r.split(' = ').at(-1)}`)
     if (changes.length > 0 || marks.length > 0) {
-      lines.push({ n: s.n, task: s.task, text: `| ${functionText(s)}`, changes, marks })
+      lines.push({ n: s.n, task: s.task, text: ` ${functionText(s)}`, changes, marks })
     }
     for (const r of results) lines.push({ n: s.n, task: s.task, text: r, changes: [], marks: [] })
   }
   return lines
 }
 
+/** Functions that say little without their caller. */
+const PRIMITIVES =
+  /^(fput|fget|iput|ihold|folio_(get|put|put_refs|try_get|lock|trylock|unlock)|alloc_pages|(mutex|spin|read|write)_lock|(down|up)_(read|write)|find_get_entry|filemap_get_folio)$/
+
+/** The function at work; for a primitive, who called it. */
 function functionText(s: TraceStep): string {
-  return s.stack[0]?.cName ?? 'user mode'
+  const level = s.stack.find((l) => !PRIMITIVES.test(l.cName)) ?? s.stack[0]
+  return level?.cName ?? 'user mode'
 }
 
 const WIDTH = 79
-const CHANGED = 30
+const CHANGED = 24
 
 export function renderColumns(trace: Trace, paint: Paint = PLAIN): string {
   const used = trace.tasks.filter((t) => trace.steps.some((s) => s.task === t))
@@ -67,9 +79,9 @@ export function renderColumns(trace: Trace, paint: Paint = PLAIN): string {
   for (const l of lines) {
     const columns = used.map((t) => cell(t === l.task ? l.text : '', width)).join('')
     const [first, ...rest] = l.changes
-    out.push(`${cell(String(l.n), 5)}${columns}${first ?? ''}`.trimEnd())
+    out.push(`${cell(String(l.n), 5)}${columns}${first ?? ''}`.slice(0, WIDTH).trimEnd())
     const indent = ' '.repeat(5 + width * used.length)
-    for (const c of rest) out.push(`${indent}${c}`)
+    for (const c of rest) out.push(`${indent}${c}`.slice(0, WIDTH))
     for (const m of l.marks) out.push(paint.bad(wrap(m, WIDTH, '     ')))
   }
   for (const s of trace.stuck) {
@@ -91,7 +103,7 @@ export function renderList(trace: Trace, paint: Paint = PLAIN): string {
     const choice = s.choice === undefined ? '' : ` [choice ${s.choice}]`
     out.push(wrap(`${s.n} ${s.task}${s.preempts ? ' (preempts)' : ''} ${at}${choice}`, WIDTH, ''))
     for (const c of s.changes) out.push(paint.dim(`      ${changeText(c)}`.slice(0, WIDTH)))
-    for (const r of s.returned) out.push(`      returns: ${r}`)
+    for (const r of s.returned) out.push(`      returns: ${r}`.slice(0, WIDTH))
     for (const f of s.findings)
       out.push(paint.bad(wrap(`*** ${f.id}: ${f.message}`, WIDTH, '      ')))
   }

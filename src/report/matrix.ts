@@ -42,7 +42,7 @@ export function shortFinding(id: string): string {
   return SHORT[id] ?? id.slice(0, 6)
 }
 
-/** What a cell says, in at most nine characters. */
+/** What a cell says, in at most eight characters. */
 export function cellWord(v: Verdict): string {
   const bound = v.proof === 'exhaustive' ? '' : '?'
   const wrong = v.asExpected === false ? '!' : ''
@@ -63,22 +63,34 @@ export function cellWord(v: Verdict): string {
   }
 }
 
-const NAME_WIDTH = 34
+const LINE = 79
+const COLUMN = 8
+const LONGEST_NAME = 39
 
-function columnWidth(designs: readonly string[]): number {
-  return Math.max(9, Math.floor((79 - NAME_WIDTH) / Math.max(1, designs.length)))
+function nameWidth(designs: number): number {
+  return Math.min(LONGEST_NAME, LINE - COLUMN * designs)
 }
 
-/** Column heads, of designs whose names may be longer than the column. */
-function headLines(designs: readonly string[], width: number): string[] {
-  const split = designs.map((d) => {
-    if (d.length < width) return ['', d]
-    const at = d.lastIndexOf('-', width)
-    return [d.slice(0, at), d.slice(at)]
+/** A design's name in pieces that fit the column, broken behind its dashes. */
+function headPieces(design: string): string[] {
+  const pieces: string[] = []
+  for (const part of design.split(/(?<=-)/)) {
+    const last = pieces.at(-1)
+    if (last !== undefined && last.length + part.length < COLUMN) {
+      pieces[pieces.length - 1] = last + part
+    } else pieces.push(part)
+  }
+  return pieces
+}
+
+/** Column heads, the last pieces of the names in one line. */
+function headLines(designs: readonly string[]): string[] {
+  const heads = designs.map(headPieces)
+  const depth = Math.max(1, ...heads.map((h) => h.length))
+  return Array.from({ length: depth }, (_, i) => {
+    const cells = heads.map((h) => cell(h[i - depth + h.length] ?? '', COLUMN))
+    return ' '.repeat(nameWidth(designs.length)) + cells.join('')
   })
-  return [0, 1]
-    .map((i) => ' '.repeat(NAME_WIDTH) + split.map((s) => cell(s[i] ?? '', width)).join(''))
-    .filter((line) => line.trim() !== '')
 }
 
 /** The whole matrix with its legend. Verdicts may come in any order. */
@@ -88,8 +100,7 @@ export function renderMatrix(
   verdicts: readonly Verdict[],
   paint: Paint = PLAIN,
 ): string {
-  const width = columnWidth(designs)
-  const lines = headLines(designs, width).map((l) => paint.bold(l.trimEnd()))
+  const lines = headLines(designs).map((l) => paint.bold(l.trimEnd()))
   let area = ''
   for (const scenario of scenarios) {
     const [group, name] = scenario.split('/') as [string, string]
@@ -97,12 +108,12 @@ export function renderMatrix(
     area = group
     const cells = designs.map((d) => {
       const v = verdicts.find((x) => x.scenario === scenario && x.design === d)
-      if (v === undefined) return cell('', width)
+      if (v === undefined) return cell('', COLUMN)
       const colour =
         v.verdict === 'clean' ? paint.good : v.verdict === 'finding' ? paint.bad : paint.dim
-      return cell(cellWord(v), width, colour)
+      return cell(cellWord(v), COLUMN, colour)
     })
-    lines.push(`  ${cell(name, NAME_WIDTH - 2)}${cells.join('')}`.trimEnd())
+    lines.push(`  ${cell(name, nameWidth(designs.length) - 2)}${cells.join('')}`.trimEnd())
   }
   return [...lines, '', ...legend(verdicts, paint)].join('\n')
 }

@@ -21,7 +21,8 @@ export function renderVerdict(v: Verdict, paint: Paint = PLAIN): string {
         ? paint.bad('finding')
         : v.verdict
   const as = v.asExpected === undefined ? '' : v.asExpected ? ', as expected' : ', NOT as expected'
-  const lines = [`${paint.bold(v.scenario)} on ${paint.bold(v.design)}: ${word}${as}`]
+  const where = `${v.scenario} on ${v.design}:`
+  const lines = [`${paint.bold(where)}${where.length > 55 ? '\n ' : ''} ${word}${as}`]
   if (v.reason !== undefined) lines.push(wrap(v.reason, 79, '  '))
   for (const f of v.findings) lines.push(renderFinding(f, paint))
   if (v.verdict !== 'skipped') lines.push(paint.dim(`  ${proofLine(v)}`))

@@ -174,7 +174,6 @@ export const moveToNewFolio = fn(function* move_to_new_folio(
   mode: number,
 ): Kernel<number> {
   const mapping = src.anon ? null : src.mapping
-  mark('migrate-attempted')
   let rc = 0
   if (mapping === null) rc = yield* migrateFolio(mapping, dst, src, mode)
   else if (mapping.aOps!.migrateFolio !== undefined) {
@@ -222,6 +221,7 @@ export const __unmapAndMove = fn(function* __unmap_and_move(
   }
 
   let rc = -EAGAIN
+  mark('migrate-attempted')
   if (src.mapcount === 0) rc = yield* moveToNewFolio(dst, src, mode)
   if (rc === 0) yield* folioAddLru(dst)
   yield* folioUnlock(dst)

@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import fc from 'fast-check'
+import { decodeToken, encodeToken, type Token, TokenError } from '../../src/explore/token.js'
+
+const move = fc
+  .tuple(fc.nat(7), fc.constantFrom(1, 1, 1, 1, 2, 5), fc.nat(4))
+  .map(([task, alternatives, c]) => ({ task, alternatives, choice: c % alternatives }))
+
+const token: fc.Arbitrary<Token> = fc
+  .tuple(
+    fc.constantFrom('migration/guest-touch-vs-compaction', 'a/b', 'x/y_z-1'),
+    fc.constantFrom('v10', 'upm-aops', 'gmem-6.18'),
+    fc.constantFrom('00000000', 'deadbeef', '0123abcd'),
+    fc.array(move, { maxLength: 80 }),
+  )
+  .map(([scenario, design, hash, schedule]) => ({ scenario, design, hash, schedule }))
+
+describe('a replay token', () => {
+  test('says what it was made of', () => {
+    fc.assert(fc.property(token, (t) => assert.deepEqual(decodeToken(encodeToken(t)), t)))
+  })
+
+  test('survives being quoted and broken in a mail', () => {
+    fc.assert(
+      fc.property(token, fc.integer({ min: 5, max: 40 }), (t, width) => {
+        const text = encodeToken(t)
+        const lines: string[] = []
+        for (let i = 0; i < text.length; i += width) lines.push(`> > ${text.slice(i, i + width)}`)
+        assert.deepEqual(decodeToken(`${lines.join('\r\n')}\n`), t)
+      }),
+    )
+  })
+
+  test('notices a wrong, missing or additional character', () => {
+    fc.assert(
+      fc.property(token, fc.nat(), fc.constantFrom('x', '', 'Q7'), (t, n, put) => {
+        const text = encodeToken(t)
+        const at = n % text.length
+        const damaged = text.slice(0, at) + put + text.slice(at + 1)
+        fc.pre(damaged !== text)
+        assert.throws(() => decodeToken(damaged), TokenError)
+      }),
+    )
+  })
+
+  test('is short: the runs of the tasks, not their steps', () => {
+    const schedule = [0, 1, 0].flatMap((task) =>
+      Array.from({ length: 40 }, () => ({ task, choice: 0, alternatives: 1 })),
+    )
+    const text = encodeToken({ scenario: 'a/b', design: 'upm', hash: '00000000', schedule })
+    assert.ok(text.length < 50, text)
+  })
+
+  test('of another kind or version is refused in words', () => {
+    assert.throws(() => decodeToken('hello'), /this is no replay token/)
+    assert.throws(() => decodeToken('rm2.a/b.upm.00000000.AAA.AAAA'), /version rm2/)
+    assert.throws(() => decodeToken('rm1.a/b.upm'), /cut off/)
+  })
+})
