@@ -2,7 +2,16 @@
  * A design is what a patch series changes: a base and a few replaced kernel functions. It is run
  * by activating its replacements; the kernel never asks which design is running.
  */
+import { LINUX_6_18 } from '../kernel/v6_18/index.js'
 import type { FnTag, Replacement } from '../machine/fn.js'
+
+/** The Linux versions that a design can be a diff of. */
+export type Profile = '6.2' | '6.18'
+
+const PROFILES: Readonly<Record<Profile, readonly Replacement[]>> = {
+  '6.2': [],
+  '6.18': LINUX_6_18,
+}
 
 export interface Design {
   /** Stable id, lower case. */
@@ -12,7 +21,7 @@ export interface Design {
   /** The design that it is a diff of; undefined for a diff of the kernel itself. */
   readonly base: Design | undefined
   /** Linux version whose behaviour the kernel has. */
-  readonly profile: '6.2'
+  readonly profile: Profile
   /** Message-ids or commits that it was written from. */
   readonly cite: readonly string[]
   /** Replaced functions of this design alone. */
@@ -25,6 +34,8 @@ interface Definition {
   readonly id: string
   readonly summary: string
   readonly base?: Design
+  /** Of a design without a base; 6.2 if not said. */
+  readonly profile?: Profile
   readonly cite: readonly string[]
   readonly replaces: readonly Replacement[]
   readonly init?: FnTag
@@ -34,12 +45,13 @@ interface Definition {
 export function defineDesign(definition: Definition): Design {
   const { id, summary, base, cite, replaces, init } = definition
   if (!/^[a-z0-9][a-z0-9.-]*$/.test(id)) throw new Error(`"${id}" is no id for a design`)
-  return { id, summary, base, profile: '6.2', cite, replaces, init: init ?? base?.init }
+  const profile = base?.profile ?? definition.profile ?? '6.2'
+  return { id, summary, base, profile, cite, replaces, init: init ?? base?.init }
 }
 
-/** All replacements of a design and its bases, outermost base first. */
+/** All replacements of a design: those of its Linux version, of its bases, its own. */
 export function replacementsOf(design: Design): readonly Replacement[] {
   return design.base === undefined
-    ? design.replaces
+    ? [...PROFILES[design.profile], ...design.replaces]
     : [...replacementsOf(design.base), ...design.replaces]
 }
