@@ -5,17 +5,11 @@ import { upm } from 'restrictedmem/designs/upm.js'
 import { restrictedmemPrepareMapping } from 'restrictedmem/designs/wrapper.js'
 import { EBUSY } from 'restrictedmem/kernel/include/errno.js'
 import type { AddressSpace, File } from 'restrictedmem/kernel/include/fs.js'
-import type { Folio } from 'restrictedmem/kernel/include/mm.js'
 import { shmemAops, shmemMapping } from 'restrictedmem/kernel/mm/shmem.js'
 import { fn, type Kernel, replace } from 'restrictedmem/machine/fn.js'
 import { opsTable } from 'restrictedmem/machine/struct.js'
 
-const refuse = fn(function* restricted_folio_migrate(
-  _mapping: AddressSpace | null,
-  _dst: Folio,
-  _src: Folio,
-  _mode: number,
-): Kernel<number> {
+const refuse = fn(function* restricted_folio_migrate(): Kernel<number> {
   return -EBUSY
 })
 

@@ -74,7 +74,7 @@ export async function check(paths: readonly string[], options: CheckOptions): Pr
   const loaded = await Promise.all(designs.map(loadDesign))
   print(files, loaded, run.verdicts, options, isMatrix, seconds)
   if (!run.interrupted) return exitCodeOf(run.verdicts)
-  const open = jobs.length - run.verdicts.length
+  const open = jobs.length - run.verdicts.filter((v) => !v.stopped).length
   process.stderr.write(`interrupted: ${open} of ${jobs.length} cells were not finished\n`)
   return EXIT.INTERRUPTED
 }

@@ -21,9 +21,12 @@ export interface Run {
   readonly interrupted: boolean
 }
 
+/** How long an interrupted worker may take to say what it has, in milliseconds. */
+const LAST_WORDS = 3000
+
 /**
- * Check all jobs on `threads` workers. `interrupted()` is asked now and then; when it says yes the
- * workers are ended and what is there is returned.
+ * Check all jobs on `threads` workers. When `interrupted` resolves, the workers stop their
+ * searches, no further job is begun, and what there is is returned.
  */
 export async function runJobs(
   jobs: readonly Job[],
@@ -35,14 +38,15 @@ export async function runJobs(
   const states: number[] = jobs.map(() => 0)
   let next = 0
   let done = 0
+  const stop = new Int32Array(new SharedArrayBuffer(4))
   const workers = Array.from(
     { length: Math.min(threads, jobs.length) },
-    () => new Worker(new URL('./worker.js', import.meta.url)),
+    () => new Worker(new URL('./worker.js', import.meta.url), { workerData: stop }),
   )
   const work = (worker: Worker): Promise<void> =>
     new Promise((resolve, reject) => {
       const give = (): void => {
-        const job = jobs[next++]
+        const job = Atomics.load(stop, 0) === 0 ? jobs[next++] : undefined
         if (job === undefined) resolve()
         else worker.postMessage(job)
       }
@@ -67,17 +71,19 @@ export async function runJobs(
       })
       give()
     })
-  let stopped = false
+  let timer: NodeJS.Timeout | undefined
+  const cutOff = interrupted.then(() => {
+    Atomics.store(stop, 0, 1)
+    return new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, LAST_WORDS)
+    })
+  })
   try {
-    await Promise.race([
-      Promise.all(workers.map(work)),
-      interrupted.then(() => {
-        stopped = true
-      }),
-    ])
+    await Promise.race([Promise.all(workers.map(work)), cutOff])
   } finally {
+    clearTimeout(timer)
     await Promise.all(workers.map((w) => w.terminate()))
   }
   const there = verdicts.filter((v): v is Verdict => v !== undefined)
-  return { verdicts: there, interrupted: stopped }
+  return { verdicts: there, interrupted: Atomics.load(stop, 0) !== 0 }
 }

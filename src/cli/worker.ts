@@ -1,5 +1,5 @@
 /** A worker thread: checks one cell after the other. */
-import { parentPort } from 'node:worker_threads'
+import { parentPort, workerData } from 'node:worker_threads'
 import type { Design } from '../designs/design.js'
 import { DESIGNS } from '../designs/index.js'
 import { checkScenario } from '../explore/check.js'
@@ -26,6 +26,9 @@ export type Message =
   | { readonly kind: 'verdict'; readonly job: number; readonly verdict: Verdict }
   | { readonly kind: 'bug'; readonly job: number; readonly text: string }
 
+/** Not 0 when the main thread wants to hear what there is. */
+const stop = workerData as Int32Array
+
 const loaded = new Map<string, Design>()
 
 /** Each design's module is loaded once: it declares kernel functions. */
@@ -49,6 +52,7 @@ async function run(job: Job): Promise<Verdict> {
     now: () => performance.now(),
     keepGoing: (states, depth) => {
       send({ kind: 'progress', job: job.number, states, depth })
+      if (Atomics.load(stop, 0) !== 0) return false
       return job.timeLimitMs === undefined || performance.now() - start < job.timeLimitMs
     },
   })

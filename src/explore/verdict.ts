@@ -33,9 +33,12 @@ export interface Verdict {
   readonly scenario: string
   readonly design: string
   readonly verdict: VerdictWord
-  readonly proof: Proof
+  /** Undefined if it was skipped. */
+  readonly proof: Proof | undefined
   /** Preemptions, when the proof is `bounded`. */
   readonly bound: number | undefined
+  /** The search was stopped, by a time limit or by the user, before it had seen all. */
+  readonly stopped: boolean
   /** Distinct states visited. */
   readonly states: number
   /** Complete executions seen. */

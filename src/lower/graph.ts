@@ -40,11 +40,12 @@ export class Builder {
   }
 
   build(f: ts.FunctionExpression): readonly Local[] {
-    const params = f.parameters.map((p) => {
-      if (!ts.isIdentifier(p.name) || p.initializer || p.dotDotDotToken) {
-        this.#reject(p, 'a parameter must be a plain name')
+    const params = f.parameters.flatMap((p) => {
+      if (ts.isIdentifier(p.name) && !p.initializer && !p.dotDotDotToken) {
+        return [this.#declare(p.name)]
       }
-      return this.#declare(p.name as ts.Identifier)
+      this.#reject(p, 'a parameter must be a plain name')
+      return []
     })
     for (const s of f.body.statements) this.#statement(s)
     if (this.#current.end === undefined)

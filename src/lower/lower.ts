@@ -4,6 +4,7 @@
  * see the same imports.
  */
 import ts from 'typescript'
+import { forgottenYields } from './forgotten.js'
 import { generate } from './gen.js'
 import { Builder, type Problem } from './graph.js'
 
@@ -42,6 +43,7 @@ export function lowerFile(
       const builder = new Builder(checker, file)
       const params = builder.build(body)
       const generated = generate(builder.blocks, params, builder.locals, RUNTIME)
+      problems.push(...forgottenYields(body, checker))
       problems.push(...builder.problems, ...generated.problems)
       insertions.push({ at: body.getEnd(), text: `, ${generated.text}` })
     }

@@ -23,7 +23,8 @@ export function renderKtap(verdicts: readonly Verdict[]): string {
     const skip = v.verdict === 'skipped' ? ` # SKIP ${v.reason ?? ''}` : ''
     lines.push(`${ok} ${i + 1} ${v.scenario} ${v.design}${skip}`)
     const what = v.findings.map((f) => f.id).join(', ')
-    lines.push(`# ${v.verdict}${what === '' ? '' : `: ${what}`} (${v.proof}, ${v.states} states)`)
+    const proof = v.proof === undefined ? '' : ` (${v.proof}, ${v.states} states)`
+    lines.push(`# ${v.verdict}${what === '' ? '' : `: ${what}`}${proof}`)
     if (v.asExpected === false) lines.push(`# ${v.reason ?? 'not as expected'}`)
   })
   return lines.join('\n')

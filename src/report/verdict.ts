@@ -6,10 +6,8 @@ import { type Paint, PLAIN, tokenLines, wrap } from './paint.js'
 
 /** `exhaustive: 2236 states, 5 executions, 0.07 s`. */
 export function proofLine(v: Verdict): string {
-  const label =
-    v.proof === 'bounded'
-      ? `bounded${v.bound === undefined ? '' : `, at most ${v.bound} preemptions`}`
-      : v.proof
+  const bound = v.bound === undefined ? '' : `, at most ${v.bound} preemptions`
+  const label = `${v.proof}${bound}${v.stopped ? ', stopped before the end' : ''}`
   return `${label}: ${v.states} states, ${v.executions} executions, ${(v.ms / 1000).toFixed(2)} s`
 }
 

@@ -1,6 +1,7 @@
 /** The command line as a user meets it: what it prints, and with what code it ends. */
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -244,5 +245,51 @@ describe('for programs and readers', () => {
   })
   test('nothing is printed to a pipe but the result', () => {
     assert.equal(run('check', '-d', 'upm', RACE).err, '')
+  })
+})
+
+describe('a search that is stopped', () => {
+  const long = `litmus own/long
+"More than anybody waits for."
+setup
+  vm = kvm_create_vm(SW_PROTECTED)
+  fd = private_memory(vm, 2P)
+  bind(vm, slot=0, gpa=0, size=2P, fd=fd, offset=0)
+  set_attributes(vm, gpa=0, size=2P, PRIVATE)
+task vcpu0
+  guest_write(vm, gpa=0, 1)
+  guest_write(vm, gpa=4096, 1)
+task vcpu1
+  guest_write(vm, gpa=4096, 2)
+  guest_write(vm, gpa=0, 2)
+task vmm
+  fallocate(fd, KEEP_SIZE|PUNCH_HOLE, 0, 2P)
+task kcompactd
+  migrate(fd, page=0)
+  migrate(fd, page=1)
+`
+  test('by its time limit says that it was, and ends with 20', () => {
+    const path = file('long.litmus', long)
+    const { code, out } = run('check', '-d', 'upm-aops', '--time-limit', '1', path)
+    assert.equal(code, 20)
+    assert.match(out, /inconclusive/)
+    assert.match(out, /bounded, stopped before the end: \d+ states/)
+  })
+
+  test('by the user prints what it had, and ends with 130', async () => {
+    const path = file('long.litmus', long)
+    const child = spawn(process.execPath, [MAIN, 'check', '-d', 'upm-aops', path], { cwd: ROOT })
+    let [out, err] = ['', '']
+    child.stdout.on('data', (text) => {
+      out += text
+    })
+    child.stderr.on('data', (text) => {
+      err += text
+    })
+    setTimeout(() => child.kill('SIGINT'), 3000)
+    const [code] = await once(child, 'close')
+    assert.equal(code, 130)
+    assert.match(out, /own\/long on upm-aops/)
+    assert.match(err, /interrupted: 1 of 1 cells were not finished/)
   })
 })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { mem } from '../../src/machine/arena.js'
+import { fingerprintHi, fingerprintLo, mem } from '../../src/machine/arena.js'
 import {
   alternatives,
   boot,
@@ -14,7 +14,7 @@ import {
 } from '../../src/machine/machine.js'
 import { constructAt, type Obj, type Struct } from '../../src/machine/struct.js'
 import { STACK_WORDS, stackBase, taskNumber } from '../../src/machine/task.js'
-import { Cell, PROGRAMS, ring } from './programs.js'
+import { Cell, deadLocals, PROGRAMS, ring } from './programs.js'
 
 const CELLS = 2
 const TASKS = 2
@@ -79,4 +79,21 @@ test('a task that has ended leaves its stack empty', () => {
       assert.ok(mem.subarray(base, base + STACK_WORDS).every((w) => w === 0))
     }
   })
+})
+
+test('ways that differ only in dead locals lead to one state', () => {
+  const after = (choice: number): unknown => {
+    start('lowered', [0])
+    load({
+      faults: 0,
+      tasks: [{ name: 't', operations: [{ fn: deadLocals, args: [], text: 'dead_locals' }] }],
+    })
+    step(0, 0)
+    step(0, choice)
+    step(0, 0)
+    return [fingerprintLo(), fingerprintHi(), ring().value, canStep(0)]
+  }
+  const one = after(0)
+  assert.deepEqual(one, after(1))
+  assert.deepEqual((one as unknown[]).slice(2), [7, true])
 })

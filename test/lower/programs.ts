@@ -119,3 +119,22 @@ export const assigns = fn(function* assigns(): Kernel<number> {
 })
 
 export const PROGRAMS = [loops, shortCircuits, labels, switches, wideLocals, assigns]
+
+/** Two ways to the same place that differ in locals which nobody reads any more. */
+export const deadLocals = fn(function* dead_locals(): Kernel<number> {
+  const cell = ring()
+  let n = 0
+  const way = (yield choose(2)) as number
+  if (way === 0) {
+    n = 7
+    yield write(cell, 'value')
+    cell.value = n
+  } else {
+    n = 5
+    yield write(cell, 'value')
+    cell.value = n + 2
+  }
+  n = 1
+  yield* isEven(cell)
+  return n
+})
