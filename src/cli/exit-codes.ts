@@ -9,6 +9,7 @@ export const EXIT = {
   FINDING: 10,
   STUCK: 11,
   MISSING: 13,
+  DIFFERS: 14,
   INCONCLUSIVE: 20,
   VACUOUS: 21,
   STALE: 22,

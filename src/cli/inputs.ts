@@ -56,6 +56,15 @@ export function builtInFiles(): string[] {
   return litmusFiles(join(root, 'litmus'))
 }
 
+/** Paths of the recordings that come with the project. */
+export function builtInTranscripts(): string[] {
+  const folder = join(root, 'transcripts')
+  return readdirSync(folder)
+    .filter((name) => extname(name) === '.jsonl')
+    .sort()
+    .map((name) => join(folder, name))
+}
+
 /** Read and bind scenarios; a directory means all files in it. @throws UserError */
 export function readScenarios(
   paths: readonly string[],

@@ -4,8 +4,9 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { suggest } from '../litmus/error.js'
 import { wrap } from '../report/paint.js'
 import { check } from './check.js'
+import { conformTranscripts } from './conform.js'
 import { EXIT } from './exit-codes.js'
-import { codeVersion, UserError } from './inputs.js'
+import { builtInTranscripts, codeVersion, UserError } from './inputs.js'
 import { explain, LISTS, list } from './list.js'
 import { replay } from './replay.js'
 
@@ -100,6 +101,15 @@ function program(): Command {
     .description('say what a finding, design, operation, errno or token is')
     .action((word: string) => {
       process.stdout.write(`${explain(word)}\n`)
+    })
+  main
+    .command('conform')
+    .description('compare the model with a real kernel, call by call')
+    .option('--transcript <file>', 'a recording (repeatable); all built-in ones', collect, [])
+    .option('--all', 'show every program that differs')
+    .action((flags: { transcript: string[]; all?: boolean }) => {
+      const paths = flags.transcript.length > 0 ? flags.transcript : builtInTranscripts()
+      code = conformTranscripts(paths, flags.all === true)
     })
   main
     .command('bench')

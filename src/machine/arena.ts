@@ -26,6 +26,17 @@ let highWater = FIRST_WORD
 /** Bits of the sanitizers that read a word which was written since the last `takeDirty`. */
 let dirty = 0
 
+/** Whether writes keep the fingerprint up to date. */
+let hashing = true
+
+/**
+ * Switch the fingerprint off for a run that nobody compares with another. Before it is switched on
+ * again every write must have been taken back.
+ */
+export function fingerprinting(on: boolean): void {
+  hashing = on
+}
+
 /** Contribution of one word to the low lane of the fingerprint; zero words contribute nothing. */
 function mixLo(at: number, value: number): number {
   if (value === 0) return 0
@@ -59,8 +70,10 @@ export function poke(at: number, value: number): void {
   const old = mem[at] as number
   if (old === value) return
   log(at, old)
-  lo ^= mixLo(at, old) ^ mixLo(at, value)
-  hi ^= mixHi(at, old) ^ mixHi(at, value)
+  if (hashing) {
+    lo ^= mixLo(at, old) ^ mixLo(at, value)
+    hi ^= mixHi(at, old) ^ mixHi(at, value)
+  }
   mem[at] = value
   if (at >= highWater) highWater = at + 1
 }
@@ -99,8 +112,8 @@ export function undoTo(mark: number): void {
   while (undoTop > mark) {
     const old = undoLog[--undoTop] as number
     const at = undoLog[--undoTop] as number
-    if (at < 0) {
-      mem[-at] = old
+    if (at < 0 || !hashing) {
+      mem[at < 0 ? -at : at] = old
       continue
     }
     const now = mem[at] as number

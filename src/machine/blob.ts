@@ -39,6 +39,17 @@ function intern(runs: Runs): Blob {
   return id as Blob
 }
 
+/** How many contents there are. */
+export function blobMark(): number {
+  return byId.size
+}
+
+/** Forget the contents interned since a mark; no page may hold one of them any more. */
+export function forgetBlobs(mark: number): void {
+  if (byId.size === mark) return
+  for (const id of [...byId.keys()].slice(mark)) byId.delete(id)
+}
+
 function runsOf(blob: Blob): Runs {
   const runs = byId.get(blob)
   if (runs === undefined) throw new Error(`no page content has the id ${blob}`)
@@ -57,6 +68,11 @@ function rawAt(blob: Blob, offset: number): number {
 /** The byte at an offset into a page, 0 to 4095. */
 export function byteAt(blob: Blob, offset: number): number {
   return rawAt(blob, offset) & 0xff
+}
+
+/** Copy the bytes from an offset on. */
+export function copyBytes(blob: Blob, offset: number, into: Uint8Array): void {
+  for (const [at, value] of runsOf(blob)) into.fill(value & 0xff, Math.max(0, at - offset))
 }
 
 /** Is the byte at an offset what the last owner of the frame left there? */

@@ -17,6 +17,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   litmus: ['machine', 'kernel', 'designs', 'explore'],
   explore: ['machine', 'kernel', 'designs', 'sanitizers', 'litmus', 'trace'],
   report: ['explore', 'trace', 'kernel', 'litmus'],
+  conform: ['machine', 'kernel', 'designs', 'explore'],
+  live: ['conform'],
   cli: [
     'machine',
     'kernel',
@@ -27,11 +29,13 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'trace',
     'report',
     'lower',
+    'conform',
+    'live',
   ],
 }
 
-/** Files that may talk to Node: the command line and the compiler's host. */
-const MAY_USE_NODE = [/^cli\//, /^lower\/host\.ts$/]
+/** Files that may talk to Node: the command line, the live kernel and the compiler's host. */
+const MAY_USE_NODE = [/^cli\//, /^live\//, /^lower\/host\.ts$/]
 
 function sources(dir: string): string[] {
   return readdirSync(dir, { withFileTypes: true }).flatMap((e) => {
@@ -80,7 +84,16 @@ test('the core does not know what it runs on', () => {
 
 test('the kernel and the machine use null for NULL; other code says undefined', () => {
   const wrong: string[] = []
-  for (const folder of ['explore', 'litmus', 'report', 'cli', 'lower', 'trace']) {
+  for (const folder of [
+    'explore',
+    'litmus',
+    'report',
+    'cli',
+    'lower',
+    'trace',
+    'conform',
+    'live',
+  ]) {
     for (const path of sources(join(SRC, folder))) {
       const code = readFileSync(path, 'utf8').replace(
         /\/\*[\s\S]*?\*\/|\/\/.*|'[^'\n]*'|`[^`]*`/g,

@@ -20,25 +20,35 @@ function genericFillattr(inode: Inode, stat: Kstat): void {
 }
 
 /**
- * fstat(2): 0 or an error. A scenario cannot look into the buffer, so it says which field it wants
- * instead of the 0.
+ * Fill `stat`: 0 or an error.
  *
  * Models: 6.2 fs/stat.c vfs_fstat and vfs_getattr_nosec.
  */
-export const sysFstat = fn(function* fstat(fd: number, field: number): Kernel<number> {
+export const vfsFstat = fn(function* vfs_fstat(fd: number, stat: Kstat): Kernel<number> {
   const file = yield* fget(fd)
   if (file === null) return -EBADF
-  const stat = kzalloc(Kstat)
   const inode = file.fInode!
   let ret = 0
   if (inode.iOp !== null && inode.iOp.getattr !== undefined) {
     ret = yield* inode.iOp!.getattr!(file.fDentry!, stat)
   } else genericFillattr(inode, stat)
+  yield* fput(file)
+  return ret
+})
+
+/**
+ * fstat(2): 0 or an error. A scenario cannot look into the buffer, so it says which field it wants
+ * instead of the 0.
+ *
+ * Models: 6.2 fs/stat.c newfstat.
+ */
+export const sysFstat = fn(function* fstat(fd: number, field: number): Kernel<number> {
+  const stat = kzalloc(Kstat)
+  let ret = yield* vfsFstat(fd, stat)
   if (ret === 0 && field === STAT_BLOCKS) ret = stat.blocks
   if (ret === 0 && field === STAT_SIZE_PAGES) ret = Number(stat.size >> 12n)
   if (ret === 0 && field === STAT_MODE) ret = stat.mode
   kfree(stat)
-  yield* fput(file)
   return ret
 })
 

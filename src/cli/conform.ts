@@ -1,0 +1,57 @@
+/** `conform`: programs of system calls on the model and on a real kernel, call by call. */
+import { existsSync, readFileSync } from 'node:fs'
+import { compareTranscript, type Difference } from '../conform/compare.js'
+import { countByCall, describeDifference } from '../conform/describe.js'
+import { Model, profileOf } from '../conform/model.js'
+import { parseTranscript, type Transcript, TranscriptError } from '../conform/program.js'
+import { EXIT } from './exit-codes.js'
+import { UserError } from './inputs.js'
+
+/** How many differing programs are shown unless all are asked for. */
+const SHOWN = 3
+
+export function readTranscript(path: string): Transcript {
+  if (!existsSync(path)) throw new UserError(`${path}: no such file`)
+  try {
+    return parseTranscript(readFileSync(path, 'utf8'), path)
+  } catch (error) {
+    if (!(error instanceof TranscriptError)) throw error
+    throw new UserError(error.message)
+  }
+}
+
+/** Run the programs of recordings on the model; returns the exit code. */
+export function conformTranscripts(paths: readonly string[], all: boolean): number {
+  let code: number = EXIT.OK
+  for (const path of paths) {
+    const transcript = readTranscript(path)
+    const { profile, exact } = profileOf(transcript.kernel)
+    const model = new Model(profile)
+    const differences = compareTranscript(transcript, model)
+    model.end()
+    process.stdout.write(`${path}\n${report(transcript, profile, differences, all)}\n`)
+    if (differences.length > 0 && exact) code = EXIT.DIFFERS
+  }
+  return code
+}
+
+function report(
+  { kernel, arch, family, programs }: Transcript,
+  profile: string,
+  differences: readonly Difference[],
+  all: boolean,
+): string {
+  const lines = [`  ${family} on Linux ${kernel} ${arch}, model of ${profile}`]
+  const count = differences.length
+  const where = count === 0 ? '' : `, first at ${countByCall(differences)}`
+  lines.push(
+    `  ${programs.length} programs, ${count === 0 ? 'none differs' : `${count} differ`}${where}`,
+  )
+  const shortest = differences.toSorted((a, b) => a.call - b.call)
+  for (const d of all ? shortest : shortest.slice(0, SHOWN)) {
+    lines.push('', `  seed ${d.program.seed}, call ${d.call + 1} of ${d.program.ops.length}`)
+    lines.push(...describeDifference(d, ['kernel', 'model']).map((l) => `  ${l}`))
+  }
+  if (!all && count > SHOWN) lines.push('', `  and ${count - SHOWN} more: --all shows them`)
+  return lines.join('\n')
+}

@@ -1,0 +1,195 @@
+/**
+ * What the calls of a program mean, in terms of system calls. Both kernels are run by this same
+ * interpreter, so a difference between two results is a difference between two kernels.
+ */
+import { errnoName } from '../kernel/include/errno.js'
+import { exact, type Int, type Op, type Result } from './program.js'
+
+/**
+ * The system calls, with one implementation by the model and one by the live kernel. Results are
+ * as the kernel's: negative errno, or what the call returns. Descriptors are the kernel's own.
+ */
+export interface Syscalls {
+  memfdCreate(flags: number): number
+  ftruncate(fd: number, size: bigint): number
+  fallocate(fd: number, mode: number, offset: bigint, len: bigint): number
+  /** Writes `len` bytes of this value. */
+  pwrite(fd: number, offset: bigint, len: number, byte: number): number
+  /** Reads into the buffer as many bytes as it has. */
+  pread(fd: number, offset: bigint, into: Uint8Array): number
+  read(fd: number, into: Uint8Array): number
+  write(fd: number, len: number, byte: number): number
+  lseek(fd: number, offset: bigint, whence: number): bigint
+  fcntlAddSeals(fd: number, seals: number): number
+  fcntlGetSeals(fd: number): number
+  /** The address, or a negative errno. */
+  mmap(fd: number, prot: number, flags: number, len: bigint, offset: bigint): bigint
+  munmap(address: bigint, len: bigint): number
+  /** The byte that user space finds at an address; -EFAULT if the access faults. */
+  load(address: bigint): number
+  /** 1, or -EFAULT. */
+  store(address: bigint, byte: number): number
+  /** st_size and st_blocks. */
+  fstat(fd: number): readonly [size: bigint, blocks: bigint]
+  /** KVM_CREATE_GUEST_MEMFD on the program's VM. */
+  kvmCreateGuestMemfd(size: bigint, flags: bigint): number
+  /** KVM_SET_USER_MEMORY_REGION2 on the program's VM; the user address is the kernel's choice. */
+  kvmSetUserMemoryRegion2(
+    slot: number,
+    flags: number,
+    gpa: bigint,
+    size: bigint,
+    fd: number,
+    offset: bigint,
+  ): number
+}
+
+interface Mapping {
+  readonly address: bigint
+  readonly len: bigint
+}
+
+/** The largest buffer that a program can read into or write from. */
+export const MAX_TRANSFER = 1 << 20
+
+const buffer = new Uint8Array(MAX_TRANSFER)
+
+/** Bytes a plain `write` writes. */
+const WRITE_BYTE = 1
+
+function fnv1a(bytes: Uint8Array): number {
+  let h = 0x811c9dc5
+  for (let i = 0; i < bytes.length; i++) h = Math.imul(h ^ (bytes[i] as number), 0x01000193)
+  return h >>> 0
+}
+
+function into(len: Int): Uint8Array {
+  if (len < 0 || len > MAX_TRANSFER) throw new RangeError(`a transfer of ${len} bytes`)
+  return buffer.subarray(0, Number(len))
+}
+
+/** Runs the calls of one program and knows its files and maps, by order of creation. */
+export class Interpreter {
+  readonly #kernel: Syscalls
+  readonly #files: number[] = []
+  readonly #maps: (Mapping | undefined)[] = []
+  /** The file that the call under way names; undefined if it names none. */
+  #named: number | undefined
+  #hash: number | undefined
+
+  constructor(kernel: Syscalls) {
+    this.#kernel = kernel
+  }
+
+  /** Make one call. */
+  run(op: Op): Result {
+    this.#named = undefined
+    this.#hash = undefined
+    const answer = this.#call(op)
+    const r = typeof answer === 'string' || answer >= 0 ? answer : errnoName(Number(answer))
+    const h = this.#hash === undefined ? {} : { h: this.#hash }
+    if (this.#named === undefined || this.#named < 0) return { r, ...h }
+    const [size, blocks] = this.#kernel.fstat(this.#named)
+    return { r, ...h, s: [exact(size), exact(blocks)] }
+  }
+
+  #call(op: Op): Int | string {
+    const k = this.#kernel
+    switch (op[0]) {
+      case 'create':
+        return this.#opened(k.memfdCreate(Number(op[1])))
+      case 'gmem':
+        return this.#opened(k.kvmCreateGuestMemfd(BigInt(op[1]), BigInt(op[2])))
+      case 'bind': {
+        const [, slot, flags, gpa, size, file, offset] = op
+        const fd = this.#fd(file)
+        return k.kvmSetUserMemoryRegion2(
+          Number(slot),
+          Number(flags),
+          BigInt(gpa),
+          BigInt(size),
+          fd,
+          BigInt(offset),
+        )
+      }
+      case 'delete':
+        return k.kvmSetUserMemoryRegion2(Number(op[1]), 0, 0n, 0n, -1, 0n)
+      case 'trunc':
+        return k.ftruncate(this.#fd(op[1]), BigInt(op[2]))
+      case 'falloc':
+        return k.fallocate(this.#fd(op[1]), Number(op[2]), BigInt(op[3]), BigInt(op[4]))
+      case 'lseek':
+        return exact(k.lseek(this.#fd(op[1]), BigInt(op[2]), Number(op[3])))
+      case 'seal':
+        return k.fcntlAddSeals(this.#fd(op[1]), Number(op[2]))
+      case 'getseals':
+        return k.fcntlGetSeals(this.#fd(op[1]))
+      case 'fstat':
+        this.#fd(op[1])
+        return 0
+      case 'pwrite':
+      case 'pread':
+      case 'read':
+      case 'write':
+        return this.#transfer(op)
+      case 'mmap':
+      case 'munmap':
+      case 'load':
+      case 'store':
+        return this.#memory(op)
+    }
+  }
+
+  #transfer(op: Extract<Op, readonly ['pwrite' | 'pread' | 'read' | 'write', ...unknown[]]>): Int {
+    const k = this.#kernel
+    const fd = this.#fd(op[1])
+    switch (op[0]) {
+      case 'pwrite':
+        return k.pwrite(fd, BigInt(op[2]), into(op[3]).length, Number(op[4]))
+      case 'write':
+        return k.write(fd, into(op[2]).length, WRITE_BYTE)
+      case 'pread':
+        return this.#hashed(into(op[3]), (bytes) => k.pread(fd, BigInt(op[2]), bytes))
+      case 'read':
+        return this.#hashed(into(op[2]), (bytes) => k.read(fd, bytes))
+    }
+  }
+
+  #memory(op: Extract<Op, readonly ['mmap' | 'munmap' | 'load' | 'store', ...unknown[]]>) {
+    const k = this.#kernel
+    if (op[0] === 'mmap') {
+      const [, file, prot, flags, len, offset] = op
+      const fd = this.#fd(file)
+      const address = k.mmap(fd, Number(prot), Number(flags), BigInt(len), BigInt(offset))
+      this.#maps.push(address < 0n ? undefined : { address, len: BigInt(len) })
+      return address < 0n ? Number(address) : 'map'
+    }
+    const map = this.#maps[Number(op[1])]
+    if (map === undefined) return 'nomap'
+    if (op[0] === 'munmap') {
+      this.#maps[Number(op[1])] = undefined
+      return k.munmap(map.address, map.len)
+    }
+    const offset = BigInt(op[2])
+    if (offset < 0n || offset >= map.len) return 'nomap'
+    const at = map.address + offset
+    return op[0] === 'load' ? k.load(at) : k.store(at, Number(op[3]))
+  }
+
+  #hashed(bytes: Uint8Array, read: (bytes: Uint8Array) => number): number {
+    const got = read(bytes)
+    if (got > 0) this.#hash = fnv1a(bytes.subarray(0, got))
+    return got
+  }
+
+  #opened(fd: number): number | string {
+    this.#files.push(fd < 0 ? -1 : fd)
+    this.#named = fd
+    return fd < 0 ? fd : 'fd'
+  }
+
+  #fd(file: Int): number {
+    this.#named = this.#files[Number(file)] ?? -1
+    return this.#named
+  }
+}

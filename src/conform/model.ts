@@ -1,0 +1,102 @@
+/**
+ * The model as a kernel to conform: its system calls, and how a program runs on it. The kernel of a
+ * profile boots once; after each program the machine is set back.
+ */
+import { defineDesign, type Profile } from '../designs/design.js'
+import { bootKernel } from '../explore/boot.js'
+import { sysFallocate, sysFtruncate } from '../kernel/fs/open.js'
+import { sysLseek, sysPread, sysPwrite, sysRead, sysWrite } from '../kernel/fs/read_write.js'
+import { vfsFstat } from '../kernel/fs/stat.js'
+import { ENOSYS } from '../kernel/include/errno.js'
+import { Kstat } from '../kernel/include/fs.js'
+import { sysFcntlAddSeals, sysFcntlGetSeals, sysMemfdCreate } from '../kernel/mm/memfd.js'
+import { taskWorkRun } from '../kernel/task_work.js'
+import { readPages } from '../kernel/user/harness.js'
+import { kzalloc } from '../machine/alloc.js'
+import { Alone, Misbehaviour } from '../machine/alone.js'
+import type { FnTag } from '../machine/fn.js'
+import { Interpreter, type Syscalls } from './interpret.js'
+import type { Op, Result } from './program.js'
+
+/** The profile whose kernel answers for a release: the newest that is not younger. */
+export function profileOf(release: string): { profile: Profile; exact: boolean } {
+  const [, major = '0', minor = '0'] = /^(\d+)\.(\d+)/.exec(release) ?? []
+  const version = Number(major) * 1000 + Number(minor)
+  return { profile: version >= 6018 ? '6.18' : '6.2', exact: [6002, 6018].includes(version) }
+}
+
+/**
+ * The system calls by kernel function. What this kernel has not got answers -ENOSYS, as in Linux.
+ */
+function syscalls(alone: Alone, stat: Kstat): Syscalls {
+  const call = (f: FnTag, ...args: unknown[]): number => alone.call(f, ...args) as number
+  return {
+    memfdCreate: (flags) => call(sysMemfdCreate, flags),
+    ftruncate: (fd, size) => call(sysFtruncate, fd, size),
+    fallocate: (fd, mode, offset, len) => call(sysFallocate, fd, mode, offset, len),
+    pwrite: (fd, offset, len, byte) => call(sysPwrite, fd, offset, len, byte),
+    pread: (fd, offset, into) => {
+      const got = call(sysPread, fd, offset, into.length)
+      readPages(fd, offset, into.subarray(0, Math.max(got, 0)))
+      return got
+    },
+    read: (fd, into) => {
+      const from = alone.call(sysLseek, fd, 0n, 1) as bigint
+      const got = call(sysRead, fd, into.length)
+      readPages(fd, from, into.subarray(0, Math.max(got, 0)))
+      return got
+    },
+    write: (fd, len, byte) => call(sysWrite, fd, len, byte),
+    lseek: (fd, offset, whence) => alone.call(sysLseek, fd, offset, whence) as bigint,
+    fcntlAddSeals: (fd, seals) => call(sysFcntlAddSeals, fd, seals),
+    fcntlGetSeals: (fd) => call(sysFcntlGetSeals, fd),
+    fstat: (fd) => {
+      call(vfsFstat, fd, stat)
+      return [stat.size, BigInt(stat.blocks)]
+    },
+    mmap: () => BigInt(-ENOSYS),
+    munmap: () => -ENOSYS,
+    load: () => -ENOSYS,
+    store: () => -ENOSYS,
+    kvmCreateGuestMemfd: () => -ENOSYS,
+    kvmSetUserMemoryRegion2: () => -ENOSYS,
+  }
+}
+
+/** A booted kernel that runs programs, each from the same state. */
+export class Model {
+  readonly profile: Profile
+  readonly #alone: Alone
+  readonly #syscalls: Syscalls
+
+  constructor(profile: Profile) {
+    this.profile = profile
+    const design = { id: `linux-${profile}`, summary: 'as released', profile, cite: [] }
+    bootKernel(defineDesign({ ...design, replaces: [] }), 'lowered')
+    const stat = kzalloc(Kstat)
+    this.#alone = new Alone(taskWorkRun)
+    this.#syscalls = syscalls(this.#alone, stat)
+  }
+
+  /**
+   * Run a program. A call in which the kernel misbehaves has the finding's id as its result and is
+   * the last one.
+   */
+  run(ops: readonly Op[]): Result[] {
+    const interpreter = new Interpreter(this.#syscalls)
+    const results: Result[] = []
+    try {
+      for (const op of ops) results.push(interpreter.run(op))
+    } catch (error) {
+      if (!(error instanceof Misbehaviour)) throw error
+      results.push({ r: error.id })
+    }
+    this.#alone.rewind()
+    return results
+  }
+
+  /** The machine is free for another kernel. */
+  end(): void {
+    this.#alone.end()
+  }
+}

@@ -1,0 +1,51 @@
+/** Reading and writing transcripts. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { readTranscript } from '../../src/cli/conform.js'
+import { builtInTranscripts } from '../../src/cli/inputs.js'
+import {
+  formatHeader,
+  formatProgram,
+  parseTranscript,
+  TranscriptError,
+} from '../../src/conform/program.js'
+
+const HEADER = '{"schema":1,"kernel":"6.18","arch":"x86_64","family":"memfd"}'
+
+test('what was read is written again as it was', () => {
+  for (const path of builtInTranscripts()) {
+    const transcript = readTranscript(path)
+    const text = [formatHeader(transcript), ...transcript.programs.map(formatProgram)].join('\n')
+    assert.deepEqual(parseTranscript(text, path), transcript)
+  }
+})
+
+test('an integer beyond 2^53 is a string in the file and exact in the program', () => {
+  const line = '{"seed":1,"ops":[["trunc",0,"9223372036854775807"]],"res":[{"r":"-EFBIG"}]}'
+  const { programs } = parseTranscript(`${HEADER}\n${line}\n`, 'x')
+  assert.deepEqual(programs[0]?.ops, [['trunc', 0, 9223372036854775807n]])
+  assert.equal(programs.map(formatProgram).join(), line)
+})
+
+const MALFORMED: readonly (readonly [line: string, what: RegExp])[] = [
+  ['{"seed":1', /x:2: not JSON/],
+  ['[]', /x:2: the line must be an object/],
+  ['{"seed":1,"res":[]}', /x:2: ops must be an array/],
+  ['{"seed":1,"ops":[["fly",1]],"res":[{"r":0}]}', /x:2: ops\[0\]: "fly" is no call; known are/],
+  ['{"seed":1,"ops":[["trunc",1]],"res":[{"r":0}]}', /"trunc" takes \(file, size\), not 1 arg/],
+  ['{"seed":1,"ops":[["trunc",0,1.5]],"res":[{"r":0}]}', /size must be an integer/],
+  ['{"seed":1,"ops":[["trunc",0,1]],"res":[]}', /1 calls, but 0 results/],
+  ['{"seed":1,"ops":[["trunc",0,1]],"res":[{"s":[0,0]}]}', /res\[0\]\.r must be an integer/],
+  ['{"seed":1,"ops":[["trunc",0,1]],"res":[{"r":0,"s":[0]}]}', /res\[0\]\.s: blocks must/],
+]
+
+for (const [line, what] of MALFORMED) {
+  test(`malformed: ${line}`, () => {
+    assert.throws(() => parseTranscript(`${HEADER}\n${line}`, 'x'), what)
+  })
+}
+
+test('a file without a header, or with another schema, is refused', () => {
+  assert.throws(() => parseTranscript('', 'x'), TranscriptError)
+  assert.throws(() => parseTranscript('{"schema":2}', 'x'), /x:1: schema 2, not 1/)
+})

@@ -1,0 +1,42 @@
+/** The programs recorded on real kernels, on the model. */
+import assert from 'node:assert/strict'
+import { basename } from 'node:path'
+import { test } from 'node:test'
+import { readTranscript } from '../../src/cli/conform.js'
+import { builtInTranscripts } from '../../src/cli/inputs.js'
+import { compareTranscript } from '../../src/conform/compare.js'
+import { countByCall } from '../../src/conform/describe.js'
+import { Model, profileOf } from '../../src/conform/model.js'
+
+/** How many programs of a recording may still differ: those that make calls not modelled yet. */
+const OPEN: Readonly<Record<string, number>> = {
+  'linux-6.18-memfd.jsonl': 190,
+  'linux-6.18-guest_memfd.jsonl': 300,
+}
+
+for (const path of builtInTranscripts()) {
+  test(`the model answers as recorded in ${basename(path)}`, () => {
+    const transcript = readTranscript(path)
+    const model = new Model(profileOf(transcript.kernel).profile)
+    const differences = compareTranscript(transcript, model)
+    model.end()
+    const allowed = OPEN[basename(path)] ?? 0
+    assert.ok(differences.length <= allowed, `${differences.length}: ${countByCall(differences)}`)
+  })
+}
+
+test('a program leaves nothing behind for the next', () => {
+  const model = new Model('6.18')
+  const ops = [
+    ['create', 2],
+    ['pwrite', 0, 100, 5000, 7],
+    ['pread', 0, 0, 8192],
+    ['falloc', 0, 3, 0, 4096],
+    ['seal', 0, 2],
+  ] as const
+  const first = model.run(ops)
+  for (let i = 0; i < 100; i++) assert.deepEqual(model.run(ops), first)
+  model.end()
+  assert.deepEqual(first[0], { r: 'fd', s: [0, 0] })
+  assert.deepEqual(first[1], { r: 5000, s: [5100, 16] })
+})
