@@ -77,6 +77,14 @@ describe('check ends with the code of the contract', () => {
     const text = scenario('* clean', 'reach slot-deleted')
     assert.equal(run('check', '-d', 'upm-aops', file('e.litmus', text)).code, 21)
   })
+  test('21 when a condition that is said to hold sometimes never does', () => {
+    const text = scenario('* clean', 'sometimes mce:r0 == -ENXIO')
+    const { code, out } = run('check', '-d', 'upm-aops', file('s.litmus', text))
+    assert.equal(code, 21)
+    assert.match(out, /never reached: mce:r0 == -ENXIO/)
+    const holds = scenario('* clean', 'sometimes mce:r0 == 0')
+    assert.equal(run('check', '-d', 'upm-aops', file('t.litmus', holds)).code, 0)
+  })
   test('a set-up that goes wrong or never ends is skipped with the reason', () => {
     const wrong = scenario('* clean').replace('== 1', '== 2')
     const { code, out } = run('check', '-d', 'upm', file('f.litmus', wrong))
