@@ -77,11 +77,20 @@ function checkRegion(
 }
 
 /**
- * Which change a request to a slot that exists is; -EINVAL; or -1 for none. A slot with guest_memfd
- * cannot be asked for again, but what is tested is the request: one without the flag, on a slot
- * that has it, is a change of flags or a move.
+ * Flags that a slot has for life.
  *
- * Models: 6.18 virt/kvm/kvm_main.c kvm_set_memory_region. Fixed in 6.19: 9935df5333aa.
+ * Models: 6.18.44 virt/kvm/kvm_main.c kvm_set_memory_region. KVM_MEM_GUEST_MEMFD is one of them
+ * since 9935df5333aa (6.19, and 6.18.y after 6.18.2).
+ */
+export const immutableMemslotFlags = fn(function kvm_immutable_memslot_flags(): number {
+  return KVM_MEM_READONLY | KVM_MEM_GUEST_MEMFD
+})
+
+/**
+ * Which change a request to a slot that exists is; -EINVAL; or -1 for none. A slot with guest_memfd
+ * can only be deleted: the same request once more is refused.
+ *
+ * Models: 6.18 virt/kvm/kvm_main.c kvm_set_memory_region.
  */
 function classifyChange(
   old: KvmMemorySlot,
@@ -92,7 +101,7 @@ function classifyChange(
 ): number {
   if (flags & KVM_MEM_GUEST_MEMFD) return -EINVAL
   if (bytesToPgoff(uaddr) !== old.userspaceAddr || npages !== old.npages) return -EINVAL
-  if ((flags ^ old.flags) & KVM_MEM_READONLY) return -EINVAL
+  if ((flags ^ old.flags) & immutableMemslotFlags()) return -EINVAL
   if (base !== old.baseGfn) return KVM_MR_MOVE
   return flags !== old.flags ? KVM_MR_FLAGS_ONLY : -1
 }
