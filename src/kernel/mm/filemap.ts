@@ -103,8 +103,9 @@ export const findGetEntry = fn(function* find_get_entry(
 ): Kernel<Folio | null> {
   for (;;) {
     yield read(mapping.iPages, 'xaHead')
-    const index = xaFindIndex(mapping.iPages, start, end)
-    if (index < 0) return null
+    const found = xaFindIndex(mapping.iPages, start, end)
+    if (found < 0) return null
+    const index = found as Pgoff
     const folio = xaLoad(mapping.iPages, index) as Folio
     if (!(yield* folioTryGet(folio))) continue
     alsoReads(mapping.iPages, 'xaHead')
