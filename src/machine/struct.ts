@@ -506,6 +506,11 @@ export function destroyAt(s: Struct<Obj>, at: number): void {
   setHeaders(s, at, -1)
 }
 
+/** The object was never there: all its words become zero, headers included. */
+export function vanishAt(s: Struct<Obj>, at: number): void {
+  for (let i = 0; i < s.words; i++) poke(at + i, 0)
+}
+
 function setHeaders(s: Struct<Obj>, at: number, sign: 1 | -1): void {
   poke(at, sign * s.id)
   for (const { offset, field } of s.fields.values()) {

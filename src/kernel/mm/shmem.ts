@@ -46,6 +46,7 @@ import {
   PGOFF_MAX,
   type Pgoff,
   pgoffToBytes,
+  roundUpToPage,
 } from '../include/types.js'
 import { F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK, O_RDWR } from '../include/uapi.js'
 import {
@@ -62,6 +63,7 @@ import { allocFolioMayFail, clearFolio } from './page_alloc.js'
 import { shmemFileOperations } from './shmem_file.js'
 import { folioAddLru, folioPut } from './swap.js'
 import { truncateInodeFolio } from './truncate.js'
+import { unmapMappingRange } from './zap.js'
 
 /** 512-byte blocks of a page. */
 const BLOCKS_PER_PAGE = 8
@@ -312,8 +314,12 @@ export const shmemSetattr = fn(function* shmem_setattr(
     inode.iSize = size
   }
   if (size <= oldsize) {
+    const holebegin = roundUpToPage(size)
+    if (oldsize > holebegin) yield* unmapMappingRange(inode.iMapping!, holebegin, 0n, true)
     yield read(info, 'alloced')
     if (info.alloced > 0) yield* shmemTruncateRange(inode, size, -1n)
+    // Private copies may have been made while pages went.
+    if (oldsize > holebegin) yield* unmapMappingRange(inode.iMapping!, holebegin, 0n, true)
   }
   return 0
 })
