@@ -203,6 +203,13 @@ export function objectAt(addr: number): { struct: Struct<Obj>; base: number } | 
   return undefined
 }
 
+/** How reports name the object at an address, or the one it lies in: `kvm 0`. */
+export function objectName(addr: number): string {
+  const owner = objectAt(addr)
+  if (owner === undefined) return String(addr)
+  return `${owner.struct.cName} ${(owner.base - owner.struct.base) / owner.struct.words}`
+}
+
 /**
  * Let bit `bit` be set in the dirty word whenever one of these fields is written; fields are
  * given as `Struct.field`. Called once, before any run.
