@@ -8,12 +8,18 @@ export const FALLOC_FL_UNSHARE_RANGE = 0x40
 
 export const MFD_CLOEXEC = 1
 export const MFD_ALLOW_SEALING = 2
+export const MFD_HUGETLB = 4
+export const MFD_NOEXEC_SEAL = 8
+export const MFD_EXEC = 0x10
+export const MFD_HUGE_SHIFT = 26
+export const MFD_HUGE_MASK = 0x3f
 
 export const F_SEAL_SEAL = 1
 export const F_SEAL_SHRINK = 2
 export const F_SEAL_GROW = 4
 export const F_SEAL_WRITE = 8
 export const F_SEAL_FUTURE_WRITE = 0x10
+export const F_SEAL_EXEC = 0x20
 
 export const O_RDWR = 2
 export const O_LARGEFILE = 0o100000
