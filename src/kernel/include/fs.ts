@@ -73,6 +73,8 @@ export interface AddressSpace extends Obj {
   aOps: AddressSpaceOps | null
   /** AS_UNEVICTABLE. Set once, before the mapping is used. */
   unevictable: boolean
+  /** AS_INACCESSIBLE (6.11): the host may not touch the pages, so nobody moves them. Set once. */
+  inaccessible: boolean
   /** __GFP_MOVABLE in gfp_mask. Set once. */
   gfpMovable: boolean
   /** AS_EXITING: set by the final truncation. */
@@ -97,6 +99,7 @@ export const AddressSpace: Struct<AddressSpace> = struct<AddressSpace>(
     nrpages: num(),
     aOps: ops(),
     unevictable: flag(),
+    inaccessible: flag(),
     gfpMovable: flag(),
     exiting: flag(),
     wbErr: num(),
