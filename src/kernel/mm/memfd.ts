@@ -6,7 +6,7 @@ import { write } from '../../machine/effects.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { downWrite, upWrite } from '../../machine/locks.js'
 import { isErr, ptrErr } from '../../machine/struct.js'
-import { fdInstall, fget, fput, getUnusedFd, putUnusedFd } from '../fs/file_table.js'
+import { fdInstall, fget, fput, getUnusedFdFlags, putUnusedFd } from '../fs/file_table.js'
 import { EBADF, EINVAL, EPERM } from '../include/errno.js'
 import { FMODE_WRITE } from '../include/fs.js'
 import {
@@ -17,6 +17,7 @@ import {
   F_SEAL_WRITE,
   MFD_ALLOW_SEALING,
   MFD_CLOEXEC,
+  O_CLOEXEC,
   O_LARGEFILE,
 } from '../include/uapi.js'
 import { shmemFile, shmemFileSetup, shmemI } from './shmem.js'
@@ -30,7 +31,7 @@ const ALL_SEALS = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_S
  */
 export const sysMemfdCreate = fn(function* memfd_create(flags: number): Kernel<number> {
   if (flags & ~(MFD_CLOEXEC | MFD_ALLOW_SEALING)) return -EINVAL
-  const fd = yield* getUnusedFd()
+  const fd = yield* getUnusedFdFlags(flags & MFD_CLOEXEC ? O_CLOEXEC : 0)
   if (fd < 0) return fd
   const file = yield* shmemFileSetup()
   if (isErr(file)) {
