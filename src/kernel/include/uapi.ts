@@ -22,7 +22,14 @@ export const F_SEAL_FUTURE_WRITE = 0x10
 export const F_SEAL_EXEC = 0x20
 
 export const O_RDWR = 2
+export const O_APPEND = 0o2000
+export const O_NONBLOCK = 0o4000
+export const O_DIRECT = 0o40000
 export const O_LARGEFILE = 0o100000
+export const O_NOATIME = 0o1000000
+export const O_CLOEXEC = 0o2000000
+
+export const FD_CLOEXEC = 1
 
 export const SEEK_SET = 0
 export const SEEK_CUR = 1
