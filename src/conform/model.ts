@@ -117,6 +117,6 @@ export class Model {
 
   /** The machine is free for another kernel. */
   end(): void {
-    this.#alone.end()
+    this.#alone.rewind()
   }
 }
