@@ -4,6 +4,7 @@
  */
 import { defineDesign, type Profile } from '../designs/design.js'
 import { bootKernel } from '../explore/boot.js'
+import { sysClose } from '../kernel/fs/file_table.js'
 import { sysFallocate, sysFtruncate } from '../kernel/fs/open.js'
 import { sysLseek, sysPread, sysPwrite, sysRead, sysWrite } from '../kernel/fs/read_write.js'
 import { vfsFstat } from '../kernel/fs/stat.js'
@@ -32,6 +33,8 @@ function syscalls(alone: Alone, stat: Kstat): Syscalls {
   const call = (f: FnTag, ...args: unknown[]): number => alone.call(f, ...args) as number
   return {
     memfdCreate: (flags) => call(sysMemfdCreate, flags),
+    memfdSecret: () => -ENOSYS,
+    close: (fd) => call(sysClose, fd),
     ftruncate: (fd, size) => call(sysFtruncate, fd, size),
     fallocate: (fd, mode, offset, len) => call(sysFallocate, fd, mode, offset, len),
     pwrite: (fd, offset, len, byte) => call(sysPwrite, fd, offset, len, byte),
