@@ -8,6 +8,13 @@ import { FALLOC_FL_PUNCH_HOLE, MAP_PRIVATE, MAP_SHARED } from './uapi.js'
 
 /** Bytes that one call may allocate. */
 const MAX_ALLOCATION = 1n << 20n
+const MAX_SLOT = 1n << 24n
+/** KVM_MEM_MAX_NR_PAGES is 2^31 - 1. */
+const REFUSED_SLOT = 1n << 43n
+/** A private map is charged as a whole, and the kernel's log tells if it is more than there is. */
+const MAX_MAP = 1n << 30n
+/** No map is as long as this. */
+const ADDRESS_SPACE = 1n << 47n
 const MAX_FILES = 64
 const MAX_CALLS = 1000
 const MAX_OFFSET = (1n << 63n) - 1n
@@ -34,16 +41,32 @@ function refusalOf(op: Op): string | undefined {
     case 'falloc':
       return allocates(Number(op[2]), BigInt(op[3]), BigInt(op[4])) ? 'more than 1 MiB' : undefined
     case 'pwrite':
-      return BigInt(op[3]) > MAX_ALLOCATION ? 'more than 1 MiB' : undefined
+    case 'pread':
+      return refusedTransfer(BigInt(op[3]))
     case 'write':
-      return BigInt(op[2]) > MAX_ALLOCATION ? 'more than 1 MiB' : undefined
+    case 'read':
+      return refusedTransfer(BigInt(op[2]))
+    case 'bind':
+      return describesMuch(BigInt(op[4])) ? 'more than 16 MiB' : undefined
     case 'mmap':
-      return (Number(op[3]) & ~(MAP_SHARED | MAP_PRIVATE)) !== 0
-        ? 'flags beyond MAP_SHARED and MAP_PRIVATE'
-        : undefined
+      return refusedMap(Number(op[3]), BigInt(op[4]))
     default:
       return undefined
   }
+}
+
+function refusedTransfer(len: bigint): string | undefined {
+  return len < 0n || len > MAX_ALLOCATION ? 'not 0 to 1 MiB' : undefined
+}
+
+function refusedMap(flags: number, len: bigint): string | undefined {
+  if ((flags & ~(MAP_SHARED | MAP_PRIVATE)) !== 0) return 'flags beyond MAP_SHARED and MAP_PRIVATE'
+  return len > MAX_MAP && len < ADDRESS_SPACE ? 'more than 1 GiB' : undefined
+}
+
+/** KVM allocates a description of every page of a slot, unless there are more than it accepts. */
+function describesMuch(size: bigint): boolean {
+  return size > MAX_SLOT && size < REFUSED_SLOT
 }
 
 /** Whether fallocate() could take more than is allowed; beyond the largest offset it takes nothing. */

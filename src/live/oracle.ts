@@ -4,8 +4,10 @@
  * one program at a time.
  */
 import { type ChildProcess, fork } from 'node:child_process'
+import type { Kernel } from '../conform/differential.js'
 import type { Op, Result } from '../conform/program.js'
 import { NoLiveKernel } from './libc.js'
+import { refusal } from './limits.js'
 import type { Reply, Request } from './messages.js'
 import type { Capabilities } from './probe.js'
 
@@ -31,7 +33,7 @@ export interface OracleOptions {
   readonly programLimit?: number
 }
 
-export class Oracle {
+export class Oracle implements Kernel {
   #child: ChildProcess
   readonly #programLimit: number
 
@@ -71,6 +73,11 @@ export class Oracle {
     const results: (readonly Result[])[] = []
     for (const ops of programs) results.push(...(await this.run([ops])))
     return results
+  }
+
+  /** Why a program is not run: what it asks for could harm a host. */
+  refuses(ops: readonly Op[]): string | undefined {
+    return refusal(ops)
   }
 
   async #batch(

@@ -1,6 +1,7 @@
 /** What this host offers: asked of the kernel itself, without changing anything. */
 import { readFileSync } from 'node:fs'
 import { arch, release } from 'node:os'
+import { FAMILIES, type Family } from '../conform/generate.js'
 import type { Op } from '../conform/program.js'
 import type { Libc } from './libc.js'
 import { runLive } from './run.js'
@@ -30,10 +31,6 @@ export interface Capabilities {
   /** Descriptors that a process may open. */
   readonly files: number
 }
-
-/** The names of families of programs. */
-export const FAMILIES = ['memfd', 'guest_memfd', 'secretmem'] as const
-export type Family = (typeof FAMILIES)[number]
 
 /** Descriptors that the worker needs for itself and the largest program. */
 const FILES_NEEDED = 128
