@@ -1,7 +1,6 @@
 /** What the fidelity page says of a kernel function: which function of which Linux it models. */
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { ROOT } from './inputs.js'
+import { packagedFile } from './inputs.js'
 
 /** `shmem_fallocate` → `shmemFallocate`, `__fput` → `__fput`. */
 function camelCase(cName: string): string {
@@ -11,7 +10,7 @@ function camelCase(cName: string): string {
 let page: readonly (readonly [name: string, models: string])[] | undefined
 
 function rows(): readonly (readonly [string, string])[] {
-  page ??= readFileSync(join(ROOT, 'docs/fidelity.md'), 'utf8')
+  page ??= readFileSync(packagedFile('docs/fidelity.md'), 'utf8')
     .split('\n')
     .flatMap((line) => {
       const [, name, models] = /^\| `(\w+)` \| (.*?)(?<!\\) \|/.exec(line) ?? []

@@ -25,11 +25,16 @@ export interface ScenarioFile {
 }
 
 /** The package's root: this file is built to `dist/src/cli/inputs.js`. */
-export const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '../../..')
+const root = resolve(dirname(fileURLToPath(import.meta.url)), '../../..')
+
+/** A file that comes with the package. */
+export function packagedFile(name: string): string {
+  return join(root, name)
+}
 
 /** Identifies the code that a token belongs to; written by the build. */
 export function codeVersion(): { readonly version: string; readonly code: string } {
-  return JSON.parse(readFileSync(join(ROOT, 'dist/version.json'), 'utf8')) as {
+  return JSON.parse(readFileSync(join(root, 'dist/version.json'), 'utf8')) as {
     version: string
     code: string
   }
@@ -53,12 +58,12 @@ function litmusFiles(path: string): string[] {
 
 /** Paths of the scenarios that come with the project. */
 export function builtInFiles(): string[] {
-  return litmusFiles(join(ROOT, 'litmus'))
+  return litmusFiles(join(root, 'litmus'))
 }
 
 /** Paths of the recordings that come with the project. */
 export function builtInTranscripts(): string[] {
-  const folder = join(ROOT, 'transcripts')
+  const folder = join(root, 'transcripts')
   return readdirSync(folder)
     .filter((name) => extname(name) === '.jsonl')
     .sort()
@@ -80,10 +85,10 @@ export function readScenarios(
       if (inside.length === 0) throw new UserError(`${p}: no .litmus files in this directory`)
       return inside
     }
-    const named = builtInFiles().find((f) => relative(join(ROOT, 'litmus'), f) === `${p}.litmus`)
+    const named = builtInFiles().find((f) => relative(join(root, 'litmus'), f) === `${p}.litmus`)
     if (named !== undefined) return [named]
     const names = builtInFiles().map((f) =>
-      relative(join(ROOT, 'litmus'), f).replace(/\.litmus$/, ''),
+      relative(join(root, 'litmus'), f).replace(/\.litmus$/, ''),
     )
     throw new UserError(`${p}: no such file or scenario.${suggest(p, names)}`)
   })

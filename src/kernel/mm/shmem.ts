@@ -7,6 +7,7 @@
  * memory accounting.
  */
 import { kzalloc } from '../../machine/alloc.js'
+import { type Blob, withBytes } from '../../machine/blob.js'
 import { alsoReads, alsoWrites, read, write } from '../../machine/effects.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { spinLockInit } from '../../machine/locks.js'
@@ -43,6 +44,7 @@ import {
   bytesToPgoff,
   bytesToPgoffUp,
   MAX_LFS_FILESIZE,
+  PAGE_SIZE,
   PGOFF_MAX,
   type Pgoff,
   pgoffToBytes,
@@ -242,13 +244,18 @@ const undoRangeWait = fn(function* shmem_undo_range_lock(
   }
 })
 
-/** Zero the part of an edge page that lies in the range; the page stays. */
-const zeroPartial = fn(function* shmem_zero_partial(inode: Inode, index: Pgoff): Kernel<void> {
-  const folio = yield* shmemGetFolio(inode, index, SGP_READ)
+/** Zero the part of a page that lies in [from, to) (bytes of the file); the page stays. */
+const zeroPartial = fn(function* shmem_zero_partial(
+  inode: Inode,
+  from: bigint,
+  to: bigint,
+): Kernel<void> {
+  const folio = yield* shmemGetFolio(inode, bytesToPgoff(from), SGP_READ)
   if (folio === null || isErr(folio)) return
   folio.dirty = true
   yield write(folio, 'data')
-  clearFolio(folio)
+  const offset = Number(from & (PAGE_SIZE - 1n))
+  folio.data = withBytes(folio.data as Blob, offset, Number(to - from), 0)
   yield* folioUnlock(folio)
   yield* folioPut(folio)
 })
@@ -258,8 +265,7 @@ const zeroPartial = fn(function* shmem_zero_partial(inode: Inode, index: Pgoff):
  * takes what it can lock at once, the second waits. `unfalloc` takes back a fallocate(): pages
  * that have got content stay.
  *
- * Models: 6.2 mm/shmem.c shmem_undo_range. Simplifies: no swap entries, one folio at a time; an
- * edge page is cleared as a whole.
+ * Models: 6.2 mm/shmem.c shmem_undo_range. Simplifies: no swap entries, one folio at a time.
  */
 export const shmemUndoRange = fn(function* shmem_undo_range(
   inode: Inode,
@@ -271,11 +277,11 @@ export const shmemUndoRange = fn(function* shmem_undo_range(
   const end = lend === -1n ? PGOFF_MAX : addPages(bytesToPgoff(lend + 1n), -1)
   yield* undoRangeTry(inode, start, end, unfalloc)
   if (!unfalloc) {
-    if (pgoffToBytes(start) !== lstart) yield* zeroPartial(inode, bytesToPgoff(lstart))
-    const tail = lend === -1n ? lend : lend + 1n
-    if (tail !== -1n && pgoffToBytes(bytesToPgoff(tail)) !== tail && bytesToPgoff(tail) >= start) {
-      yield* zeroPartial(inode, bytesToPgoff(tail))
-    }
+    const head = pgoffToBytes(start)
+    const to = lend === -1n || lend >= head ? head : lend + 1n
+    if (head !== lstart) yield* zeroPartial(inode, lstart, to)
+    const tail = lend === -1n ? head : pgoffToBytes(bytesToPgoff(lend + 1n))
+    if (lend !== -1n && tail >= head && tail <= lend) yield* zeroPartial(inode, tail, lend + 1n)
   }
   yield* undoRangeWait(inode, start, end, unfalloc)
   shmemRecalcInode(inode)
