@@ -1,7 +1,7 @@
 /** `conform --live`: random programs on the running kernel and on the model. */
 import { closeSync, openSync, writeSync } from 'node:fs'
 import type { Difference } from '../conform/compare.js'
-import { countByCall, describeDifference } from '../conform/describe.js'
+import { countByCall, describeDifference, describeOp } from '../conform/describe.js'
 import { differential, shrinkDifference } from '../conform/differential.js'
 import { FAMILIES, type Family } from '../conform/generate.js'
 import { Model, profileOf } from '../conform/model.js'
@@ -30,8 +30,19 @@ export interface LiveOptions {
 /** How many differing programs are shrunk and shown unless all are asked for. */
 const SHOWN = 3
 
+/** How many are shrunk for each that is shown: many turn out to be the same. */
+const TRIED = 5
+
 const out = (text: string): void => {
   process.stdout.write(`${text}\n`)
+}
+
+/** A difference, and the functions that the model's answer came through. */
+interface Shown {
+  readonly difference: Difference
+  readonly chain: readonly string[]
+  /** Whether it came back when the program ran again. */
+  readonly again: boolean
 }
 
 /** What came of one family. */
@@ -43,8 +54,8 @@ export interface Outcome {
   readonly calls: number
   readonly unmodelled: number
   readonly differences: readonly Difference[]
-  /** The first differences, shrunk, each with the functions that gave the model's answer. */
-  readonly shown: readonly (readonly [Difference, chain: readonly string[]])[]
+  /** The first differences, shrunk. */
+  readonly shown: readonly Shown[]
   readonly seconds: number
 }
 
@@ -97,7 +108,8 @@ export async function conformLive(options: LiveOptions): Promise<number> {
     for (const family of families) {
       const outcome = await runFamily(family, capabilities, oracle, model, options, stop)
       outcomes.push(outcome)
-      out(options.ktap ? ktapOf(outcome, outcomes.length, exact) : textOf(outcome))
+      const number = outcomes.length
+      out(options.ktap ? ktapOf(outcome, number, exact, profile) : textOf(outcome, profile))
       if (stop.requested()) break
     }
     model.end()
@@ -166,13 +178,19 @@ async function shownOf(
   oracle: Oracle,
   model: Model,
   most: number,
-): Promise<Outcome['shown']> {
-  const shown: (readonly [Difference, readonly string[]])[] = []
-  for (const d of differences.toSorted((a, b) => a.call - b.call).slice(0, most)) {
+): Promise<readonly Shown[]> {
+  const shown = new Map<string, Shown>()
+  const candidates = differences.toSorted((a, b) => a.call - b.call).slice(0, most * TRIED)
+  for (const d of candidates) {
+    if (shown.size >= most) break
     const shortest = await shrinkDifference(d, oracle, model)
-    shown.push([shortest, model.explain(shortest.program.ops.slice(0, shortest.call + 1))])
+    const difference = shortest ?? d
+    const ops = difference.program.ops.slice(0, difference.call + 1)
+    const text = ops.map(describeOp).join('\n')
+    if (shown.has(text)) continue
+    shown.set(text, { difference, chain: model.explain(ops), again: shortest !== undefined })
   }
-  return shown
+  return [...shown.values()]
 }
 
 /** The function that decided, the source it models, and the way to it. */
@@ -184,35 +202,42 @@ function ruleLines(chain: readonly string[], version: string): string[] {
   return [`    rule    ${decided}${source === undefined ? '' : `, models ${source}`}`, ...way]
 }
 
-function storyOf([d, chain]: Outcome['shown'][number]): string[] {
+function storyOf({ difference: d, chain, again }: Shown, version: string): string[] {
+  const { seed, ops } = d.program
   return [
-    `seed ${d.program.seed}, shortened to ${d.program.ops.length} calls`,
+    `seed ${seed}, ${again ? `shortened to ${counted(ops.length, 'call')}` : 'not seen again'}`,
     ...describeDifference(d, ['kernel', 'model']),
-    ...ruleLines(chain, '6.18'),
+    ...ruleLines(chain, version),
   ]
 }
 
-function summaryOf(o: Outcome): string {
-  const rate = Math.round(o.programs / Math.max(o.seconds, 0.001))
-  const count = o.differences.length
-  const differ = count === 0 ? 'none differs' : `${count} differ, at ${countByCall(o.differences)}`
-  const rest = o.unmodelled === 0 ? '' : `, ${o.unmodelled} make calls the model has not got`
-  return `${o.programs} programs, ${o.calls} calls, ${rate}/s: ${differ}${rest}`
+function counted(n: number, what: string): string {
+  return `${n} ${what}${n === 1 ? '' : 's'}`
 }
 
-function textOf(o: Outcome): string {
-  if (o.skipped !== undefined) return `  ${o.family.padEnd(12)} skipped: ${o.skipped}`
-  const lines = [`  ${o.family.padEnd(12)} ${summaryOf(o)}`]
-  for (const s of o.shown) lines.push('', ...storyOf(s).map((l) => `  ${l}`))
+function summaryOf(o: Outcome): string[] {
+  const rate = Math.round(o.programs / Math.max(o.seconds, 0.001))
+  const { length } = o.differences
+  const lines = [`${counted(o.programs, 'program')}, ${o.calls} calls, ${rate}/s`]
+  lines.push(length === 0 ? 'none differs' : `${length} differ, at ${countByCall(o.differences)}`)
+  if (o.unmodelled > 0) lines.push(`${o.unmodelled} make calls that the model has not got`)
+  return lines
+}
+
+function textOf(o: Outcome, version: string): string {
+  const name = o.family.padEnd(13)
+  if (o.skipped !== undefined) return `  ${name}skipped: ${o.skipped}`
+  const lines = summaryOf(o).map((l, i) => `  ${i === 0 ? name : ' '.repeat(13)}${l}`)
+  for (const s of o.shown) lines.push('', ...storyOf(s, version).map((l) => `  ${l}`))
   const hidden = o.differences.length - o.shown.length
   if (hidden > 0) lines.push('', `  and ${hidden} more: --all shows them`)
   return lines.join('\n')
 }
 
-function ktapOf(o: Outcome, number: number, exact: boolean): string {
+function ktapOf(o: Outcome, number: number, exact: boolean, version: string): string {
   if (o.skipped !== undefined) return `ok ${number} ${o.family} # SKIP ${o.skipped}`
   if (o.programs === o.unmodelled) return `ok ${number} ${o.family} # SKIP not in the model`
   const ok = o.differences.length === 0 || !exact ? 'ok' : 'not ok'
-  const story = o.shown.flatMap(storyOf).map((l) => `# ${l}`)
-  return [`${ok} ${number} ${o.family}`, `# ${summaryOf(o)}`, ...story].join('\n')
+  const story = [...summaryOf(o), ...o.shown.flatMap((s) => storyOf(s, version))]
+  return [`${ok} ${number} ${o.family}`, ...story.map((l) => `# ${l}`)].join('\n')
 }

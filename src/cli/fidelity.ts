@@ -21,7 +21,10 @@ function rows(): readonly (readonly [string, string])[] {
 
 /** `6.18 mm/shmem.c shmem_fallocate`, preferring the entry of this version of Linux. */
 export function modelsOf(cName: string, version: string): string | undefined {
-  const found = rows().filter(([name]) => name === camelCase(cName))
+  const camel = camelCase(cName)
+  const word = new RegExp(`\\b${cName}\\b`)
+  const named = rows().filter(([name]) => name === camel)
+  const found = named.length > 0 ? named : rows().filter(([, models]) => word.test(models))
   const best = found.find(([, models]) => models.startsWith(`${version} `)) ?? found[0]
   return best?.[1].split(/[.,;](?: |$)/)[0]
 }

@@ -74,15 +74,18 @@ function compared(programs: readonly Recorded[], others: readonly (readonly Resu
   return { programs, differences, unmodelled }
 }
 
-/** The shortest program on which the two differ at the same kind of call. */
+/**
+ * The shortest program on which the two differ at the same kind of call; undefined if the
+ * difference does not come back when the program runs again.
+ */
 export async function shrinkDifference(
   { program, call }: Difference,
   kernel: Kernel,
   model: Runner,
-): Promise<Difference> {
+): Promise<Difference | undefined> {
   const name = program.ops[call]?.[0]
   let best: Difference | undefined
-  await shrink(program.ops.slice(0, call + 1), async (ops) => {
+  const differs = async (ops: readonly Op[]): Promise<boolean> => {
     if (kernel.refuses(ops) !== undefined) return false
     const [res = []] = await kernel.run([ops])
     const other = model.run(ops)
@@ -90,6 +93,8 @@ export async function shrinkDifference(
     if (at < 0 || ops[at]?.[0] !== name || other[at]?.r === UNMODELLED) return false
     best = { program: { seed: program.seed, ops, res }, call: at, other }
     return true
-  })
-  return best ?? { program, call, other: [] }
+  }
+  const upToCall = program.ops.slice(0, call + 1)
+  if (await differs(upToCall)) await shrink(upToCall, differs)
+  return best
 }

@@ -139,8 +139,13 @@ function answerOf(child: ChildProcess, limit: number): Promise<Reply> {
       done()
       reject(new Ended(slow ? 'timeout' : (signal ?? `exit ${code}`)))
     }
+    const onError = (error: Error): void => {
+      done()
+      reject(new NoLiveKernel(`no worker process can be started (${error.message})`))
+    }
     const done = (): void => {
       clearTimeout(timer)
+      child.off('error', onError)
       child.off('message', onMessage)
       child.off('exit', onExit)
     }
@@ -148,6 +153,7 @@ function answerOf(child: ChildProcess, limit: number): Promise<Reply> {
       onExit(child.exitCode, child.signalCode)
       return
     }
+    child.on('error', onError)
     child.on('message', onMessage)
     child.on('exit', onExit)
   })
