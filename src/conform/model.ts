@@ -8,10 +8,12 @@ import { sysClose } from '../kernel/fs/file_table.js'
 import { sysFallocate, sysFtruncate } from '../kernel/fs/open.js'
 import { sysLseek, sysPread, sysPwrite, sysRead, sysWrite } from '../kernel/fs/read_write.js'
 import { vfsFstat } from '../kernel/fs/stat.js'
-import { ENOSYS } from '../kernel/include/errno.js'
+import { EFAULT, ENOSYS } from '../kernel/include/errno.js'
 import { Kstat } from '../kernel/include/fs.js'
 import { sysFcntlAddSeals, sysFcntlGetSeals, sysMemfdCreate } from '../kernel/mm/memfd.js'
+import { sysMmap, sysMunmap } from '../kernel/mm/mmap.js'
 import { taskWorkRun } from '../kernel/task_work.js'
+import { userLoad, userStore } from '../kernel/user/access.js'
 import { readPages } from '../kernel/user/harness.js'
 import { kzalloc } from '../machine/alloc.js'
 import { Alone, Misbehaviour } from '../machine/alone.js'
@@ -26,6 +28,11 @@ export function profileOf(release: string): { profile: Profile; exact: boolean }
   const [, major = '0', minor = '0'] = /^(\d+)\.(\d+)/.exec(release) ?? []
   const version = Number(major) * 1000 + Number(minor)
   return { profile: version >= 6018 ? '6.18' : '6.2', exact: [6002, 6018].includes(version) }
+}
+
+/** What the live side's way to load sees of a signal. */
+function faulted(byte: number): number {
+  return byte < 0 ? -EFAULT : byte
 }
 
 /**
@@ -59,10 +66,11 @@ function syscalls(alone: Alone, stat: Kstat): Syscalls {
       call(vfsFstat, fd, stat)
       return [stat.size, BigInt(stat.blocks)]
     },
-    mmap: () => BigInt(-ENOSYS),
-    munmap: () => -ENOSYS,
-    load: () => -ENOSYS,
-    store: () => -ENOSYS,
+    mmap: (fd, prot, flags, len, offset) =>
+      alone.call(sysMmap, 0n, len, prot, flags, fd, offset) as bigint,
+    munmap: (address, len) => call(sysMunmap, address, len),
+    load: (address) => faulted(call(userLoad, address)),
+    store: (address, byte) => (call(userStore, address, byte) < 0 ? -EFAULT : 1),
     kvmCreateGuestMemfd: () => -ENOSYS,
     kvmSetUserMemoryRegion2: () => -ENOSYS,
   }

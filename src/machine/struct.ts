@@ -203,6 +203,13 @@ export function objectAt(addr: number): { struct: Struct<Obj>; base: number } | 
   return undefined
 }
 
+/** How reports name the object at an address, or the one it lies in: `kvm 0`. */
+export function objectName(addr: number): string {
+  const owner = objectAt(addr)
+  if (owner === undefined) return String(addr)
+  return `${owner.struct.cName} ${(owner.base - owner.struct.base) / owner.struct.words}`
+}
+
 /**
  * Let bit `bit` be set in the dirty word whenever one of these fields is written; fields are
  * given as `Struct.field`. Called once, before any run.
@@ -504,6 +511,11 @@ export function constructAt(s: Struct<Obj>, at: number, fill: number): void {
 export function destroyAt(s: Struct<Obj>, at: number): void {
   for (let i = 1; i < s.words; i++) poke(at + i, 0)
   setHeaders(s, at, -1)
+}
+
+/** The object was never there: all its words become zero, headers included. */
+export function vanishAt(s: Struct<Obj>, at: number): void {
+  for (let i = 0; i < s.words; i++) poke(at + i, 0)
 }
 
 function setHeaders(s: Struct<Obj>, at: number, sign: 1 | -1): void {

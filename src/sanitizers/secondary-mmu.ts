@@ -14,6 +14,7 @@ import type { Gfn, Pfn } from '../kernel/include/types.js'
 import { xaLoad } from '../kernel/lib/xarray.js'
 import { pfnToFolio } from '../kernel/mm/page_alloc.js'
 import { attrPrivate } from '../kernel/virt/kvm/memory_attributes.js'
+import { objectName } from '../machine/struct.js'
 import type { Context, Report, Sanitizer } from './sanitizer.js'
 import { backingOf, forEachAlive, forEachSpte, gfnText, isCovered, slotOf } from './view.js'
 
@@ -60,12 +61,13 @@ function judgeTables(atRest: boolean, report: Report): void {
     judgeKind(kvm, spte, report)
     if (!spte.private) return
     judgePrivate(kvm, spte, folio, atRest, report)
+    const place = `${gfnText(spte.gfn)} of ${objectName(kvm.at)}`
     const other = owners.get(folio)
     if (other !== undefined) {
-      const text = `pfn ${spte.pfn} is mapped private at ${other} and at ${gfnText(spte.gfn)}`
+      const text = `pfn ${spte.pfn} is mapped private at ${other} and at ${place}`
       report('private-page-aliased', text)
     }
-    owners.set(folio, gfnText(spte.gfn))
+    owners.set(folio, place)
   })
 }
 

@@ -20,6 +20,7 @@ import {
   struct,
 } from '../../machine/struct.js'
 import type { Folio } from './mm.js'
+import type { VmArea } from './mm_types.js'
 import type { XArray } from './xarray.js'
 import './xarray.js'
 
@@ -40,7 +41,8 @@ export interface FileOperations {
   readonly read?: Op<[file: File, pos: bigint, len: number], number>
   readonly write?: Op<[file: File, pos: bigint, len: number, byte: number], number>
   readonly llseek?: Op<[file: File, offset: bigint, whence: number], bigint>
-  readonly mmap?: Op<[file: File], number>
+  /** Accept a new VMA and give it its `vmOps`, or refuse. mmap_lock is held for writing. */
+  readonly mmap?: Op<[file: File, vma: VmArea], number>
   readonly fallocate?: Op<[file: File, mode: number, offset: bigint, len: bigint], number>
   readonly fsync?: Op<[file: File], number>
   readonly release?: Op<[inode: Inode, file: File], number>
@@ -80,6 +82,11 @@ export interface AddressSpace extends Obj {
   /** Owner's data. What guards it depends on the owner. */
   privateData: Obj | null
   invalidateLock: RwSemaphore
+  /** First VMA that maps it (i_mmap). Guard: iMmapRwsem; that there is none is read without. */
+  iMmap: VmArea | null
+  iMmapRwsem: RwSemaphore
+  /** Writable shared mappings; negative: they are denied. Atomic. */
+  iMmapWritable: number
 }
 
 export const AddressSpace: Struct<AddressSpace> = struct<AddressSpace>(
@@ -95,6 +102,9 @@ export const AddressSpace: Struct<AddressSpace> = struct<AddressSpace>(
     wbErr: num(),
     privateData: anyPtr(),
     invalidateLock: embed('RwSemaphore'),
+    iMmap: ptr('VmArea'),
+    iMmapRwsem: embed('RwSemaphore'),
+    iMmapWritable: num(),
   },
   { capacity: 8 },
 )

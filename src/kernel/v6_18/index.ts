@@ -3,6 +3,27 @@
  * tree again and hold the functions that differ where it can be seen; this file says which
  * function of 6.2 becomes which.
  */
-import type { Replacement } from '../../machine/fn.js'
+import { type Replacement, replace } from '../../machine/fn.js'
+import { memfdAllSeals, memfdImpliedSeals, memfdInitFile, memfdSanitizeFlags } from '../mm/memfd.js'
+import { memfdCheckSealsMmap } from '../mm/mmap.js'
+import { sealCheckFutureWrite } from '../mm/shmem_mmap.js'
+import { vmaCountsAsWriter } from '../mm/vma.js'
+import {
+  allocFile,
+  allSeals,
+  checkSealsMmap,
+  countsAsWriter,
+  impliedSeals,
+  noSealCheck,
+  sanitizeFlags,
+} from './mm/memfd.js'
 
-export const LINUX_6_18: readonly Replacement[] = []
+export const LINUX_6_18: readonly Replacement[] = [
+  replace(memfdSanitizeFlags, sanitizeFlags),
+  replace(memfdInitFile, allocFile),
+  replace(memfdAllSeals, allSeals),
+  replace(memfdImpliedSeals, impliedSeals),
+  replace(memfdCheckSealsMmap, checkSealsMmap),
+  replace(vmaCountsAsWriter, countsAsWriter),
+  replace(sealCheckFutureWrite, noSealCheck),
+]
