@@ -123,7 +123,7 @@ export class Judges {
 
   /** Tasks are stuck: report it, after what the sanitizers say is the reason. */
   stuck(id: string, message: string): readonly Observed[] {
-    for (const s of this.#sanitizers) s.stuck?.(this.#context)
+    for (const s of this.#sanitizers) s.stuck?.(id, this.#context)
     this.#context.report(id, message)
     return this.#collect()
   }
