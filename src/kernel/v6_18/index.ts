@@ -4,10 +4,12 @@
  * function of 6.2 becomes which.
  */
 import { type Replacement, replace } from '../../machine/fn.js'
+import { vfsFallocateMode } from '../fs/open.js'
 import { memfdAllSeals, memfdImpliedSeals, memfdInitFile, memfdSanitizeFlags } from '../mm/memfd.js'
 import { memfdCheckSealsMmap } from '../mm/mmap.js'
 import { sealCheckFutureWrite } from '../mm/shmem_mmap.js'
 import { vmaCountsAsWriter } from '../mm/vma.js'
+import { fallocateMode } from './fs/open.js'
 import {
   allocFile,
   allSeals,
@@ -19,6 +21,7 @@ import {
 } from './mm/memfd.js'
 
 export const LINUX_6_18: readonly Replacement[] = [
+  replace(vfsFallocateMode, fallocateMode),
   replace(memfdSanitizeFlags, sanitizeFlags),
   replace(memfdInitFile, allocFile),
   replace(memfdAllSeals, allSeals),
