@@ -47,7 +47,7 @@ const vfsWrite = fn(function* vfs_write(
  * pread64(2): bytes read or an error; -EBADF, -EINVAL for a negative position or without a read
  * operation, -ESPIPE if the file cannot be read at a position.
  *
- * Models: 6.2 fs/read_write.c ksys_pread64 and vfs_read.
+ * Models: 6.2 fs/read_write.c ksys_pread64.
  */
 export const sysPread = fn(function* pread64(fd: number, pos: bigint, len: number): Kernel<number> {
   if (pos < 0n) return -EINVAL
