@@ -25,7 +25,6 @@ import * as uapi from '../kernel/include/uapi.js'
 import { compact } from '../kernel/mm/compaction.js'
 import { sysFcntlAddSeals, sysFcntlGetSeals, sysMemfdCreate } from '../kernel/mm/memfd.js'
 import { offlineMemory } from '../kernel/mm/memory_hotplug.js'
-import { sysMmap } from '../kernel/mm/mmap.js'
 import {
   drainLru,
   memoryFailureOp,
@@ -34,6 +33,8 @@ import {
   unpoisonOp,
 } from '../kernel/mm/page_ops.js'
 import { sysMemfdRestricted } from '../kernel/mm/restrictedmem.js'
+import { userLoadAt, userStoreAt } from '../kernel/user/access.js'
+import { userMmap, userMunmap } from '../kernel/user/memory.js'
 import { bindSlot, plainSlot, privateMemory, unbindSlot } from '../kernel/user/vmm.js'
 import {
   sysKvmCheckExtension,
@@ -87,10 +88,14 @@ export const CONSTANTS: Readonly<Record<string, number>> = {
   UNSHARE_RANGE: uapi.FALLOC_FL_UNSHARE_RANGE,
   MFD_CLOEXEC: uapi.MFD_CLOEXEC,
   MFD_ALLOW_SEALING: uapi.MFD_ALLOW_SEALING,
+  MFD_NOEXEC_SEAL: uapi.MFD_NOEXEC_SEAL,
+  MFD_EXEC: uapi.MFD_EXEC,
   F_SEAL_SEAL: uapi.F_SEAL_SEAL,
   F_SEAL_SHRINK: uapi.F_SEAL_SHRINK,
   F_SEAL_GROW: uapi.F_SEAL_GROW,
   F_SEAL_WRITE: uapi.F_SEAL_WRITE,
+  F_SEAL_FUTURE_WRITE: uapi.F_SEAL_FUTURE_WRITE,
+  F_SEAL_EXEC: uapi.F_SEAL_EXEC,
   SEEK_SET: uapi.SEEK_SET,
   SEEK_CUR: uapi.SEEK_CUR,
   SEEK_END: uapi.SEEK_END,
@@ -101,6 +106,7 @@ export const CONSTANTS: Readonly<Record<string, number>> = {
   PROT_EXEC: uapi.PROT_EXEC,
   MAP_SHARED: uapi.MAP_SHARED,
   MAP_PRIVATE: uapi.MAP_PRIVATE,
+  ...uapi.SIGNALS,
   REGULAR: TMPFS_REGULAR,
   DIRECTORY: TMPFS_DIRECTORY,
   FIFO: TMPFS_FIFO,
@@ -127,6 +133,7 @@ function spec(
 const fd = number('fd')
 const vm = number('vm')
 const page = number('page')
+const address = number('address')
 
 export const OPERATIONS: readonly OperationSpec[] = [
   spec('memfd_restricted', sysMemfdRestricted, [number('flags', 0)], 'A restricted file.'),
@@ -153,7 +160,20 @@ export const OPERATIONS: readonly OperationSpec[] = [
   spec('lseek', sysLseek, [fd, bytes('offset'), number('whence')], 'lseek(2).'),
   spec('fstat', sysFstat, [fd, number('field', STAT_NOTHING)], 'fstat(2): 0, or one field.'),
   spec('fstatfs', sysFstatfs, [fd], 'fstatfs(2): the magic number.'),
-  spec('mmap', sysMmap, [fd, number('prot'), number('flags')], 'mmap(2): 0 or why not.'),
+  spec(
+    'mmap',
+    userMmap,
+    [fd, number('prot'), number('flags'), bytes('size', 4096), bytes('offset', 0)],
+    'mmap(2): the address, or why not.',
+  ),
+  spec('munmap', userMunmap, [address, bytes('size')], 'munmap(2).'),
+  spec('load', userLoadAt, [address, bytes('offset', 0)], 'Load a byte, or get a signal.'),
+  spec(
+    'store',
+    userStoreAt,
+    [address, bytes('offset'), number('byte')],
+    'Store a byte: 0, or a signal.',
+  ),
   spec('fsync', sysFsync, [fd], 'fsync(2).'),
   spec('fcntl_get_seals', sysFcntlGetSeals, [fd], 'fcntl(F_GET_SEALS).'),
   spec('fcntl_add_seals', sysFcntlAddSeals, [fd, number('seals')], 'fcntl(F_ADD_SEALS).'),

@@ -103,9 +103,8 @@ export const findGetEntry = fn(function* find_get_entry(
 ): Kernel<Folio | null> {
   for (;;) {
     yield read(mapping.iPages, 'xaHead')
-    const found = xaFindIndex(mapping.iPages, start, end)
-    if (found < 0) return null
-    const index = found as Pgoff
+    const index = xaFindIndex(mapping.iPages, start, end) as Pgoff
+    if (index < 0) return null
     const folio = xaLoad(mapping.iPages, index) as Folio
     if (!(yield* folioTryGet(folio))) continue
     alsoReads(mapping.iPages, 'xaHead')

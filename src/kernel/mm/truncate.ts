@@ -19,17 +19,19 @@ import {
   folioUnlock,
 } from './filemap.js'
 import { folioPut } from './swap.js'
+import { unmapMappingFolio } from './zap.js'
 
 /**
  * Take a locked folio out of its mapping, dirty or not. -EIO if it has left it already.
  *
- * Models: 6.2 mm/truncate.c truncate_inode_folio. Simplifies: no user page table maps it.
+ * Models: 6.2 mm/truncate.c truncate_inode_folio.
  */
 export const truncateInodeFolio = fn(function* truncate_inode_folio(
   mapping: AddressSpace,
   folio: Folio,
 ): Kernel<number> {
   if (folio.mapping !== mapping) return -EIO
+  yield* unmapMappingFolio(folio)
   folio.dirty = false
   yield* filemapRemoveFolio(folio)
   return 0

@@ -6,8 +6,13 @@
 import { type Replacement, replace } from '../../machine/fn.js'
 import { kvmMmuPageFault } from '../arch/x86/kvm/mmu.js'
 import { handleRemovedSpte } from '../arch/x86/kvm/tdp_mmu.js'
+import { vfsFallocateMode } from '../fs/open.js'
 import { migratepageSuitable } from '../mm/compaction.js'
+import { memfdAllSeals, memfdImpliedSeals, memfdInitFile, memfdSanitizeFlags } from '../mm/memfd.js'
 import { moveToNewFolio } from '../mm/migrate.js'
+import { memfdCheckSealsMmap } from '../mm/mmap.js'
+import { sealCheckFutureWrite } from '../mm/shmem_mmap.js'
+import { vmaCountsAsWriter } from '../mm/vma.js'
 import {
   sysKvmCheckExtension,
   sysKvmCreateGuestMemfd,
@@ -21,7 +26,17 @@ import {
   kvmFreeMemslot,
 } from '../virt/kvm/memslots.js'
 import { handleChangedSpte, kvmMmuPageFault618 } from './arch/x86/kvm/mmu.js'
+import { fallocateMode } from './fs/open.js'
 import { migratepageAccessible, moveToNewFolioAccessible } from './mm/inaccessible.js'
+import {
+  allocFile,
+  allSeals,
+  checkSealsMmap,
+  countsAsWriter,
+  impliedSeals,
+  noSealCheck,
+  sanitizeFlags,
+} from './mm/memfd.js'
 import { kvmVmIoctlCheckExtension } from './virt/kvm/capabilities.js'
 import { kvmGmemCreate } from './virt/kvm/guest_memfd.js'
 import { kvmVmIoctlSetMemAttributes } from './virt/kvm/memory_attributes.js'
@@ -46,9 +61,20 @@ const KVM: readonly Replacement[] = [
   replace(handleRemovedSpte, handleChangedSpte),
 ]
 
+const MEMFD: readonly Replacement[] = [
+  replace(vfsFallocateMode, fallocateMode),
+  replace(memfdSanitizeFlags, sanitizeFlags),
+  replace(memfdInitFile, allocFile),
+  replace(memfdAllSeals, allSeals),
+  replace(memfdImpliedSeals, impliedSeals),
+  replace(memfdCheckSealsMmap, checkSealsMmap),
+  replace(vmaCountsAsWriter, countsAsWriter),
+  replace(sealCheckFutureWrite, noSealCheck),
+]
+
 const MM: readonly Replacement[] = [
   replace(migratepageSuitable, migratepageAccessible),
   replace(moveToNewFolio, moveToNewFolioAccessible),
 ]
 
-export const LINUX_6_18: readonly Replacement[] = [...KVM, ...MM]
+export const LINUX_6_18: readonly Replacement[] = [...KVM, ...MEMFD, ...MM]
