@@ -80,8 +80,6 @@ export const TASK_SIZE = 0x7ffffffff000n
 /** vm.mmap_min_addr. */
 const MMAP_MIN_ADDR = 0x10000n
 
-const ULONG = 1n << 64n
-
 function vmFlagsOf(prot: number): number {
   return (
     (prot & PROT_READ ? VM_READ : 0) |
@@ -193,7 +191,16 @@ const mmapRegion = fn(function* mmap_region(
   return addr
 })
 
-/** Models: 6.2 mm/mmap.c do_mmap. mmap_lock is held for writing. */
+/** Models: 6.2 mm/mmap.c file_mmap_ok. */
+function fileMmapOk(offset: bigint, len: bigint): boolean {
+  return offset >= 0n && offset >> 12n <= (MAX_LFS_FILESIZE - len) >> 12n
+}
+
+/**
+ * `length` and `offset` are unsigned in C; what is negative here is beyond every end there.
+ *
+ * Models: 6.2 mm/mmap.c do_mmap. mmap_lock is held for writing.
+ */
 const doMmap = fn(function* do_mmap(
   file: File | null,
   addr: bigint,
@@ -203,9 +210,8 @@ const doMmap = fn(function* do_mmap(
   offset: bigint,
 ): Kernel<bigint> {
   if (length === 0n) return BigInt(-EINVAL)
-  const len = roundUpToPage(length) % ULONG
-  if (len === 0n) return BigInt(-ENOMEM)
-  if ((offset >> 12n) + (len >> 12n) >= ULONG) return BigInt(-EOVERFLOW)
+  if (length < 0n || length > TASK_SIZE) return BigInt(-ENOMEM)
+  const len = roundUpToPage(length)
   const mm = currentMm()
   const at = getUnmappedArea(mm, addr, len, flags)
   if (at < 0n) return at
@@ -217,7 +223,7 @@ const doMmap = fn(function* do_mmap(
     const vmFlags = vmFlagsOf(prot) | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
     return yield* mmapRegion(null, at, len, vmFlags, bytesToPgoff(at))
   }
-  if (offset + len > MAX_LFS_FILESIZE + 1n) return BigInt(-EOVERFLOW)
+  if (!fileMmapOk(offset, len)) return BigInt(-EOVERFLOW)
   const checked = fileFlags(file, prot, flags)
   if (checked < 0) return BigInt(checked)
   const vmFlags = memfdCheckSealsMmap(file, checked)
@@ -249,14 +255,7 @@ export const sysMmap = fn(function* mmap(
   if (!(flags & MAP_HUGETLB)) {
     const mm = currentMm()
     yield* downWrite(mm.mmapLock)
-    ret = yield* doMmap(
-      file,
-      addr,
-      BigInt.asUintN(64, length),
-      prot,
-      flags,
-      BigInt.asUintN(64, offset),
-    )
+    ret = yield* doMmap(file, addr, length, prot, flags, offset)
     yield* upWrite(mm.mmapLock)
   }
   if (file !== null) yield* fput(file)
