@@ -36,9 +36,17 @@ import { sysMemfdRestricted } from '../kernel/mm/restrictedmem.js'
 import { userLoadAt, userStoreAt } from '../kernel/user/access.js'
 import { userMmap, userMunmap } from '../kernel/user/memory.js'
 import { bindSlot, plainSlot, privateMemory, unbindSlot } from '../kernel/user/vmm.js'
+import {
+  sysKvmCheckExtension,
+  sysKvmCreateGuestMemfd,
+  sysKvmPreFaultMemory,
+} from '../kernel/virt/kvm/guest_memfd.js'
 import { sysKvmCreateVm } from '../kernel/virt/kvm/kvm_main.js'
 import { sysKvmSetMemoryAttributes } from '../kernel/virt/kvm/memory_attributes.js'
-import { sysKvmSetUserMemoryRegion2 } from '../kernel/virt/kvm/memslots.js'
+import {
+  sysKvmSetUserMemoryRegion,
+  sysKvmSetUserMemoryRegion2,
+} from '../kernel/virt/kvm/memslots.js'
 import type { FnTag } from '../machine/fn.js'
 
 /** How a parameter is written, and what the kernel function gets: `bytes` are bigint. */
@@ -62,7 +70,16 @@ export const CONSTANTS: Readonly<Record<string, number>> = {
   DEFAULT: uapi.KVM_X86_DEFAULT_VM,
   SW_PROTECTED: uapi.KVM_X86_SW_PROTECTED_VM,
   PRIVATE: uapi.KVM_MEMORY_ATTRIBUTE_PRIVATE,
+  KVM_MEM_LOG_DIRTY_PAGES: uapi.KVM_MEM_LOG_DIRTY_PAGES,
+  KVM_MEM_READONLY: uapi.KVM_MEM_READONLY,
   KVM_MEM_PRIVATE: uapi.KVM_MEM_PRIVATE,
+  KVM_MEM_GUEST_MEMFD: uapi.KVM_MEM_GUEST_MEMFD,
+  GUEST_MEMFD_FLAG_MMAP: uapi.GUEST_MEMFD_FLAG_MMAP,
+  GUEST_MEMFD_FLAG_INIT_SHARED: uapi.GUEST_MEMFD_FLAG_INIT_SHARED,
+  KVM_CAP_MEMORY_ATTRIBUTES: uapi.KVM_CAP_MEMORY_ATTRIBUTES,
+  KVM_CAP_GUEST_MEMFD: uapi.KVM_CAP_GUEST_MEMFD,
+  KVM_CAP_GUEST_MEMFD_FLAGS: uapi.KVM_CAP_GUEST_MEMFD_FLAGS,
+  KVM_CAP_VM_TYPES: uapi.KVM_CAP_VM_TYPES,
   KEEP_SIZE: uapi.FALLOC_FL_KEEP_SIZE,
   PUNCH_HOLE: uapi.FALLOC_FL_PUNCH_HOLE,
   COLLAPSE_RANGE: uapi.FALLOC_FL_COLLAPSE_RANGE,
@@ -175,6 +192,12 @@ export const OPERATIONS: readonly OperationSpec[] = [
   ),
   spec('unbind', unbindSlot, [vm, number('slot')], 'Delete a memslot.'),
   spec(
+    'kvm_set_user_memory_region',
+    sysKvmSetUserMemoryRegion,
+    [vm, number('slot'), number('flags'), bytes('gpa'), bytes('size'), bytes('uaddr')],
+    'KVM_SET_USER_MEMORY_REGION.',
+  ),
+  spec(
     'kvm_set_user_memory_region2',
     sysKvmSetUserMemoryRegion2,
     [
@@ -192,8 +215,32 @@ export const OPERATIONS: readonly OperationSpec[] = [
   spec(
     'set_attributes',
     sysKvmSetMemoryAttributes,
-    [vm, bytes('gpa'), bytes('size'), number('attributes')],
+    [vm, bytes('gpa'), bytes('size'), bytes('attributes'), bytes('flags', 0)],
     'KVM_SET_MEMORY_ATTRIBUTES.',
+  ),
+  spec(
+    'kvm_set_memory_attributes',
+    sysKvmSetMemoryAttributes,
+    [vm, bytes('gpa'), bytes('size'), bytes('attributes'), bytes('flags', 0)],
+    "The same under the kernel's name.",
+  ),
+  spec(
+    'kvm_create_guest_memfd',
+    sysKvmCreateGuestMemfd,
+    [vm, bytes('size'), bytes('flags', 0)],
+    'KVM_CREATE_GUEST_MEMFD.',
+  ),
+  spec(
+    'kvm_pre_fault_memory',
+    sysKvmPreFaultMemory,
+    [vm, bytes('gpa'), bytes('size'), bytes('flags', 0)],
+    "KVM_PRE_FAULT_MEMORY, of the task's vCPU.",
+  ),
+  spec(
+    'kvm_check_extension',
+    sysKvmCheckExtension,
+    [number('capability'), number('vm', -1)],
+    'KVM_CHECK_EXTENSION, of a VM or of /dev/kvm.',
   ),
   spec('guest_write', guestWrite, [vm, bytes('gpa'), number('byte')], 'The guest writes a byte.'),
   spec('guest_read', guestRead, [vm, bytes('gpa')], 'The guest reads a byte.'),

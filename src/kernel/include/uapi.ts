@@ -22,7 +22,14 @@ export const F_SEAL_FUTURE_WRITE = 0x10
 export const F_SEAL_EXEC = 0x20
 
 export const O_RDWR = 2
+export const O_APPEND = 0o2000
+export const O_NONBLOCK = 0o4000
+export const O_DIRECT = 0o40000
 export const O_LARGEFILE = 0o100000
+export const O_NOATIME = 0o1000000
+export const O_CLOEXEC = 0o2000000
+
+export const FD_CLOEXEC = 1
 
 export const SEEK_SET = 0
 export const SEEK_CUR = 1
@@ -46,6 +53,8 @@ export const KVM_X86_SW_PROTECTED_VM = 1
 export const KVM_MEM_LOG_DIRTY_PAGES = 1
 export const KVM_MEM_READONLY = 2
 export const KVM_MEM_PRIVATE = 4
+/** The flag under its later name, with the same value. */
+export const KVM_MEM_GUEST_MEMFD = 4
 export const KVM_MEMORY_ATTRIBUTE_PRIVATE = 8
 
 export const MAP_SHARED_VALIDATE = 3
@@ -78,3 +87,14 @@ export const SIGNALS: Readonly<Record<string, number>> = {
   SIGSEGV_MAPERR,
   SIGSEGV_ACCERR,
 }
+export const GUEST_MEMFD_FLAG_MMAP = 1
+export const GUEST_MEMFD_FLAG_INIT_SHARED = 2
+
+export const KVM_CAP_NR_MEMSLOTS = 10
+export const KVM_CAP_USER_MEMORY2 = 231
+export const KVM_CAP_MEMORY_FAULT_INFO = 232
+export const KVM_CAP_MEMORY_ATTRIBUTES = 233
+export const KVM_CAP_GUEST_MEMFD = 234
+export const KVM_CAP_VM_TYPES = 235
+export const KVM_CAP_PRE_FAULT_MEMORY = 236
+export const KVM_CAP_GUEST_MEMFD_FLAGS = 244

@@ -8,7 +8,7 @@ import { alsoReads, read, rmw, write } from '../../machine/effects.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { downWrite, upWrite } from '../../machine/locks.js'
 import { isErr, ptrErr } from '../../machine/struct.js'
-import { fdInstall, fget, fput, getUnusedFd, putUnusedFd } from '../fs/file_table.js'
+import { fdInstall, fget, fput, getUnusedFdFlags, putUnusedFd } from '../fs/file_table.js'
 import { EBADF, EBUSY, EFAULT, EINVAL, ENODEV, EPERM } from '../include/errno.js'
 import { type AddressSpace, type File, FMODE_WRITE, type Inode } from '../include/fs.js'
 import { type Folio, nrPages } from '../include/mm.js'
@@ -24,6 +24,7 @@ import {
   MFD_HUGE_MASK,
   MFD_HUGE_SHIFT,
   MFD_HUGETLB,
+  O_CLOEXEC,
   O_LARGEFILE,
 } from '../include/uapi.js'
 import {
@@ -77,7 +78,7 @@ export const memfdCreateNamed = fn(function* memfd_create(
   if (flags < 0 && flags > -4096) return flags
   if (name < 0) return -EFAULT
   if (name > MFD_NAME_MAX_LEN) return -EINVAL
-  const fd = yield* getUnusedFd()
+  const fd = yield* getUnusedFdFlags(flags & MFD_CLOEXEC ? O_CLOEXEC : 0)
   if (fd < 0) return fd
   const file = flags & MFD_HUGETLB ? null : yield* shmemFileSetup()
   if (file === null || isErr(file)) {

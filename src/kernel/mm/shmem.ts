@@ -64,7 +64,7 @@ import {
 import { migrateFolio } from './migrate.js'
 import { allocFolioMayFail, clearFolio } from './page_alloc.js'
 import { shmemFileOperations } from './shmem_file.js'
-import { folioAddLru, folioPut } from './swap.js'
+import { folioAddLru, folioMarkAccessed, folioPut } from './swap.js'
 import { truncateInodeFolio } from './truncate.js'
 import { unmapMappingRange } from './zap.js'
 
@@ -167,7 +167,7 @@ export const shmemGetFolio = fn(function* shmem_get_folio(
     let clear = sgp !== SGP_WRITE
     let isNew = false
     if (folio !== null) {
-      if (sgp === SGP_WRITE) folio.referenced = true
+      if (sgp === SGP_WRITE) folioMarkAccessed(folio)
       if (folio.uptodate) return folio
       if (sgp === SGP_READ) {
         yield* folioUnlock(folio)
@@ -312,16 +312,9 @@ export const shmemTruncateRange = fn(function* shmem_truncate_range(
 
 /**
  * Change the size. -EPERM if a seal forbids it. A size that is not larger than the old one, the
- * same included, drops what lies behind it. Relies on i_rwsem, but does not take it.
- *
- * Models: 6.2 mm/shmem.c shmem_setattr.
+ * same included, drops what lies behind it.
  */
-export const shmemSetattr = fn(function* shmem_setattr(
-  dentry: Dentry,
-  size: bigint,
-): Kernel<number> {
-  if (size < 0n) return 0
-  const inode = dentry.dInode!
+const shmemSetSize = fn(function* shmem_set_size(inode: Inode, size: bigint): Kernel<number> {
   const info = shmemI(inode)
   yield read(inode, 'iSize')
   const oldsize = inode.iSize
@@ -343,6 +336,28 @@ export const shmemSetattr = fn(function* shmem_setattr(
 })
 
 /**
+ * Change size, mode or owner. Relies on i_rwsem, but does not take it.
+ *
+ * Models: 6.2 mm/shmem.c shmem_setattr, with setattr_copy. Simplifies: no permissions: the caller
+ * may do everything.
+ */
+export const shmemSetattr = fn(function* shmem_setattr(
+  dentry: Dentry,
+  size: bigint,
+  mode: number,
+  uid: number,
+): Kernel<number> {
+  const inode = dentry.dInode!
+  if (size >= 0n) {
+    const error = yield* shmemSetSize(inode, size)
+    if (error !== 0) return error
+  }
+  if (uid >= 0) inode.iUid = uid
+  if (mode >= 0) inode.iMode = mode
+  return 0
+})
+
+/**
  * Size and blocks. The inode must be one of tmpfs: this goes by what lies before it in memory.
  *
  * Models: 6.2 mm/shmem.c shmem_getattr.
@@ -358,6 +373,7 @@ export const shmemGetattr = fn(function* shmem_getattr(
   stat.blocks = inode.iBlocks
   stat.mode = inode.iMode
   stat.nlink = inode.iNlink
+  stat.uid = inode.iUid
   return 0
 })
 
