@@ -8,7 +8,7 @@ import { sysClose } from '../kernel/fs/file_table.js'
 import { sysFallocate, sysFtruncate } from '../kernel/fs/open.js'
 import { sysLseek, sysPread, sysPwrite, sysRead, sysWrite } from '../kernel/fs/read_write.js'
 import { vfsFstat } from '../kernel/fs/stat.js'
-import { EBADF, EFAULT } from '../kernel/include/errno.js'
+import { EBADF, EFAULT, ENOSYS } from '../kernel/include/errno.js'
 import { Kstat } from '../kernel/include/fs.js'
 import { KVM_X86_DEFAULT_VM } from '../kernel/include/uapi.js'
 import { sysFcntlAddSeals, sysFcntlGetSeals, sysMemfdCreate } from '../kernel/mm/memfd.js'
@@ -38,6 +38,7 @@ export function profileOf(release: string): { profile: Profile; exact: boolean }
 function faulted(byte: number): number {
   return byte < 0 ? -EFAULT : byte
 }
+
 /** The user address of every memslot: anonymous memory, which no call of a program reaches. */
 const USER_AREA = 0x7f0000000000n
 
@@ -125,7 +126,7 @@ export class Model {
    * through, outermost first.
    */
   explain(ops: readonly Op[]): string[] {
-    const interpreter = new Interpreter(this.#syscalls)
+    const interpreter = new Interpreter(syscalls(this.#alone, this.#stat))
     const returns: Return[] = []
     try {
       for (const op of ops.slice(0, -1)) interpreter.run(op)

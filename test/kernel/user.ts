@@ -36,6 +36,6 @@ export class User {
   }
 
   end(): void {
-    this.#alone.end()
+    this.#alone.rewind()
   }
 }
