@@ -389,6 +389,12 @@ export function destroyAt(s: Struct<Obj>, at: number): void {
   setHeaders(s, at, -1)
 }
 
+/** The object was never there: all its words become zero, headers included. */
+export function vanishAt(s: Struct<Obj>, at: number): void {
+  poke(at, 0)
+  fillWords(s, at, 0)
+}
+
 function fillWords(s: Struct<Obj>, at: number, fill: number): void {
   const unhashed = unhashedWords(s)
   for (let i = 1; i < s.words; i++) {
