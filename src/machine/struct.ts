@@ -108,8 +108,15 @@ export function ptrs<T extends Obj>(target: string, length: number): Field<PtrVe
   return { words: length, kind: 'ptrs', target, hashed: true }
 }
 
-/** Who is told of each access in a debug run: address, whether it writes, and the names. */
+/**
+ * Who is told of each access in a debug run: address, whether it writes, and the names. What is
+ * read of an object besides its fields has a field of its own: `HEADER`, or for a walk over all
+ * objects of a struct, with the address of its slab, `CENSUS`.
+ */
 export type AccessHook = (at: Addr, write: boolean, struct: string, field: string) => void
+
+export const HEADER = ''
+export const CENSUS = '*'
 
 let hook: AccessHook | undefined
 
@@ -295,9 +302,9 @@ function defineAccessor(proto: object, owner: Struct<Obj>, placed: PlacedField):
   const { id } = owner
   const key = `${owner.name}.${name}`
   const put = field.hashed ? poke : pokeUnhashed
-  const check = (at: number, write: boolean): void => {
+  const check = (at: number, write: boolean, i = 0): void => {
     if (mem[at] !== id) badAccess(owner, at, name, write)
-    if (hook !== undefined) hook((at + offset) as Addr, write, owner.name, name)
+    if (hook !== undefined) hook((at + offset + i) as Addr, write, owner.name, name)
   }
   const load = (at: number): number => {
     check(at, false)
@@ -396,7 +403,7 @@ function defineAccessor(proto: object, owner: Struct<Obj>, placed: PlacedField):
 
 function vectorGetter(
   placed: PlacedField,
-  check: (at: number, write: boolean) => void,
+  check: (at: number, write: boolean, i: number) => void,
   put: (at: number, value: number) => void,
   key: string,
   targetStruct: () => Struct<Obj>,
@@ -412,12 +419,12 @@ function vectorGetter(
     const at = this.at
     const get = (i: number): number => {
       inRange(i)
-      check(at, false)
+      check(at, false, i)
       return mem[at + offset + i] as number
     }
     const set = (i: number, value: number): void => {
       inRange(i)
-      check(at, true)
+      check(at, true, i)
       put(at + offset + i, value)
       if (placed.watchers !== 0) markDirty(placed.watchers)
     }
@@ -492,6 +499,28 @@ export function containerOf<S extends Obj>(
 /** Is the object behind this handle alive and of the handle's type? For judges, not for kernel code. */
 export function isAlive<S extends Obj>(s: Struct<S>, object: S): boolean {
   return mem[object.at] === s.id
+}
+
+/** What the header at an address says: the struct's id, minus it after the free, 0 for nothing. */
+export function headerAt(s: Struct<Obj>, at: number): number {
+  if (hook !== undefined) hook(at as Addr, false, s.name, HEADER)
+  return mem[at] as number
+}
+
+/** Every object of a struct that is alive; for judges. */
+export function forEachAlive<S extends Obj>(s: Struct<S>, visit: (object: S) => void): void {
+  if (hook !== undefined) hook(s.base as Addr, false, s.name, CENSUS)
+  for (let i = 0; i < s.capacity; i++) {
+    const at = s.base + i * s.words
+    if (mem[at] === s.id) visit(s.at(at) as S)
+  }
+}
+
+/** A word of a field, whatever the field's type; for judges. */
+export function rawField(s: Struct<Obj>, at: number, field: string): number {
+  const { offset } = s.fields.get(field) as PlacedField
+  if (hook !== undefined) hook((at + offset) as Addr, false, s.name, field)
+  return mem[at + offset] as number
 }
 
 /** Bring an object and all it embeds to life. Fields are `fill`, 0 or UNINITIALISED. */

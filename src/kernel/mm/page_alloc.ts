@@ -11,7 +11,7 @@ import { type Blob, residueOf, STALE_PAGE, ZERO_PAGE } from '../../machine/blob.
 import { inject } from '../../machine/effects.js'
 import { remark } from '../../machine/fault.js'
 import { fn, type Kernel } from '../../machine/fn.js'
-import { constructAt, type Obj, type Struct } from '../../machine/struct.js'
+import { constructAt, headerAt, type Obj, type Struct } from '../../machine/struct.js'
 import { currentTaskNumber, MAX_TASKS } from '../../machine/task.js'
 import { Folio } from '../include/mm.js'
 import type { Pfn } from '../include/types.js'
@@ -22,7 +22,7 @@ const MEMMAP = Folio as unknown as Struct<Obj>
 export function pfnToFolio(pfn: Pfn): Folio | null {
   if (pfn < 0 || pfn >= Folio.capacity) return null
   const at = Folio.base + pfn * Folio.words
-  return mem[at] === Folio.id ? Folio.at(at) : null
+  return headerAt(MEMMAP, at) === Folio.id ? Folio.at(at) : null
 }
 
 /** Every frame that somebody has had, in order. */
