@@ -13,23 +13,28 @@ import {
   upmRelease,
 } from '../src/designs/upm-mm.js'
 import { upmPin } from '../src/designs/upm-pin.js'
+import { v10 } from '../src/designs/v10.js'
 import { kvmFlushRemoteTlbs, kvmTdpMmuZap } from '../src/kernel/arch/x86/kvm/tdp_mmu.js'
 import { fget, fput } from '../src/kernel/fs/file_table.js'
+import { EINVAL } from '../src/kernel/include/errno.js'
 import { type File, filesStruct, fsState, type Inode, Kstat } from '../src/kernel/include/fs.js'
-import type { Kvm } from '../src/kernel/include/kvm.js'
-import { type Folio, mmState } from '../src/kernel/include/mm.js'
+import { type Kvm, KvmMemorySlot } from '../src/kernel/include/kvm.js'
+import { Folio, mmState } from '../src/kernel/include/mm.js'
 import type { RestrictedmemNotifier } from '../src/kernel/include/restrictedmem.js'
 import type { Gfn, Pgoff } from '../src/kernel/include/types.js'
 import { xaLoad } from '../src/kernel/lib/xarray.js'
+import { folioSetLocked } from '../src/kernel/mm/filemap.js'
 import { sysFcntlGetSeals } from '../src/kernel/mm/memfd.js'
+import { allocFolio } from '../src/kernel/mm/page_alloc.js'
 import { drainLru } from '../src/kernel/mm/page_ops.js'
 import { folioPut } from '../src/kernel/mm/swap.js'
 import { kvmRestrictedmemError } from '../src/kernel/virt/kvm/restrictedmem.js'
 import { kfree, kmalloc } from '../src/machine/alloc.js'
 import { read } from '../src/machine/effects.js'
-import { warnOn } from '../src/machine/fault.js'
+import { bugOn, warnOn } from '../src/machine/fault.js'
 import { type FnTag, fn, type Kernel, type Replacement, replace } from '../src/machine/fn.js'
 import { mutexLock, mutexUnlock, spinLock, spinUnlock } from '../src/machine/locks.js'
+import { containerOf, errPtr } from '../src/machine/struct.js'
 import type { Mutant } from './mutant.js'
 
 const GUEST = `
@@ -88,6 +93,18 @@ const wrongType = fn(function* memfd_get_seals(fd: number): Kernel<number> {
   return wrong.blocks
 })
 
+const doubleFree = fn(function* memfd_get_seals(_fd: number): Kernel<number> {
+  const stat = kmalloc(Kstat)
+  kfree(stat)
+  kfree(stat)
+  return 0
+})
+
+const errnoAsPointer = fn(function* memfd_get_seals(_fd: number): Kernel<number> {
+  const folio = errPtr(Folio, -EINVAL)
+  return folio.refcount
+})
+
 // null-dereference, assertions
 
 const nullPointer = fn(function* memfd_get_seals(_fd: number): Kernel<number> {
@@ -98,6 +115,23 @@ const nullPointer = fn(function* memfd_get_seals(_fd: number): Kernel<number> {
 const warning = fn(function* memfd_get_seals(_fd: number): Kernel<number> {
   yield read(filesStruct(), 'fd')
   warnOn(true, 'a warning that should not be')
+  return 0
+})
+
+const bugged = fn(function* memfd_get_seals(_fd: number): Kernel<number> {
+  bugOn(true, 'a state that should not be')
+  return 0
+})
+
+const unlockOfAnother = fn(function* memfd_get_seals(_fd: number): Kernel<number> {
+  mutexUnlock(mmState().mfMutex)
+  return 0
+})
+
+const freedLocked = fn(function* drain_lru(): Kernel<number> {
+  const folio = allocFolio(true)!
+  folioSetLocked(folio)
+  yield* folioPut(folio)
   return 0
 })
 
@@ -179,12 +213,28 @@ const silent = fn(function* kvm_restrictedmem_error(
   _end: Pgoff,
 ): Kernel<void> {})
 
+/** Takes a mutex, as a callback that is allowed to sleep would. */
+const sleepyReport = fn(function* kvm_restrictedmem_error(
+  n: RestrictedmemNotifier,
+  _start: Pgoff,
+  _end: Pgoff,
+): Kernel<void> {
+  const kvm = containerOf(n, KvmMemorySlot, 'notifier').kvm!
+  yield* mutexLock(kvm.slotsLock)
+  kvm.memoryErrors = 1
+  mutexUnlock(kvm.slotsLock)
+})
+
 export const MUTANTS: readonly Mutant[] = [
   inGetSeals('use-after-free', useAfterFree, 'memory', 'use-after-free'),
   inGetSeals('uninitialised', uninitialised, 'memory', 'uninitialised-memory'),
   inGetSeals('wrong-type', wrongType, 'memory', 'type-confusion'),
+  inGetSeals('double-free', doubleFree, 'memory', 'double-free'),
+  inGetSeals('errno-as-pointer', errnoAsPointer, 'memory', 'wild-pointer'),
   inGetSeals('null-pointer', nullPointer, 'null-dereference', 'null-dereference'),
   inGetSeals('warning', warning, 'assertions', 'kernel-warning'),
+  inGetSeals('bug', bugged, 'assertions', 'kernel-bug'),
+  inGetSeals('unlock-of-another', unlockOfAnother, 'assertions', 'unlock-by-other'),
   inGetSeals('inverted-locks', inverted, 'lock-order', 'lock-inversion'),
   inGetSeals('sleeps-under-spinlock', sleeps, 'sleep-in-atomic', 'sleep-in-atomic'),
   inGetSeals('self-deadlock', selfDeadlock, 'progress', 'deadlock'),
@@ -204,6 +254,14 @@ export const MUTANTS: readonly Mutant[] = [
     'migration/two-vcpus-touch-one-page',
     'references',
     'refcount-leak',
+  ),
+  mutant(
+    'page-freed-locked',
+    upm,
+    [replace(drainLru, freedLocked)],
+    alone('drain_lru()'),
+    'assertions',
+    'bad-page-state',
   ),
   mutant(
     'release-forgets-its-object',
@@ -232,6 +290,30 @@ export const MUTANTS: readonly Mutant[] = [
     'missing-tlb-flush',
   ),
   mutant(
+    'conversion-does-not-zap',
+    upmAops,
+    [replace(kvmTdpMmuZap, noZap)],
+    scenario(`${GUEST}\ntask t\n  set_attributes(vm, gpa=0, size=1P, 0)`),
+    'secondary-mmu',
+    'wrong-kind-mapping',
+  ),
+  mutant(
+    'file-bound-twice',
+    v10,
+    [],
+    'memslot/one-file-in-two-vms',
+    'secondary-mmu',
+    'private-page-aliased',
+  ),
+  mutant(
+    'page-moves-untold',
+    upm,
+    [],
+    'migration/guest-touch-vs-compaction',
+    'secondary-mmu',
+    'stale-secondary-mapping',
+  ),
+  mutant(
     'punch-without-end',
     upmAops,
     [replace(upmNotifyEnd, noEnd)],
@@ -254,6 +336,22 @@ export const MUTANTS: readonly Mutant[] = [
     scenario(`${GUEST}\ntask t\n  memory_failure(fd, page=0)`),
     'poison',
     'poison-not-reported',
+  ),
+  mutant(
+    'report-that-sleeps',
+    upmAopsRepaired,
+    [replace(kvmRestrictedmemError, sleepyReport)],
+    scenario(`${GUEST}\ntask t\n  memory_failure(fd, page=0)`),
+    'sleep-in-atomic',
+    'sleep-in-atomic',
+  ),
+  mutant(
+    'report-to-the-neighbour',
+    upmAopsRepaired,
+    [],
+    'memory-failure/failure-next-to-a-slot',
+    'poison',
+    'misdirected-report',
   ),
   mutant(
     'poison-handed-out',

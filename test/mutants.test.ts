@@ -34,10 +34,11 @@ describe('each seeded bug is caught by its sanitizer, and first by no other', ()
   }
 })
 
-test('every sanitizer has a seeded bug', () => {
-  const covered = new Set(MUTANTS.map((m) => m.caughtBy))
+test('every kind of finding has a seeded bug', () => {
+  const covered = new Set(MUTANTS.map((m) => m.finding))
+  const kinds = SANITIZERS.flatMap((s) => s.kinds.map((k) => k.id))
   assert.deepEqual(
-    SANITIZERS.map((s) => s.name).filter((n) => !covered.has(n)),
+    kinds.filter((id) => !covered.has(id)),
     [],
   )
 })

@@ -18,7 +18,7 @@ import { restrictedmemErrorWalk } from './upm-mm.js'
 import { restrictedmemPrepareMapping } from './wrapper.js'
 
 /** Models: 20230123154334 mm/restrictedmem.c restricted_folio_migrate. Permanent: -EBUSY. */
-const restrictedFolioMigrate = fn(function* restricted_folio_migrate(
+export const restrictedFolioMigrate = fn(function* restricted_folio_migrate(
   _mapping: AddressSpace,
   _dst: Folio,
   _src: Folio,

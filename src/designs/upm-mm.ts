@@ -176,6 +176,8 @@ export const restrictedmemInner = fn(function restrictedmem_inner(dentry: Dentry
 export const restrictedmemSetattr = fn(function* restrictedmem_setattr(
   dentry: Dentry,
   size: bigint,
+  mode: number,
+  uid: number,
 ): Kernel<number> {
   const memfd = restrictedmemInner(dentry)
   const inner = memfd.fInode!
@@ -184,7 +186,7 @@ export const restrictedmemSetattr = fn(function* restrictedmem_setattr(
     if (inner.iSize !== 0n) return -EPERM
     if (!isPageAligned(size)) return -EINVAL
   }
-  return yield* inner.iOp!.setattr!(memfd.fDentry!, size)
+  return yield* inner.iOp!.setattr!(memfd.fDentry!, size, mode, uid)
 })
 
 /** Models: x86/upm_base_support mm/restrictedmem.c restrictedmem_getattr. */

@@ -47,14 +47,14 @@ function opinion<R>(
   scenario: Scenario,
   design: Design,
   mode: Mode,
-  run: (cell: Cell, finals: FinalStates) => R & { findings: Iterable<[string, boolean]> },
+  run: (cell: Cell, finals: FinalStates) => R & { seen: readonly [string, boolean][] },
 ): R & Opinion {
   const cell = new Cell(scenario, design)
   cell.boot(mode)
   const finals = new FinalStates(undoMark())
   const result = run(cell, finals)
   cell.judges.detach()
-  const findings = new Set([...result.findings].map(([id, first]) => (first ? id : `${id}+`)))
+  const findings = new Set(result.seen.map(([id, first]) => (first ? id : `${id}+`)))
   return { ...result, findings, finals: finals.keys }
 }
 
@@ -66,8 +66,8 @@ function stateful(scenario: Scenario, design: Design, limits: CrossLimits) {
       atRest: (schedule) => cell.atRest(schedule),
       atFinal: () => finals.add(),
     })
-    const findings = [...witnesses].map(([id, w]): [string, boolean] => [id, w.first])
-    return { states, finished, findings }
+    const seen = [...witnesses].map(([id, w]): [string, boolean] => [id, w.first])
+    return { states, finished, seen }
   })
 }
 
@@ -78,8 +78,8 @@ function stateless(scenario: Scenario, design: Design, limits: CrossLimits) {
       atFinal: () => finals.add(),
       keepGoing: (n) => n < limits.executions && limits.keepGoing(),
     })
-    const ids = [...findings].map(([id, f]): [string, boolean] => [id, f.first])
-    return { executions, blocked, unfinished, findings: ids }
+    const seen = [...findings].map(([id, f]): [string, boolean] => [id, f.first])
+    return { executions, blocked, unfinished, seen }
   })
 }
 

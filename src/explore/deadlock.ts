@@ -4,7 +4,7 @@ import type { Addr } from '../machine/arena.js'
 import { mem } from '../machine/arena.js'
 import { EFFECT, effectAddr, effectKind } from '../machine/effects.js'
 import { hasDied, hasEnded, isDaemon, phaseOf, taskCount, taskName } from '../machine/machine.js'
-import { objectAt, snake } from '../machine/struct.js'
+import { objectAt, objectName, snake } from '../machine/struct.js'
 import { holdsLock, lockClassName, TASK, taskNumber } from '../machine/task.js'
 
 export interface Stuck {
@@ -62,11 +62,10 @@ export function describeWord(addr: number): string {
   }
   const owner = objectAt(addr)
   if (owner === undefined) return `word ${mem[addr]}`
-  const number = (owner.base - owner.struct.base) / owner.struct.words
   for (const placed of owner.struct.fields.values()) {
     if (addr < owner.base + placed.offset + placed.field.words) {
-      return `${owner.struct.cName} ${number} ${snake(placed.name)}`
+      return `${objectName(addr)} ${snake(placed.name)}`
     }
   }
-  return `${owner.struct.cName} ${number}`
+  return objectName(addr)
 }

@@ -62,8 +62,8 @@ interface Event {
   readonly number: number
   /** By task: how many of its steps happen before this one, itself included. */
   readonly clock: Int32Array
-  /** Undo mark before the step. */
-  readonly mark: number
+  /** Undo mark before the step, as of its last run. */
+  mark: number
   /** Something was found: re-running it must judge it again. */
   readonly found: boolean
 }
@@ -211,9 +211,10 @@ class Dpor {
     if (!this.#options.keepGoing(this.#executions)) this.#unfinished = 'stopped'
     undoTo(this.#root)
     for (let i = 0; i < wanted; i++) {
-      const { move, found } = this.#eventAt(i)
-      const result = step(move.task, move.choice)
-      if (found) this.#judge(result)
+      const event = this.#eventAt(i)
+      event.mark = undoMark()
+      const result = step(event.move.task, event.move.choice)
+      if (event.found) this.#judge(result)
     }
     this.#position = wanted
   }

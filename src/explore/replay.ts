@@ -24,7 +24,7 @@ import {
   taskCount,
   taskName,
 } from '../machine/machine.js'
-import { objectAt, snake, structNamed } from '../machine/struct.js'
+import { objectAt, objectName, snake, structNamed } from '../machine/struct.js'
 import { Task, taskNumber } from '../machine/task.js'
 import type { Change, Trace, TraceStep } from '../trace/events.js'
 import { TRACE_VERSION } from '../trace/events.js'
@@ -162,9 +162,7 @@ function changesSince(mark: number): Change[] {
   for (const at of writtenSince(mark)) {
     const owner = objectAt(at)
     if (owner === undefined || owner.struct.name === Task.name) continue
-    const number = (owner.base - owner.struct.base) / owner.struct.words
-    const object = `${owner.struct.cName} ${number}`
-    const change = describeChange(object, owner.base, owner.struct, at, mark)
+    const change = describeChange(objectName(at), owner.base, owner.struct, at, mark)
     const key = `${change.object}.${change.field}`
     if (change.before === change.after || seen.has(key)) continue
     seen.add(key)
@@ -199,7 +197,8 @@ function describeChange(
     const say = (value: number): string => {
       if (owner.name === Folio.name && placed.name === 'data') return contentName(value)
       const isPointer = placed.field.kind === 'ptr' || placed.field.kind === 'any'
-      return isPointer ? pointerName(value) : String(value)
+      if (!isPointer) return String(value)
+      return value === 0 ? 'NULL' : objectName(value)
     }
     return { object, field: snake(placed.name), before: say(before), after: say(after) }
   }
@@ -212,13 +211,6 @@ function valueNow(at: number): number {
 
 function contentName(value: number): string {
   return value === 0 ? 'none' : describeBlob(value as Blob)
-}
-
-function pointerName(value: number): string {
-  if (value === 0) return 'NULL'
-  const owner = objectAt(value)
-  if (owner === undefined) return String(value)
-  return `${owner.struct.cName} ${(owner.base - owner.struct.base) / owner.struct.words}`
 }
 
 function stuckTasks(): Trace['stuck'] {

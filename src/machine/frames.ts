@@ -39,6 +39,7 @@ export function announceAll(all: boolean): void {
   wantEffects = all
 }
 
+const spOffset = Task.fields.get('sp')?.offset as number
 const pendingOffset = Task.fields.get('pending')?.offset as number
 
 function pendingWord(): number {
@@ -121,10 +122,15 @@ export function faultingFunction(): string {
   return lastRun
 }
 
-/** The innermost function in which a task stands, or '' before its first operation. */
-export function functionOf(n: number): string {
-  const { sp } = taskNumber(n)
-  return sp === 0 ? '' : bodyNumber((mem[sp] as number) - 1).cName
+/** Which function a task stands in, innermost, as a number for `functionName`; 0 for none. */
+export function standsIn(n: number): number {
+  const sp = mem[taskNumber(n).at + spOffset] as number
+  return sp === 0 ? 0 : (mem[sp] as number)
+}
+
+/** In C's spelling; '' before a task's first operation. */
+export function functionName(number: number): string {
+  return number === 0 ? '' : bodyNumber(number - 1).cName
 }
 
 export function lastResult(): unknown {

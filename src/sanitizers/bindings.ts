@@ -1,9 +1,9 @@
 /**
- * Bindings belong to the living (R4, R6): no live object points to the notifier of a memslot that
- * has been freed. The judge reads every pointer to a notifier that there is, by the layouts of the
+ * Bindings belong to the living (R4, R6): no live object points to a memslot that has been freed,
+ * or to its notifier. The judge reads every pointer to one that there is, by the layouts of the
  * structs, so it works for whatever object a design keeps its bindings in.
  */
-
+import { KvmMemorySlot } from '../kernel/include/kvm.js'
 import { RestrictedmemNotifier } from '../kernel/include/restrictedmem.js'
 import { XaNode } from '../kernel/include/xarray.js'
 import {
@@ -17,15 +17,16 @@ import {
 import type { Context, Report, Sanitizer } from './sanitizer.js'
 import { forEachAlive } from './view.js'
 
-const NOTIFIER = RestrictedmemNotifier as unknown as Struct<Obj>
+/** What a binding may point to. */
+const BOUND = [RestrictedmemNotifier, KvmMemorySlot] as unknown as readonly Struct<Obj>[]
 
-/** Does this word point to a notifier whose slot has been freed? */
+/** Does this word point to a memslot, or to the notifier of one, that has been freed? */
 function dangles(word: number): boolean {
-  return word > 0 && headerAt(NOTIFIER, word) === -NOTIFIER.id
+  return word > 0 && BOUND.some((s) => headerAt(s, word) === -s.id)
 }
 
 function tell(holder: string, report: Report): void {
-  report('dangling-binding', `${holder} still points to the notifier of a freed memslot`)
+  report('dangling-binding', `${holder} still points to a freed memslot`)
 }
 
 function judgeArrays(report: Report): void {

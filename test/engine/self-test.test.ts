@@ -6,8 +6,8 @@ import { describeSample, sampleOf } from './programs.js'
 
 /** Enough for this many programs to be judged in seconds; `npm run self-test` does thousands. */
 const PROGRAMS = 250
-const MOST_EXECUTIONS = 2500
-const MOST_STEPS = 8000
+const MOST_EXECUTIONS = 1500
+const MOST_STEPS = 5000
 
 const ALL = new Dependence()
 

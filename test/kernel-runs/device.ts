@@ -23,6 +23,7 @@ import type {
 import type { Pgoff } from '../../src/kernel/include/types.js'
 import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE } from '../../src/kernel/include/uapi.js'
 import { xaFindAfterIndex, xaFindIndex, xaLoad } from '../../src/kernel/lib/xarray.js'
+import { forEachFolio } from '../../src/kernel/mm/page_alloc.js'
 import { folioPut, lruAddDrainAll } from '../../src/kernel/mm/swap.js'
 import { taskWorkRun } from '../../src/kernel/task_work.js'
 import { kzalloc } from '../../src/machine/alloc.js'
@@ -40,7 +41,7 @@ import {
   type Struct,
   struct,
 } from '../../src/machine/struct.js'
-import { setCurrent, taskNumber } from '../../src/machine/task.js'
+import { current, setCurrent, taskNumber } from '../../src/machine/task.js'
 
 interface TestNotifier extends Obj {
   id: number
@@ -92,7 +93,24 @@ const onError = fn(function* test_error(
   end: Pgoff,
 ): Kernel<void> {
   note(n, 'error', start, end)
+  forEachFolio((folio) => {
+    if (!folio.hwpoison || folio.mapping === null || folio.index !== start) return
+    const { lockOwner, refcount } = folio
+    context = { atomic: current().preemptCount > 0, locked: lockOwner !== 0, refcount }
+  })
 })
+
+/** In what state an error callback found the world; the page is still in the cache. */
+export interface ErrorContext {
+  readonly atomic: boolean
+  readonly locked: boolean
+  readonly refcount: number
+}
+
+let context: ErrorContext | undefined
+
+/** The context of the last error callback, if the page that failed was in the cache. */
+export const errorContext = (): ErrorContext | undefined => context
 
 const testOps: RestrictedmemNotifierOps = opsTable({
   name: 'test_notifier_ops',
@@ -150,6 +168,7 @@ export function start(design: Design): void {
   bootKernel(design, 'lowered')
   held.length = 0
   log = []
+  context = undefined
 }
 
 /** Call a kernel function and return its result; anything that goes wrong fails the test. */

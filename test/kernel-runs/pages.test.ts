@@ -38,6 +38,7 @@ import {
   callbacks,
   callWarned,
   drain,
+  errorContext,
   getPage,
   getPageWarned,
   inner,
@@ -308,6 +309,15 @@ describe('memory failure', () => {
     assert.equal(call(memoryFailureOp, fd, 1), -EBUSY)
     assert.deepEqual(callbacks(), [[1, 'error', 1, 2]])
     assert.deepEqual([folio.hwpoison, folio.refcount], [true, 3])
+  })
+
+  test('the callback runs in atomic context; the page is locked and still cached', () => {
+    for (const extra of [0, 1]) {
+      const { fd } = faulted('upm-aops-repaired', 1)
+      if (extra > 0) getPage(fd, 1)
+      call(memoryFailureOp, fd, 1)
+      assert.deepEqual(errorContext(), { atomic: true, locked: true, refcount: 2 + extra })
+    }
   })
 
   test('a page that still waits in a batch is drained first', () => {

@@ -24,6 +24,7 @@ import {
   type Inode,
   NR_OPEN,
 } from '../include/fs.js'
+import { O_CLOEXEC } from '../include/uapi.js'
 import { iput } from './inode.js'
 
 /**
@@ -113,19 +114,27 @@ export const fget = fn(function* fget(fd: number): Kernel<File | null> {
 })
 
 /**
- * Reserve the lowest free descriptor: its number, or -EMFILE.
+ * Reserve the lowest free descriptor: its number, or -EMFILE. exec() closes it if `flags` has
+ * O_CLOEXEC.
  *
  * Models: 6.2 fs/file.c alloc_fd.
  */
-export const getUnusedFd = fn(function* get_unused_fd_flags(): Kernel<number> {
+export const getUnusedFdFlags = fn(function* get_unused_fd_flags(flags: number): Kernel<number> {
   const files = filesStruct()
   yield rmw(files, 'openFds')
   for (let fd = 0; fd < NR_OPEN; fd++) {
     if (files.openFds & (1 << fd)) continue
     files.openFds |= 1 << fd
+    if (flags & O_CLOEXEC) files.closeOnExec |= 1 << fd
+    else files.closeOnExec &= ~(1 << fd)
     return fd
   }
   return -EMFILE
+})
+
+/** The same with no flags. */
+export const getUnusedFd = fn(function* get_unused_fd(): Kernel<number> {
+  return yield* getUnusedFdFlags(0)
 })
 
 /** Models: 6.2 fs/file.c put_unused_fd. */

@@ -4,6 +4,7 @@ import { opsTable } from '../../machine/struct.js'
 import { EINVAL } from '../include/errno.js'
 import {
   type FileOperations,
+  FMODE_WRITE,
   fsState,
   S_IFCHR,
   S_IFDIR,
@@ -41,7 +42,8 @@ function placeOf(kind: number): { sb: SuperBlock; mode: number } | undefined {
 }
 
 /**
- * A new object of a kind, opened for reading and writing; -EINVAL for another kind, -EMFILE.
+ * A new object of a kind, opened for reading and writing, a directory for reading only; -EINVAL for
+ * another kind, -EMFILE.
  *
  * Models: 6.2 mm/shmem.c shmem_mknod and fs/open.c do_sys_openat2. Simplifies: no names; the
  * object is gone with its last descriptor.
@@ -57,6 +59,7 @@ export const openTmpfs = fn(function* open_tmpfs(kind: number): Kernel<number> {
   }
   const fOp = inode.iFop === null ? specialFops : inode.iFop
   const file = allocFilePseudo(inode, fOp, O_RDWR | O_LARGEFILE)
+  if (kind === TMPFS_DIRECTORY) file.fMode &= ~FMODE_WRITE
   yield* fdInstall(fd, file)
   return fd
 })

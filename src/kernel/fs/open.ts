@@ -1,8 +1,11 @@
-/** ftruncate(2) and fallocate(2): the checks of the VFS, in Linux's order, before the file's own. */
+/**
+ * Size, space, mode and owner of open files: the checks of the VFS, in Linux's order, before the
+ * file's own. Also open(2) and truncate(2) of /proc/self/fd/N, which name an inode by a descriptor.
+ */
 import { fn, type Kernel } from '../../machine/fn.js'
 import { downWrite, upWrite } from '../../machine/locks.js'
-import { EBADF, EFBIG, EINVAL, ENODEV, EOPNOTSUPP, EPERM } from '../include/errno.js'
-import { type File, FMODE_WRITE, S_IFMT, S_IFREG } from '../include/fs.js'
+import { EBADF, EFBIG, EINVAL, ENODEV, ENXIO, EOPNOTSUPP, EPERM } from '../include/errno.js'
+import { type File, FMODE_WRITE, S_IALLUGO, S_IFMT, S_IFREG } from '../include/fs.js'
 import { MAX_LFS_FILESIZE } from '../include/types.js'
 import {
   FALLOC_FL_COLLAPSE_RANGE,
@@ -11,8 +14,11 @@ import {
   FALLOC_FL_PUNCH_HOLE,
   FALLOC_FL_UNSHARE_RANGE,
   FALLOC_FL_ZERO_RANGE,
+  O_LARGEFILE,
+  O_RDWR,
 } from '../include/uapi.js'
-import { fget, fput } from './file_table.js'
+import { allocFilePseudo, fdInstall, fget, fput, getUnusedFd } from './file_table.js'
+import { ihold } from './inode.js'
 
 const SUPPORTED =
   FALLOC_FL_KEEP_SIZE |
@@ -23,16 +29,30 @@ const SUPPORTED =
   FALLOC_FL_UNSHARE_RANGE
 
 /**
- * Models: 6.2 fs/open.c do_truncate, with notify_change as far as the size. i_rwsem is the outer
- * inode's, whatever inode the operation then works on.
+ * Change what is not -1: size, mode, owner. i_rwsem is that of the inode that was named, whatever
+ * inode the operation then works on.
+ *
+ * Models: 6.2 fs/attr.c notify_change, with the locking of its callers. Simplifies: no
+ * permissions and no set-uid bits to clear; -EPERM for an inode without the operation, which
+ * stands for what cannot be changed.
  */
-const doTruncate = fn(function* do_truncate(file: File, length: bigint): Kernel<number> {
+const notifyChange = fn(function* notify_change(
+  file: File,
+  size: bigint,
+  mode: number,
+  uid: number,
+): Kernel<number> {
   const inode = file.fInode!
   if (inode.iOp === null || inode.iOp.setattr === undefined) return -EPERM
   yield* downWrite(inode.iRwsem)
-  const ret = yield* inode.iOp!.setattr!(file.fDentry!, length)
+  const ret = yield* inode.iOp!.setattr!(file.fDentry!, size, mode, uid)
   yield* upWrite(inode.iRwsem)
   return ret
+})
+
+/** Models: 6.2 fs/open.c do_truncate. */
+const doTruncate = fn(function* do_truncate(file: File, length: bigint): Kernel<number> {
+  return yield* notifyChange(file, length, -1, -1)
 })
 
 /**
@@ -96,6 +116,67 @@ export const sysFallocate = fn(function* fallocate(
   const file = yield* fget(fd)
   if (file === null) return -EBADF
   const ret = yield* vfsFallocate(file, mode, offset, len)
+  yield* fput(file)
+  return ret
+})
+
+/**
+ * truncate(2) of /proc/self/fd/N: the link leads to the inode, whatever its file may do. Errors as
+ * ftruncate(2), but for how the file was opened.
+ *
+ * Models: 6.2 fs/open.c vfs_truncate.
+ */
+export const sysTruncateFdLink = fn(function* vfs_truncate(
+  fd: number,
+  length: bigint,
+): Kernel<number> {
+  if (length < 0n) return -EINVAL
+  const file = yield* fget(fd)
+  if (file === null) return -EBADF
+  let ret = -EINVAL
+  if ((file.fInode!.iMode & S_IFMT) === S_IFREG) ret = yield* doTruncate(file, length)
+  yield* fput(file)
+  return ret
+})
+
+/**
+ * open(2) of /proc/self/fd/N: a descriptor of a new file on the same inode. -EBADF, -EMFILE;
+ * -ENXIO for an inode that was never meant to be opened.
+ *
+ * Models: 6.2 fs/open.c do_dentry_open, with no_open of fs/inode.c. Simplifies: the new file is
+ * readable and writable, with a dentry of its own.
+ */
+export const sysOpenFdLink = fn(function* do_dentry_open(fd: number): Kernel<number> {
+  const file = yield* fget(fd)
+  if (file === null) return -EBADF
+  const inode = file.fInode!
+  let ret = -ENXIO
+  if (inode.iFop !== null) {
+    ret = yield* getUnusedFd()
+    if (ret >= 0) {
+      yield* ihold(inode)
+      yield* fdInstall(ret, allocFilePseudo(inode, inode.iFop!, O_RDWR | O_LARGEFILE))
+    }
+  }
+  yield* fput(file)
+  return ret
+})
+
+/** fchmod(2): 0 or an error. Models: 6.2 fs/open.c vfs_fchmod and chmod_common. */
+export const sysFchmod = fn(function* fchmod(fd: number, mode: number): Kernel<number> {
+  const file = yield* fget(fd)
+  if (file === null) return -EBADF
+  const type = file.fInode!.iMode & ~S_IALLUGO
+  const ret = yield* notifyChange(file, -1n, (mode & S_IALLUGO) | type, -1)
+  yield* fput(file)
+  return ret
+})
+
+/** fchown(2) of the owner: 0 or an error. Models: 6.2 fs/open.c chown_common. Simplifies: no groups. */
+export const sysFchown = fn(function* fchown(fd: number, uid: number): Kernel<number> {
+  const file = yield* fget(fd)
+  if (file === null) return -EBADF
+  const ret = yield* notifyChange(file, -1n, -1, uid)
   yield* fput(file)
   return ret
 })

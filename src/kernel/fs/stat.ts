@@ -17,6 +17,7 @@ function genericFillattr(inode: Inode, stat: Kstat): void {
   stat.blocks = inode.iBlocks
   stat.mode = inode.iMode
   stat.nlink = inode.iNlink
+  stat.uid = inode.iUid
 }
 
 /**

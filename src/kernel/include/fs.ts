@@ -20,6 +20,7 @@ import {
   struct,
 } from '../../machine/struct.js'
 import type { Folio } from './mm.js'
+import type { VmArea } from './mm_types.js'
 import type { XArray } from './xarray.js'
 import './xarray.js'
 
@@ -40,7 +41,8 @@ export interface FileOperations {
   readonly read?: Op<[file: File, pos: bigint, len: number], number>
   readonly write?: Op<[file: File, pos: bigint, len: number, byte: number], number>
   readonly llseek?: Op<[file: File, offset: bigint, whence: number], bigint>
-  readonly mmap?: Op<[file: File], number>
+  /** Accept a new VMA and give it its `vmOps`, or refuse. mmap_lock is held for writing. */
+  readonly mmap?: Op<[file: File, vma: VmArea], number>
   readonly fallocate?: Op<[file: File, mode: number, offset: bigint, len: bigint], number>
   readonly fsync?: Op<[file: File], number>
   readonly release?: Op<[inode: Inode, file: File], number>
@@ -48,8 +50,8 @@ export interface FileOperations {
 
 export interface InodeOperations {
   readonly name: string
-  /** notify_change(): a size, or -1 when only the attributes in `iattr` change. */
-  readonly setattr?: Op<[dentry: Dentry, size: bigint], number>
+  /** What changes of size (bytes), mode (with the type's bits) and owner; -1 is what does not. */
+  readonly setattr?: Op<[dentry: Dentry, size: bigint, mode: number, uid: number], number>
   /** Fills `stat`. */
   readonly getattr?: Op<[dentry: Dentry, stat: Kstat], number>
 }
@@ -71,6 +73,8 @@ export interface AddressSpace extends Obj {
   aOps: AddressSpaceOps | null
   /** AS_UNEVICTABLE. Set once, before the mapping is used. */
   unevictable: boolean
+  /** AS_INACCESSIBLE (6.11): the host may not touch the pages, so nobody moves them. Set once. */
+  inaccessible: boolean
   /** __GFP_MOVABLE in gfp_mask. Set once. */
   gfpMovable: boolean
   /** AS_EXITING: set by the final truncation. */
@@ -80,6 +84,11 @@ export interface AddressSpace extends Obj {
   /** Owner's data. What guards it depends on the owner. */
   privateData: Obj | null
   invalidateLock: RwSemaphore
+  /** First VMA that maps it (i_mmap). Guard: iMmapRwsem; that there is none is read without. */
+  iMmap: VmArea | null
+  iMmapRwsem: RwSemaphore
+  /** Writable shared mappings; negative: they are denied. Atomic. */
+  iMmapWritable: number
 }
 
 export const AddressSpace: Struct<AddressSpace> = struct<AddressSpace>(
@@ -90,11 +99,15 @@ export const AddressSpace: Struct<AddressSpace> = struct<AddressSpace>(
     nrpages: num(),
     aOps: ops(),
     unevictable: flag(),
+    inaccessible: flag(),
     gfpMovable: flag(),
     exiting: flag(),
     wbErr: num(),
     privateData: anyPtr(),
     invalidateLock: embed('RwSemaphore'),
+    iMmap: ptr('VmArea'),
+    iMmapRwsem: embed('RwSemaphore'),
+    iMmapWritable: num(),
   },
   { capacity: 8 },
 )
@@ -109,9 +122,12 @@ export const S_IFCHR = 0o020000
 export const S_IFDIR = 0o040000
 export const S_IFREG = 0o100000
 export const S_IFMT = 0o170000
+/** Permissions, set-uid, set-gid and sticky bits. */
+export const S_IALLUGO = 0o7777
 
 export interface Inode extends Obj {
   iMode: number
+  iUid: number
   /** Bytes. Written under i_rwsem, read without. */
   iSize: bigint
   /** 512-byte blocks. Guard: i_lock, or the file system's own. */
@@ -138,6 +154,7 @@ export const Inode: Struct<Inode> = struct<Inode>(
   'Inode',
   {
     iMode: num(),
+    iUid: num(),
     iSize: i64(),
     iBlocks: num(),
     iCount: num(),
@@ -241,11 +258,13 @@ export interface FilesStruct extends Obj {
   fd: PtrVec<File>
   /** Bit mask of descriptors that are reserved or open. Guard: fileLock. */
   openFds: number
+  /** Bit mask of those that exec() closes. Guard: fileLock. */
+  closeOnExec: number
 }
 
 export const FilesStruct: Struct<FilesStruct> = struct<FilesStruct>(
   'FilesStruct',
-  { fileLock: embed('Spinlock'), fd: ptrs('File', NR_OPEN), openFds: num() },
+  { fileLock: embed('Spinlock'), fd: ptrs('File', NR_OPEN), openFds: num(), closeOnExec: num() },
   { capacity: 1 },
 )
 
@@ -283,11 +302,12 @@ export interface Kstat extends Obj {
   blocks: number
   mode: number
   nlink: number
+  uid: number
 }
 
 export const Kstat: Struct<Kstat> = struct<Kstat>(
   'Kstat',
-  { size: i64(), blocks: num(), mode: num(), nlink: num() },
+  { size: i64(), blocks: num(), mode: num(), nlink: num(), uid: num() },
   { capacity: 64 },
 )
 

@@ -6,7 +6,6 @@
  * Left out: zones, orders, per-CPU lists and watermarks. An allocation fails only where a scenario
  * lets a fault strike.
  */
-import { mem } from '../../machine/arena.js'
 import { type Blob, residueOf, STALE_PAGE, ZERO_PAGE } from '../../machine/blob.js'
 import { inject } from '../../machine/effects.js'
 import { remark } from '../../machine/fault.js'
@@ -42,7 +41,7 @@ export function forEachFolio(visit: (folio: Folio) => void): void {
 /** The struct page of a frame, initialised when it is first needed. */
 function frame(pfn: Pfn): Folio {
   const at = Folio.base + pfn * Folio.words
-  if (mem[at] === 0) {
+  if (headerAt(MEMMAP, at) === 0) {
     constructAt(MEMMAP, at, 0)
     const folio = Folio.at(at) as Folio
     folio.pfn = pfn

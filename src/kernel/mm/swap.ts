@@ -3,7 +3,7 @@
  * putting back. A batch holds a reference and PG_lru is clear until it is drained.
  *
  * Left out: the lists themselves, whose order decides nothing here; lru_lock, whose sections are
- * one step each; batches that drain because they are full.
+ * one step each.
  */
 import { alsoReads, alsoWrites, read, rmw } from '../../machine/effects.js'
 import { KernelFault } from '../../machine/fault.js'
@@ -52,15 +52,45 @@ export const folioPut = fn(function* folio_put(folio: Folio): Kernel<void> {
   yield* folioPutRefs(folio, 1)
 })
 
+/** PAGEVEC_SIZE: a batch that holds so many is drained. */
+const PAGEVEC_SIZE = 15
+
+/** How many folios wait in a CPU's batch. */
+function batchCount(batch: number): number {
+  let count = 0
+  forEachFolio((folio) => {
+    if (folio.lruBatch === batch) count++
+  })
+  return count
+}
+
 /**
- * Put a folio into this CPU's batch, with a reference of the batch's own.
+ * Put a folio into this CPU's batch, with a reference of the batch's own. A full batch is drained.
  *
- * Models: 6.2 mm/swap.c folio_add_lru.
+ * Models: 6.2 mm/swap.c folio_add_lru and folio_batch_add_and_move.
  */
 export const folioAddLru = fn(function* folio_add_lru(folio: Folio): Kernel<void> {
   yield rmw(folio, 'refcount')
   folio.refcount++
   folio.lruBatch = currentTaskNumber() + 1
+  if (batchCount(folio.lruBatch) >= PAGEVEC_SIZE) yield* lruAddDrain()
+})
+
+/**
+ * Somebody has used the folio: referenced at first, active the second time. A folio that must not
+ * be evicted is never active. The folio is locked.
+ *
+ * Models: 6.2 mm/swap.c folio_mark_accessed. Simplifies: a folio on a list is activated at once,
+ * not by way of a batch, which would hold a reference meanwhile.
+ */
+export const folioMarkAccessed = fn(function folio_mark_accessed(folio: Folio): void {
+  if (!folio.referenced) {
+    folio.referenced = true
+    return
+  }
+  if (folio.unevictable || folio.active) return
+  if (folio.lru || folio.lruBatch === currentTaskNumber() + 1) folio.active = true
+  folio.referenced = false
 })
 
 /** The folio of lowest frame in a batch (of one CPU, or of any if 0), or null. */
