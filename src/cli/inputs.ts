@@ -27,6 +27,11 @@ export interface ScenarioFile {
 /** The package's root: this file is built to `dist/src/cli/inputs.js`. */
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../../..')
 
+/** A file that comes with the package. */
+export function packagedFile(name: string): string {
+  return join(root, name)
+}
+
 /** Identifies the code that a token belongs to; written by the build. */
 export function codeVersion(): { readonly version: string; readonly code: string } {
   return JSON.parse(readFileSync(join(root, 'dist/version.json'), 'utf8')) as {

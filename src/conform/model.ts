@@ -4,10 +4,11 @@
  */
 import { defineDesign, type Profile } from '../designs/design.js'
 import { bootKernel } from '../explore/boot.js'
+import { sysClose } from '../kernel/fs/file_table.js'
 import { sysFallocate, sysFtruncate } from '../kernel/fs/open.js'
 import { sysLseek, sysPread, sysPwrite, sysRead, sysWrite } from '../kernel/fs/read_write.js'
 import { vfsFstat } from '../kernel/fs/stat.js'
-import { EBADF, EFAULT } from '../kernel/include/errno.js'
+import { EBADF, EFAULT, ENOSYS } from '../kernel/include/errno.js'
 import { Kstat } from '../kernel/include/fs.js'
 import { KVM_X86_DEFAULT_VM } from '../kernel/include/uapi.js'
 import { sysFcntlAddSeals, sysFcntlGetSeals, sysMemfdCreate } from '../kernel/mm/memfd.js'
@@ -21,7 +22,9 @@ import { sysKvmSetUserMemoryRegion2 } from '../kernel/virt/kvm/memslots.js'
 import { kzalloc } from '../machine/alloc.js'
 import { Alone, Misbehaviour } from '../machine/alone.js'
 import type { FnTag } from '../machine/fn.js'
+import { watchReturns } from '../machine/frames.js'
 import { Interpreter, type Syscalls } from './interpret.js'
+import { asReturn, callsOf, chainOf, type Return } from './origin.js'
 import type { Op, Result } from './program.js'
 
 /** The profile whose kernel answers for a release: the newest that is not younger. */
@@ -35,6 +38,7 @@ export function profileOf(release: string): { profile: Profile; exact: boolean }
 function faulted(byte: number): number {
   return byte < 0 ? -EFAULT : byte
 }
+
 /** The user address of every memslot: anonymous memory, which no call of a program reaches. */
 const USER_AREA = 0x7f0000000000n
 
@@ -51,6 +55,8 @@ function syscalls(alone: Alone, stat: Kstat): Syscalls {
   }
   return {
     memfdCreate: (flags) => call(sysMemfdCreate, flags),
+    memfdSecret: () => -ENOSYS,
+    close: (fd) => call(sysClose, fd),
     ftruncate: (fd, size) => call(sysFtruncate, fd, size),
     fallocate: (fd, mode, offset, len) => call(sysFallocate, fd, mode, offset, len),
     pwrite: (fd, offset, len, byte) => call(sysPwrite, fd, offset, len, byte),
@@ -115,8 +121,25 @@ export class Model {
     return results
   }
 
-  /** The machine is free for another kernel. */
-  end(): void {
-    this.#alone.rewind()
+  /**
+   * Why the model answers a call as it does: the functions that the result of the last call went
+   * through, outermost first.
+   */
+  explain(ops: readonly Op[]): string[] {
+    const interpreter = new Interpreter(syscalls(this.#alone, this.#stat))
+    const returns: Return[] = []
+    try {
+      for (const op of ops.slice(0, -1)) interpreter.run(op)
+      watchReturns((cName, fp, value) => returns.push(asReturn(cName, fp, value)))
+      for (const op of ops.slice(-1)) interpreter.run(op)
+    } catch (error) {
+      if (!(error instanceof Misbehaviour)) throw error
+    } finally {
+      watchReturns(undefined)
+      this.#alone.rewind()
+    }
+    // fstat() is how user space sees afterwards what the call did; it is no part of it.
+    const calls = callsOf(returns).filter((c) => c.at(-1)?.cName !== vfsFstat.cName)
+    return chainOf(calls.at(-1) ?? [])
   }
 }

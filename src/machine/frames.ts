@@ -22,6 +22,16 @@ let result: unknown
 let calleeFp = 0
 let lastRun = ''
 
+/** Told which function returned what, and where its frame was; frames of callees lie higher. */
+export type ReturnWatcher = (cName: string, fp: number, value: unknown) => void
+
+let returnWatcher: ReturnWatcher | undefined
+
+/** Have every return of lowered code reported, or none. */
+export function watchReturns(watcher: ReturnWatcher | undefined): void {
+  returnWatcher = watcher
+}
+
 /** Announce an effect and stop at `pc` until the scheduler comes back. */
 export function suspend(fp: number, pc: number, effect: number): number {
   poke(fp + 1, pc)
@@ -106,6 +116,7 @@ export function runFrames(value: unknown): boolean {
       incoming = undefined
       continue
     }
+    if (returnWatcher !== undefined) returnWatcher(cName, fp, result)
     const caller = mem[fp + 2] as number
     for (let i = 0; i < lowered.words; i++) poke(fp + i, 0)
     incoming = result

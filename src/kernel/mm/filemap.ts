@@ -103,7 +103,7 @@ export const findGetEntry = fn(function* find_get_entry(
 ): Kernel<Folio | null> {
   for (;;) {
     yield read(mapping.iPages, 'xaHead')
-    const index = xaFindIndex(mapping.iPages, start, end)
+    const index = xaFindIndex(mapping.iPages, start, end) as Pgoff
     if (index < 0) return null
     const folio = xaLoad(mapping.iPages, index) as Folio
     if (!(yield* folioTryGet(folio))) continue

@@ -207,6 +207,7 @@ export const shmemWrite = fn(function* shmem_file_write_iter(
   byte: number,
 ): Kernel<number> {
   const inode = file.fInode!
+  if (len === 0) return 0
   if (pos >= MAX_LFS_FILESIZE) return -EFBIG
   yield* downWrite(inode.iRwsem)
   let done = 0
