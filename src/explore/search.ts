@@ -52,6 +52,8 @@ export interface SearchOptions {
   readonly keepGoing: (states: number, depth: number) => boolean
   /** Called in each state in which the scenario's tasks have ended, with the schedule so far. */
   readonly atRest: (schedule: () => readonly Move[]) => readonly Observed[]
+  /** Called in each state in which nobody can go on. */
+  readonly atFinal?: () => void
   /** Stop when all of these findings have a witness; for a bounded search. */
   readonly wanted?: ReadonlySet<string>
 }
@@ -238,6 +240,7 @@ class Search {
   #judgeStuck(): void {
     this.#executions++
     this.#flag(FLAG.EXITS)
+    this.#options.atFinal?.()
     const stuck = describeStuck()
     if (stuck === undefined) return
     const before = undoMark()

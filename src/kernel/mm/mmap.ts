@@ -197,11 +197,6 @@ const mmapRegion = fn(function* mmap_region(
   return addr
 })
 
-/** Models: 6.2 mm/mmap.c file_mmap_ok. */
-function fileMmapOk(offset: bigint, len: bigint): boolean {
-  return offset >= 0n && offset >> 12n <= (MAX_LFS_FILESIZE - len) >> 12n
-}
-
 /**
  * `length` and `offset` are unsigned in C; what is negative here is beyond every end there.
  *
@@ -217,7 +212,7 @@ const doMmap = fn(function* do_mmap(
 ): Kernel<bigint> {
   if (length === 0n) return BigInt(-EINVAL)
   // Beyond 2^63 it wraps, or is at least more than there are addresses.
-  if (length < 0n || length > TASK_SIZE) return BigInt(-ENOMEM)
+  if (length < 0n) return BigInt(-ENOMEM)
   const len = roundUpToPage(length)
   const mm = currentMm()
   const at = getUnmappedArea(mm, addr, len, flags)
