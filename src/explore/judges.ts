@@ -96,9 +96,9 @@ export class Judges {
     for (const r of result.remarks) this.#context.report(r.id, r.message)
     // After undefined behaviour the state means nothing.
     if (result.fault?.kind !== 'undefined' && result.dirty !== 0) {
-      this.#sanitizers.forEach((s, i) => {
-        if (result.dirty & (1 << i)) s.state?.(this.#context)
-      })
+      for (let i = 0; i < this.#sanitizers.length; i++) {
+        if (result.dirty & (1 << i)) this.#sanitizers[i]?.state?.(this.#context)
+      }
     }
     return this.#collect()
   }
