@@ -21,7 +21,7 @@ import {
   type ScenarioFile,
 } from './inputs.js'
 import { runJobs } from './pool.js'
-import { ProgressLine, paintFor } from './terminal.js'
+import { interruption, ProgressLine, paintFor } from './terminal.js'
 import type { Job } from './worker.js'
 
 export interface CheckOptions {
@@ -30,16 +30,6 @@ export interface CheckOptions {
   readonly timeLimit: number | undefined
   readonly workers: number | undefined
   readonly format: 'text' | 'json' | 'ktap'
-}
-
-/** Resolves when the user wants to stop. */
-function interruption(): { promise: Promise<void>; release: () => void } {
-  let stop = (): void => {}
-  const promise = new Promise<void>((resolve) => {
-    stop = resolve
-  })
-  process.once('SIGINT', stop)
-  return { promise, release: () => process.removeListener('SIGINT', stop) }
 }
 
 /** Check scenarios on designs and print the result; returns the exit code. */

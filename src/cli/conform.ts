@@ -4,8 +4,9 @@ import { compareTranscript, type Difference } from '../conform/compare.js'
 import { countByCall, describeDifference } from '../conform/describe.js'
 import { Model, profileOf } from '../conform/model.js'
 import { parseTranscript, type Transcript, TranscriptError } from '../conform/program.js'
+import { conformLive, conformProbe } from './conform-live.js'
 import { EXIT } from './exit-codes.js'
-import { UserError } from './inputs.js'
+import { builtInTranscripts, UserError } from './inputs.js'
 
 /** How many differing programs are shown unless all are asked for. */
 const SHOWN = 3
@@ -20,6 +21,30 @@ export function readTranscript(path: string): Transcript {
   }
 }
 
+export interface ConformFlags {
+  readonly transcript: readonly string[]
+  readonly live?: boolean
+  readonly family: readonly string[]
+  readonly seed: number
+  readonly count: number
+  readonly record?: string
+  readonly ktap?: boolean
+  readonly probe?: boolean
+  readonly all?: boolean
+}
+
+/** The command as a whole; returns the exit code. */
+export async function conform(flags: ConformFlags): Promise<number> {
+  const { family: families, seed, count, record } = flags
+  const all = flags.all === true
+  if (flags.probe) return conformProbe()
+  if (flags.live || record !== undefined) {
+    return conformLive({ families, seed, count, record, ktap: flags.ktap === true, all })
+  }
+  const paths = flags.transcript.length > 0 ? flags.transcript : builtInTranscripts()
+  return conformTranscripts(paths, all)
+}
+
 /** Run the programs of recordings on the model; returns the exit code. */
 export function conformTranscripts(paths: readonly string[], all: boolean): number {
   let code: number = EXIT.OK
@@ -28,7 +53,6 @@ export function conformTranscripts(paths: readonly string[], all: boolean): numb
     const { profile, exact } = profileOf(transcript.kernel)
     const model = new Model(profile)
     const differences = compareTranscript(transcript, model)
-    model.end()
     process.stdout.write(`${path}\n${report(transcript, profile, differences, all)}\n`)
     if (differences.length > 0 && exact) code = EXIT.DIFFERS
   }

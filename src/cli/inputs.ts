@@ -27,6 +27,11 @@ export interface ScenarioFile {
 /** The package's root: this file is built to `dist/src/cli/inputs.js`. */
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../../..')
 
+/** A file that comes with the package. */
+export function packagedFile(name: string): string {
+  return join(root, name)
+}
+
 /** Identifies the code that a token belongs to; written by the build. */
 export function codeVersion(): { readonly version: string; readonly code: string } {
   return JSON.parse(readFileSync(join(root, 'dist/version.json'), 'utf8')) as {
@@ -65,6 +70,17 @@ export function builtInTranscripts(): string[] {
     .map((name) => join(folder, name))
 }
 
+/** `punch/punch-vs-guest-fault`, for a file that comes with the project. */
+function nameOf(path: string): string {
+  return relative(join(root, 'litmus'), path).replace(/\.litmus$/, '')
+}
+
+/** The built-in file of this name, or all files of an area. */
+function builtInNamed(name: string): string[] {
+  const area = `${name.replace(/\/$/, '')}/`
+  return builtInFiles().filter((f) => nameOf(f) === name || nameOf(f).startsWith(area))
+}
+
 /** Read and bind scenarios; a directory means all files in it. @throws UserError */
 export function readScenarios(
   paths: readonly string[],
@@ -80,12 +96,9 @@ export function readScenarios(
       if (inside.length === 0) throw new UserError(`${p}: no .litmus files in this directory`)
       return inside
     }
-    const named = builtInFiles().find((f) => relative(join(root, 'litmus'), f) === `${p}.litmus`)
-    if (named !== undefined) return [named]
-    const names = builtInFiles().map((f) =>
-      relative(join(root, 'litmus'), f).replace(/\.litmus$/, ''),
-    )
-    throw new UserError(`${p}: no such file or scenario.${suggest(p, names)}`)
+    const named = builtInNamed(p)
+    if (named.length > 0) return named
+    throw new UserError(`${p}: no such file or scenario.${suggest(p, builtInFiles().map(nameOf))}`)
   })
   return files.map((path) => {
     const text = readText(path)

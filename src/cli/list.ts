@@ -62,7 +62,9 @@ export function list(what: string): string {
 export function explain(word: string): string {
   const errno = word.replace(/^-/, '').toUpperCase()
   if (ERRNO[errno] !== undefined) return `-${errno} is ${-ERRNO[errno]}`
-  for (const name of ['findings', 'designs', 'operations', 'scenarios'] as const) {
+  const scenario = readScenarios(builtInFiles(), []).find((f) => f.scenario.name === word)
+  if (scenario !== undefined) return scenario.text.trimEnd()
+  for (const name of ['findings', 'designs', 'operations'] as const) {
     const found = TABLES[name]?.().find((e) => e.name.replace(/\(.*/, '') === word)
     if (found !== undefined) {
       const source = found.source ? `\n${wrap(`Source: ${found.source}.`, 79, '')}` : ''

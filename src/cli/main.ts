@@ -1,12 +1,13 @@
 #!/usr/bin/env node
 /** The command line. Every way out has its exit code; a stack trace means a bug of ours. */
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { FAMILIES } from '../conform/generate.js'
 import { suggest } from '../litmus/error.js'
 import { wrap } from '../report/paint.js'
 import { check } from './check.js'
-import { conformTranscripts } from './conform.js'
+import { type ConformFlags, conform } from './conform.js'
 import { EXIT } from './exit-codes.js'
-import { builtInTranscripts, codeVersion, UserError } from './inputs.js'
+import { codeVersion, UserError } from './inputs.js'
 import { explain, LISTS, list } from './list.js'
 import { replay } from './replay.js'
 
@@ -106,10 +107,16 @@ function program(): Command {
     .command('conform')
     .description('compare the model with a real kernel, call by call')
     .option('--transcript <file>', 'a recording (repeatable); all built-in ones', collect, [])
+    .option('--live', 'random programs on the running kernel')
+    .option('--family <name>', `with --live: ${FAMILIES.join(', ')} (repeatable)`, collect, [])
+    .option('--seed <n>', 'with --live: the first seed', count, 1)
+    .option('--count <n>', 'with --live: programs for each family', count, 1000)
+    .option('--record <file>', 'with --live: write what the kernel answered')
+    .option('--ktap', 'with --live: print KTAP')
+    .option('--probe', 'say what the running kernel offers')
     .option('--all', 'show every program that differs')
-    .action((flags: { transcript: string[]; all?: boolean }) => {
-      const paths = flags.transcript.length > 0 ? flags.transcript : builtInTranscripts()
-      code = conformTranscripts(paths, flags.all === true)
+    .action(async (flags: ConformFlags) => {
+      code = await conform(flags)
     })
   main
     .command('bench')

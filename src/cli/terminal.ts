@@ -19,13 +19,18 @@ export class ProgressLine {
   #dirty = false
 
   update(p: Progress): void {
-    const now = performance.now()
-    if (!this.#shown || now - this.#last < 100) return
-    this.#last = now
-    const seconds = (now - this.#start) / 1000
+    const seconds = (performance.now() - this.#start) / 1000
     const rate = Math.round(p.states / Math.max(seconds, 0.001) / 1000)
     const depth = p.depth > 0 ? `  depth ${p.depth}` : ''
     const line = `${p.done} of ${p.total} cells  ${p.states} states  ${rate} k/s${depth}  ${seconds.toFixed(0)} s`
+    this.show(line)
+  }
+
+  /** Show a line of text; too many of them are not. */
+  show(line: string): void {
+    const now = performance.now()
+    if (!this.#shown || now - this.#last < 100) return
+    this.#last = now
     process.stderr.write(`\r${line.slice(0, 78).padEnd(78)}`)
     this.#dirty = true
   }
@@ -33,5 +38,29 @@ export class ProgressLine {
   clear(): void {
     if (this.#dirty) process.stderr.write(`\r${' '.repeat(78)}\r`)
     this.#dirty = false
+  }
+}
+
+/** Whether the user has asked to stop, until `release` is called. */
+export function interruption(): {
+  readonly promise: Promise<void>
+  requested(): boolean
+  release(): void
+} {
+  let asked = false
+  let stop = (): void => {}
+  const promise = new Promise<void>((resolve) => {
+    stop = () => {
+      asked = true
+      resolve()
+    }
+  })
+  process.once('SIGINT', stop)
+  return {
+    promise,
+    requested: () => asked,
+    release: () => {
+      process.removeListener('SIGINT', stop)
+    },
   }
 }

@@ -11,6 +11,8 @@ import { exact, type Int, type Op, type Result } from './program.js'
  */
 export interface Syscalls {
   memfdCreate(flags: number): number
+  memfdSecret(flags: number): number
+  close(fd: number): number
   ftruncate(fd: number, size: bigint): number
   fallocate(fd: number, mode: number, offset: bigint, len: bigint): number
   /** Writes `len` bytes of this value. */
@@ -98,6 +100,8 @@ export class Interpreter {
     switch (op[0]) {
       case 'create':
         return this.#opened(k.memfdCreate(Number(op[1])))
+      case 'secret':
+        return this.#opened(k.memfdSecret(Number(op[1])))
       case 'gmem':
         return this.#opened(k.kvmCreateGuestMemfd(BigInt(op[1]), BigInt(op[2])))
       case 'bind': {
@@ -127,6 +131,8 @@ export class Interpreter {
       case 'fstat':
         this.#fd(op[1])
         return 0
+      case 'close':
+        return this.#close(op[1])
       case 'pwrite':
       case 'pread':
       case 'read':
@@ -186,6 +192,12 @@ export class Interpreter {
     this.#files.push(fd < 0 ? -1 : fd)
     this.#named = fd
     return fd < 0 ? fd : 'fd'
+  }
+
+  #close(file: Int): number {
+    const fd = this.#files[Number(file)] ?? -1
+    if (fd >= 0) this.#files[Number(file)] = -1
+    return this.#kernel.close(fd)
   }
 
   #fd(file: Int): number {

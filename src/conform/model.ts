@@ -4,18 +4,27 @@
  */
 import { defineDesign, type Profile } from '../designs/design.js'
 import { bootKernel } from '../explore/boot.js'
+import { sysClose } from '../kernel/fs/file_table.js'
 import { sysFallocate, sysFtruncate } from '../kernel/fs/open.js'
 import { sysLseek, sysPread, sysPwrite, sysRead, sysWrite } from '../kernel/fs/read_write.js'
 import { vfsFstat } from '../kernel/fs/stat.js'
-import { ENOSYS } from '../kernel/include/errno.js'
+import { EBADF, EFAULT, ENOSYS } from '../kernel/include/errno.js'
 import { Kstat } from '../kernel/include/fs.js'
+import { KVM_X86_DEFAULT_VM } from '../kernel/include/uapi.js'
 import { sysFcntlAddSeals, sysFcntlGetSeals, sysMemfdCreate } from '../kernel/mm/memfd.js'
+import { sysMmap, sysMunmap } from '../kernel/mm/mmap.js'
 import { taskWorkRun } from '../kernel/task_work.js'
+import { userLoad, userStore } from '../kernel/user/access.js'
 import { readPages } from '../kernel/user/harness.js'
+import { sysKvmCreateGuestMemfd } from '../kernel/virt/kvm/guest_memfd.js'
+import { sysKvmCreateVm } from '../kernel/virt/kvm/kvm_main.js'
+import { sysKvmSetUserMemoryRegion2 } from '../kernel/virt/kvm/memslots.js'
 import { kzalloc } from '../machine/alloc.js'
 import { Alone, Misbehaviour } from '../machine/alone.js'
 import type { FnTag } from '../machine/fn.js'
+import { watchReturns } from '../machine/frames.js'
 import { Interpreter, type Syscalls } from './interpret.js'
+import { asReturn, callsOf, chainOf, type Return } from './origin.js'
 import type { Op, Result } from './program.js'
 
 /** The profile whose kernel answers for a release: the newest that is not younger. */
@@ -25,13 +34,29 @@ export function profileOf(release: string): { profile: Profile; exact: boolean }
   return { profile: version >= 6018 ? '6.18' : '6.2', exact: [6002, 6018].includes(version) }
 }
 
+/** What the live side's way to load sees of a signal. */
+function faulted(byte: number): number {
+  return byte < 0 ? -EFAULT : byte
+}
+
+/** The user address of every memslot: anonymous memory, which no call of a program reaches. */
+const USER_AREA = 0x7f0000000000n
+
 /**
- * The system calls by kernel function. What this kernel has not got answers -ENOSYS, as in Linux.
+ * The system calls of one program, by kernel function. What this kernel has not got answers
+ * -ENOSYS, as in Linux. The program's one VM is made when it is first needed.
  */
 function syscalls(alone: Alone, stat: Kstat): Syscalls {
   const call = (f: FnTag, ...args: unknown[]): number => alone.call(f, ...args) as number
+  let vm = -EBADF
+  const theVm = (): number => {
+    if (vm < 0) vm = call(sysKvmCreateVm, KVM_X86_DEFAULT_VM)
+    return vm
+  }
   return {
     memfdCreate: (flags) => call(sysMemfdCreate, flags),
+    memfdSecret: () => -ENOSYS,
+    close: (fd) => call(sysClose, fd),
     ftruncate: (fd, size) => call(sysFtruncate, fd, size),
     fallocate: (fd, mode, offset, len) => call(sysFallocate, fd, mode, offset, len),
     pwrite: (fd, offset, len, byte) => call(sysPwrite, fd, offset, len, byte),
@@ -54,12 +79,14 @@ function syscalls(alone: Alone, stat: Kstat): Syscalls {
       call(vfsFstat, fd, stat)
       return [stat.size, BigInt(stat.blocks)]
     },
-    mmap: () => BigInt(-ENOSYS),
-    munmap: () => -ENOSYS,
-    load: () => -ENOSYS,
-    store: () => -ENOSYS,
-    kvmCreateGuestMemfd: () => -ENOSYS,
-    kvmSetUserMemoryRegion2: () => -ENOSYS,
+    mmap: (fd, prot, flags, len, offset) =>
+      alone.call(sysMmap, 0n, len, prot, flags, fd, offset) as bigint,
+    munmap: (address, len) => call(sysMunmap, address, len),
+    load: (address) => faulted(call(userLoad, address)),
+    store: (address, byte) => (call(userStore, address, byte) < 0 ? -EFAULT : 1),
+    kvmCreateGuestMemfd: (size, flags) => call(sysKvmCreateGuestMemfd, theVm(), size, flags),
+    kvmSetUserMemoryRegion2: (slot, flags, gpa, size, fd, offset) =>
+      call(sysKvmSetUserMemoryRegion2, theVm(), slot, flags, gpa, size, USER_AREA, fd, offset),
   }
 }
 
@@ -67,15 +94,14 @@ function syscalls(alone: Alone, stat: Kstat): Syscalls {
 export class Model {
   readonly profile: Profile
   readonly #alone: Alone
-  readonly #syscalls: Syscalls
+  readonly #stat: Kstat
 
   constructor(profile: Profile) {
     this.profile = profile
     const design = { id: `linux-${profile}`, summary: 'as released', profile, cite: [] }
     bootKernel(defineDesign({ ...design, replaces: [] }), 'lowered')
-    const stat = kzalloc(Kstat)
+    this.#stat = kzalloc(Kstat)
     this.#alone = new Alone(taskWorkRun)
-    this.#syscalls = syscalls(this.#alone, stat)
   }
 
   /**
@@ -83,7 +109,7 @@ export class Model {
    * the last one.
    */
   run(ops: readonly Op[]): Result[] {
-    const interpreter = new Interpreter(this.#syscalls)
+    const interpreter = new Interpreter(syscalls(this.#alone, this.#stat))
     const results: Result[] = []
     try {
       for (const op of ops) results.push(interpreter.run(op))
@@ -95,8 +121,25 @@ export class Model {
     return results
   }
 
-  /** The machine is free for another kernel. */
-  end(): void {
-    this.#alone.end()
+  /**
+   * Why the model answers a call as it does: the functions that the result of the last call went
+   * through, outermost first.
+   */
+  explain(ops: readonly Op[]): string[] {
+    const interpreter = new Interpreter(syscalls(this.#alone, this.#stat))
+    const returns: Return[] = []
+    try {
+      for (const op of ops.slice(0, -1)) interpreter.run(op)
+      watchReturns((cName, fp, value) => returns.push(asReturn(cName, fp, value)))
+      for (const op of ops.slice(-1)) interpreter.run(op)
+    } catch (error) {
+      if (!(error instanceof Misbehaviour)) throw error
+    } finally {
+      watchReturns(undefined)
+      this.#alone.rewind()
+    }
+    // fstat() is how user space sees afterwards what the call did; it is no part of it.
+    const calls = callsOf(returns).filter((c) => c.at(-1)?.cName !== vfsFstat.cName)
+    return chainOf(calls.at(-1) ?? [])
   }
 }

@@ -9,6 +9,7 @@ export type Int = number | bigint
 /** The calls a program can make, and their arguments in order. */
 export const OPS = {
   create: ['flags'],
+  secret: ['flags'],
   gmem: ['size', 'flags'],
   bind: ['slot', 'flags', 'gpa', 'size', 'file', 'offset'],
   delete: ['slot'],
@@ -26,6 +27,7 @@ export const OPS = {
   load: ['map', 'offset'],
   store: ['map', 'offset', 'byte'],
   fstat: ['file'],
+  close: ['file'],
 } as const
 
 export type OpName = keyof typeof OPS

@@ -4,7 +4,7 @@
  * there can be.
  */
 import type { Design } from '../designs/design.js'
-import { expectationFor, judgeExpectation } from '../litmus/expect.js'
+import { conditionHolds, expectationFor, judgeExpectation } from '../litmus/expect.js'
 import type { Scenario } from '../litmus/scenario.js'
 import { SetupFailure } from './boot.js'
 import { Cell } from './cell.js'
@@ -103,7 +103,7 @@ function verdictOf(
     values: JSON.parse(key) as Record<string, number>,
     token: token(schedule),
   }))
-  const missing = scenario.reach.filter((m) => !cell.judges.marks.has(m))
+  const missing = neverReached(scenario, cell.judges.marks, outcomes)
   const proof: Proof = result.finished && !result.cut ? 'exhaustive' : 'bounded'
   const word =
     findings.length > 0
@@ -130,6 +130,18 @@ function verdictOf(
   }
   const judged = judgeExpectation(scenario, facts)
   return { ...facts, asExpected: judged.asExpected, reason: judged.reason ?? facts.reason }
+}
+
+/** What the scenario says some execution does, and none did. */
+function neverReached(
+  scenario: Scenario,
+  marks: ReadonlySet<string>,
+  outcomes: readonly Outcome[],
+): string[] {
+  const never = scenario.conditions.filter(
+    (c) => c.kind === 'sometimes' && !conditionHolds(c, scenario.variables, outcomes),
+  )
+  return [...scenario.reach.filter((m) => !marks.has(m)), ...never.map((c) => c.text)]
 }
 
 function findingOf(w: Witness, token: (schedule: readonly Move[]) => string): Finding {

@@ -6,8 +6,8 @@
  * Without a bound the search is exhaustive. It then also knows the strongly connected parts of
  * the state graph: one that no step leaves and in which somebody still runs is a livelock.
  */
-import { fingerprintHi, fingerprintLo, undoMark, undoTo } from '../machine/arena.js'
-import { faultingFunction, functionOf } from '../machine/frames.js'
+import { fingerprintHi, fingerprintLo, rewind, undoMark, undoTo } from '../machine/arena.js'
+import { faultingFunction, functionName, standsIn } from '../machine/frames.js'
 import {
   allEnded,
   alternatives,
@@ -19,11 +19,13 @@ import {
   taskCount,
   taskName,
 } from '../machine/machine.js'
-import { taskNumber } from '../machine/task.js'
+import { hasStarted } from '../machine/task.js'
 import { EXIT_PHASE } from './boot.js'
+import { OpenStates } from './components.js'
 import { describeStuck } from './deadlock.js'
 import type { Judges, Observed } from './judges.js'
-import { VisitedTable } from './visited.js'
+import { FLAG, LEVEL, LevelStack } from './stack.js'
+import { BoundedTable, VisitedTable } from './visited.js'
 
 /** One scheduling decision: which task, and which alternative if its step had several. */
 export interface Move {
@@ -66,57 +68,43 @@ export interface SearchResult {
   readonly omissions: number
 }
 
-/** What is kept of a state while it is on the stack. */
-interface Level {
-  mark: number
-  /** The step that led here. */
-  move: Move | undefined
-  /** The task that ran last, or -1. */
-  running: number
-  preemptions: number
-  /** Where the enumeration of moves goes on. */
-  nextTask: number
-  nextChoice: number
-  /** Numbers of Tarjan's algorithm. */
-  index: number
-  low: number
-  /** Some step leads to a state outside this state's component, or the state is final. */
-  exits: boolean
-}
-
-const FINISHED = 0
-
 class Search {
   readonly #judges: Judges
   readonly #options: SearchOptions
+  readonly #bound: number
   readonly #visited = new VisitedTable()
-  readonly #stack: Level[] = []
-  /** Fingerprints of the states whose component is not closed yet, in order of index. */
-  readonly #open: { index: number; lo: number; hi: number; busy: boolean }[] = []
+  readonly #bounded = new BoundedTable()
+  readonly #stack = new LevelStack()
+  readonly #open = new OpenStates()
   readonly #witnesses = new Map<string, Witness>()
-  #nextIndex = 1
   #steps = 0
   #executions = 0
   #cut = false
   #interrupted = false
+  /** The step under way. */
+  #task = -1
+  #choice = 0
+  #ways = 1
+  #preemptions = 0
 
   constructor(judges: Judges, options: SearchOptions) {
     this.#judges = judges
     this.#options = options
+    this.#bound = options.bound ?? -1
   }
 
   run(): SearchResult {
-    this.#enter(undefined, undoMark(), -1, 0)
-    while (this.#stack.length > 0 && !this.#interrupted && !this.#satisfied()) {
-      const top = this.#stack[this.#stack.length - 1] as Level
-      const move = this.#nextMove(top)
-      if (move === undefined) this.#leave()
-      else this.#take(top, move)
+    this.#arrive(-1)
+    this.#enter(undoMark(), -1)
+    const { wanted } = this.#options
+    while (this.#stack.depth > 0 && !this.#interrupted) {
+      if (wanted !== undefined && this.#satisfied(wanted)) break
+      if (this.#nextMove()) this.#take()
+      else this.#leave()
     }
-    const bottom = this.#stack[0]
-    if (bottom !== undefined) undoTo(bottom.mark)
+    if (this.#stack.depth > 0) undoTo(this.#stack.words[LEVEL.MARK] as number)
     return {
-      states: this.#visited.size,
+      states: this.#bound < 0 ? this.#visited.size : this.#bounded.size,
       steps: this.#steps,
       executions: this.#executions,
       finished: !this.#interrupted,
@@ -126,202 +114,189 @@ class Search {
     }
   }
 
-  #satisfied(): boolean {
-    const wanted = this.#options.wanted
-    if (wanted === undefined) return false
+  #satisfied(wanted: ReadonlySet<string>): boolean {
     for (const id of wanted) if (!this.#witnesses.has(id)) return false
     return true
   }
 
-  /** The next untried move of a state: the running task first, so that bound 0 is cheap. */
-  #nextMove(top: Level): Move | undefined {
+  /**
+   * Go on to the next untried move of the topmost state, the running task first, so that bound 0
+   * is cheap. False if there is none.
+   */
+  #nextMove(): boolean {
+    const stack = this.#stack
+    const running = stack.get(LEVEL.RUNNING)
     const tasks = taskCount()
-    while (top.nextTask < tasks) {
-      const task = this.#taskAt(top, top.nextTask)
-      const ways = canStep(task) ? alternatives(task) : 0
-      if (top.nextChoice >= ways) {
-        top.nextTask++
-        top.nextChoice = 0
-        continue
+    for (let i = stack.get(LEVEL.NEXT_TASK); i < tasks; i++) {
+      const task = inOrder(running, i)
+      if (canStep(task)) {
+        const ways = alternatives(task)
+        const choice = stack.get(LEVEL.NEXT_CHOICE)
+        const preempts = this.#preempts(running, task)
+        if (preempts && this.#bound >= 0 && stack.get(LEVEL.PREEMPTIONS) >= this.#bound) {
+          this.#cut = true
+        } else if (choice < ways) {
+          stack.set(LEVEL.NEXT_TASK, i)
+          stack.set(LEVEL.NEXT_CHOICE, choice + 1)
+          this.#task = task
+          this.#choice = choice
+          this.#ways = ways
+          this.#preemptions = stack.get(LEVEL.PREEMPTIONS) + (preempts ? 1 : 0)
+          return true
+        }
       }
-      const choice = top.nextChoice++
-      if (this.#preempts(top, task) && this.#overBound(top)) {
-        this.#cut = true
-        continue
-      }
-      return { task, choice, alternatives: ways }
+      stack.set(LEVEL.NEXT_CHOICE, 0)
     }
-    return undefined
-  }
-
-  #taskAt(top: Level, i: number): number {
-    if (top.running < 0) return i
-    if (i === 0) return top.running
-    return i <= top.running ? i - 1 : i
-  }
-
-  #preempts(top: Level, task: number): boolean {
-    return (
-      top.running >= 0 && top.running !== task && !isDaemon(top.running) && canStep(top.running)
-    )
-  }
-
-  #overBound(top: Level): boolean {
-    return this.#options.bound !== undefined && top.preemptions >= this.#options.bound
-  }
-
-  #take(top: Level, move: Move): void {
-    if (++this.#steps % 10_000 === 0) {
-      const { keepGoing } = this.#options
-      if (!keepGoing(this.#visited.size, this.#stack.length)) this.#interrupted = true
-    }
-    const preemptions = top.preemptions + (this.#preempts(top, move.task) ? 1 : 0)
-    const at = functionOf(move.task)
-    const mark = undoMark()
-    const result = step(move.task, move.choice)
-    const schedule = (): Move[] => [...this.schedule(), move]
-    const where = result.fault === undefined ? at : faultingFunction()
-    this.#note(this.#judges.afterStep(result), schedule, preemptions, move.task, where)
-    if (result.fault?.kind === 'undefined') {
-      this.#executions++
-      top.exits = true
-      undoTo(mark)
-      return
-    }
-    this.#judgeRest(schedule, preemptions, move.task)
-    if (this.#arrive(top, preemptions, move.task)) this.#enter(move, mark, move.task, preemptions)
-    else undoTo(mark)
-  }
-
-  /** States in which the scenario's tasks have ended, and states in which everything has. */
-  #judgeRest(schedule: () => Move[], preemptions: number, task: number): void {
-    if (!endedBelow(EXIT_PHASE)) return
-    const exit = taskCount() - 1
-    if (phaseOf(exit) === EXIT_PHASE && this.#notStarted(exit)) {
-      this.#note(this.#options.atRest(schedule), schedule, preemptions, task, 'user mode')
-    } else if (allEnded()) {
-      this.#note(this.#judges.atEnd(), schedule, preemptions, task, 'do_exit')
-    }
-  }
-
-  #notStarted(n: number): boolean {
-    return taskNumber(n).started === 0
-  }
-
-  /** Is the present state new (with so few preemptions)? If it is on the stack, note the cycle. */
-  #arrive(top: Level, preemptions: number, running: number): boolean {
-    const salt = this.#options.bound === undefined ? 0 : Math.imul(running + 1, 0x9e3779b1)
-    const lo = fingerprintLo() ^ salt
-    const hi = fingerprintHi()
-    const known = this.#visited.get(lo, hi)
-    if (this.#options.bound !== undefined) {
-      if (known !== undefined && known <= preemptions) return false
-      this.#visited.set(lo, hi, preemptions)
-      return true
-    }
-    if (known === undefined) return true
-    if (known === FINISHED) top.exits = true
-    else if (known < top.low) top.low = known
+    stack.set(LEVEL.NEXT_TASK, tasks)
     return false
   }
 
-  #enter(move: Move | undefined, mark: number, running: number, preemptions: number): void {
-    const index = this.#nextIndex++
-    if (this.#options.bound === undefined) {
-      this.#visited.slot(fingerprintLo(), fingerprintHi(), index)
-      this.#open.push({ index, lo: fingerprintLo(), hi: fingerprintHi(), busy: !allEnded() })
+  #preempts(running: number, task: number): boolean {
+    return running >= 0 && running !== task && !isDaemon(running) && canStep(running)
+  }
+
+  #take(): void {
+    if (++this.#steps % 10_000 === 0) {
+      const { keepGoing } = this.#options
+      if (!keepGoing(this.#visited.size, this.#stack.depth)) this.#interrupted = true
     }
-    const level: Level = {
-      mark,
-      move,
-      running,
-      preemptions,
-      nextTask: 0,
-      nextChoice: 0,
-      index,
-      low: index,
-      exits: false,
+    const task = this.#task
+    const at = standsIn(task)
+    const mark = undoMark()
+    const result = step(task, this.#choice)
+    const observed = this.#judges.afterStep(result)
+    if (observed.length > 0) {
+      this.#note(observed, result.fault === undefined ? functionName(at) : faultingFunction())
     }
-    this.#stack.push(level)
-    this.#judgeStuck(level)
+    if (result.fault?.kind === 'undefined') {
+      this.#executions++
+      this.#flag(FLAG.EXITS)
+      this.#back(mark)
+      return
+    }
+    if (endedBelow(EXIT_PHASE)) this.#judgeRest()
+    if (this.#arrive(task)) this.#enter(mark, task)
+    else this.#back(mark)
+  }
+
+  /** Take the step back: the machine is in the state of the topmost level again. */
+  #back(mark: number): void {
+    rewind(mark, this.#stack.get(LEVEL.LO), this.#stack.get(LEVEL.HI))
+  }
+
+  #flag(bits: number): void {
+    this.#stack.set(LEVEL.FLAGS, this.#stack.get(LEVEL.FLAGS) | bits)
+  }
+
+  /** States in which the scenario's tasks have ended, and states in which everything has. */
+  #judgeRest(): void {
+    const exit = taskCount() - 1
+    if (phaseOf(exit) === EXIT_PHASE && !hasStarted(exit)) {
+      this.#note(this.#options.atRest(this.#schedule), 'user mode')
+    } else if (allEnded()) {
+      this.#note(this.#judges.atEnd(), 'do_exit')
+    }
+  }
+
+  /** Is the present state new (with so few preemptions)? If it is open, note the cycle. */
+  #arrive(running: number): boolean {
+    const lo = fingerprintLo()
+    const hi = fingerprintHi()
+    if (this.#bound >= 0) return this.#bounded.insert(lo, hi, running, this.#preemptions)
+    if (this.#visited.insert(lo, hi)) return true
+    const place = this.#open.placeOf(lo, hi)
+    if (place < 0) this.#flag(FLAG.EXITS)
+    else {
+      this.#flag(FLAG.CYCLE)
+      if (place < this.#stack.get(LEVEL.LOW)) this.#stack.set(LEVEL.LOW, place)
+    }
+    return false
+  }
+
+  #enter(mark: number, running: number): void {
+    const stack = this.#stack
+    const lo = fingerprintLo()
+    const hi = fingerprintHi()
+    const place = this.#bound < 0 ? this.#open.push(lo, hi) : 0
+    stack.push()
+    stack.set(LEVEL.MARK, mark)
+    stack.set(LEVEL.LO, lo)
+    stack.set(LEVEL.HI, hi)
+    stack.set(LEVEL.TASK, this.#task)
+    stack.set(LEVEL.CHOICE, this.#choice)
+    stack.set(LEVEL.WAYS, this.#ways)
+    stack.set(LEVEL.RUNNING, running)
+    stack.set(LEVEL.PREEMPTIONS, this.#preemptions)
+    stack.set(LEVEL.NEXT_TASK, 0)
+    stack.set(LEVEL.NEXT_CHOICE, 0)
+    stack.set(LEVEL.PLACE, place)
+    stack.set(LEVEL.LOW, place)
+    stack.set(LEVEL.FLAGS, 0)
+    this.#task = -1
+    if (nobodyCanStep()) this.#judgeStuck()
   }
 
   /** A state in which nobody can go on is an end of an execution, good or bad. */
-  #judgeStuck(level: Level): void {
-    for (let n = 0; n < taskCount(); n++) if (canStep(n) && !isDaemon(n)) return
+  #judgeStuck(): void {
     this.#executions++
-    level.exits = true
+    this.#flag(FLAG.EXITS)
     const stuck = describeStuck()
     if (stuck === undefined) return
     const before = undoMark()
-    this.#note(
-      this.#judges.stuck('deadlock', stuck.message),
-      () => this.schedule(),
-      level.preemptions,
-      stuck.task,
-      functionOf(stuck.task),
-    )
+    const observed = this.#judges.stuck('deadlock', stuck.message)
+    this.#noteOf(observed, stuck.task, functionName(standsIn(stuck.task)))
     undoTo(before)
   }
 
   #leave(): void {
-    const level = this.#stack.pop() as Level
-    if (this.#options.bound === undefined) this.#closeComponent(level)
-    undoTo(level.mark)
+    const stack = this.#stack
+    if (this.#bound < 0) this.#closeComponent()
+    const mark = stack.get(LEVEL.MARK)
+    stack.pop()
+    if (stack.depth > 0) this.#back(mark)
+    else undoTo(mark)
   }
 
   /** Tarjan: a component is complete when its root is left. */
-  #closeComponent(level: Level): void {
-    const parent = this.#stack[this.#stack.length - 1]
-    if (level.low < level.index) {
-      if (parent !== undefined) {
-        parent.low = Math.min(parent.low, level.low)
-        if (level.exits) parent.exits = true
-      }
-      return
+  #closeComponent(): void {
+    const stack = this.#stack
+    const low = stack.get(LEVEL.LOW)
+    const flags = stack.get(LEVEL.FLAGS)
+    const isRoot = low === stack.get(LEVEL.PLACE)
+    if (isRoot) {
+      this.#open.popTo(low)
+      if ((flags & FLAG.EXITS) === 0 && !allEnded()) this.#livelock()
     }
-    let busy = false
-    for (
-      let last = this.#open.at(-1);
-      last && last.index >= level.index;
-      last = this.#open.at(-1)
-    ) {
-      this.#open.pop()
-      this.#visited.set(last.lo, last.hi, FINISHED)
-      busy ||= last.busy
+    if (stack.depth === 1) return
+    stack.pop()
+    if (isRoot) this.#flag(FLAG.EXITS)
+    else {
+      this.#flag(flags)
+      if (low < stack.get(LEVEL.LOW)) stack.set(LEVEL.LOW, low)
     }
-    if (!level.exits && busy) {
-      const runner = this.#runner()
-      this.#note(
-        this.#judges.stuck('livelock', `${taskName(runner)} runs for ever and gets nowhere`),
-        () => [...this.schedule(), ...(level.move ? [level.move] : [])],
-        level.preemptions,
-        runner,
-        functionOf(runner),
-      )
-    }
-    if (parent !== undefined) parent.exits = true
+    stack.push()
   }
 
-  #runner(): number {
-    for (let n = 0; n < taskCount(); n++) if (canStep(n) && !isDaemon(n)) return n
-    return 0
+  #livelock(): void {
+    const runner = someRunner()
+    this.#task = -1
+    this.#preemptions = this.#stack.get(LEVEL.PREEMPTIONS)
+    const message = `${taskName(runner)} runs for ever and gets nowhere`
+    this.#noteOf(this.#judges.stuck('livelock', message), runner, functionName(standsIn(runner)))
   }
 
-  /** The moves from the initial state to the top of the stack. */
-  schedule(): Move[] {
-    const moves: Move[] = []
-    for (const level of this.#stack) if (level.move !== undefined) moves.push(level.move)
-    return moves
+  /** The moves from the initial state to the top of the stack, and the step under way. */
+  readonly #schedule = (): Move[] => {
+    const moves = this.#stack.schedule()
+    if (this.#task < 0) return moves
+    return [...moves, { task: this.#task, choice: this.#choice, alternatives: this.#ways }]
   }
 
-  #note(
-    observed: readonly Observed[],
-    schedule: () => readonly Move[],
-    preemptions: number,
-    task: number,
-    where: string,
-  ): void {
+  #note(observed: readonly Observed[], where: string): void {
+    this.#noteOf(observed, this.#task, where)
+  }
+
+  #noteOf(observed: readonly Observed[], task: number, where: string): void {
     for (const { id, message, first } of observed) {
       const known = this.#witnesses.get(id)
       // A witness on which nothing went wrong before is the better one.
@@ -330,13 +305,30 @@ class Search {
         id,
         message,
         first,
-        schedule: schedule(),
-        preemptions,
+        schedule: this.#schedule(),
+        preemptions: this.#preemptions,
         task: taskName(task),
         function: where,
       })
     }
   }
+}
+
+/** The task that is tried as number `i`, when `running` is tried first. */
+function inOrder(running: number, i: number): number {
+  if (running < 0) return i
+  if (i === 0) return running
+  return i <= running ? i - 1 : i
+}
+
+function nobodyCanStep(): boolean {
+  return someRunner() < 0
+}
+
+/** A task that can step and is no daemon, or -1. */
+function someRunner(): number {
+  for (let n = 0; n < taskCount(); n++) if (canStep(n) && !isDaemon(n)) return n
+  return -1
 }
 
 /** Search from the machine's present state; the machine is in that state again afterwards. */

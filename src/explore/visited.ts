@@ -1,23 +1,31 @@
 /**
- * The visited set: 64-bit fingerprints in open addressing, each with one number. Nothing is ever
- * removed, so a probe ends at the first empty slot.
+ * The visited set: fingerprints of 63 bits in open addressing, two words a slot, side by side so
+ * that a probe meets one cache line. Nothing is ever removed, so a probe ends at the first empty
+ * slot. A slot's place grows with the low lane, so a larger table is filled in one sweep.
  */
-/** Three words a slot, and at most every second slot is used. */
-export const BYTES_PER_STATE = 3 * 4 * 2
+
+/** At most this share of the slots is used before the table grows. */
+const FULL = 0.75
+const BYTES_PER_SLOT = 8
+const LEAST_SLOTS = 1 << 12
+
+/** Bytes that a state takes when the table is about to grow; just after it, twice as many. */
+export const BYTES_PER_STATE = BYTES_PER_SLOT / FULL
 
 export class VisitedTable {
-  #capacity: number
-  #lo: Int32Array
-  #hi: Int32Array
-  /** 0 marks an empty slot, so stored numbers are kept + 1. */
-  #value: Int32Array
+  readonly #most: number
+  #slots: number
+  #scale: number
+  #words: Int32Array
   #size = 0
+  #full = false
 
-  constructor(capacity = 1 << 12) {
-    this.#capacity = capacity
-    this.#lo = new Int32Array(capacity)
-    this.#hi = new Int32Array(capacity)
-    this.#value = new Int32Array(capacity)
+  /** A table of at most `mostBytes`, with room for about `expected` states from the beginning. */
+  constructor(mostBytes = Number.POSITIVE_INFINITY, expected = 0) {
+    this.#most = Math.max(LEAST_SLOTS, Math.floor(mostBytes / BYTES_PER_SLOT))
+    this.#slots = Math.min(this.#most, Math.max(LEAST_SLOTS, Math.ceil(expected / FULL)))
+    this.#scale = this.#slots / 2 ** 32
+    this.#words = new Int32Array(this.#slots * 2)
   }
 
   /** Distinct fingerprints stored. */
@@ -25,64 +33,117 @@ export class VisitedTable {
     return this.#size
   }
 
-  /** Slot of a fingerprint; a new one gets `initial` and is reported by `inserted`. */
-  inserted = false
+  /** The limit was met: a new fingerprint may find no room. */
+  get full(): boolean {
+    return this.#full
+  }
 
-  slot(lo: number, hi: number, initial: number): number {
-    if (this.#size * 2 >= this.#capacity) this.#grow()
-    const mask = this.#capacity - 1
-    let i = (lo ^ Math.imul(hi, 0x9e3779b1)) & mask
-    while (this.#value[i] !== 0) {
-      if (this.#lo[i] === lo && this.#hi[i] === hi) {
-        this.inserted = false
-        return i
-      }
-      i = (i + 1) & mask
-    }
-    this.#lo[i] = lo
-    this.#hi[i] = hi
-    this.#value[i] = initial + 1
+  get bytes(): number {
+    return this.#words.byteLength
+  }
+
+  /** Put a fingerprint in; false if it was there. */
+  insert(lo: number, hi: number): boolean {
+    if (this.#size >= this.#slots * FULL) this.#grow()
+    if (!place(this.#words, this.#slots, this.#scale, lo, hi)) return false
     this.#size++
-    this.inserted = true
-    return i
+    return true
   }
 
-  /** The number stored with a fingerprint, or undefined. */
-  get(lo: number, hi: number): number | undefined {
-    const mask = this.#capacity - 1
-    let i = (lo ^ Math.imul(hi, 0x9e3779b1)) & mask
-    while (this.#value[i] !== 0) {
-      if (this.#lo[i] === lo && this.#hi[i] === hi) return (this.#value[i] as number) - 1
-      i = (i + 1) & mask
-    }
-    return undefined
-  }
-
-  /** Change the number stored with a fingerprint that is in the table. */
-  set(lo: number, hi: number, value: number): void {
-    const i = this.slot(lo, hi, value)
-    this.#value[i] = value + 1
+  has(lo: number, hi: number): boolean {
+    return find(this.#words, this.#slots, this.#scale, lo, hi)
   }
 
   /**
    * Expected number of states that were taken for another one: n²/2 pairs, each equal with
-   * probability 2^-64.
+   * probability 2^-63.
    */
   expectedOmissions(): number {
-    return this.#size ** 2 / 2 ** 65
+    return this.#size ** 2 / 2 ** 64
   }
 
   #grow(): void {
-    const lo = this.#lo
-    const hi = this.#hi
-    const value = this.#value
-    this.#capacity *= 2
-    this.#lo = new Int32Array(this.#capacity)
-    this.#hi = new Int32Array(this.#capacity)
-    this.#value = new Int32Array(this.#capacity)
-    this.#size = 0
-    for (let i = 0; i < value.length; i++) {
-      if (value[i] !== 0) this.slot(lo[i] as number, hi[i] as number, (value[i] as number) - 1)
+    const slots = Math.min(this.#slots * 2, this.#most)
+    if (slots < this.#slots * 1.2) {
+      // Past three quarters the probes get long, but there is room.
+      if (this.#size >= this.#slots * 0.95) this.#full = true
+      return
     }
+    const old = this.#words
+    this.#slots = slots
+    this.#scale = slots / 2 ** 32
+    this.#words = new Int32Array(slots * 2)
+    for (let i = 0; i < old.length; i += 2) {
+      if (old[i] !== 0) {
+        place(this.#words, slots, this.#scale, old[i] as number, old[i + 1] as number)
+      }
+    }
+  }
+}
+
+/** The lowest bit of the low lane is given up: a first word of zero marks an empty slot. */
+function place(words: Int32Array, slots: number, scale: number, lo: number, hi: number): boolean {
+  const first = lo | 1
+  let i = Math.floor((first >>> 0) * scale) * 2
+  const end = slots * 2
+  for (;;) {
+    const there = words[i]
+    if (there === 0) {
+      words[i] = first
+      words[i + 1] = hi
+      return true
+    }
+    if (there === first && words[i + 1] === hi) return false
+    i += 2
+    if (i === end) i = 0
+  }
+}
+
+function find(words: Int32Array, slots: number, scale: number, lo: number, hi: number): boolean {
+  const first = lo | 1
+  let i = Math.floor((first >>> 0) * scale) * 2
+  const end = slots * 2
+  for (;;) {
+    const there = words[i]
+    if (there === 0) return false
+    if (there === first && words[i + 1] === hi) return true
+    i += 2
+    if (i === end) i = 0
+  }
+}
+
+/**
+ * The visited set of a bounded search: for each state and running task, the fewest preemptions
+ * with which it was reached.
+ */
+export class BoundedTable {
+  readonly #byPreemptions: VisitedTable[] = []
+  #size = 0
+
+  /** Distinct states, counted once for each task that ran last. */
+  get size(): number {
+    return this.#size
+  }
+
+  get bytes(): number {
+    return this.#byPreemptions.reduce((sum, t) => sum + t.bytes, 0)
+  }
+
+  /** Was the state never reached with so few preemptions? */
+  insert(lo: number, hi: number, running: number, preemptions: number): boolean {
+    const salted = lo ^ Math.imul(running + 1, 0x9e3779b1)
+    let known = false
+    this.#byPreemptions.forEach((t, p) => {
+      if (p !== preemptions && t.has(salted, hi)) known = true
+    })
+    for (let p = 0; p < preemptions; p++) {
+      if (this.#byPreemptions[p]?.has(salted, hi) === true) return false
+    }
+    for (let p = this.#byPreemptions.length; p <= preemptions; p++) {
+      this.#byPreemptions.push(new VisitedTable())
+    }
+    const inserted = (this.#byPreemptions[preemptions] as VisitedTable).insert(salted, hi)
+    if (inserted && !known) this.#size++
+    return inserted
   }
 }

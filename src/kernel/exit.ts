@@ -6,7 +6,7 @@
 import { fn, type Kernel } from '../machine/fn.js'
 import { sysClose } from './fs/file_table.js'
 import { filesStruct, NR_OPEN } from './include/fs.js'
-import { exitMmap } from './mm/gup.js'
+import { exitMmap } from './mm/mmap.js'
 
 /**
  * Models: 6.2 fs/file.c exit_files and close_files. Simplifies: task work of one close runs before

@@ -1,21 +1,52 @@
 /** start_kernel(): the globals of mm and fs, and the file systems that the kernel mounts itself. */
+import { kzalloc } from '../machine/alloc.js'
 import { fn, type Kernel } from '../machine/fn.js'
-import { mutexInit, spinLockInit } from '../machine/locks.js'
+import { initRwsem, mutexInit, spinLockInit } from '../machine/locks.js'
 import { constructAt, type Obj, type Struct } from '../machine/struct.js'
 import { pseudoFsMount, sget } from './fs/libfs.js'
 import { FilesStruct, FsState, filesStruct, fsState, S_IFDIR } from './include/fs.js'
 import { MmState, mmState } from './include/mm.js'
+import {
+  currentMm,
+  MmStruct,
+  VM_MAYEXEC,
+  VM_MAYREAD,
+  VM_MAYWRITE,
+  VM_READ,
+  VM_WRITE,
+  VmArea,
+} from './include/mm_types.js'
+import { bytesToPgoff } from './include/types.js'
 import { ANON_INODE_FS_MAGIC, TMPFS_MAGIC } from './include/uapi.js'
+import { xaInit } from './lib/xarray.js'
 import { shmemGetInode, shmemSuperOperations } from './mm/shmem.js'
+import { vmaLink } from './mm/vma.js'
+import { USER_BASE, USER_SIZE } from './user/layout.js'
+
+/** The process begins with the memory that a VMM has reserved for its guests. */
+function mmInit(): void {
+  const mm = currentMm()
+  initRwsem(mm.mmapLock, 'mmap_lock')
+  initRwsem(mm.anonVmaLock, 'anon_vma->rwsem')
+  xaInit(mm.pageTable)
+  const vma = kzalloc(VmArea)
+  vma.vmStart = USER_BASE
+  vma.vmEnd = USER_BASE + USER_SIZE
+  vma.vmPgoff = bytesToPgoff(USER_BASE)
+  vma.vmFlags = VM_READ | VM_WRITE | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
+  vmaLink(mm, vma)
+  mm.anonVmas = vma
+}
 
 /** Models: 6.2 init/main.c start_kernel, as far as this kernel has what it starts. */
 export const kernelInit = fn(function* kernel_init(): Kernel<void> {
-  for (const s of [FsState, FilesStruct, MmState] as unknown as Struct<Obj>[]) {
+  for (const s of [FsState, FilesStruct, MmState, MmStruct] as unknown as Struct<Obj>[]) {
     constructAt(s, s.base, 0)
   }
   spinLockInit(fsState().sbLock, 'sb_lock')
   spinLockInit(filesStruct().fileLock, 'file_lock')
   mutexInit(mmState().mfMutex, 'mf_mutex')
+  mmInit()
 
   const state = fsState()
   const shm = yield* sget(TMPFS_MAGIC, shmemSuperOperations)

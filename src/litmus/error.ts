@@ -18,7 +18,7 @@ export class LitmusError extends Error {
 }
 
 /** More names than this are not all told. */
-const MANY = 40
+const MANY = 12
 
 /** What is accepted, and the nearest of it: ` Did you mean "bind"? Accepted: …`. */
 export function suggest(given: string, accepted: readonly string[]): string {

@@ -3,7 +3,7 @@
  * finding with which an execution first goes wrong must be listed; what only follows another
  * finding may be listed, and need not be.
  */
-import type { Verdict } from '../explore/verdict.js'
+import type { Outcome, Verdict } from '../explore/verdict.js'
 import type { Condition } from './conditions.js'
 import type { Expectation, Scenario, Variable } from './scenario.js'
 
@@ -37,13 +37,19 @@ function disagreement(scenario: Scenario, row: Expectation, verdict: Verdict): s
   if (missing.length > 0) return `expected and not found: ${missing.join(', ')}`
   const extra = verdict.findings.filter((f) => f.first && !row.findings.includes(f.id))
   if (extra.length > 0) return `not expected: ${extra.map((f) => f.id).join(', ')}`
-  const failed = row.conditions.find((c) => !conditionHolds(c, scenario.variables, verdict))
+  const failed = row.conditions.find(
+    (c) => !conditionHolds(c, scenario.variables, verdict.outcomes),
+  )
   return failed === undefined ? undefined : `${failed.kind} ${failed.text} does not hold`
 }
 
-/** A row's condition is about the outcomes: all of them, or some if it says so. */
-function conditionHolds(c: Condition, variables: readonly Variable[], verdict: Verdict): boolean {
-  const holds = verdict.outcomes.map((o) =>
+/** A condition is about the outcomes: all of them, or some if it says so. */
+export function conditionHolds(
+  c: Condition,
+  variables: readonly Variable[],
+  outcomes: readonly Outcome[],
+): boolean {
+  const holds = outcomes.map((o) =>
     c.holds((index) => o.values[variables.find((v) => v.index === index)?.name ?? ''] ?? 0),
   )
   return c.kind === 'sometimes' ? holds.some(Boolean) : holds.every(Boolean)

@@ -25,7 +25,6 @@ import * as uapi from '../kernel/include/uapi.js'
 import { compact } from '../kernel/mm/compaction.js'
 import { sysFcntlAddSeals, sysFcntlGetSeals, sysMemfdCreate } from '../kernel/mm/memfd.js'
 import { offlineMemory } from '../kernel/mm/memory_hotplug.js'
-import { sysMmap } from '../kernel/mm/mmap.js'
 import {
   drainLru,
   memoryFailureOp,
@@ -34,10 +33,20 @@ import {
   unpoisonOp,
 } from '../kernel/mm/page_ops.js'
 import { sysMemfdRestricted } from '../kernel/mm/restrictedmem.js'
+import { userLoadAt, userStoreAt } from '../kernel/user/access.js'
+import { userMmap, userMunmap } from '../kernel/user/memory.js'
 import { bindSlot, plainSlot, privateMemory, unbindSlot } from '../kernel/user/vmm.js'
+import {
+  sysKvmCheckExtension,
+  sysKvmCreateGuestMemfd,
+  sysKvmPreFaultMemory,
+} from '../kernel/virt/kvm/guest_memfd.js'
 import { sysKvmCreateVm } from '../kernel/virt/kvm/kvm_main.js'
 import { sysKvmSetMemoryAttributes } from '../kernel/virt/kvm/memory_attributes.js'
-import { sysKvmSetUserMemoryRegion2 } from '../kernel/virt/kvm/memslots.js'
+import {
+  sysKvmSetUserMemoryRegion,
+  sysKvmSetUserMemoryRegion2,
+} from '../kernel/virt/kvm/memslots.js'
 import type { FnTag } from '../machine/fn.js'
 
 /** How a parameter is written, and what the kernel function gets: `bytes` are bigint. */
@@ -61,7 +70,16 @@ export const CONSTANTS: Readonly<Record<string, number>> = {
   DEFAULT: uapi.KVM_X86_DEFAULT_VM,
   SW_PROTECTED: uapi.KVM_X86_SW_PROTECTED_VM,
   PRIVATE: uapi.KVM_MEMORY_ATTRIBUTE_PRIVATE,
+  KVM_MEM_LOG_DIRTY_PAGES: uapi.KVM_MEM_LOG_DIRTY_PAGES,
+  KVM_MEM_READONLY: uapi.KVM_MEM_READONLY,
   KVM_MEM_PRIVATE: uapi.KVM_MEM_PRIVATE,
+  KVM_MEM_GUEST_MEMFD: uapi.KVM_MEM_GUEST_MEMFD,
+  GUEST_MEMFD_FLAG_MMAP: uapi.GUEST_MEMFD_FLAG_MMAP,
+  GUEST_MEMFD_FLAG_INIT_SHARED: uapi.GUEST_MEMFD_FLAG_INIT_SHARED,
+  KVM_CAP_MEMORY_ATTRIBUTES: uapi.KVM_CAP_MEMORY_ATTRIBUTES,
+  KVM_CAP_GUEST_MEMFD: uapi.KVM_CAP_GUEST_MEMFD,
+  KVM_CAP_GUEST_MEMFD_FLAGS: uapi.KVM_CAP_GUEST_MEMFD_FLAGS,
+  KVM_CAP_VM_TYPES: uapi.KVM_CAP_VM_TYPES,
   KEEP_SIZE: uapi.FALLOC_FL_KEEP_SIZE,
   PUNCH_HOLE: uapi.FALLOC_FL_PUNCH_HOLE,
   COLLAPSE_RANGE: uapi.FALLOC_FL_COLLAPSE_RANGE,
@@ -70,10 +88,14 @@ export const CONSTANTS: Readonly<Record<string, number>> = {
   UNSHARE_RANGE: uapi.FALLOC_FL_UNSHARE_RANGE,
   MFD_CLOEXEC: uapi.MFD_CLOEXEC,
   MFD_ALLOW_SEALING: uapi.MFD_ALLOW_SEALING,
+  MFD_NOEXEC_SEAL: uapi.MFD_NOEXEC_SEAL,
+  MFD_EXEC: uapi.MFD_EXEC,
   F_SEAL_SEAL: uapi.F_SEAL_SEAL,
   F_SEAL_SHRINK: uapi.F_SEAL_SHRINK,
   F_SEAL_GROW: uapi.F_SEAL_GROW,
   F_SEAL_WRITE: uapi.F_SEAL_WRITE,
+  F_SEAL_FUTURE_WRITE: uapi.F_SEAL_FUTURE_WRITE,
+  F_SEAL_EXEC: uapi.F_SEAL_EXEC,
   SEEK_SET: uapi.SEEK_SET,
   SEEK_CUR: uapi.SEEK_CUR,
   SEEK_END: uapi.SEEK_END,
@@ -84,6 +106,7 @@ export const CONSTANTS: Readonly<Record<string, number>> = {
   PROT_EXEC: uapi.PROT_EXEC,
   MAP_SHARED: uapi.MAP_SHARED,
   MAP_PRIVATE: uapi.MAP_PRIVATE,
+  ...uapi.SIGNALS,
   REGULAR: TMPFS_REGULAR,
   DIRECTORY: TMPFS_DIRECTORY,
   FIFO: TMPFS_FIFO,
@@ -110,6 +133,7 @@ function spec(
 const fd = number('fd')
 const vm = number('vm')
 const page = number('page')
+const address = number('address')
 
 export const OPERATIONS: readonly OperationSpec[] = [
   spec('memfd_restricted', sysMemfdRestricted, [number('flags', 0)], 'A restricted file.'),
@@ -136,7 +160,20 @@ export const OPERATIONS: readonly OperationSpec[] = [
   spec('lseek', sysLseek, [fd, bytes('offset'), number('whence')], 'lseek(2).'),
   spec('fstat', sysFstat, [fd, number('field', STAT_NOTHING)], 'fstat(2): 0, or one field.'),
   spec('fstatfs', sysFstatfs, [fd], 'fstatfs(2): the magic number.'),
-  spec('mmap', sysMmap, [fd, number('prot'), number('flags')], 'mmap(2): 0 or why not.'),
+  spec(
+    'mmap',
+    userMmap,
+    [fd, number('prot'), number('flags'), bytes('size', 4096), bytes('offset', 0)],
+    'mmap(2): the address, or why not.',
+  ),
+  spec('munmap', userMunmap, [address, bytes('size')], 'munmap(2).'),
+  spec('load', userLoadAt, [address, bytes('offset', 0)], 'Load a byte, or get a signal.'),
+  spec(
+    'store',
+    userStoreAt,
+    [address, bytes('offset'), number('byte')],
+    'Store a byte: 0, or a signal.',
+  ),
   spec('fsync', sysFsync, [fd], 'fsync(2).'),
   spec('fcntl_get_seals', sysFcntlGetSeals, [fd], 'fcntl(F_GET_SEALS).'),
   spec('fcntl_add_seals', sysFcntlAddSeals, [fd, number('seals')], 'fcntl(F_ADD_SEALS).'),
@@ -155,6 +192,12 @@ export const OPERATIONS: readonly OperationSpec[] = [
   ),
   spec('unbind', unbindSlot, [vm, number('slot')], 'Delete a memslot.'),
   spec(
+    'kvm_set_user_memory_region',
+    sysKvmSetUserMemoryRegion,
+    [vm, number('slot'), number('flags'), bytes('gpa'), bytes('size'), bytes('uaddr')],
+    'KVM_SET_USER_MEMORY_REGION.',
+  ),
+  spec(
     'kvm_set_user_memory_region2',
     sysKvmSetUserMemoryRegion2,
     [
@@ -172,8 +215,32 @@ export const OPERATIONS: readonly OperationSpec[] = [
   spec(
     'set_attributes',
     sysKvmSetMemoryAttributes,
-    [vm, bytes('gpa'), bytes('size'), number('attributes')],
+    [vm, bytes('gpa'), bytes('size'), bytes('attributes'), bytes('flags', 0)],
     'KVM_SET_MEMORY_ATTRIBUTES.',
+  ),
+  spec(
+    'kvm_set_memory_attributes',
+    sysKvmSetMemoryAttributes,
+    [vm, bytes('gpa'), bytes('size'), bytes('attributes'), bytes('flags', 0)],
+    "The same under the kernel's name.",
+  ),
+  spec(
+    'kvm_create_guest_memfd',
+    sysKvmCreateGuestMemfd,
+    [vm, bytes('size'), bytes('flags', 0)],
+    'KVM_CREATE_GUEST_MEMFD.',
+  ),
+  spec(
+    'kvm_pre_fault_memory',
+    sysKvmPreFaultMemory,
+    [vm, bytes('gpa'), bytes('size'), bytes('flags', 0)],
+    "KVM_PRE_FAULT_MEMORY, of the task's vCPU.",
+  ),
+  spec(
+    'kvm_check_extension',
+    sysKvmCheckExtension,
+    [number('capability'), number('vm', -1)],
+    'KVM_CHECK_EXTENSION, of a VM or of /dev/kvm.',
   ),
   spec('guest_write', guestWrite, [vm, bytes('gpa'), number('byte')], 'The guest writes a byte.'),
   spec('guest_read', guestRead, [vm, bytes('gpa')], 'The guest reads a byte.'),

@@ -1,6 +1,7 @@
 /** From a syntax tree to a scenario: programs for the machine, conditions, expectations. */
 import type { Arg, Operation, Program, TaskProgram } from '../machine/machine.js'
 import { MAX_VARIABLES } from '../machine/machine.js'
+import { MAX_TASKS } from '../machine/task.js'
 import { bindCondition, type Condition, type Names, termValue } from './conditions.js'
 import { LitmusError, suggest } from './error.js'
 import { CONSTANTS, OPERATIONS, type OperationSpec, type Parameter } from './operations.js'
@@ -182,7 +183,7 @@ export function readScenario(source: string, known: Known): Scenario {
     name,
     operations: lines.map((l) => binder.operation(l, own ? name : undefined)),
   })
-  if (file.tasks.length === 0) binder.fail('a scenario needs at least one task', source.length)
+  checkTasks(file, binder, source)
   const setup = program([task('setup', file.setup, false)])
   const main = program(
     file.tasks.map((t) => task(t.name.text, t.operations, true)),
@@ -201,6 +202,18 @@ export function readScenario(source: string, known: Known): Scenario {
     reach: file.reach.map((m) => m.text),
     expect: expectations(file, names, known, binder),
   }
+}
+
+/** The machine runs one task more than the scenario has: the exit of the process. */
+function checkTasks({ tasks, last }: FileSyntax, binder: Binder, source: string): void {
+  if (tasks.length === 0) binder.fail('a scenario needs at least one task', source.length)
+  const most = MAX_TASKS - 1 - (last.length > 0 ? 1 : 0)
+  tasks.forEach(({ name }, i) => {
+    if (tasks.findIndex((t) => t.name.text === name.text) < i) {
+      binder.fail(`there are two tasks "${name.text}"`, name.at)
+    }
+    if (i >= most) binder.fail(`more than ${most} tasks`, name.at)
+  })
 }
 
 function expectations(file: FileSyntax, names: Names, known: Known, binder: Binder): Expectation[] {

@@ -8,7 +8,7 @@
  */
 import { mem, UNINITIALISED } from './arena.js'
 import { KernelFault } from './fault.js'
-import { constructAt, destroyAt, type Obj, type Struct, structOf } from './struct.js'
+import { constructAt, destroyAt, type Obj, type Struct, structOf, vanishAt } from './struct.js'
 import { currentTaskNumber, MAX_TASKS } from './task.js'
 
 export const QUARANTINE = 8
@@ -60,4 +60,25 @@ export function kfree(object: Obj | null): void {
     throw new KernelFault('type-confusion', 'undefined', `kfree of a ${s.cName} that is none`)
   }
   destroyAt(s, object.at)
+}
+
+/**
+ * An object on the running task's stack, all fields zero. There is no quarantine: what a function
+ * had on its stack leaves no trace in the state when it has returned.
+ */
+export function onStack<S extends Obj>(s: Struct<S>): S {
+  const untyped = s as unknown as Struct<Obj>
+  const slots = Math.floor(s.capacity / MAX_TASKS)
+  for (let i = 0; i < slots; i++) {
+    const at = slotAddress(untyped, currentTaskNumber(), i)
+    if (mem[at] !== 0) continue
+    constructAt(untyped, at, 0)
+    return s.at(at) as S
+  }
+  throw new Error(`a task has more than ${slots} objects of struct ${s.name} on its stack`)
+}
+
+/** The function that had this object on its stack returns. */
+export function offStack(object: Obj): void {
+  vanishAt(structOf(object), object.at)
 }

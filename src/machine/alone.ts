@@ -3,7 +3,7 @@
  * scheduler and no choice, so nothing is asked at an announcement but whether it could be waited
  * for. The machine can be set back to where the series began.
  */
-import { fingerprinting, undoMark, undoTo } from './arena.js'
+import { undoMark, undoTo } from './arena.js'
 import { blobMark, forgetBlobs } from './blob.js'
 import { isEnabled } from './effects.js'
 import { asNullDereference, KernelFault, takeRemarks } from './fault.js'
@@ -34,7 +34,6 @@ export class Alone {
     this.#exitWork = exitWork
     this.#mark = undoMark()
     this.#blobs = blobMark()
-    fingerprinting(false)
   }
 
   /** Make a call and return what it returns. @throws Misbehaviour */
@@ -68,11 +67,5 @@ export class Alone {
     takeRemarks()
     undoTo(this.#mark)
     forgetBlobs(this.#blobs)
-  }
-
-  /** Set the machine back and give it up; another kernel may boot. */
-  end(): void {
-    this.rewind()
-    fingerprinting(true)
   }
 }

@@ -1,7 +1,9 @@
 /**
  * The arena: every word of machine state that can differ between two states lies in one
- * Int32Array. A write keeps a 64-bit fingerprint of the whole arena up to date and records the
- * old value, so that a search can step back; both cost the same however large the arena is.
+ * Int32Array. A write records the old value, so that a search can step back. The 64-bit
+ * fingerprint of the whole arena is brought up to date when somebody asks for it, from the words
+ * written since it was asked for last: the cost is that of the net changes of a step, however
+ * large the arena is and however often the step wrote a word.
  *
  * Word 0 and the words up to `FIRST_WORD` are never handed out: address 0 is the kernel's NULL.
  */
@@ -22,20 +24,14 @@ let lo = 0
 let hi = 0
 let undoLog = new Int32Array(1 << 16)
 let undoTop = 0
+/** The fingerprint accounts for the entries of the undo log below this one. */
+let settledTop = 0
+/** By word: the round of settling in which it was seen last. */
+const settledIn = new Int32Array(ARENA_WORDS)
+let round = 0
 let highWater = FIRST_WORD
 /** Bits of the sanitizers that read a word which was written since the last `takeDirty`. */
 let dirty = 0
-
-/** Whether writes keep the fingerprint up to date. */
-let hashing = true
-
-/**
- * Switch the fingerprint off for a run that nobody compares with another. Before it is switched on
- * again every write must have been taken back.
- */
-export function fingerprinting(on: boolean): void {
-  hashing = on
-}
 
 /** Contribution of one word to the low lane of the fingerprint; zero words contribute nothing. */
 function mixLo(at: number, value: number): number {
@@ -55,40 +51,68 @@ function mixHi(at: number, value: number): number {
   return h ^ (h >>> 15)
 }
 
-function log(at: number, old: number): void {
-  if (undoTop + 2 > undoLog.length) {
-    const grown = new Int32Array(undoLog.length * 2)
-    grown.set(undoLog)
-    undoLog = grown
-  }
-  undoLog[undoTop++] = at
-  undoLog[undoTop++] = old
+function growLog(): void {
+  const grown = new Int32Array(undoLog.length * 2)
+  grown.set(undoLog)
+  undoLog = grown
 }
 
 /** Write a word that is part of the fingerprint. */
 export function poke(at: number, value: number): void {
   const old = mem[at] as number
   if (old === value) return
-  log(at, old)
-  if (hashing) {
-    lo ^= mixLo(at, old) ^ mixLo(at, value)
-    hi ^= mixHi(at, old) ^ mixHi(at, value)
-  }
+  if (undoTop + 2 > undoLog.length) growLog()
+  undoLog[undoTop] = at
+  undoLog[undoTop + 1] = old
+  undoTop += 2
   mem[at] = value
   if (at >= highWater) highWater = at + 1
 }
 
 /**
  * Write a word that is left out of the fingerprint, because it is a function of other words
- * (a task's pending effect) or is never read by the kernel (a statistic). The undo log marks
- * such an entry by a negative address.
+ * (a task's pending effect) or is never read by the kernel (a statistic). A word is always
+ * written in the same of the two ways. The undo log marks such an entry by a negative address.
  */
 export function pokeUnhashed(at: number, value: number): void {
   const old = mem[at] as number
   if (old === value) return
-  log(-at, old)
+  if (undoTop + 2 > undoLog.length) growLog()
+  undoLog[undoTop] = -at
+  undoLog[undoTop + 1] = old
+  undoTop += 2
   mem[at] = value
   if (at >= highWater) highWater = at + 1
+}
+
+/**
+ * Account for the writes since the last call. What was written and written back leaves no trace,
+ * and of several writes to a word only the first stays in the log.
+ */
+function settle(): void {
+  if (settledTop === undoTop) return
+  if (++round === 0x7fffffff) {
+    settledIn.fill(0)
+    round = 1
+  }
+  let kept = settledTop
+  for (let i = settledTop; i < undoTop; i += 2) {
+    const entry = undoLog[i] as number
+    const at = entry < 0 ? -entry : entry
+    if (settledIn[at] === round) continue
+    settledIn[at] = round
+    const old = undoLog[i + 1] as number
+    const now = mem[at] as number
+    if (old === now) continue
+    if (entry > 0) {
+      lo ^= mixLo(at, old) ^ mixLo(at, now)
+      hi ^= mixHi(at, old) ^ mixHi(at, now)
+    }
+    undoLog[kept++] = entry
+    undoLog[kept++] = old
+  }
+  undoTop = kept
+  settledTop = kept
 }
 
 /** Tell the sanitizers whose bits are in `watchers` that something they read has changed. */
@@ -104,23 +128,37 @@ export function takeDirty(): number {
 
 /** A point in the undo log to which `undoTo` can return. */
 export function undoMark(): number {
+  settle()
   return undoTop
 }
 
 /** Take back every write since `mark`, newest first. */
 export function undoTo(mark: number): void {
   while (undoTop > mark) {
-    const old = undoLog[--undoTop] as number
-    const at = undoLog[--undoTop] as number
-    if (at < 0 || !hashing) {
-      mem[at < 0 ? -at : at] = old
-      continue
+    undoTop -= 2
+    const entry = undoLog[undoTop] as number
+    const at = entry < 0 ? -entry : entry
+    const old = undoLog[undoTop + 1] as number
+    if (entry > 0 && undoTop < settledTop) {
+      const now = mem[at] as number
+      lo ^= mixLo(at, old) ^ mixLo(at, now)
+      hi ^= mixHi(at, old) ^ mixHi(at, now)
     }
-    const now = mem[at] as number
-    lo ^= mixLo(at, old) ^ mixLo(at, now)
-    hi ^= mixHi(at, old) ^ mixHi(at, now)
     mem[at] = old
   }
+  if (settledTop > undoTop) settledTop = undoTop
+}
+
+/** The same, when the fingerprint at `mark` is known. */
+export function rewind(mark: number, lowLane: number, highLane: number): void {
+  while (undoTop > mark) {
+    undoTop -= 2
+    const entry = undoLog[undoTop] as number
+    mem[entry < 0 ? -entry : entry] = undoLog[undoTop + 1] as number
+  }
+  settledTop = undoTop
+  lo = lowLane
+  hi = highLane
 }
 
 /** Addresses written since `mark`, each once, in order of first write. */
@@ -140,11 +178,13 @@ export function valueAt(mark: number, at: number): number {
 
 /** Low lane of the fingerprint of all hashed words. */
 export function fingerprintLo(): number {
+  settle()
   return lo
 }
 
 /** High lane of the fingerprint of all hashed words. */
 export function fingerprintHi(): number {
+  settle()
   return hi
 }
 
@@ -155,10 +195,13 @@ export function resetArena(): void {
   lo = 0
   hi = 0
   undoTop = 0
+  settledTop = 0
   dirty = 0
 }
 
 /** Forget how to go back behind the present state; the search starts here. */
 export function forgetUndo(): void {
+  settle()
   undoTop = 0
+  settledTop = 0
 }

@@ -71,6 +71,7 @@ export function tracepoint(name: string, ...args: unknown[]): void {
 }
 
 let reached = 0
+const NO_MARKS: readonly string[] = []
 const markNames: string[] = []
 
 /**
@@ -84,8 +85,8 @@ export function mark(name: string): void {
 }
 
 /** Names of the marks reached since the last call. */
-export function takeMarks(): string[] {
-  if (reached === 0) return []
+export function takeMarks(): readonly string[] {
+  if (reached === 0) return NO_MARKS
   const names = markNames.filter((_, i) => reached & (1 << i))
   reached = 0
   return names

@@ -22,6 +22,16 @@ let result: unknown
 let calleeFp = 0
 let lastRun = ''
 
+/** Told which function returned what, and where its frame was; frames of callees lie higher. */
+export type ReturnWatcher = (cName: string, fp: number, value: unknown) => void
+
+let returnWatcher: ReturnWatcher | undefined
+
+/** Have every return of lowered code reported, or none. */
+export function watchReturns(watcher: ReturnWatcher | undefined): void {
+  returnWatcher = watcher
+}
+
 /** Announce an effect and stop at `pc` until the scheduler comes back. */
 export function suspend(fp: number, pc: number, effect: number): number {
   poke(fp + 1, pc)
@@ -39,6 +49,7 @@ export function announceAll(all: boolean): void {
   wantEffects = all
 }
 
+const spOffset = Task.fields.get('sp')?.offset as number
 const pendingOffset = Task.fields.get('pending')?.offset as number
 
 function pendingWord(): number {
@@ -105,6 +116,7 @@ export function runFrames(value: unknown): boolean {
       incoming = undefined
       continue
     }
+    if (returnWatcher !== undefined) returnWatcher(cName, fp, result)
     const caller = mem[fp + 2] as number
     for (let i = 0; i < lowered.words; i++) poke(fp + i, 0)
     incoming = result
@@ -121,10 +133,15 @@ export function faultingFunction(): string {
   return lastRun
 }
 
-/** The innermost function in which a task stands, or '' before its first operation. */
-export function functionOf(n: number): string {
-  const { sp } = taskNumber(n)
-  return sp === 0 ? '' : bodyNumber((mem[sp] as number) - 1).cName
+/** Which function a task stands in, innermost, as a number for `functionName`; 0 for none. */
+export function standsIn(n: number): number {
+  const sp = mem[taskNumber(n).at + spOffset] as number
+  return sp === 0 ? 0 : (mem[sp] as number)
+}
+
+/** In C's spelling; '' before a task's first operation. */
+export function functionName(number: number): string {
+  return number === 0 ? '' : bodyNumber(number - 1).cName
 }
 
 export function lastResult(): unknown {

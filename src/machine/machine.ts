@@ -13,7 +13,16 @@ import { bodyOf, type FnTag, type Kernel } from './fn.js'
 import { lastResult, runFrames, startFrames } from './frames.js'
 import { RCU_STATE } from './rcu.js'
 import { constructAt, num, type Obj, type Struct, struct, type Vec, vec } from './struct.js'
-import { MAX_TASKS, setCurrent, TASK, Task, taskNumber } from './task.js'
+import {
+  hasStarted,
+  MAX_TASKS,
+  pendingOf,
+  setCurrent,
+  stateOf,
+  TASK,
+  Task,
+  taskNumber,
+} from './task.js'
 import { Workqueue } from './work.js'
 
 /** An argument of an operation: a constant, or the result of an earlier operation. */
@@ -64,6 +73,10 @@ const Variables: Struct<Variables> = struct<Variables>(
 )
 
 let program: Program = { tasks: [], faults: 0 }
+/** Of the program: how many tasks, and by task its phase and whether it serves others. */
+let tasks = 0
+const phases = new Int32Array(MAX_TASKS)
+const daemons = new Uint8Array(MAX_TASKS)
 let mode: Mode = 'lowered'
 let generators: (Kernel<unknown> | undefined)[] = []
 
@@ -75,8 +88,7 @@ function variables(): Variables {
 export function boot(how: Mode, init: () => void): void {
   resetArena()
   mode = how
-  program = { tasks: [], faults: 0 }
-  generators = []
+  setProgram({ tasks: [], faults: 0 })
   for (const s of [RCU_STATE, Workqueue, Variables] as unknown as Struct<Obj>[]) {
     constructAt(s, s.base, 0)
   }
@@ -93,14 +105,23 @@ function makeTask(n: number): void {
   task.number = n
 }
 
+function setProgram(next: Program): void {
+  program = next
+  generators = []
+  tasks = next.tasks.length
+  next.tasks.forEach((t, n) => {
+    phases[n] = t.phase ?? 0
+    daemons[n] = t.daemon === true ? 1 : 0
+  })
+}
+
 /**
  * Give the machine a program. A task's first step starts its first operation. Variables and
  * kernel objects stay, so that a set-up and the scenario proper can follow one another.
  */
 export function load(next: Program): void {
   if (next.tasks.length > MAX_TASKS) throw new Error(`more than ${MAX_TASKS} tasks`)
-  program = next
-  generators = []
+  setProgram(next)
   variables().faultsLeft = next.faults
   next.tasks.forEach((_, n) => {
     makeTask(n)
@@ -110,7 +131,7 @@ export function load(next: Program): void {
 }
 
 export function taskCount(): number {
-  return program.tasks.length
+  return tasks
 }
 
 export function taskName(n: number): string {
@@ -118,7 +139,7 @@ export function taskName(n: number): string {
 }
 
 export function isDaemon(n: number): boolean {
-  return program.tasks[n]?.daemon ?? false
+  return daemons[n] === 1
 }
 
 /** The operation that a task runs or will run next. */
@@ -137,26 +158,25 @@ export function faultsLeft(): number {
 
 /** May task `n` take a step now? */
 export function canStep(n: number): boolean {
-  const task = taskNumber(n)
-  if (task.state !== TASK.RUNNING || !isEnabled(task.pending)) return false
-  return task.started !== 0 || phaseOf(n) === 0 || endedBelow(phaseOf(n))
+  if (stateOf(n) !== TASK.RUNNING || !isEnabled(pendingOf(n))) return false
+  return phases[n] === 0 || hasStarted(n) || endedBelow(phaseOf(n))
 }
 
 export function phaseOf(n: number): number {
-  return program.tasks[n]?.phase ?? 0
+  return phases[n] as number
 }
 
 /** Have all tasks of the phases before this one ended? A dead task never lets the next begin. */
 export function endedBelow(phase: number): boolean {
-  for (let n = 0; n < taskCount(); n++) {
-    if (phaseOf(n) < phase && !isDaemon(n) && taskNumber(n).state !== TASK.DONE) return false
+  for (let n = 0; n < tasks; n++) {
+    if ((phases[n] as number) < phase && daemons[n] === 0 && stateOf(n) !== TASK.DONE) return false
   }
   return true
 }
 
 /** How many ways the next step of task `n` can go: the caller picks 0 to this - 1. */
 export function alternatives(n: number): number {
-  const pending = taskNumber(n).pending
+  const pending = pendingOf(n)
   switch (effectKind(pending)) {
     case EFFECT.CHOOSE:
       return effectArg(pending)
@@ -169,15 +189,17 @@ export function alternatives(n: number): number {
 
 /** What a step led to, beyond the new state. */
 export interface StepResult {
-  readonly fault: KernelFault | undefined
-  readonly remarks: readonly Remark[]
+  fault: KernelFault | undefined
+  remarks: readonly Remark[]
   /** Sanitizer bits whose watched fields were written. */
-  readonly dirty: number
+  dirty: number
   /** Result of the last operation that returned in this step, if one did. */
-  readonly returned: number | undefined
+  returned: number | undefined
 }
 
-/** Let task `n` take one step. */
+const outcome: StepResult = { fault: undefined, remarks: [], dirty: 0, returned: undefined }
+
+/** Let task `n` take one step. The result is valid until the next step. */
 export function step(n: number, choice: number): StepResult {
   const task = taskNumber(n)
   setCurrent(task)
@@ -192,7 +214,11 @@ export function step(n: number, choice: number): StepResult {
     task.state = TASK.DEAD
   }
   setCurrent(undefined)
-  return { fault, remarks: takeRemarks(), dirty: takeDirty(), returned }
+  outcome.fault = fault
+  outcome.remarks = takeRemarks()
+  outcome.dirty = takeDirty()
+  outcome.returned = returned
+  return outcome
 }
 
 function advance(task: Task, choice: number): void {
@@ -293,16 +319,16 @@ function startCall(task: Task, f: FnTag, args: readonly unknown[]): boolean {
 
 /** Is task `n` through with its program, or dead? */
 export function hasEnded(n: number): boolean {
-  return taskNumber(n).state !== TASK.RUNNING
+  return stateOf(n) !== TASK.RUNNING
 }
 
 export function hasDied(n: number): boolean {
-  return taskNumber(n).state === TASK.DEAD
+  return stateOf(n) === TASK.DEAD
 }
 
 /** Has nobody an operation under way? Daemons do not count. */
 export function allEnded(): boolean {
-  for (let n = 0; n < taskCount(); n++) if (!isDaemon(n) && !hasEnded(n)) return false
+  for (let n = 0; n < tasks; n++) if (daemons[n] === 0 && !hasEnded(n)) return false
   return true
 }
 

@@ -307,13 +307,15 @@ function defineAccessor(proto: object, owner: Struct<Obj>, placed: PlacedField):
     if (hook !== undefined) hook((at + offset) as Addr, write, owner.name, name)
   }
   const load = (at: number): number => {
-    check(at, false)
+    if (mem[at] !== id) badAccess(owner, at, name, false)
+    if (hook !== undefined) hook((at + offset) as Addr, false, owner.name, name)
     const value = mem[at + offset] as number
     if (value === UNINITIALISED) uninitialised(owner, name)
     return value
   }
   const store = (at: number, value: number): void => {
-    check(at, true)
+    if (mem[at] !== id) badAccess(owner, at, name, true)
+    if (hook !== undefined) hook((at + offset) as Addr, true, owner.name, name)
     put(at + offset, value)
     if (placed.watchers !== 0) markDirty(placed.watchers)
   }
@@ -503,14 +505,44 @@ export function isAlive<S extends Obj>(s: Struct<S>, object: S): boolean {
 
 /** Bring an object and all it embeds to life. Fields are `fill`, 0 or UNINITIALISED. */
 export function constructAt(s: Struct<Obj>, at: number, fill: number): void {
-  for (let i = 1; i < s.words; i++) poke(at + i, fill)
+  fillWords(s, at, fill)
   setHeaders(s, at, 1)
 }
 
 /** Mark an object and all it embeds as freed. Its words become zero: nobody may read them. */
 export function destroyAt(s: Struct<Obj>, at: number): void {
-  for (let i = 1; i < s.words; i++) poke(at + i, 0)
+  fillWords(s, at, 0)
   setHeaders(s, at, -1)
+}
+
+/** The object was never there: all its words become zero, headers included. */
+export function vanishAt(s: Struct<Obj>, at: number): void {
+  poke(at, 0)
+  fillWords(s, at, 0)
+}
+
+function fillWords(s: Struct<Obj>, at: number, fill: number): void {
+  const unhashed = unhashedWords(s)
+  for (let i = 1; i < s.words; i++) {
+    if (unhashed.has(i)) pokeUnhashed(at + i, fill)
+    else poke(at + i, fill)
+  }
+}
+
+const unhashedOf = new Map<Struct<Obj>, ReadonlySet<number>>()
+
+/** Offsets of the words of an object that are outside the fingerprint. */
+function unhashedWords(s: Struct<Obj>): ReadonlySet<number> {
+  const known = unhashedOf.get(s)
+  if (known !== undefined) return known
+  const words = new Set<number>()
+  for (const { offset, field } of s.fields.values()) {
+    if (field.kind === 'embed') {
+      for (const w of unhashedWords(structNamed(field.target as string))) words.add(offset + w)
+    } else if (!field.hashed) for (let i = 0; i < field.words; i++) words.add(offset + i)
+  }
+  unhashedOf.set(s, words)
+  return words
 }
 
 function setHeaders(s: Struct<Obj>, at: number, sign: 1 | -1): void {

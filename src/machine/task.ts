@@ -3,7 +3,7 @@
  * the other, and has a stack of frames in the arena. Everything in a task is its own; others
  * write only `gpWait`.
  */
-import type { Addr } from './arena.js'
+import { type Addr, mem } from './arena.js'
 import { num, type Obj, type Struct, statistic, struct, type Vec, vec } from './struct.js'
 
 export const MAX_TASKS = 8
@@ -87,14 +87,41 @@ export function currentTaskNumber(): number {
   return running === undefined ? 0 : running.number
 }
 
+const handlesByNumber = Array.from(
+  { length: MAX_TASKS },
+  (_, n) => Task.at(Task.base + n * Task.words) as Task,
+)
+
 /** The task with this number. */
 export function taskNumber(n: number): Task {
-  return Task.at(Task.base + n * Task.words) as Task
+  return handlesByNumber[n] as Task
+}
+
+function offsetOf(field: keyof Task & string): number {
+  return Task.fields.get(field)?.offset as number
+}
+
+const STATE = offsetOf('state')
+const STARTED = offsetOf('started')
+const PENDING = offsetOf('pending')
+const STACK = offsetOf('stack')
+
+/** What the scheduler asks of every task before every step, without a handle. */
+export function stateOf(n: number): number {
+  return mem[Task.base + n * Task.words + STATE] as number
+}
+
+export function hasStarted(n: number): boolean {
+  return mem[Task.base + n * Task.words + STARTED] !== 0
+}
+
+export function pendingOf(n: number): number {
+  return mem[Task.base + n * Task.words + PENDING] as number
 }
 
 /** First word of a task's stack. */
 export function stackBase(task: Task): Addr {
-  return (task.at + (Task.fields.get('stack')?.offset as number)) as Addr
+  return (task.at + STACK) as Addr
 }
 
 /** What listeners hear of locking; none of it is state. */

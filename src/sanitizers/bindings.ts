@@ -1,9 +1,9 @@
 /**
- * Bindings belong to the living (R4, R6): no live object points to the notifier of a memslot that
- * has been freed. The judge reads every pointer to a notifier that there is, by the layouts of the
+ * Bindings belong to the living (R4, R6): no live object points to a memslot that has been freed,
+ * or to its notifier. The judge reads every pointer to one that there is, by the layouts of the
  * structs, so it works for whatever object a design keeps its bindings in.
  */
-
+import { KvmMemorySlot } from '../kernel/include/kvm.js'
 import { RestrictedmemNotifier } from '../kernel/include/restrictedmem.js'
 import { XaNode } from '../kernel/include/xarray.js'
 import { mem } from '../machine/arena.js'
@@ -11,13 +11,13 @@ import { allStructs, type Obj, structNamed } from '../machine/struct.js'
 import type { Context, Report, Sanitizer } from './sanitizer.js'
 import { forEachAlive } from './view.js'
 
-/** Does this word point to a notifier whose slot has been freed? */
+/** Does this word point to a memslot, or to the notifier of one, that has been freed? */
 function dangles(word: number): boolean {
-  return word > 0 && mem[word] === -RestrictedmemNotifier.id
+  return word > 0 && (mem[word] === -RestrictedmemNotifier.id || mem[word] === -KvmMemorySlot.id)
 }
 
 function tell(holder: string, report: Report): void {
-  report('dangling-binding', `${holder} still points to the notifier of a freed memslot`)
+  report('dangling-binding', `${holder} still points to a freed memslot`)
 }
 
 function judgeArrays(report: Report): void {

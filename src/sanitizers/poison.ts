@@ -42,7 +42,7 @@ export const poison: Sanitizer = {
     },
   ],
   event(name, args, context) {
-    if (name === 'kvm_map_private') {
+    if (name === 'kvm_map_from_file') {
       const [, gfn, folio] = args as [Kvm, Gfn, Folio]
       mapped(gfn, folio, context)
     } else if (name === 'restrictedmem_error') {
@@ -54,7 +54,7 @@ export const poison: Sanitizer = {
     if (crashed) return
     forEachSpte((kvm, spte, folio) => {
       // A page that has left its file (soft offline) did not fail; that it is mapped is S1.
-      if (!spte.private || folio === null || !folio.hwpoison || folio.mapping === null) return
+      if (!spte.fromFile || folio === null || !folio.hwpoison || folio.mapping === null) return
       if (kvm.memoryErrors > 0) return
       report(
         'poison-not-reported',

@@ -18,7 +18,7 @@ import { objectName } from '../machine/struct.js'
 import type { Context, Report, Sanitizer } from './sanitizer.js'
 import { backingOf, forEachAlive, forEachSpte, gfnText, isCovered, slotOf } from './view.js'
 
-/** The page that backs a private gfn now, or null for a hole; undefined if nothing can. */
+/** The page of the slot's file that backs a gfn now, or null for a hole; undefined if nothing can. */
 function backingFolio(kvm: Kvm, gfn: Gfn): Folio | null | undefined {
   const slot = slotOf(kvm, gfn)
   const backing = slot === null ? undefined : backingOf(slot, gfn)
@@ -26,7 +26,7 @@ function backingFolio(kvm: Kvm, gfn: Gfn): Folio | null | undefined {
   return xaLoad(backing.mapping.iPages, backing.index) as Folio | null
 }
 
-function judgePrivate(kvm: Kvm, spte: Spte, folio: Folio, atRest: boolean, report: Report): void {
+function judgeBacking(kvm: Kvm, spte: Spte, folio: Folio, atRest: boolean, report: Report): void {
   const { gfn, pfn } = spte
   if (folio.buddy) {
     report('secondary-use-after-free', `${gfnText(gfn)} maps pfn ${pfn}, which has been freed`)
@@ -59,8 +59,8 @@ function judgeTables(atRest: boolean, report: Report): void {
   forEachSpte((kvm, spte, folio) => {
     if (folio === null) return
     judgeKind(kvm, spte, report)
-    if (!spte.private) return
-    judgePrivate(kvm, spte, folio, atRest, report)
+    if (!spte.fromFile) return
+    judgeBacking(kvm, spte, folio, atRest, report)
     const place = `${gfnText(spte.gfn)} of ${objectName(kvm.at)}`
     const other = owners.get(folio)
     if (other !== undefined) {

@@ -43,15 +43,18 @@ export function slotOf(kvm: Kvm, gfn: Gfn): KvmMemorySlot | null {
   return null
 }
 
-/** The page cache behind a slot's private memory, and the offset of a gfn in it. */
+/** The page cache of a slot's file, and the offset of a gfn in it. */
 export function backingOf(
   slot: KvmMemorySlot,
   gfn: Gfn,
 ): { mapping: AddressSpace; index: Pgoff } | undefined {
-  if (slot.restrictedFile === null) return undefined
-  const mapping = backingMapping(slot.restrictedFile)
+  const [file, first] =
+    slot.gmemFile === null
+      ? [slot.restrictedFile, slot.restrictedOffset]
+      : [slot.gmemFile, slot.gmemPgoff]
+  const mapping = file === null ? null : backingMapping(file)
   if (mapping === null) return undefined
-  return { mapping, index: (slot.restrictedOffset + (gfn - slot.baseGfn)) as Pgoff }
+  return { mapping, index: (first + (gfn - slot.baseGfn)) as Pgoff }
 }
 
 /** Is an invalidation of this gfn under way? */

@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { after, describe, test } from 'node:test'
+import { DESIGNS } from '../../src/designs/index.js'
 
 const ROOT = resolve(import.meta.dirname, '../../..')
 const MAIN = join(ROOT, 'dist/src/cli/main.js')
@@ -76,6 +77,14 @@ describe('check ends with the code of the contract', () => {
   test('21 when a reach mark never fired', () => {
     const text = scenario('* clean', 'reach slot-deleted')
     assert.equal(run('check', '-d', 'upm-aops', file('e.litmus', text)).code, 21)
+  })
+  test('21 when a condition that is said to hold sometimes never does', () => {
+    const text = scenario('* clean', 'sometimes mce:r0 == -ENXIO')
+    const { code, out } = run('check', '-d', 'upm-aops', file('s.litmus', text))
+    assert.equal(code, 21)
+    assert.match(out, /never reached: mce:r0 == -ENXIO/)
+    const holds = scenario('* clean', 'sometimes mce:r0 == 0')
+    assert.equal(run('check', '-d', 'upm-aops', file('t.litmus', holds)).code, 0)
   })
   test('a set-up that goes wrong or never ends is skipped with the reason', () => {
     const wrong = scenario('* clean').replace('== 1', '== 2')
@@ -220,6 +229,18 @@ describe('replay', () => {
 })
 
 describe('for programs and readers', () => {
+  test('the example of docs/litmus.md is as it says', () => {
+    const [, text = ''] =
+      /```\n(litmus [\s\S]*?)```/.exec(readFileSync(join(ROOT, 'docs/litmus.md'), 'utf8')) ?? []
+    const { code, out } = run('check', '--json', file('docs.litmus', text))
+    assert.equal(code, 0)
+    assert.equal(JSON.parse(out).results.length, DESIGNS.length)
+  })
+  test('an area stands for all of its scenarios', () => {
+    const { results } = JSON.parse(run('check', '--json', '-d', 'upm-aops', 'reclaim').out)
+    const names = results.map((r: { scenario: string }) => r.scenario)
+    assert.ok(names.length > 1 && names.every((n: string) => n.startsWith('reclaim/')))
+  })
   test('--json and --ktap print nothing else', () => {
     const json = JSON.parse(run('check', '--json', '-d', 'upm-pin', RACE).out)
     assert.equal(json.results[0].verdict, 'clean')
@@ -241,6 +262,7 @@ describe('for programs and readers', () => {
     }
     assert.match(run('explain', 'guest-data-lost').out, /dropped as clean/)
     assert.match(run('explain', 'EBUSY').out, /-EBUSY is -16/)
+    assert.match(run('explain', RACE).out, /^litmus migration[\s\S]*\nexpect\n/)
     assert.match(run('explain', tokenOf('upm')).out, /on upm\./)
   })
   test('nothing is printed to a pipe but the result', () => {

@@ -154,6 +154,13 @@ describe('a mistake is told with its place, a caret and the nearest match', () =
       [22, 3],
       /no design "upm-pn"\. Did you mean "upm-pin"/,
     ],
+    ['two tasks of one name', EXAMPLE.replace('kcompactd', 'vcpu0'), [14, 6], /two tasks "vcpu0"/],
+    [
+      'more tasks than the machine has room for',
+      `litmus a/b\n"q"\n${[...'abcdefgh'].map((t) => `task ${t}\n  compact()\n`).join('')}`,
+      [17, 6],
+      /more than 7 tasks/,
+    ],
     [
       'an unknown finding',
       EXAMPLE.replace('stale-secondary', 'stale-secondry'),

@@ -33,6 +33,7 @@ export function inodeInit(inode: Inode, sb: SuperBlock, mode: number): void {
   mapping.gfpMovable = true
   xaInit(mapping.iPages)
   initRwsem(mapping.invalidateLock, 'invalidate_lock')
+  initRwsem(mapping.iMmapRwsem, 'i_mmap_rwsem')
 }
 
 /** Models: 6.2 fs/inode.c inode_sb_list_add. */

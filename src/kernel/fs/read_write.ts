@@ -1,24 +1,57 @@
 /** read, write, pread, pwrite and lseek: who may, before the file's own operation. */
 import { fn, type Kernel } from '../../machine/fn.js'
 import { EBADF, EINVAL, ESPIPE } from '../include/errno.js'
-import { FMODE_LSEEK, FMODE_PREAD, FMODE_PWRITE } from '../include/fs.js'
+import { type File, FMODE_LSEEK, FMODE_PREAD, FMODE_PWRITE } from '../include/fs.js'
+import { MAX_LFS_FILESIZE } from '../include/types.js'
 import { SEEK_HOLE } from '../include/uapi.js'
 import { fget, fput } from './file_table.js'
+
+/**
+ * Whether a transfer ends at a position that a loff_t can hold: 0 or -EINVAL.
+ *
+ * Models: 6.2 fs/read_write.c rw_verify_area. Simplifies: no files with unsigned offsets, no
+ * security module.
+ */
+function rwVerifyArea(pos: bigint, len: number): number {
+  return pos + BigInt(len) > MAX_LFS_FILESIZE ? -EINVAL : 0
+}
+
+/**
+ * Models: 6.2 fs/read_write.c vfs_read. Simplifies: the buffer is there and the file was opened for
+ * reading.
+ */
+const vfsRead = fn(function* vfs_read(file: File, pos: bigint, len: number): Kernel<number> {
+  if (file.fOp!.read === undefined) return -EINVAL
+  const error = rwVerifyArea(pos, len)
+  if (error !== 0) return error
+  return yield* file.fOp!.read!(file, pos, len)
+})
+
+/** Models: 6.2 fs/read_write.c vfs_write. Simplifies: as vfs_read. */
+const vfsWrite = fn(function* vfs_write(
+  file: File,
+  pos: bigint,
+  len: number,
+  byte: number,
+): Kernel<number> {
+  if (file.fOp!.write === undefined) return -EINVAL
+  const error = rwVerifyArea(pos, len)
+  if (error !== 0) return error
+  return yield* file.fOp!.write!(file, pos, len, byte)
+})
 
 /**
  * pread64(2): bytes read or an error; -EBADF, -EINVAL for a negative position or without a read
  * operation, -ESPIPE if the file cannot be read at a position.
  *
- * Models: 6.2 fs/read_write.c ksys_pread64 and vfs_read.
+ * Models: 6.2 fs/read_write.c ksys_pread64.
  */
 export const sysPread = fn(function* pread64(fd: number, pos: bigint, len: number): Kernel<number> {
   if (pos < 0n) return -EINVAL
   const file = yield* fget(fd)
   if (file === null) return -EBADF
   let ret = -ESPIPE
-  if (file.fMode & FMODE_PREAD) {
-    ret = file.fOp!.read === undefined ? -EINVAL : yield* file.fOp!.read!(file, pos, len)
-  }
+  if (file.fMode & FMODE_PREAD) ret = yield* vfsRead(file, pos, len)
   yield* fput(file)
   return ret
 })
@@ -34,9 +67,7 @@ export const sysPwrite = fn(function* pwrite64(
   const file = yield* fget(fd)
   if (file === null) return -EBADF
   let ret = -ESPIPE
-  if (file.fMode & FMODE_PWRITE) {
-    ret = file.fOp!.write === undefined ? -EINVAL : yield* file.fOp!.write!(file, pos, len, byte)
-  }
+  if (file.fMode & FMODE_PWRITE) ret = yield* vfsWrite(file, pos, len, byte)
   yield* fput(file)
   return ret
 })
@@ -45,11 +76,8 @@ export const sysPwrite = fn(function* pwrite64(
 export const sysRead = fn(function* ksys_read(fd: number, len: number): Kernel<number> {
   const file = yield* fget(fd)
   if (file === null) return -EBADF
-  let ret = -EINVAL
-  if (file.fOp!.read !== undefined) {
-    ret = yield* file.fOp!.read!(file, file.fPos, len)
-    if (ret > 0) file.fPos += BigInt(ret)
-  }
+  const ret = yield* vfsRead(file, file.fPos, len)
+  if (ret > 0) file.fPos += BigInt(ret)
   yield* fput(file)
   return ret
 })
@@ -62,11 +90,8 @@ export const sysWrite = fn(function* ksys_write(
 ): Kernel<number> {
   const file = yield* fget(fd)
   if (file === null) return -EBADF
-  let ret = -EINVAL
-  if (file.fOp!.write !== undefined) {
-    ret = yield* file.fOp!.write!(file, file.fPos, len, byte)
-    if (ret > 0) file.fPos += BigInt(ret)
-  }
+  const ret = yield* vfsWrite(file, file.fPos, len, byte)
+  if (ret > 0) file.fPos += BigInt(ret)
   yield* fput(file)
   return ret
 })

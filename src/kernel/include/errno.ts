@@ -1,4 +1,6 @@
 /** Error numbers as in include/uapi/asm-generic/errno*.h; kernel functions return them negated. */
+import { SIGNALS } from './uapi.js'
+
 export const EPERM = 1
 export const ENOENT = 2
 export const ESRCH = 3
@@ -66,8 +68,9 @@ export const ERRNO: Readonly<Record<string, number>> = {
   EHWPOISON,
 }
 
-/** `-EBUSY` for -16; the number itself if no errno has it. */
+/** `-EBUSY` for -16, the name of a signal for its value; else the number itself. */
 export function errnoName(value: number): string {
   for (const [name, n] of Object.entries(ERRNO)) if (value === -n) return `-${name}`
+  for (const [name, n] of Object.entries(SIGNALS)) if (value === n) return name
   return String(value)
 }

@@ -20,6 +20,7 @@ import {
   struct,
 } from '../../machine/struct.js'
 import type { Folio } from './mm.js'
+import type { VmArea } from './mm_types.js'
 import type { XArray } from './xarray.js'
 import './xarray.js'
 
@@ -40,7 +41,8 @@ export interface FileOperations {
   readonly read?: Op<[file: File, pos: bigint, len: number], number>
   readonly write?: Op<[file: File, pos: bigint, len: number, byte: number], number>
   readonly llseek?: Op<[file: File, offset: bigint, whence: number], bigint>
-  readonly mmap?: Op<[file: File], number>
+  /** Accept a new VMA and give it its `vmOps`, or refuse. mmap_lock is held for writing. */
+  readonly mmap?: Op<[file: File, vma: VmArea], number>
   readonly fallocate?: Op<[file: File, mode: number, offset: bigint, len: bigint], number>
   readonly fsync?: Op<[file: File], number>
   readonly release?: Op<[inode: Inode, file: File], number>
@@ -71,6 +73,8 @@ export interface AddressSpace extends Obj {
   aOps: AddressSpaceOps | null
   /** AS_UNEVICTABLE. Set once, before the mapping is used. */
   unevictable: boolean
+  /** AS_INACCESSIBLE (6.11): the host may not touch the pages, so nobody moves them. Set once. */
+  inaccessible: boolean
   /** __GFP_MOVABLE in gfp_mask. Set once. */
   gfpMovable: boolean
   /** AS_EXITING: set by the final truncation. */
@@ -80,6 +84,11 @@ export interface AddressSpace extends Obj {
   /** Owner's data. What guards it depends on the owner. */
   privateData: Obj | null
   invalidateLock: RwSemaphore
+  /** First VMA that maps it (i_mmap). Guard: iMmapRwsem; that there is none is read without. */
+  iMmap: VmArea | null
+  iMmapRwsem: RwSemaphore
+  /** Writable shared mappings; negative: they are denied. Atomic. */
+  iMmapWritable: number
 }
 
 export const AddressSpace: Struct<AddressSpace> = struct<AddressSpace>(
@@ -90,11 +99,15 @@ export const AddressSpace: Struct<AddressSpace> = struct<AddressSpace>(
     nrpages: num(),
     aOps: ops(),
     unevictable: flag(),
+    inaccessible: flag(),
     gfpMovable: flag(),
     exiting: flag(),
     wbErr: num(),
     privateData: anyPtr(),
     invalidateLock: embed('RwSemaphore'),
+    iMmap: ptr('VmArea'),
+    iMmapRwsem: embed('RwSemaphore'),
+    iMmapWritable: num(),
   },
   { capacity: 8 },
 )

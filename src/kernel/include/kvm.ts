@@ -12,6 +12,7 @@ import type { SrcuStruct } from '../../machine/rcu.js'
 import {
   embed,
   flag,
+  i64,
   num,
   type Obj,
   type PtrVec,
@@ -36,10 +37,14 @@ import './xarray.js'
 export const KVM_MEM_SLOTS_NUM = 8
 /** KVM_MEMSLOT_INVALID: the slot is being deleted or moved. */
 export const KVM_MEMSLOT_INVALID = 1 << 16
+/** KVM_MEMSLOT_GMEM_ONLY: shared accesses too go to the guest_memfd file, not to user space. */
+export const KVM_MEMSLOT_GMEM_ONLY = 1 << 17
 export const TLB_ENTRIES = 4
 
 export interface KvmMemorySlot extends Obj {
   id: number
+  /** Address space; there is one, number 0. */
+  asId: number
   /** Constant while the slot is visible, as are all fields but the notifier's links. */
   baseGfn: Gfn
   npages: number
@@ -51,12 +56,20 @@ export interface KvmMemorySlot extends Obj {
   restrictedFile: File | null
   restrictedOffset: Pgoff
   notifier: RestrictedmemNotifier
+  /**
+   * The guest_memfd file (gmem.file), without a reference: its release clears it. Written under
+   * slots_lock; read under it, or under srcu with a reference taken unless the file is dying.
+   */
+  gmemFile: File | null
+  /** The slot's offset in that file (gmem.pgoff). */
+  gmemPgoff: Pgoff
 }
 
 export const KvmMemorySlot: Struct<KvmMemorySlot> = struct<KvmMemorySlot>(
   'KvmMemorySlot',
   {
     id: num(),
+    asId: num(),
     baseGfn: wide(),
     npages: num(),
     flags: num(),
@@ -65,6 +78,8 @@ export const KvmMemorySlot: Struct<KvmMemorySlot> = struct<KvmMemorySlot>(
     restrictedFile: ptr('File'),
     restrictedOffset: wide(),
     notifier: embed('RestrictedmemNotifier'),
+    gmemFile: ptr('File'),
+    gmemPgoff: wide(),
   },
   { capacity: 256 },
 )
@@ -88,6 +103,8 @@ export interface Spte extends Obj {
   writable: boolean
   /** Maps private memory. */
   private: boolean
+  /** The page is that of the slot's file, so no MMU notifier speaks for it; private ones all are. */
+  fromFile: boolean
   /** The hardware has written through it. */
   dirty: boolean
 }
@@ -97,6 +114,7 @@ export const Spte: Struct<Spte> = struct<Spte>('Spte', {
   pfn: wide(),
   writable: flag(),
   private: flag(),
+  fromFile: flag(),
   dirty: flag(),
 })
 
@@ -111,6 +129,9 @@ export interface KvmVcpu extends Obj {
   requests: number
   /** Exit reason of the last KVM_RUN. */
   exitReason: number
+  /** kvm_run's memory_fault: KVM_MEMORY_EXIT_FLAG_* and the page's guest address, in bytes. */
+  faultFlags: number
+  faultGpa: bigint
 }
 
 export const KvmVcpu: Struct<KvmVcpu> = struct<KvmVcpu>(
@@ -123,6 +144,8 @@ export const KvmVcpu: Struct<KvmVcpu> = struct<KvmVcpu>(
     tlbPfn: vec(TLB_ENTRIES),
     requests: num(),
     exitReason: num(),
+    faultFlags: num(),
+    faultGpa: i64(),
   },
   { capacity: 64 },
 )
@@ -184,6 +207,9 @@ export const Kvm: Struct<Kvm> = struct<Kvm>(
   { capacity: 64 },
 )
 
+export const KVM_EXIT_UNKNOWN = 0
+export const KVM_EXIT_MMIO = 6
 export const KVM_EXIT_SHUTDOWN = 8
 export const KVM_EXIT_MEMORY_FAULT = 39
+export const KVM_MEMORY_EXIT_FLAG_PRIVATE = 8
 export const KVM_REQ_MCE_SHUTDOWN = 1

@@ -5,11 +5,13 @@
  * References: the page cache holds `nrPages`, an LRU batch one, an isolation one, each lookup one.
  */
 import '../../machine/locks.js'
+import '../../machine/wait.js'
 import type { Mutex, Spinlock } from '../../machine/locks.js'
 import { embed, flag, num, type Obj, ptr, type Struct, struct, wide } from '../../machine/struct.js'
+import { MAX_TASKS } from '../../machine/task.js'
+import type { WaitQueueHead } from '../../machine/wait.js'
 import type { AddressSpace, Inode } from './fs.js'
 import type { Pfn, Pgoff } from './types.js'
-import type { XArray } from './xarray.js'
 import './fs.js'
 
 export interface Folio extends Obj {
@@ -88,18 +90,23 @@ export function nrPages(_folio: Folio): number {
   return 1
 }
 
-/** shmem's record of a fallocate() in progress (struct shmem_falloc). */
+/**
+ * shmem's record of a fallocate() in progress (struct shmem_falloc), on the stack of who runs it.
+ * Guard: the inode's i_lock, which is a leaf.
+ */
 export interface ShmemFalloc extends Obj {
-  /** True for a hole punch: faults in the range wait. */
+  /** Faults in the range wait here, if it is a hole punch (`waitq` is set). */
   punching: boolean
+  waitq: WaitQueueHead
+  /** Pages [start, next). */
   start: Pgoff
   next: Pgoff
 }
 
 export const ShmemFalloc: Struct<ShmemFalloc> = struct<ShmemFalloc>(
   'ShmemFalloc',
-  { punching: flag(), start: wide(), next: wide() },
-  { capacity: 64 },
+  { punching: flag(), waitq: embed('WaitQueueHead'), start: wide(), next: wide() },
+  { capacity: MAX_TASKS },
 )
 
 export interface ShmemInodeInfo extends Obj {
@@ -134,8 +141,6 @@ export interface MmState extends Obj {
   hwMemoryFailure: boolean
   /** Pages with hwpoison set. */
   numPoisoned: number
-  /** The anonymous memory of the one user process: hva page to folio (see mm/gup). */
-  anonPages: XArray
 }
 
 export const MmState: Struct<MmState> = struct<MmState>(
@@ -144,7 +149,6 @@ export const MmState: Struct<MmState> = struct<MmState>(
     mfMutex: embed('Mutex'),
     hwMemoryFailure: flag(),
     numPoisoned: num(),
-    anonPages: embed('XArray'),
   },
   { capacity: 1 },
 )

@@ -33,6 +33,11 @@ export function pgoffToBytes(index: Pgoff): bigint {
   return BigInt(index) << PAGE_SHIFT
 }
 
+/** PAGE_ALIGN(). */
+export function roundUpToPage(bytes: bigint): bigint {
+  return (bytes + PAGE_SIZE - 1n) & ~(PAGE_SIZE - 1n)
+}
+
 export function isPageAligned(bytes: bigint): boolean {
   return (bytes & (PAGE_SIZE - 1n)) === 0n
 }

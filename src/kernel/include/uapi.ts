@@ -8,12 +8,18 @@ export const FALLOC_FL_UNSHARE_RANGE = 0x40
 
 export const MFD_CLOEXEC = 1
 export const MFD_ALLOW_SEALING = 2
+export const MFD_HUGETLB = 4
+export const MFD_NOEXEC_SEAL = 8
+export const MFD_EXEC = 0x10
+export const MFD_HUGE_SHIFT = 26
+export const MFD_HUGE_MASK = 0x3f
 
 export const F_SEAL_SEAL = 1
 export const F_SEAL_SHRINK = 2
 export const F_SEAL_GROW = 4
 export const F_SEAL_WRITE = 8
 export const F_SEAL_FUTURE_WRITE = 0x10
+export const F_SEAL_EXEC = 0x20
 
 export const O_RDWR = 2
 export const O_APPEND = 0o2000
@@ -47,4 +53,48 @@ export const KVM_X86_SW_PROTECTED_VM = 1
 export const KVM_MEM_LOG_DIRTY_PAGES = 1
 export const KVM_MEM_READONLY = 2
 export const KVM_MEM_PRIVATE = 4
+/** The flag under its later name, with the same value. */
+export const KVM_MEM_GUEST_MEMFD = 4
 export const KVM_MEMORY_ATTRIBUTE_PRIVATE = 8
+
+export const MAP_SHARED_VALIDATE = 3
+export const MAP_TYPE = 0xf
+export const MAP_FIXED = 0x10
+export const MAP_ANONYMOUS = 0x20
+export const MAP_GROWSDOWN = 0x100
+export const MAP_LOCKED = 0x2000
+export const MAP_POPULATE = 0x8000
+export const MAP_NONBLOCK = 0x10000
+export const MAP_HUGETLB = 0x40000
+export const MAP_SYNC = 0x80000
+export const MAP_FIXED_NOREPLACE = 0x100000
+/** What MAP_SHARED has always ignored; MAP_SHARED_VALIDATE refuses all others. */
+export const LEGACY_MAP_MASK = 0x7c07f9f3
+
+/**
+ * Signals that an access of the process gets, with their codes, as values: -(1000 × signal +
+ * code), beyond every errno.
+ */
+export const SIGBUS_ADRERR = -7002
+export const SIGBUS_MCEERR_AR = -7004
+export const SIGSEGV_MAPERR = -11001
+export const SIGSEGV_ACCERR = -11002
+
+/** Every such signal by name. */
+export const SIGNALS: Readonly<Record<string, number>> = {
+  SIGBUS_ADRERR,
+  SIGBUS_MCEERR_AR,
+  SIGSEGV_MAPERR,
+  SIGSEGV_ACCERR,
+}
+export const GUEST_MEMFD_FLAG_MMAP = 1
+export const GUEST_MEMFD_FLAG_INIT_SHARED = 2
+
+export const KVM_CAP_NR_MEMSLOTS = 10
+export const KVM_CAP_USER_MEMORY2 = 231
+export const KVM_CAP_MEMORY_FAULT_INFO = 232
+export const KVM_CAP_MEMORY_ATTRIBUTES = 233
+export const KVM_CAP_GUEST_MEMFD = 234
+export const KVM_CAP_VM_TYPES = 235
+export const KVM_CAP_PRE_FAULT_MEMORY = 236
+export const KVM_CAP_GUEST_MEMFD_FLAGS = 244

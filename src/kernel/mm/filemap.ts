@@ -6,14 +6,15 @@
 import { acquire, alsoReads, alsoWrites, read, rmw, write } from '../../machine/effects.js'
 import { mark, tracepoint } from '../../machine/fault.js'
 import { fn, type Kernel } from '../../machine/fn.js'
-import { addressOf } from '../../machine/struct.js'
+import { addressOf, errPtr } from '../../machine/struct.js'
 import { current, dropLock, holdLock, lockClass, mightSleep } from '../../machine/task.js'
-import { EEXIST } from '../include/errno.js'
+import { EEXIST, ENOMEM } from '../include/errno.js'
 import type { AddressSpace } from '../include/fs.js'
-import { type Folio, nrPages } from '../include/mm.js'
+import { Folio, nrPages } from '../include/mm.js'
 import type { Pgoff } from '../include/types.js'
 import { xaErase, xaFindIndex, xaLoad, xaStore } from '../lib/xarray.js'
-import { folioPut, folioPutRefs, folioTryGet } from './swap.js'
+import { allocFolioMayFail } from './page_alloc.js'
+import { folioAddLru, folioPut, folioPutRefs, folioTryGet } from './swap.js'
 
 const FOLIO_LOCK = lockClass('folio_lock')
 
@@ -102,7 +103,7 @@ export const findGetEntry = fn(function* find_get_entry(
 ): Kernel<Folio | null> {
   for (;;) {
     yield read(mapping.iPages, 'xaHead')
-    const index = xaFindIndex(mapping.iPages, start, end)
+    const index = xaFindIndex(mapping.iPages, start, end) as Pgoff
     if (index < 0) return null
     const folio = xaLoad(mapping.iPages, index) as Folio
     if (!(yield* folioTryGet(folio))) continue
@@ -131,6 +132,34 @@ export const addToPageCache = fn(function* shmem_add_to_page_cache(
   alsoWrites(mapping, 'nrpages')
   mapping.nrpages += nrPages(folio)
   return 0
+})
+
+/**
+ * The folio at an index, locked and with a reference. If there is none, a new one: clean, not up to
+ * date, on its way to the LRU. ERR_PTR: -ENOMEM.
+ *
+ * Models: 6.18 include/linux/pagemap.h filemap_grab_folio, that is __filemap_get_folio with
+ * FGP_LOCK, FGP_ACCESSED and FGP_CREAT. Simplifies: order 0; a folio that is there already is not
+ * marked as accessed, since nothing here is reclaimed by age.
+ */
+export const filemapGrabFolio = fn(function* filemap_grab_folio(
+  mapping: AddressSpace,
+  index: Pgoff,
+): Kernel<Folio> {
+  for (;;) {
+    const known = yield* filemapLockFolio(mapping, index)
+    if (known !== null) return known
+    const folio = yield* allocFolioMayFail(mapping.gfpMovable)
+    if (folio === null) return errPtr(Folio, -ENOMEM)
+    folio.referenced = true
+    folioSetLocked(folio)
+    if ((yield* addToPageCache(folio, mapping, index)) === 0) {
+      yield* folioAddLru(folio)
+      return folio
+    }
+    yield* folioUnlock(folio)
+    yield* folioPut(folio)
+  }
 })
 
 /** Take a folio out of the cache's slots; i_pages is locked, which is the caller's step. */

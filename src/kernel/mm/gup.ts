@@ -1,53 +1,123 @@
 /**
- * Pages of the user process, for guest memory that is shared with it: anonymous memory, a page for
- * each address that was touched. Nobody unmaps it before the process exits.
+ * get_user_pages(): the page behind an address of the process, with a reference, for somebody
+ * who, like KVM, wants more than one access. The fast way walks the page table without a lock.
  */
-import { rmw } from '../../machine/effects.js'
+import { alsoReads, alsoWrites, read } from '../../machine/effects.js'
 import { fn, type Kernel } from '../../machine/fn.js'
-import { errPtr } from '../../machine/struct.js'
-import { ENOMEM } from '../include/errno.js'
-import { Folio, mmState } from '../include/mm.js'
-import { PGOFF_MAX, type Pgoff } from '../include/types.js'
-import { xaErase, xaFindIndex, xaLoad, xaStore } from '../lib/xarray.js'
-import { allocFolioMayFail, clearFolio } from './page_alloc.js'
-import { folioGet, folioPut } from './swap.js'
+import { downRead, upRead } from '../../machine/locks.js'
+import { errPtr, isErr } from '../../machine/struct.js'
+import { EAGAIN, EFAULT, EHWPOISON, ENOMEM } from '../include/errno.js'
+import { Folio } from '../include/mm.js'
+import {
+  currentMm,
+  FAULT_FLAG_ALLOW_RETRY,
+  FAULT_FLAG_WRITE,
+  VM_FAULT_ERROR,
+  VM_FAULT_HWPOISON,
+  VM_FAULT_OOM,
+  VM_FAULT_RETRY,
+  VM_READ,
+  VM_WRITE,
+  type VmArea,
+} from '../include/mm_types.js'
+import { type Pgoff, pgoffToBytes } from '../include/types.js'
+import { handleMmFault } from './memory.js'
+import { PTE_PRESENT, PTE_PROTNONE, PTE_WRITE, type Pte, pteAt, pteFolio } from './pgtable.js'
+import { folioPut, folioTryGet } from './swap.js'
+import { vmaLookup } from './vma.js'
 
-/**
- * The page at a user address (in pages), with a reference; faulted in, zeroed, if it is absent.
- * ERR_PTR: -ENOMEM.
- *
- * Models: 6.2 mm/gup.c get_user_pages_unlocked with a fault on anonymous memory. Simplifies: the
- * page table is an XArray of the process; no MMU notifier, since nothing is ever unmapped.
- */
-export const getUserPage = fn(function* get_user_pages_unlocked(hva: Pgoff): Kernel<Folio> {
-  const pages = mmState().anonPages
-  yield rmw(pages, 'xaHead')
-  let folio = xaLoad(pages, hva) as Folio | null
-  if (folio === null) {
-    const fresh = yield* allocFolioMayFail(true)
-    if (fresh === null) return errPtr(Folio, -ENOMEM)
-    clearFolio(fresh)
-    fresh.uptodate = true
-    fresh.anon = true
-    yield rmw(pages, 'xaHead')
-    folio = xaLoad(pages, hva) as Folio | null
-    if (folio === null) {
-      xaStore(pages, hva, fresh)
-      folio = fresh
-    } else yield* folioPut(fresh)
-  }
-  yield* folioGet(folio)
-  return folio
+/** Do these bits of a PTE allow what is asked for? */
+function allows(pte: Pte, write: boolean): boolean {
+  const wanted = PTE_PRESENT | (write ? PTE_WRITE : 0)
+  return (pte & (wanted | PTE_PROTNONE)) === wanted
+}
+
+/** May pages of this folio be handed out by a walk without locks, and by this way at all? */
+export const gupAllowed = fn(function gup_folio_allowed(_folio: Folio): boolean {
+  return true
 })
 
-/** The process exits: its memory goes. Models: 6.2 mm/mmap.c exit_mmap. */
-export const exitMmap = fn(function* exit_mmap(): Kernel<void> {
-  const pages = mmState().anonPages
-  for (;;) {
-    yield rmw(pages, 'xaHead')
-    const hva = xaFindIndex(pages, 0, PGOFF_MAX)
-    if (hva < 0) return
-    const folio = xaErase(pages, hva) as Folio
-    yield* folioPut(folio)
+/** The file's part of a mapping may be out of bounds for get_user_pages(): 0 or -EFAULT. */
+export const checkVmaFlags = fn(function check_vma_flags(vma: VmArea, write: boolean): number {
+  return vma.vmFlags & (write ? VM_WRITE : VM_READ) ? 0 : -EFAULT
+})
+
+/**
+ * Without mmap_lock: NULL if the page table does not have it, or has changed meanwhile.
+ *
+ * Models: 6.2 mm/gup.c gup_pte_range. Simplifies: taking the reference and looking at the PTE
+ * again are one step.
+ */
+const gupFast = fn(function* gup_pte_range(address: bigint, write: boolean): Kernel<Folio | null> {
+  const mm = currentMm()
+  yield read(mm.pageTable, 'xaHead')
+  const pte = pteAt(mm, address)
+  if (!allows(pte, write)) return null
+  const folio = pteFolio(pte)
+  if (!gupAllowed(folio)) return null
+  if (!(yield* folioTryGet(folio))) return null
+  alsoReads(mm.pageTable, 'xaHead')
+  if (pteAt(mm, address) === pte) return folio
+  yield* folioPut(folio)
+  return null
+})
+
+/**
+ * What a fault on behalf of get_user_pages() means to it.
+ *
+ * Models: 6.2 mm/gup.c faultin_page and include/linux/mm.h vm_fault_to_errno, with FOLL_HWPOISON.
+ */
+function faultErrno(fault: number): number {
+  if (fault & VM_FAULT_OOM) return -ENOMEM
+  return fault & VM_FAULT_HWPOISON ? -EHWPOISON : -EFAULT
+}
+
+/**
+ * One try of the slow way: the page, or an ERR_PTR; -EAGAIN: a fault has brought it, look again.
+ */
+const gupSlow = fn(function* __get_user_pages(address: bigint, write: boolean): Kernel<Folio> {
+  const mm = currentMm()
+  yield* downRead(mm.mmapLock)
+  const vma = vmaLookup(mm, address)
+  const error = vma === null ? -EFAULT : checkVmaFlags(vma, write)
+  if (error !== 0) {
+    yield* upRead(mm.mmapLock)
+    return errPtr(Folio, error)
   }
+  yield read(mm.pageTable, 'xaHead')
+  const pte = pteAt(mm, address)
+  if (allows(pte, write)) {
+    const folio = pteFolio(pte)
+    alsoWrites(folio, 'refcount')
+    folio.refcount++
+    yield* upRead(mm.mmapLock)
+    return folio
+  }
+  const flags = FAULT_FLAG_ALLOW_RETRY | (write ? FAULT_FLAG_WRITE : 0)
+  const fault = yield* handleMmFault(vma!, address, flags)
+  if (!(fault & VM_FAULT_RETRY)) yield* upRead(mm.mmapLock)
+  return errPtr(Folio, fault & VM_FAULT_ERROR ? faultErrno(fault) : -EAGAIN)
+})
+
+/**
+ * The page at an address (bytes), with a reference; faulted in if it is absent. ERR_PTRs: -EFAULT
+ * where the process has no such memory, -ENOMEM, -EHWPOISON.
+ *
+ * Models: 6.2 mm/gup.c get_user_pages_fast and get_user_pages_unlocked, one page, FOLL_GET.
+ */
+export const getUserPages = fn(function* get_user_pages_unlocked(
+  address: bigint,
+  write: boolean,
+): Kernel<Folio> {
+  const fast = yield* gupFast(address, write)
+  if (fast !== null) return fast
+  for (;;) {
+    const folio = yield* gupSlow(address, write)
+    if (!isErr(folio) || folio.at !== -EAGAIN) return folio
+  }
+})
+
+/** The same for writing, by page of the address. Models: 6.2 virt/kvm/kvm_main.c hva_to_pfn. */
+export const getUserPage = fn(function* hva_to_pfn(hva: Pgoff): Kernel<Folio> {
+  return yield* getUserPages(pgoffToBytes(hva), true)
 })

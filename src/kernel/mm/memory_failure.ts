@@ -5,8 +5,8 @@
  * which is held across everything that follows, file system callbacks included.
  *
  * The reference that it takes is never put when it succeeds, so the frame does not return to the
- * allocator. Left out: slab, reserved, huge, device, swap cache and mlocked pages, of which this
- * kernel has none, and user page tables, since nobody maps a file page here.
+ * allocator. Left out: slab, reserved, huge, device and swap cache pages, of which this kernel has
+ * none.
  */
 import { read, rmw, until, write } from '../../machine/effects.js'
 import { mark } from '../../machine/fault.js'
@@ -29,6 +29,7 @@ import type { Pfn } from '../include/types.js'
 import { folioLock, folioUnlock } from './filemap.js'
 import { getHwpoisonPage, pageRefInc, shakePage, takePageOffBuddy } from './hwpoison.js'
 import { pfnToFolio } from './page_alloc.js'
+import { TTU_HWPOISON, tryToUnmap } from './rmap.js'
 import { shmemMapping } from './shmem.js'
 import { folioIsolateLru, folioPut } from './swap.js'
 import { invalidateInodePage } from './truncate.js'
@@ -219,13 +220,17 @@ export const identifyPageState = fn(function* identify_page_state(
 })
 
 /**
- * Take the page out of all user page tables and signal the processes. Restricted memory is in
- * none, so nobody is signalled from here. False if the page is still mapped.
+ * Take the page out of the process's page table, where an entry then says that it is poisoned.
+ * False if it is still mapped. Restricted memory is mapped nowhere: nobody hears of it from here.
  *
- * Models: 6.2 mm/memory-failure.c hwpoison_user_mappings. Simplifies: no try_to_unmap; a page with
- * a map count counts as one that could not be unmapped.
+ * Models: 6.2 mm/memory-failure.c hwpoison_user_mappings. Simplifies: nobody asked to be killed
+ * early, so the signal waits for the next access; the file systems here write nothing back, so
+ * a clean page is no exception.
  */
-export const hwpoisonUserMappings = fn(function hwpoison_user_mappings(p: Folio): boolean {
+export const hwpoisonUserMappings = fn(function* hwpoison_user_mappings(p: Folio): Kernel<boolean> {
+  yield read(p, 'mapcount')
+  if (!p.lru || p.mapcount === 0) return true
+  yield* tryToUnmap(p, TTU_HWPOISON)
   return p.mapcount === 0
 })
 
@@ -242,7 +247,7 @@ export const memoryFailureLocked = fn(function* memory_failure_locked(p: Folio):
   // A page on no list and not under I/O: isolated by somebody, or of unknown kind.
   if (p.lru || p.writeback) {
     if (p.writeback) yield until(p, 'writeback', 0)
-    if (!hwpoisonUserMappings(p)) {
+    if (!(yield* hwpoisonUserMappings(p))) {
       yield* folioUnlock(p)
       return actionResult(MF_MSG_UNMAP_FAILED, MF_IGNORED)
     }

@@ -1,13 +1,13 @@
 /**
  * Page migration: the content of an isolated folio moves to a new frame, and the page cache then
  * points to the new one. Both folios are locked meanwhile, and the old one's references are frozen
- * at 0 for the moment of the exchange. Whoever maps the frame without a reference or a user page
- * table entry, as KVM does, learns nothing of it.
+ * at 0 for the moment of the exchange. Where the process maps the folio, migration entries take the
+ * place of its PTEs meanwhile, and the MMU notifiers hear of it. Whoever maps the frame without a
+ * reference and without a PTE of the process, as KVM does with restricted memory, learns nothing.
  *
- * Left out: large folios, hugetlb, movable pages of drivers, buffers, and user page tables (see
- * `__unmapAndMove`).
+ * Left out: large folios, hugetlb, movable pages of drivers, and buffers.
  */
-import { alsoWrites, read, rmw, until, write } from '../../machine/effects.js'
+import { alsoReads, alsoWrites, read, rmw, until, write } from '../../machine/effects.js'
 import { bugOn, mark } from '../../machine/fault.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { EAGAIN, EBUSY, EINVAL, EIO, ENOMEM } from '../include/errno.js'
@@ -23,7 +23,8 @@ import {
 import { xaStore } from '../lib/xarray.js'
 import { folioLock, folioTrylock, folioUnlock } from './filemap.js'
 import { allocFolioMayFail } from './page_alloc.js'
-import { folioAddLru, folioPut, folioPutbackLru } from './swap.js'
+import { removeMigrationPtes, TTU_MIGRATION, tryToUnmap } from './rmap.js'
+import { folioAddLru, folioPut, folioPutbackLru, lruAddDrain } from './swap.js'
 
 /** The passes that migrate_pages() makes over what answers -EAGAIN. */
 const MIGRATE_PASSES = 10
@@ -189,14 +190,11 @@ export const moveToNewFolio = fn(function* move_to_new_folio(
 })
 
 /**
- * Lock both folios and move. -EAGAIN if a lock is taken and `force` is not set, if a reference is
- * too many, or if the folio is mapped; -EBUSY for a folio under writeback unless the mode is
- * SYNC; else as the mapping's operation says.
+ * Lock both folios and move. -EAGAIN if a lock is taken and `force` is not set, or if a reference
+ * is too many; -EBUSY for a folio under writeback unless the mode is SYNC; else as the mapping's
+ * operation says. A folio that nobody maps is moved without a word to any MMU notifier.
  *
- * Models: 6.2 mm/migrate.c __unmap_and_move. Simplifies: no try_to_migrate. File pages have no
- * user page table entries in this kernel, and for an unmapped folio Linux does not call it, so no
- * MMU notifier runs; a folio that does have a map count stays where it is, as if unmapping had
- * failed.
+ * Models: 6.2 mm/migrate.c __unmap_and_move.
  */
 export const __unmapAndMove = fn(function* __unmap_and_move(
   src: Folio,
@@ -222,8 +220,16 @@ export const __unmapAndMove = fn(function* __unmap_and_move(
 
   let rc = -EAGAIN
   mark('migrate-attempted')
+  // PTEs come and go under the folio lock, but for those that are zapped: the count may fall.
+  alsoReads(src, 'mapcount')
+  const wasMapped = src.mapcount > 0 && (src.mapping !== null || src.anon)
+  if (wasMapped) yield* tryToUnmap(src, TTU_MIGRATION)
   if (src.mapcount === 0) rc = yield* moveToNewFolio(dst, src, mode)
-  if (rc === 0) yield* folioAddLru(dst)
+  if (rc === 0) {
+    yield* folioAddLru(dst)
+    if (wasMapped) yield* lruAddDrain()
+  }
+  if (wasMapped) yield* removeMigrationPtes(src, rc === 0 ? dst : src)
   yield* folioUnlock(dst)
   yield* folioUnlock(src)
   if (rc === 0) yield* folioPut(dst)

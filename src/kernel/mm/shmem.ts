@@ -7,6 +7,7 @@
  * memory accounting.
  */
 import { kzalloc } from '../../machine/alloc.js'
+import { type Blob, PAGE_BYTES, withBytes } from '../../machine/blob.js'
 import { alsoReads, alsoWrites, read, write } from '../../machine/effects.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { spinLockInit } from '../../machine/locks.js'
@@ -42,10 +43,13 @@ import {
   addPages,
   bytesToPgoff,
   bytesToPgoffUp,
+  isPageAligned,
   MAX_LFS_FILESIZE,
+  PAGE_SIZE,
   PGOFF_MAX,
   type Pgoff,
   pgoffToBytes,
+  roundUpToPage,
 } from '../include/types.js'
 import { F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK, O_RDWR } from '../include/uapi.js'
 import {
@@ -62,6 +66,7 @@ import { allocFolioMayFail, clearFolio } from './page_alloc.js'
 import { shmemFileOperations } from './shmem_file.js'
 import { folioAddLru, folioMarkAccessed, folioPut } from './swap.js'
 import { truncateInodeFolio } from './truncate.js'
+import { unmapMappingRange } from './zap.js'
 
 /** 512-byte blocks of a page. */
 const BLOCKS_PER_PAGE = 8
@@ -242,13 +247,26 @@ const undoRangeWait = fn(function* shmem_undo_range_lock(
   }
 })
 
-/** Zero the part of an edge page that lies in the range; the page stays. */
-const zeroPartial = fn(function* shmem_zero_partial(inode: Inode, index: Pgoff): Kernel<void> {
-  const folio = yield* shmemGetFolio(inode, index, SGP_READ)
-  if (folio === null || isErr(folio)) return
+/**
+ * Zero the bytes of an edge page that lie in [lstart, lend]; the page stays, dirty, and one without
+ * content stays without.
+ *
+ * Models: 6.2 mm/shmem.c shmem_get_partial_folio and mm/truncate.c truncate_inode_partial_folio.
+ */
+const zeroPartial = fn(function* truncate_inode_partial_folio(
+  inode: Inode,
+  index: Pgoff,
+  lstart: bigint,
+  lend: bigint,
+): Kernel<void> {
+  const folio = yield* filemapLockFolio(inode.iMapping!, index)
+  if (folio === null) return
   folio.dirty = true
+  const pos = pgoffToBytes(index)
+  const from = lstart > pos ? Number(lstart - pos) : 0
+  const to = lend === -1n || lend - pos >= PAGE_SIZE ? PAGE_BYTES : Number(lend - pos) + 1
   yield write(folio, 'data')
-  clearFolio(folio)
+  folio.data = withBytes(folio.data as Blob, from, to - from, 0)
   yield* folioUnlock(folio)
   yield* folioPut(folio)
 })
@@ -259,7 +277,7 @@ const zeroPartial = fn(function* shmem_zero_partial(inode: Inode, index: Pgoff):
  * that have got content stay.
  *
  * Models: 6.2 mm/shmem.c shmem_undo_range. Simplifies: no swap entries, one folio at a time; an
- * edge page is cleared as a whole.
+ * edge that is page aligned is left to the second pass, which does the same to it.
  */
 export const shmemUndoRange = fn(function* shmem_undo_range(
   inode: Inode,
@@ -271,10 +289,12 @@ export const shmemUndoRange = fn(function* shmem_undo_range(
   const end = lend === -1n ? PGOFF_MAX : addPages(bytesToPgoff(lend + 1n), -1)
   yield* undoRangeTry(inode, start, end, unfalloc)
   if (!unfalloc) {
-    if (pgoffToBytes(start) !== lstart) yield* zeroPartial(inode, bytesToPgoff(lstart))
-    const tail = lend === -1n ? lend : lend + 1n
-    if (tail !== -1n && pgoffToBytes(bytesToPgoff(tail)) !== tail && bytesToPgoff(tail) >= start) {
-      yield* zeroPartial(inode, bytesToPgoff(tail))
+    const head = bytesToPgoff(lstart)
+    if (!isPageAligned(lstart)) yield* zeroPartial(inode, head, lstart, lend)
+    const tail = lend === -1n ? head : bytesToPgoff(lend)
+    const another = tail !== head || isPageAligned(lstart)
+    if (lend !== -1n && another && !isPageAligned(lend + 1n)) {
+      yield* zeroPartial(inode, tail, lstart, lend)
     }
   }
   yield* undoRangeWait(inode, start, end, unfalloc)
@@ -305,8 +325,12 @@ const shmemSetSize = fn(function* shmem_set_size(inode: Inode, size: bigint): Ke
     inode.iSize = size
   }
   if (size <= oldsize) {
+    const holebegin = roundUpToPage(size)
+    if (oldsize > holebegin) yield* unmapMappingRange(inode.iMapping!, holebegin, 0n, true)
     yield read(info, 'alloced')
     if (info.alloced > 0) yield* shmemTruncateRange(inode, size, -1n)
+    // Private copies may have been made while pages went.
+    if (oldsize > holebegin) yield* unmapMappingRange(inode.iMapping!, holebegin, 0n, true)
   }
   return 0
 })

@@ -2,6 +2,7 @@
  * What can be done with an open file of tmpfs: read, write, seek, allocate and punch. Writing and
  * changing the allocation hold i_rwsem.
  */
+import { offStack, onStack } from '../../machine/alloc.js'
 import { type Blob, withBytes } from '../../machine/blob.js'
 import { read, write } from '../../machine/effects.js'
 import { mark } from '../../machine/fault.js'
@@ -10,7 +11,7 @@ import { downRead, downWrite, upRead, upWrite } from '../../machine/locks.js'
 import { isErr, opsTable, ptrErr } from '../../machine/struct.js'
 import { EFBIG, EINVAL, EIO, ENXIO, EOPNOTSUPP, EPERM } from '../include/errno.js'
 import type { File, FileOperations, Inode } from '../include/fs.js'
-import { type Folio, SGP_FALLOC, SGP_READ, SGP_WRITE } from '../include/mm.js'
+import { type Folio, SGP_FALLOC, SGP_READ, SGP_WRITE, ShmemFalloc } from '../include/mm.js'
 import {
   addPages,
   bytesToPgoff,
@@ -34,16 +35,31 @@ import {
 import { xaFindIndex, xaLoad } from '../lib/xarray.js'
 import { folioUnlock } from './filemap.js'
 import { shmemGetFolio, shmemI, shmemTruncateRange, shmemUndoRange } from './shmem.js'
+import { clearFalloc, publishPunch, shmemMmap } from './shmem_mmap.js'
 import { folioPut } from './swap.js'
+import { unmapMappingRange } from './zap.js'
 
-/** Whole pages of [offset, offset + len) become holes, edges are cleared. i_rwsem is held. */
+/**
+ * Whole pages of [offset, offset + len) become holes, edges are cleared; faults on the whole pages
+ * wait meanwhile. i_rwsem is held.
+ */
 const punchHole = fn(function* shmem_punch_hole(
   inode: Inode,
   offset: bigint,
   len: bigint,
 ): Kernel<number> {
   if (shmemI(inode).seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) return -EPERM
+  const start = bytesToPgoffUp(offset)
+  const end = bytesToPgoff(offset + len)
+  const falloc = onStack(ShmemFalloc)
+  publishPunch(inode, falloc, start, end)
+  if (end > start) {
+    const whole = pgoffToBytes(end) - pgoffToBytes(start)
+    yield* unmapMappingRange(inode.iMapping!, pgoffToBytes(start), whole, false)
+  }
   yield* shmemTruncateRange(inode, offset, offset + len - 1n)
+  clearFalloc(inode, falloc)
+  offStack(falloc)
   mark('page-punched')
   return 0
 })
@@ -191,6 +207,7 @@ export const shmemWrite = fn(function* shmem_file_write_iter(
   byte: number,
 ): Kernel<number> {
   const inode = file.fInode!
+  if (len === 0) return 0
   if (pos >= MAX_LFS_FILESIZE) return -EFBIG
   yield* downWrite(inode.iRwsem)
   let done = 0
@@ -252,11 +269,6 @@ export const shmemLlseek = fn(function* shmem_file_llseek(
   if (pos >= 0n) file.fPos = pos
   yield* upRead(inode.iRwsem)
   return pos
-})
-
-/** shmem_mmap(): the mapping itself is not modelled; see mm/mmap for the order of errors. */
-const shmemMmap = fn(function* shmem_mmap(_file: File): Kernel<number> {
-  return 0
 })
 
 /** noop_fsync(). */

@@ -2,15 +2,16 @@
  * Taking pages out of a mapping: truncation, which asks nobody, and invalidation, which takes only
  * what is clean and what nobody else has a reference to.
  */
-import { read, rmw } from '../../machine/effects.js'
+import { read, rmw, until } from '../../machine/effects.js'
 import { mark, tracepoint } from '../../machine/fault.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { EIO } from '../include/errno.js'
 import type { AddressSpace } from '../include/fs.js'
 import { type Folio, nrPages } from '../include/mm.js'
-import { addPages, PGOFF_MAX, type Pgoff } from '../include/types.js'
+import { addPages, bytesToPgoff, PGOFF_MAX, type Pgoff } from '../include/types.js'
 import {
   __filemapRemoveFolio,
+  filemapLockFolio,
   filemapRemoveFolio,
   findGetEntry,
   folioLock,
@@ -18,17 +19,19 @@ import {
   folioUnlock,
 } from './filemap.js'
 import { folioPut } from './swap.js'
+import { unmapMappingFolio } from './zap.js'
 
 /**
  * Take a locked folio out of its mapping, dirty or not. -EIO if it has left it already.
  *
- * Models: 6.2 mm/truncate.c truncate_inode_folio. Simplifies: no user page table maps it.
+ * Models: 6.2 mm/truncate.c truncate_inode_folio.
  */
 export const truncateInodeFolio = fn(function* truncate_inode_folio(
   mapping: AddressSpace,
   folio: Folio,
 ): Kernel<number> {
   if (folio.mapping !== mapping) return -EIO
+  yield* unmapMappingFolio(folio)
   folio.dirty = false
   yield* filemapRemoveFolio(folio)
   return 0
@@ -80,6 +83,85 @@ export const invalidateMappingPages = fn(function* invalidate_mapping_pages(
     }
     yield* folioPut(folio)
   }
+})
+
+/** The first pass of a truncation: what can be locked at once goes. `end` is inclusive. */
+const truncateTry = fn(function* find_lock_entries(
+  mapping: AddressSpace,
+  start: Pgoff,
+  end: Pgoff,
+): Kernel<void> {
+  let index = start
+  while (index <= end) {
+    const folio = yield* findGetEntry(mapping, index, end)
+    if (folio === null) return
+    index = addPages(folio.index, nrPages(folio))
+    if (yield* folioTrylock(folio)) {
+      if (folio.mapping === mapping && !folio.writeback) yield* truncateInodeFolio(mapping, folio)
+      yield* folioUnlock(folio)
+    }
+    yield* folioPut(folio)
+  }
+})
+
+/** What may be there of a range's first or last page, waiting for its lock. */
+const truncateEdge = fn(function* truncate_inode_partial_folio(
+  mapping: AddressSpace,
+  index: Pgoff,
+): Kernel<void> {
+  const folio = yield* filemapLockFolio(mapping, index)
+  if (folio === null) return
+  if (folio.writeback) yield until(folio, 'writeback', 0)
+  yield* truncateInodeFolio(mapping, folio)
+  yield* folioUnlock(folio)
+  yield* folioPut(folio)
+})
+
+/**
+ * The last pass, which waits for every lock. It starts again from the front until it finds
+ * nothing on the way, because pages may come back meanwhile. `end` is inclusive.
+ */
+const truncateWait = fn(function* truncate_find_get_entries(
+  mapping: AddressSpace,
+  start: Pgoff,
+  end: Pgoff,
+): Kernel<void> {
+  let index = start
+  while (index <= end) {
+    const folio = yield* findGetEntry(mapping, index, end)
+    if (folio === null) {
+      if (index === start) return
+      index = start
+      continue
+    }
+    index = addPages(folio.index, nrPages(folio))
+    yield* folioLock(folio)
+    if (folio.writeback) yield until(folio, 'writeback', 0)
+    yield* truncateInodeFolio(mapping, folio)
+    yield* folioUnlock(folio)
+    yield* folioPut(folio)
+  }
+})
+
+/**
+ * Drop the pages of [lstart, lend] (bytes, both inclusive). Between the two passes the pages at
+ * both ends are looked up, since they might be there in part only; that waits for their locks.
+ *
+ * Models: 6.2 mm/truncate.c truncate_inode_pages_range. Simplifies: whole pages only, which is
+ * what its callers here ask for; one folio at a time; does not ask first whether the mapping is
+ * empty.
+ */
+export const truncateInodePagesRange = fn(function* truncate_inode_pages_range(
+  mapping: AddressSpace,
+  lstart: bigint,
+  lend: bigint,
+): Kernel<void> {
+  const start = bytesToPgoff(lstart)
+  const end = bytesToPgoff(lend)
+  yield* truncateTry(mapping, start, end)
+  yield* truncateEdge(mapping, start)
+  if (end !== start) yield* truncateEdge(mapping, end)
+  yield* truncateWait(mapping, start, end)
 })
 
 /**

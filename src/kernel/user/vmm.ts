@@ -4,9 +4,7 @@ import { sysFtruncate } from '../fs/open.js'
 import { KVM_MEM_PRIVATE } from '../include/uapi.js'
 import { sysMemfdRestricted } from '../mm/restrictedmem.js'
 import { sysKvmSetUserMemoryRegion2 } from '../virt/kvm/memslots.js'
-
-/** Where a VMM has the shared memory of its guest: guest addresses begin here. */
-const USER_BASE = 0x7f0000000000n
+import { USER_BASE } from './layout.js'
 
 /**
  * A file of private memory of this size (bytes) for a VM: memfd_restricted() and, unless the size

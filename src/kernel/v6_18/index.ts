@@ -3,6 +3,75 @@
  * tree again and hold the functions that differ where it can be seen; this file says which
  * function of 6.2 becomes which.
  */
-import type { Replacement } from '../../machine/fn.js'
+import { type Replacement, replace } from '../../machine/fn.js'
+import { kvmMmuPageFault } from '../arch/x86/kvm/mmu.js'
+import { handleRemovedSpte } from '../arch/x86/kvm/tdp_mmu.js'
+import { migratepageSuitable } from '../mm/compaction.js'
+import { memfdAllSeals, memfdImpliedSeals, memfdInitFile, memfdSanitizeFlags } from '../mm/memfd.js'
+import { moveToNewFolio } from '../mm/migrate.js'
+import { memfdCheckSealsMmap } from '../mm/mmap.js'
+import { sealCheckFutureWrite } from '../mm/shmem_mmap.js'
+import { vmaCountsAsWriter } from '../mm/vma.js'
+import {
+  sysKvmCheckExtension,
+  sysKvmCreateGuestMemfd,
+  sysKvmPreFaultMemory,
+} from '../virt/kvm/guest_memfd.js'
+import { sysKvmSetMemoryAttributes } from '../virt/kvm/memory_attributes.js'
+import {
+  __kvmSetMemoryRegion,
+  kvmArchCommitMemoryRegion,
+  kvmArchFlushShadowMemslot,
+  kvmFreeMemslot,
+} from '../virt/kvm/memslots.js'
+import { handleChangedSpte, kvmMmuPageFault618 } from './arch/x86/kvm/mmu.js'
+import { migratepageAccessible, moveToNewFolioAccessible } from './mm/inaccessible.js'
+import {
+  allocFile,
+  allSeals,
+  checkSealsMmap,
+  countsAsWriter,
+  impliedSeals,
+  noSealCheck,
+  sanitizeFlags,
+} from './mm/memfd.js'
+import { kvmVmIoctlCheckExtension } from './virt/kvm/capabilities.js'
+import { kvmGmemCreate } from './virt/kvm/guest_memfd.js'
+import { kvmVmIoctlSetMemAttributes } from './virt/kvm/memory_attributes.js'
+import {
+  kvmArchCommitFlags,
+  kvmArchFlushSlotOnly,
+  kvmFreeMemslotGmem,
+  kvmSetMemoryRegion,
+} from './virt/kvm/memslots.js'
+import { kvmVcpuIoctlPreFault } from './virt/kvm/pre_fault.js'
 
-export const LINUX_6_18: readonly Replacement[] = []
+const KVM: readonly Replacement[] = [
+  replace(__kvmSetMemoryRegion, kvmSetMemoryRegion),
+  replace(kvmFreeMemslot, kvmFreeMemslotGmem),
+  replace(kvmArchFlushShadowMemslot, kvmArchFlushSlotOnly),
+  replace(kvmArchCommitMemoryRegion, kvmArchCommitFlags),
+  replace(sysKvmSetMemoryAttributes, kvmVmIoctlSetMemAttributes),
+  replace(sysKvmCreateGuestMemfd, kvmGmemCreate),
+  replace(sysKvmPreFaultMemory, kvmVcpuIoctlPreFault),
+  replace(sysKvmCheckExtension, kvmVmIoctlCheckExtension),
+  replace(kvmMmuPageFault, kvmMmuPageFault618),
+  replace(handleRemovedSpte, handleChangedSpte),
+]
+
+const MEMFD: readonly Replacement[] = [
+  replace(memfdSanitizeFlags, sanitizeFlags),
+  replace(memfdInitFile, allocFile),
+  replace(memfdAllSeals, allSeals),
+  replace(memfdImpliedSeals, impliedSeals),
+  replace(memfdCheckSealsMmap, checkSealsMmap),
+  replace(vmaCountsAsWriter, countsAsWriter),
+  replace(sealCheckFutureWrite, noSealCheck),
+]
+
+const MM: readonly Replacement[] = [
+  replace(migratepageSuitable, migratepageAccessible),
+  replace(moveToNewFolio, moveToNewFolioAccessible),
+]
+
+export const LINUX_6_18: readonly Replacement[] = [...KVM, ...MEMFD, ...MM]

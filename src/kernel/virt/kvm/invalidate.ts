@@ -4,12 +4,14 @@
  * what backs the gfn, and looks again under mmu_lock before it installs a mapping: it retries if
  * an invalidation of its gfn is under way or any has ended since.
  */
+import { alsoWrites } from '../../../machine/effects.js'
 import { KernelFault, mark } from '../../../machine/fault.js'
 import type { Kvm } from '../../include/kvm.js'
 import type { Gfn } from '../../include/types.js'
 
 /** Models: 6.2 virt/kvm/kvm_main.c kvm_mmu_invalidate_begin. mmu_lock is held for writing. */
 export function kvmMmuInvalidateBegin(kvm: Kvm): void {
+  alsoWrites(kvm, 'mmuInvalidateInProgress')
   kvm.mmuInvalidateInProgress++
   mark('invalidate-begin')
   if (kvm.mmuInvalidateInProgress === 1) {
@@ -26,6 +28,7 @@ export function kvmMmuInvalidateBegin(kvm: Kvm): void {
  * Models: v10 virt/kvm/kvm_main.c kvm_mmu_invalidate_range_add, in gfns.
  */
 export function kvmMmuInvalidateRangeAdd(kvm: Kvm, start: Gfn, end: Gfn): void {
+  alsoWrites(kvm, 'mmuInvalidateRangeStart')
   if (!kvm.mmuInvalidateRangeSet) {
     kvm.mmuInvalidateRangeSet = true
     kvm.mmuInvalidateRangeStart = start
@@ -43,6 +46,7 @@ export function kvmMmuInvalidateRangeAdd(kvm: Kvm, start: Gfn, end: Gfn): void {
  * Models: 6.2 virt/kvm/kvm_main.c kvm_mmu_invalidate_end. mmu_lock is held for writing.
  */
 export function kvmMmuInvalidateEnd(kvm: Kvm): void {
+  alsoWrites(kvm, 'mmuInvalidateInProgress')
   kvm.mmuInvalidateSeq++
   kvm.mmuInvalidateInProgress--
   if (kvm.mmuInvalidateInProgress >= 0) return

@@ -7,6 +7,7 @@ import { rmw } from '../../../machine/effects.js'
 import { fn, type Kernel } from '../../../machine/fn.js'
 import { mutexInit, rwLockInit, spinLockInit } from '../../../machine/locks.js'
 import { opsTable } from '../../../machine/struct.js'
+import { kvmMmuZapAll } from '../../arch/x86/kvm/tdp_mmu.js'
 import { allocFilePseudo, fdInstall, getUnusedFd } from '../../fs/file_table.js'
 import { allocAnonInode } from '../../fs/inode.js'
 import { EINVAL } from '../../include/errno.js'
@@ -14,7 +15,7 @@ import { type File, type FileOperations, fsState, type Inode } from '../../inclu
 import { KVM_MEM_SLOTS_NUM, Kvm, KvmMemslots } from '../../include/kvm.js'
 import { KVM_X86_DEFAULT_VM, KVM_X86_SW_PROTECTED_VM, O_RDWR } from '../../include/uapi.js'
 import { xaDestroy, xaInit } from '../../lib/xarray.js'
-import { kvmArchFlushShadowMemslot, kvmFreeMemslot } from './memslots.js'
+import { kvmFreeMemslot } from './memslots.js'
 import { KVM_VM_FOPS, kvmOf } from './vm_file.js'
 
 /**
@@ -23,7 +24,7 @@ import { KVM_VM_FOPS, kvmOf } from './vm_file.js'
  * Models: 6.2 virt/kvm/kvm_main.c kvm_destroy_vm.
  */
 const kvmDestroyVm = fn(function* kvm_destroy_vm(kvm: Kvm): Kernel<void> {
-  yield* kvmArchFlushShadowMemslot(kvm)
+  yield* kvmMmuZapAll(kvm)
   let id = 0
   while (id < KVM_MEM_SLOTS_NUM) {
     const slot = kvm.memslots!.slots.get(id)
@@ -35,6 +36,12 @@ const kvmDestroyVm = fn(function* kvm_destroy_vm(kvm: Kvm): Kernel<void> {
   for (let n = 0; n < kvm.vcpus.length; n++) kfree(kvm.vcpus.get(n))
   xaDestroy(kvm.memAttrArray)
   kfree(kvm)
+})
+
+/** Models: 6.2 virt/kvm/kvm_main.c kvm_get_kvm. The caller has a reference already. */
+export const kvmGetKvm = fn(function* kvm_get_kvm(kvm: Kvm): Kernel<void> {
+  yield rmw(kvm, 'usersCount')
+  kvm.usersCount++
 })
 
 /** Models: 6.2 virt/kvm/kvm_main.c kvm_put_kvm. */

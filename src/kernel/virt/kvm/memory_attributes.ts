@@ -22,7 +22,8 @@ export function attrPrivate(kvm: Kvm, gfn: Gfn): boolean {
   return xaIsValue(entry) && (xaToValue(entry) & KVM_MEMORY_ATTRIBUTE_PRIVATE) !== 0
 }
 
-const storeAttributes = fn(function* kvm_store_mem_attributes(
+/** Store a value for every gfn of [start, end), one after the other. slots_lock is held. */
+export const storeAttributes = fn(function* kvm_store_mem_attributes(
   kvm: Kvm,
   start: Gfn,
   end: Gfn,
@@ -37,8 +38,8 @@ const storeAttributes = fn(function* kvm_store_mem_attributes(
 })
 
 /**
- * Change the attributes of a range; mappings of the old kind go. -EINVAL for unknown attributes, a
- * size of 0, or an address or size that is not page aligned.
+ * Change the attributes of a range; mappings of the old kind go. -EINVAL for unknown attributes, any
+ * flag, a size of 0, or an address or size that is not page aligned.
  *
  * Models: x86/upm_base_support virt/kvm/kvm_main.c kvm_vm_ioctl_set_mem_attributes. Simplifies:
  * the xarray's nodes never run out.
@@ -47,13 +48,14 @@ export const sysKvmSetMemoryAttributes = fn(function* kvm_vm_ioctl_set_mem_attri
   vm: number,
   gpa: bigint,
   size: bigint,
-  attributes: number,
+  attributes: bigint,
+  flags: bigint,
 ): Kernel<number> {
   const file = yield* kvmFget(vm)
   if (file === null) return -EBADF
   const kvm = kvmOf(file)
   let ret = -EINVAL
-  const known = (attributes & ~KVM_MEMORY_ATTRIBUTE_PRIVATE) === 0
+  const known = flags === 0n && (attributes & ~BigInt(KVM_MEMORY_ATTRIBUTE_PRIVATE)) === 0n
   if (known && size > 0n && isPageAligned(gpa) && isPageAligned(size)) {
     const start = bytesToPgoff(gpa) as number as Gfn
     const end = bytesToPgoff(gpa + size) as number as Gfn
@@ -63,7 +65,7 @@ export const sysKvmSetMemoryAttributes = fn(function* kvm_vm_ioctl_set_mem_attri
     kvmMmuInvalidateRangeAdd(kvm, start, end)
     writeUnlock(kvm.mmuLock)
 
-    yield* storeAttributes(kvm, start, end, attributes)
+    yield* storeAttributes(kvm, start, end, Number(attributes))
 
     yield* writeLock(kvm.mmuLock)
     if (yield* kvmTdpMmuZap(kvm, start, end)) yield* kvmFlushRemoteTlbs(kvm)

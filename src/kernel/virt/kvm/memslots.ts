@@ -10,17 +10,10 @@ import { kfree, kzalloc } from '../../../machine/alloc.js'
 import { write } from '../../../machine/effects.js'
 import { mark } from '../../../machine/fault.js'
 import { fn, type Kernel } from '../../../machine/fn.js'
-import {
-  mutexLock,
-  mutexUnlock,
-  spinLock,
-  spinUnlock,
-  writeLock,
-  writeUnlock,
-} from '../../../machine/locks.js'
+import { mutexLock, mutexUnlock, spinLock, spinUnlock } from '../../../machine/locks.js'
 import { synchronizeSrcu } from '../../../machine/rcu.js'
 import { finishWait, prepareToWait, schedule } from '../../../machine/wait.js'
-import { GFN_END, kvmFlushRemoteTlbs, kvmTdpMmuZap } from '../../arch/x86/kvm/tdp_mmu.js'
+import { kvmMmuZapAll } from '../../arch/x86/kvm/tdp_mmu.js'
 import { fput } from '../../fs/file_table.js'
 import { EBADF, EEXIST, EINVAL } from '../../include/errno.js'
 import {
@@ -93,13 +86,14 @@ const kvmReplaceMemslot = fn(function* kvm_activate_memslot(
   kvm.inactive!.slots.set(id, slot)
 })
 
-/** Models: 6.2 arch/x86/kvm/mmu/mmu.c kvm_mmu_zap_all_fast: a deletion zaps the whole VM. */
+/**
+ * Models: 6.2 arch/x86/kvm/x86.c kvm_arch_flush_shadow_memslot: a deletion zaps the whole VM.
+ */
 export const kvmArchFlushShadowMemslot = fn(function* kvm_arch_flush_shadow_memslot(
   kvm: Kvm,
+  _slot: KvmMemorySlot,
 ): Kernel<void> {
-  yield* writeLock(kvm.mmuLock)
-  if (yield* kvmTdpMmuZap(kvm, 0 as Gfn, GFN_END as Gfn)) yield* kvmFlushRemoteTlbs(kvm)
-  writeUnlock(kvm.mmuLock)
+  yield* kvmMmuZapAll(kvm)
 })
 
 /**
@@ -116,12 +110,15 @@ const kvmInvalidateMemslot = fn(function* kvm_invalidate_memslot(
   copySlot(invalid, old)
   invalid.flags |= KVM_MEMSLOT_INVALID
   yield* kvmReplaceMemslot(kvm, old.id, invalid)
-  yield* kvmArchFlushShadowMemslot(kvm)
+  yield* kvmArchFlushShadowMemslot(kvm, old)
   yield* mutexLock(kvm.slotsArchLock)
   return invalid
 })
 
-/** Everything but the notifier, which stays where it was registered. */
+/**
+ * Everything but the notifier, which stays where it was registered, and guest_memfd's part, which
+ * nobody looks at in an INVALID slot.
+ */
 function copySlot(to: KvmMemorySlot, from: KvmMemorySlot): void {
   to.id = from.id
   to.baseGfn = from.baseGfn
@@ -140,12 +137,39 @@ export const kvmFreeMemslot = fn(function* kvm_free_memslot(slot: KvmMemorySlot)
 })
 
 /**
+ * The new slot is in force; nothing to do while dirty logging is left out. Replaced by 6.18.
+ *
+ * Models: 6.2 arch/x86/kvm/x86.c kvm_arch_commit_memory_region.
+ */
+export const kvmArchCommitMemoryRegion = fn(function kvm_arch_commit_memory_region(
+  _old: KvmMemorySlot | null,
+  _slot: KvmMemorySlot | null,
+  _change: number,
+): void {})
+
+/** Models: 6.2 virt/kvm/kvm_main.c kvm_commit_memory_region. */
+const kvmCommitMemoryRegion = fn(function* kvm_commit_memory_region(
+  old: KvmMemorySlot | null,
+  slot: KvmMemorySlot | null,
+  change: number,
+): Kernel<void> {
+  kvmArchCommitMemoryRegion(old, slot, change)
+  if (change === KVM_MR_DELETE) {
+    mark('slot-deleted')
+    yield* kvmFreeMemslot(old!)
+  } else if (change !== KVM_MR_CREATE) {
+    // The old struct goes, and nothing that refers to it is asked: it is the same slot.
+    kfree(old)
+  }
+})
+
+/**
  * Carry a change out. slots_lock is held.
  *
  * Models: 6.2 virt/kvm/kvm_main.c kvm_set_memslot. Simplifies: dirty logging is left out, so a
  * change of flags zaps nothing; no allocation fails.
  */
-const kvmSetMemslot = fn(function* kvm_set_memslot(
+export const kvmSetMemslot = fn(function* kvm_set_memslot(
   kvm: Kvm,
   old: KvmMemorySlot | null,
   slot: KvmMemorySlot | null,
@@ -159,13 +183,7 @@ const kvmSetMemslot = fn(function* kvm_set_memslot(
   const id = slot !== null ? slot.id : old!.id
   yield* kvmReplaceMemslot(kvm, id, slot)
   if (invalid !== null) kfree(invalid)
-  if (change === KVM_MR_DELETE) {
-    mark('slot-deleted')
-    yield* kvmFreeMemslot(old!)
-  } else if (change !== KVM_MR_CREATE) {
-    // The old struct goes, and nothing that refers to it is asked: it is the same slot.
-    kfree(old)
-  }
+  yield* kvmCommitMemoryRegion(old, slot, change)
 })
 
 /** The checks of a request that need no lock: 0 or -EINVAL. */
@@ -188,7 +206,7 @@ function checkRegion(
 }
 
 /** Does a range of gfns touch another slot? */
-function overlapsOther(kvm: Kvm, id: number, base: Gfn, npages: number): boolean {
+export function overlapsOther(kvm: Kvm, id: number, base: Gfn, npages: number): boolean {
   for (let other = 0; other < KVM_MEM_SLOTS_NUM; other++) {
     const slot = kvm.memslots!.slots.get(other)
     if (slot === null || other === id) continue
@@ -268,6 +286,23 @@ export const __kvmSetMemoryRegion = fn(function* __kvm_set_memory_region(
   }
   yield* kvmSetMemslot(kvm, old, slot, change)
   return 0
+})
+
+/**
+ * KVM_SET_USER_MEMORY_REGION, the older request without a file. -EINVAL for flags that came later.
+ *
+ * Models: 6.2 virt/kvm/kvm_main.c kvm_vm_ioctl, with 6.18's SET_USER_MEMORY_REGION_V1_FLAGS.
+ */
+export const sysKvmSetUserMemoryRegion = fn(function* kvm_set_user_memory_region(
+  vm: number,
+  id: number,
+  flags: number,
+  gpa: bigint,
+  size: bigint,
+  uaddr: bigint,
+): Kernel<number> {
+  if (flags & ~(KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY)) return -EINVAL
+  return yield* sysKvmSetUserMemoryRegion2(vm, id, flags, gpa, size, uaddr, 0, 0n)
 })
 
 /**

@@ -27,7 +27,7 @@ import { kvmFget, kvmOf } from '../../../virt/kvm/vm_file.js'
 import { kvmMmuPageFault } from './mmu.js'
 
 /** The running task's vCPU, made when it is first needed. */
-const taskVcpu = fn(function* kvm_create_vcpu(kvm: Kvm): Kernel<KvmVcpu> {
+export const taskVcpu = fn(function* kvm_create_vcpu(kvm: Kvm): Kernel<KvmVcpu> {
   const id = currentTaskNumber()
   yield read(kvm, 'vcpus')
   const known = kvm.vcpus.get(id)
@@ -87,7 +87,7 @@ function access(vcpu: KvmVcpu, gfn: Gfn, folio: Folio, offset: number, byte: num
 /**
  * Run the guest until one access is done; `byte` is what to write, or -1 to read. 0 or the byte;
  * -EFAULT for an exit that user space would have to handle, -EIO after KVM_EXIT_SHUTDOWN,
- * -EHWPOISON for a machine check.
+ * -EHWPOISON for a machine check, -ENXIO (6.18) for an exit to a device at this address.
  *
  * Models: 6.2 arch/x86/kvm/x86.c vcpu_run, as far as faults go.
  */

@@ -54,7 +54,10 @@ const faultinPfn = fn(function* kvm_faultin_pfn(
  * kind is the gfn's attribute, as in a software-protected VM, so the two never differ; no MMIO:
  * a gfn without a slot leaves KVM_RUN; no caches to fill, so no -ENOMEM of its own.
  */
-const directPageFault = fn(function* direct_page_fault(vcpu: KvmVcpu, gfn: Gfn): Kernel<number> {
+export const directPageFault = fn(function* direct_page_fault(
+  vcpu: KvmVcpu,
+  gfn: Gfn,
+): Kernel<number> {
   const kvm = vcpu.kvm!
   yield read(kvm, 'memslots')
   const slot = searchMemslots(kvm.memslots!, gfn)
@@ -71,7 +74,9 @@ const directPageFault = fn(function* direct_page_fault(vcpu: KvmVcpu, gfn: Gfn):
   if (isErr(folio)) return BACK_TO_GUEST
 
   yield* readLock(kvm.mmuLock)
-  if (!mmuInvalidateRetryGfn(kvm, seq, gfn)) yield* kvmTdpMmuMap(kvm, gfn, folio, isPrivate)
+  if (!mmuInvalidateRetryGfn(kvm, seq, gfn)) {
+    yield* kvmTdpMmuMap(kvm, gfn, folio, isPrivate, isPrivate)
+  }
   readUnlock(kvm.mmuLock)
   // kvm_release_pfn_clean(): the mapping holds no reference.
   yield* folioPut(folio)

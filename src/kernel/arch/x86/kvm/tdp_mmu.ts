@@ -7,6 +7,7 @@ import { kfree, kzalloc } from '../../../../machine/alloc.js'
 import { alsoReads, alsoWrites, rmw, write } from '../../../../machine/effects.js'
 import { mark, tracepoint } from '../../../../machine/fault.js'
 import { fn, type Kernel } from '../../../../machine/fn.js'
+import { writeLock, writeUnlock } from '../../../../machine/locks.js'
 import { type Kvm, Spte } from '../../../include/kvm.js'
 import type { Folio } from '../../../include/mm.js'
 import type { Gfn } from '../../../include/types.js'
@@ -27,6 +28,7 @@ export const kvmTdpMmuMap = fn(function* kvm_tdp_mmu_map(
   gfn: Gfn,
   folio: Folio,
   isPrivate: boolean,
+  fromFile: boolean,
 ): Kernel<void> {
   yield rmw(kvm.tdpMmu, 'xaHead')
   if (xaLoad(kvm.tdpMmu, gfn) !== null) return
@@ -35,8 +37,9 @@ export const kvmTdpMmuMap = fn(function* kvm_tdp_mmu_map(
   spte.pfn = folio.pfn
   spte.writable = true
   spte.private = isPrivate
+  spte.fromFile = fromFile
   mark('spte-installed')
-  if (isPrivate) tracepoint('kvm_map_private', kvm, gfn, folio)
+  if (fromFile) tracepoint('kvm_map_from_file', kvm, gfn, folio)
   xaStore(kvm.tdpMmu, gfn, spte)
 })
 
@@ -46,7 +49,10 @@ export const kvmTdpMmuMap = fn(function* kvm_tdp_mmu_map(
  *
  * Models: 6.2 arch/x86/kvm/mmu/tdp_mmu.c __handle_changed_spte, with kvm_set_pfn_dirty.
  */
-const handleRemovedSpte = fn(function* handle_removed_spte(kvm: Kvm, spte: Spte): Kernel<void> {
+export const handleRemovedSpte = fn(function* handle_removed_spte(
+  kvm: Kvm,
+  spte: Spte,
+): Kernel<void> {
   // The hardware walks the table, and sets the dirty bit, without any lock.
   yield rmw(kvm.tdpMmu, 'xaHead')
   alsoReads(spte, 'dirty')
@@ -79,6 +85,13 @@ export const kvmTdpMmuZap = fn(function* tdp_mmu_zap_leafs(
     gfn = next
   }
   return flush
+})
+
+/** Zap all that the VM maps. Models: 6.2 arch/x86/kvm/mmu/mmu.c kvm_mmu_zap_all. */
+export const kvmMmuZapAll = fn(function* kvm_mmu_zap_all(kvm: Kvm): Kernel<void> {
+  yield* writeLock(kvm.mmuLock)
+  if (yield* kvmTdpMmuZap(kvm, 0 as Gfn, GFN_END as Gfn)) yield* kvmFlushRemoteTlbs(kvm)
+  writeUnlock(kvm.mmuLock)
 })
 
 /**

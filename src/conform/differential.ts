@@ -1,0 +1,100 @@
+/**
+ * Random programs on two kernels at once: the real one answers in batches, the model while it is
+ * under way.
+ */
+import { type Difference, firstDifference, type Runner } from './compare.js'
+import { type Family, generate } from './generate.js'
+import type { Op, Recorded, Result } from './program.js'
+import { shrink } from './shrink.js'
+
+/** A kernel that runs programs in batches, each program from a fresh start. */
+export interface Kernel {
+  run(programs: readonly (readonly Op[])[]): Promise<readonly (readonly Result[])[]>
+  /** Why a program is not run at all, if so. */
+  refuses(ops: readonly Op[]): string | undefined
+}
+
+export interface Batch {
+  /** What the real kernel answered. */
+  readonly programs: readonly Recorded[]
+  /** Programs on which the model answers otherwise. */
+  readonly differences: readonly Difference[]
+  /** Programs that the model could follow only up to a call it has not got. */
+  readonly unmodelled: number
+}
+
+/** Programs that are under way at a time. */
+const BATCH = 50
+
+/** What the model answers to a call that it has not got; no real kernel does in these families. */
+const UNMODELLED = '-ENOSYS'
+
+/** Run `count` programs from seed `first` on. */
+export async function* differential(
+  family: Family,
+  first: number,
+  count: number,
+  kernel: Kernel,
+  model: Runner,
+): AsyncGenerator<Batch> {
+  for (let from = first; from < first + count; from += BATCH) {
+    const seeds = Array.from({ length: Math.min(BATCH, first + count - from) }, (_, i) => from + i)
+    const programs = seeds.map((seed) => ({ seed, ops: generate(family, seed) }))
+    const answered = kernel.run(programs.map((p) => p.ops))
+    const others = programs.map((p) => onModel(model, p))
+    const results = await answered
+    yield compared(
+      programs.map((p, i) => ({ ...p, res: results[i] ?? [] })),
+      others,
+    )
+  }
+}
+
+/** A program on the model. An error of its own names the program. */
+function onModel(model: Runner, { seed, ops }: { seed: number; ops: readonly Op[] }): Result[] {
+  try {
+    return model.run(ops)
+  } catch (error) {
+    throw new Error(`the model failed on seed ${seed}: ${(error as Error).message}`, {
+      cause: error,
+    })
+  }
+}
+
+function compared(programs: readonly Recorded[], others: readonly (readonly Result[])[]): Batch {
+  const differences: Difference[] = []
+  let unmodelled = 0
+  for (const [i, program] of programs.entries()) {
+    const other = others[i] ?? []
+    const call = firstDifference(program.res, other)
+    if (call < 0) continue
+    if (other[call]?.r === UNMODELLED) unmodelled++
+    else differences.push({ program, call, other })
+  }
+  return { programs, differences, unmodelled }
+}
+
+/**
+ * The shortest program on which the two differ at the same kind of call; undefined if the
+ * difference does not come back when the program runs again.
+ */
+export async function shrinkDifference(
+  { program, call }: Difference,
+  kernel: Kernel,
+  model: Runner,
+): Promise<Difference | undefined> {
+  const name = program.ops[call]?.[0]
+  let best: Difference | undefined
+  const differs = async (ops: readonly Op[]): Promise<boolean> => {
+    if (kernel.refuses(ops) !== undefined) return false
+    const [res = []] = await kernel.run([ops])
+    const other = model.run(ops)
+    const at = firstDifference(res, other)
+    if (at < 0 || ops[at]?.[0] !== name || other[at]?.r === UNMODELLED) return false
+    best = { program: { seed: program.seed, ops, res }, call: at, other }
+    return true
+  }
+  const upToCall = program.ops.slice(0, call + 1)
+  if (await differs(upToCall)) await shrink(upToCall, differs)
+  return best
+}

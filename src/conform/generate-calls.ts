@@ -1,0 +1,173 @@
+/** Calls that programs of every family make: on files by position, on maps, on seals. */
+import type { Int, Op } from './program.js'
+import type { Random } from './random.js'
+import { aLength, anOffset, anyLength, isSmall, type Sketch } from './sketch.js'
+
+const PAGE = 4096
+
+/** Makes a call, and remembers what it will have done. */
+export type Maker = (random: Random, sketch: Sketch) => Op
+
+/** A file: most often one that there is. */
+export function aFile(random: Random, sketch: Sketch): number {
+  if (random.chance(0.02)) return sketch.files.length
+  return random.below(Math.max(1, sketch.files.length))
+}
+
+function sizeOf(sketch: Sketch, file: number): number {
+  return sketch.files[file]?.size ?? 0
+}
+
+function grow(sketch: Sketch, file: number, end: Int): void {
+  const known = sketch.files[file]
+  if (known !== undefined && end > known.size && end < 2 ** 31) known.size = Number(end)
+}
+
+export const truncate: Maker = (random, sketch) => {
+  const file = aFile(random, sketch)
+  const size = anOffset(random, sizeOf(sketch, file))
+  const known = sketch.files[file]
+  if (known !== undefined && size >= 0 && size < 2 ** 31) known.size = Number(size)
+  return ['trunc', file, size]
+}
+
+/** Modes of fallocate: allocate, keep the size, punch; then those that most files refuse. */
+const MODES = [
+  [30, 0],
+  [25, 1],
+  [35, 3],
+  [3, 2],
+  [2, 16],
+  [1, 17],
+  [2, 8],
+  [2, 32],
+  [1, 64],
+  [1, 65],
+  [1, 256],
+  [1, 19],
+] as const
+
+export const allocate: Maker = (random, sketch) => {
+  const file = aFile(random, sketch)
+  const mode = random.weighted(MODES)
+  const offset = anOffset(random, sizeOf(sketch, file))
+  const len = anyLength(random, offset, sizeOf(sketch, file))
+  const harmless = mode === 3 || isSmall(len)
+  const taken = harmless ? len : PAGE
+  if (mode === 0 && offset >= 0 && taken > 0) grow(sketch, file, Number(offset) + Number(taken))
+  return ['falloc', file, mode, offset, taken]
+}
+
+export const pwrite: Maker = (random, sketch) => {
+  const file = aFile(random, sketch)
+  const offset = anOffset(random, sizeOf(sketch, file))
+  const len = aLength(random, offset, sizeOf(sketch, file))
+  if (offset >= 0) grow(sketch, file, Number(offset) + len)
+  return ['pwrite', file, offset, len, 1 + random.below(255)]
+}
+
+export const pread: Maker = (random, sketch) => {
+  const file = aFile(random, sketch)
+  const offset = anOffset(random, sizeOf(sketch, file))
+  return ['pread', file, offset, aLength(random, offset, sizeOf(sketch, file))]
+}
+
+export const read: Maker = (random, sketch) => {
+  const file = aFile(random, sketch)
+  return ['read', file, aLength(random, 0, sizeOf(sketch, file))]
+}
+
+export const write: Maker = (random, sketch) => {
+  const file = aFile(random, sketch)
+  return ['write', file, aLength(random, 0, sizeOf(sketch, file))]
+}
+
+/** SEEK_DATA and SEEK_HOLE, less often a position. */
+export const lseek: Maker = (random, sketch) => {
+  const file = aFile(random, sketch)
+  const whence = random.weighted([
+    [40, 3],
+    [40, 4],
+    [10, 0],
+    [5, 1],
+    [5, 2],
+    [1, 5],
+  ])
+  return ['lseek', file, anOffset(random, sizeOf(sketch, file)), whence]
+}
+
+export const seal: Maker = (random, sketch) => {
+  const seals = random.weighted([
+    [90, random.pick([1, 2, 4, 8, 16, 32])],
+    [8, random.pick([6, 10, 18, 24, 31, 63])],
+    [4, random.pick([0, 64, -1])],
+  ])
+  return ['seal', aFile(random, sketch), seals]
+}
+
+export const getSeals: Maker = (random, sketch) => ['getseals', aFile(random, sketch)]
+
+export const fstat: Maker = (random, sketch) => ['fstat', aFile(random, sketch)]
+
+export const close: Maker = (random, sketch) => ['close', aFile(random, sketch)]
+
+/** Sharing and protection of a map, as mmap wants them. */
+export interface MapKinds {
+  readonly prot: readonly (readonly [number, number])[]
+  readonly flags: readonly (readonly [number, number])[]
+}
+
+/** Lengths that no address space has room for, and none at all. */
+const IMPOSSIBLE: readonly [Int, ...Int[]] = [0, -1, -PAGE, 2 ** 47, (1n << 63n) - BigInt(PAGE)]
+
+/** A map, somewhere over the file's pages and a little beyond. */
+export function mmap(kinds: MapKinds): Maker {
+  return (random, sketch) => {
+    const file = aFile(random, sketch)
+    const offset = random.weighted<() => Int>([
+      [85, () => random.pick([0, 0, PAGE, 2 * PAGE, 4 * PAGE])],
+      [8, () => anOffset(random, sizeOf(sketch, file))],
+    ])()
+    const len = random.weighted<() => Int>([
+      [85, () => random.pick([PAGE, 2 * PAGE, 4 * PAGE, 4 * PAGE, PAGE + 1])],
+      [5, () => aLength(random, offset, sizeOf(sketch, file))],
+      [4, () => random.pick(IMPOSSIBLE)],
+    ])()
+    const likely = Number(offset) % PAGE === 0 && offset >= 0 && len > 0 && len < 2 ** 47
+    sketch.maps.push({ file, len: likely ? Number(len) : 0, offset: Number(offset), likely })
+    return ['mmap', file, random.weighted(kinds.prot), random.weighted(kinds.flags), len, offset]
+  }
+}
+
+function aMap(random: Random, sketch: Sketch): number {
+  const likely = sketch.maps.flatMap((m, i) => (m.likely ? [i] : []))
+  if (random.chance(0.95)) return random.pick(likely) ?? 0
+  return random.below(sketch.maps.length + 1)
+}
+
+/** A map, and a place in it: page edges, the file's end, its own end. */
+function aPlace(random: Random, sketch: Sketch): readonly [map: number, offset: number] {
+  const map = aMap(random, sketch)
+  const known = sketch.maps[map]
+  if (known === undefined || known.len === 0) return [map, 0]
+  if (random.chance(0.03)) return [map, random.pick([-1, known.len])]
+  const end = sizeOf(sketch, known.file) - known.offset
+  const edges = [end - 1, end, end - (end % PAGE) + PAGE].filter((o) => o >= 0 && o < known.len)
+  const pages = Math.ceil(known.len / PAGE)
+  const offset = random.weighted<() => number>([
+    [60, () => random.below(pages) * PAGE],
+    [20, () => random.below(known.len)],
+    [20, () => random.pick(edges) ?? random.below(pages) * PAGE],
+  ])()
+  return [map, offset]
+}
+
+export const load: Maker = (random, sketch) => ['load', ...aPlace(random, sketch)]
+
+export const store: Maker = (random, sketch) => [
+  'store',
+  ...aPlace(random, sketch),
+  1 + random.below(255),
+]
+
+export const munmap: Maker = (random, sketch) => ['munmap', aMap(random, sketch)]

@@ -1,0 +1,144 @@
+/** Programs on guest_memfd and the memory slots of a virtual machine. */
+import {
+  aFile,
+  allocate,
+  close,
+  fstat,
+  getSeals,
+  load,
+  lseek,
+  type Maker,
+  mmap,
+  munmap,
+  pread,
+  pwrite,
+  read,
+  store,
+  truncate,
+  write,
+} from './generate-calls.js'
+import { exact, type Int, type Op } from './program.js'
+import type { Random, Weighted } from './random.js'
+import type { Sketch } from './sketch.js'
+
+const PAGE = 4096
+
+const SIZES: Weighted<Int> = [
+  [40, 4 * PAGE],
+  [20, 16 * PAGE],
+  [15, 2 * PAGE],
+  [10, PAGE],
+  [1, 0],
+  [1, PAGE + 1],
+  [1, -PAGE],
+  [1, 2 ** 40],
+  [1, exact((1n << 63n) - 4096n)],
+]
+
+/** Bits: 1 can be mapped, 2 begins shared; the others are unknown. */
+const FLAGS: Weighted<Int> = [
+  [70, 3],
+  [8, 1],
+  [4, 2],
+  [8, 0],
+  [1, 4],
+  [1, 7],
+  [1, exact(1n << 63n)],
+]
+
+const gmem: Maker = (random, sketch) => {
+  const size = random.weighted(SIZES)
+  sketch.files.push({ size: Math.min(Math.max(Number(size), 0), 2 ** 31) })
+  return ['gmem', size, random.weighted(FLAGS)]
+}
+
+/** A file that is no guest_memfd, for whoever forgets to look. */
+const memfd: Maker = (_random, sketch) => {
+  sketch.files.push({ size: 0 })
+  return ['create', 2]
+}
+
+/** A slot: one of a few, now and then the last one or the first behind it. */
+function aSlot(random: Random): number {
+  return random.chance(0.96) ? random.below(3) : random.pick([32763, 32764, 65536])
+}
+
+/** 4 is guest_memfd, 1 logs dirty pages, 2 is read-only, 8 is unknown. */
+const SLOT_FLAGS: Weighted<number> = [
+  [65, 4],
+  [18, 0],
+  [5, 1],
+  [4, 2],
+  [2, 5],
+  [2, 6],
+  [2, 8],
+]
+
+const bind: Maker = (random, sketch) => {
+  const gpa = random.weighted<Int>([
+    [50, random.pick([0, PAGE, 4 * PAGE, 8 * PAGE])],
+    [10, random.pick([2 * PAGE, 2 ** 32])],
+    [2, random.pick([1, -PAGE])],
+  ])
+  const size = random.weighted<Int>([
+    [70, random.pick([PAGE, 2 * PAGE, 4 * PAGE])],
+    [10, 16 * PAGE],
+    [4, random.pick([PAGE + 1, 0, 2 ** 44, -PAGE])],
+  ])
+  const offset = random.weighted<Int>([
+    [80, random.pick([0, 0, PAGE, 2 * PAGE, 3 * PAGE])],
+    [10, random.pick([16 * PAGE, 15 * PAGE, 4 * PAGE])],
+    [6, random.pick([1, -PAGE, exact((1n << 63n) - 4096n)])],
+  ])
+  const flags = random.weighted(SLOT_FLAGS)
+  return ['bind', aSlot(random), flags, gpa, size, aFile(random, sketch), offset]
+}
+
+const remove: Maker = (random) => ['delete', aSlot(random)]
+
+const map = mmap({
+  prot: [
+    [70, 3],
+    [20, 1],
+    [3, 2],
+    [3, 0],
+    [3, 5],
+  ],
+  flags: [
+    [85, 1],
+    [8, 2],
+    [5, 3],
+    [1, 0],
+  ],
+})
+
+const ALWAYS: Weighted<Maker> = [
+  [24, allocate],
+  [20, bind],
+  [8, remove],
+  [10, map],
+  [3, truncate],
+  [2, fstat],
+  [2, gmem],
+  [1, memfd],
+  [2, close],
+  [1, getSeals],
+  [1, lseek],
+  [1, pread],
+  [1, pwrite],
+  [1, read],
+  [1, write],
+]
+
+const WITH_MAPS: Weighted<Maker> = [...ALWAYS, [12, load], [14, store], [4, munmap]]
+
+export function guestMemfdProgram(random: Random, calls: number): Op[] {
+  const sketch: Sketch = { files: [], maps: [] }
+  const ops: Op[] = [gmem(random, sketch)]
+  while (ops.length < 3 && random.chance(0.4)) ops.push(gmem(random, sketch))
+  while (ops.length < calls) {
+    const choices = sketch.maps.length > 0 ? WITH_MAPS : ALWAYS
+    ops.push(random.weighted(choices)(random, sketch))
+  }
+  return ops
+}

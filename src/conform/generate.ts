@@ -1,0 +1,22 @@
+/** Random programs, by family. The same family and seed give the same program. */
+import { guestMemfdProgram } from './generate-guest-memfd.js'
+import { memfdProgram } from './generate-memfd.js'
+import { secretmemProgram } from './generate-secretmem.js'
+import type { Op } from './program.js'
+import { Random } from './random.js'
+
+export const FAMILIES = ['memfd', 'guest_memfd', 'secretmem'] as const
+export type Family = (typeof FAMILIES)[number]
+
+/** Calls in a program, those that open its first files included. */
+export const CALLS = 20
+
+const GENERATORS: Readonly<Record<Family, (random: Random, calls: number) => Op[]>> = {
+  memfd: memfdProgram,
+  guest_memfd: guestMemfdProgram,
+  secretmem: secretmemProgram,
+}
+
+export function generate(family: Family, seed: number): Op[] {
+  return GENERATORS[family](new Random(seed), CALLS)
+}

@@ -1,0 +1,152 @@
+/**
+ * Reverse mapping: from a page to the PTEs that map it. A page of a file is found through its
+ * mapping's VMAs, under i_mmap_rwsem; an anonymous one through the VMAs of its process, under the
+ * anon_vma's lock. Each PTE holds a reference.
+ *
+ * Here is where a page that leaves its place is taken from those who map it, and where KVM hears
+ * of it, if the process has mapped the page: restricted memory is mapped nowhere.
+ */
+import { alsoWrites, read, rmw } from '../../machine/effects.js'
+import { fn, type Kernel } from '../../machine/fn.js'
+import { downRead, upRead } from '../../machine/locks.js'
+import type { Folio } from '../include/mm.js'
+import { currentMm, type VmArea } from '../include/mm_types.js'
+import { PAGE_SIZE } from '../include/types.js'
+import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from './mmu_notifier.js'
+import {
+  mkPte,
+  PTE_DIRTY,
+  PTE_HWPOISON,
+  PTE_MIGRATION,
+  PTE_PRESENT,
+  PTE_PROTNONE,
+  PTE_WRITE,
+  type Pte,
+  pteAt,
+  pteFolio,
+  setPteAt,
+} from './pgtable.js'
+import { folioPut } from './swap.js'
+import { vmaAddress } from './vma.js'
+
+/** enum ttu_flags, as far as it matters: what replaces the PTE. */
+export const TTU_MIGRATION = 1
+export const TTU_HWPOISON = 2
+
+/** What becomes of the PTEs that map a folio: tells whether a new entry follows it. */
+const tryToUnmapOne = fn(function* try_to_unmap_one(
+  folio: Folio,
+  vma: VmArea,
+  flags: number,
+): Kernel<void> {
+  const mm = vma.vmMm!
+  const address = vmaAddress(vma, folio.index)
+  if (address < 0n) return
+  yield* mmuNotifierInvalidateRangeStart(mm, address, address + PAGE_SIZE)
+  yield rmw(mm.pageTable, 'xaHead')
+  const pte = pteAt(mm, address)
+  const mapped = (pte & PTE_PRESENT) !== 0 && pteFolio(pte) === folio
+  if (mapped) {
+    setPteAt(mm, address, replacement(folio, pte, flags))
+    alsoWrites(folio, 'dirty')
+    if (pte & PTE_DIRTY) folio.dirty = true
+    alsoWrites(folio, 'mapcount')
+    folio.mapcount--
+  }
+  if (mapped) yield* folioPut(folio)
+  yield* mmuNotifierInvalidateRangeEnd(mm, address, address + PAGE_SIZE)
+})
+
+function replacement(folio: Folio, pte: Pte, flags: number): Pte {
+  if (flags & TTU_MIGRATION) {
+    return mkPte(folio, PTE_MIGRATION | (pte & (PTE_WRITE | PTE_PROTNONE)))
+  }
+  // Bound to the page's own flag: memory failure sets it before it unmaps.
+  return folio.hwpoison ? mkPte(folio, PTE_HWPOISON) : 0
+}
+
+/**
+ * Take a locked folio out of every page table. What replaces the entries is a migration entry, on
+ * which faults wait; or a hwpoison entry if the page is marked poisoned; or nothing.
+ *
+ * Models: 6.2 mm/rmap.c try_to_unmap and try_to_migrate, with rmap_walk. Simplifies: no swap, so
+ * anonymous pages are unmapped for migration and poison only.
+ */
+export const tryToUnmap = fn(function* try_to_unmap(folio: Folio, flags: number): Kernel<void> {
+  if (folio.anon) {
+    const mm = currentMm()
+    yield* downRead(mm.anonVmaLock)
+    let vma = mm.anonVmas
+    while (vma !== null) {
+      yield* tryToUnmapOne(folio, vma, flags)
+      vma = vma.anonNext
+    }
+    yield* upRead(mm.anonVmaLock)
+    return
+  }
+  const mapping = folio.mapping
+  if (mapping === null) return
+  yield* downRead(mapping.iMmapRwsem)
+  let vma = mapping.iMmap
+  while (vma !== null) {
+    yield* tryToUnmapOne(folio, vma, flags)
+    vma = vma.iMmapNext
+  }
+  yield* upRead(mapping.iMmapRwsem)
+})
+
+/** Models: 6.2 mm/migrate.c remove_migration_pte. */
+const removeMigrationPte = fn(function* remove_migration_pte(
+  old: Folio,
+  folio: Folio,
+  vma: VmArea,
+): Kernel<void> {
+  const mm = vma.vmMm!
+  const address = vmaAddress(vma, folio.index)
+  if (address < 0n) return
+  yield rmw(mm.pageTable, 'xaHead')
+  const pte = pteAt(mm, address)
+  if (!(pte & PTE_MIGRATION) || pteFolio(pte) !== old) return
+  alsoWrites(folio, 'refcount')
+  folio.refcount++
+  alsoWrites(folio, 'mapcount')
+  folio.mapcount++
+  setPteAt(mm, address, mkPte(folio, PTE_PRESENT | (pte & (PTE_WRITE | PTE_PROTNONE))))
+})
+
+/**
+ * Map `folio`, which is locked, wherever a migration entry stands for `old`.
+ *
+ * Models: 6.2 mm/migrate.c remove_migration_ptes.
+ */
+export const removeMigrationPtes = fn(function* remove_migration_ptes(
+  old: Folio,
+  folio: Folio,
+): Kernel<void> {
+  if (folio.anon) {
+    const mm = currentMm()
+    yield* downRead(mm.anonVmaLock)
+    let vma = mm.anonVmas
+    while (vma !== null) {
+      yield* removeMigrationPte(old, folio, vma)
+      vma = vma.anonNext
+    }
+    yield* upRead(mm.anonVmaLock)
+    return
+  }
+  const mapping = folio.mapping
+  if (mapping === null) return
+  yield* downRead(mapping.iMmapRwsem)
+  let vma = mapping.iMmap
+  while (vma !== null) {
+    yield* removeMigrationPte(old, folio, vma)
+    vma = vma.iMmapNext
+  }
+  yield* upRead(mapping.iMmapRwsem)
+})
+
+/** folio_mapped(), announced. */
+export const folioMapped = fn(function* folio_mapped(folio: Folio): Kernel<boolean> {
+  yield read(folio, 'mapcount')
+  return folio.mapcount > 0
+})

@@ -1,0 +1,233 @@
+/**
+ * A guest's page fault as of 6.18. New against 6.2: what the guest asked for and what the gfn is
+ * must agree; a slot may have all its memory in a guest_memfd file; the invalidation is looked at
+ * before any page is touched, without a lock, and again under mmu_lock; an error of guest_memfd
+ * leaves KVM_RUN; and the page is dirty as soon as it is mapped for writing.
+ */
+
+import { kfree } from '../../../../../machine/alloc.js'
+import { alsoReads, read, rmw } from '../../../../../machine/effects.js'
+import { fn, type Kernel } from '../../../../../machine/fn.js'
+import { readLock, readUnlock } from '../../../../../machine/locks.js'
+import { srcuReadLock, srcuReadUnlock } from '../../../../../machine/rcu.js'
+import { errPtr, isErr, ptrErr } from '../../../../../machine/struct.js'
+import { kvmTdpMmuMap } from '../../../../arch/x86/kvm/tdp_mmu.js'
+import { EAGAIN, EFAULT, ENXIO } from '../../../../include/errno.js'
+import {
+  KVM_EXIT_MEMORY_FAULT,
+  KVM_EXIT_MMIO,
+  KVM_EXIT_UNKNOWN,
+  KVM_MEMORY_EXIT_FLAG_PRIVATE,
+  KVM_MEMSLOT_GMEM_ONLY,
+  KVM_MEMSLOT_INVALID,
+  type Kvm,
+  type KvmMemorySlot,
+  type KvmVcpu,
+  type Spte,
+} from '../../../../include/kvm.js'
+import { Folio } from '../../../../include/mm.js'
+import type { Gfn, Pgoff } from '../../../../include/types.js'
+import { KVM_MEM_GUEST_MEMFD } from '../../../../include/uapi.js'
+import { xaErase } from '../../../../lib/xarray.js'
+import { getUserPage } from '../../../../mm/gup.js'
+import { folioPut } from '../../../../mm/swap.js'
+import { mmuInvalidateRetryGfn } from '../../../../virt/kvm/invalidate.js'
+import { attrPrivate } from '../../../../virt/kvm/memory_attributes.js'
+import { searchMemslots } from '../../../../virt/kvm/memslots.js'
+import { kvmGmemGetPfn } from '../../../virt/kvm/guest_memfd_slot.js'
+
+/** RET_PF_*, as far as a caller tells them apart; negative numbers are errors. */
+export const RET_PF_RETRY = 1
+export const RET_PF_EMULATE = 2
+export const RET_PF_FIXED = 3
+
+/** Models: 6.18 include/linux/kvm_host.h kvm_prepare_memory_fault_exit. The size is a page. */
+function prepareMemoryFaultExit(vcpu: KvmVcpu, gfn: Gfn, isPrivate: boolean): void {
+  vcpu.exitReason = KVM_EXIT_MEMORY_FAULT
+  vcpu.faultFlags = isPrivate ? KVM_MEMORY_EXIT_FLAG_PRIVATE : 0
+  vcpu.faultGpa = BigInt(gfn) << 12n
+}
+
+/** kvm_memslot_is_gmem_only(). */
+function isGmemOnly(slot: KvmMemorySlot): boolean {
+  return (slot.flags & KVM_MEMSLOT_GMEM_ONLY) !== 0
+}
+
+/**
+ * Would the page be looked up in vain? No lock is held, so the answer may be wrong both ways.
+ *
+ * Models: 6.18 include/linux/kvm_host.h mmu_invalidate_retry_gfn_unsafe. Simplifies: count, range
+ * and sequence are read in one step.
+ */
+const retryGfnUnsafe = fn(function* mmu_invalidate_retry_gfn_unsafe(
+  kvm: Kvm,
+  seq: number,
+  gfn: Gfn,
+): Kernel<boolean> {
+  yield read(kvm, 'mmuInvalidateSeq')
+  alsoReads(kvm, 'mmuInvalidateInProgress')
+  alsoReads(kvm, 'mmuInvalidateRangeStart')
+  return mmuInvalidateRetryGfn(kvm, seq, gfn)
+})
+
+/**
+ * The page in guest_memfd, with a reference, or an ERR_PTR with the exit filled in.
+ *
+ * Models: 6.18 arch/x86/kvm/mmu/mmu.c kvm_mmu_faultin_pfn_gmem.
+ */
+const faultinPfnGmem = fn(function* kvm_mmu_faultin_pfn_gmem(
+  vcpu: KvmVcpu,
+  slot: KvmMemorySlot,
+  gfn: Gfn,
+  isPrivate: boolean,
+): Kernel<Folio> {
+  if (!(slot.flags & KVM_MEM_GUEST_MEMFD)) {
+    prepareMemoryFaultExit(vcpu, gfn, isPrivate)
+    return errPtr(Folio, -EFAULT)
+  }
+  const folio = yield* kvmGmemGetPfn(slot, gfn)
+  if (isErr(folio)) prepareMemoryFaultExit(vcpu, gfn, isPrivate)
+  return folio
+})
+
+/**
+ * The page in user space, with a reference, or an ERR_PTR. An error here fills in no exit.
+ *
+ * Models: 6.18 arch/x86/kvm/mmu/mmu.c __kvm_mmu_faultin_pfn and kvm_handle_error_pfn, its part for
+ * shared memory. Simplifies: no asynchronous page faults.
+ */
+const faultinPfnShared = fn(function* __kvm_mmu_faultin_pfn(
+  vcpu: KvmVcpu,
+  slot: KvmMemorySlot,
+  gfn: Gfn,
+): Kernel<Folio> {
+  const folio = yield* getUserPage((slot.userspaceAddr + (gfn - slot.baseGfn)) as Pgoff)
+  if (!isErr(folio)) return folio
+  vcpu.exitReason = KVM_EXIT_UNKNOWN
+  return errPtr(Folio, -EFAULT)
+})
+
+/**
+ * Map the page unless an invalidation came in between, and put it. Whatever the guest then does,
+ * the page counts as written: the mapping allows it.
+ *
+ * Models: 6.18 arch/x86/kvm/mmu/mmu.c kvm_tdp_mmu_page_fault and kvm_mmu_finish_page_fault.
+ * Simplifies: the accessed bit; a root is never obsolete, since nothing replaces it.
+ */
+const mapAndPut = fn(function* kvm_tdp_mmu_page_fault(
+  kvm: Kvm,
+  gfn: Gfn,
+  folio: Folio,
+  seq: number,
+  isPrivate: boolean,
+  fromFile: boolean,
+): Kernel<number> {
+  let ret = RET_PF_RETRY
+  yield* readLock(kvm.mmuLock)
+  if (!mmuInvalidateRetryGfn(kvm, seq, gfn)) {
+    yield* kvmTdpMmuMap(kvm, gfn, folio, isPrivate, fromFile)
+    ret = RET_PF_FIXED
+    yield rmw(folio, 'dirty')
+    folio.dirty = true
+  }
+  // Under mmu_lock, so that who zaps finds the page as dirty as it will be.
+  yield* folioPut(folio)
+  readUnlock(kvm.mmuLock)
+  return ret
+})
+
+/**
+ * From the slot to the mapping: RET_PF_* or an error.
+ *
+ * Models: 6.18 arch/x86/kvm/mmu/mmu.c kvm_mmu_faultin_pfn, with kvm_tdp_mmu_page_fault. Simplifies:
+ * no APIC page, no page tracking, no caches to fill.
+ */
+const faultinAndMap = fn(function* kvm_mmu_faultin_pfn(
+  vcpu: KvmVcpu,
+  slot: KvmMemorySlot | null,
+  gfn: Gfn,
+  isPrivate: boolean,
+  prefetch: boolean,
+): Kernel<number> {
+  const kvm = vcpu.kvm!
+  // Noted before anything that backs the gfn is looked at: pairs with kvm_mmu_invalidate_end().
+  yield read(kvm, 'mmuInvalidateSeq')
+  const seq = kvm.mmuInvalidateSeq
+  yield read(kvm.memAttrArray, 'xaHead')
+  if (isPrivate !== attrPrivate(kvm, gfn) || (slot === null && isPrivate)) {
+    prepareMemoryFaultExit(vcpu, gfn, isPrivate)
+    return -EFAULT
+  }
+  if (slot === null) return RET_PF_EMULATE
+  // A prefetch runs in one SRCU section, for whose end the deletion of the slot waits.
+  if (slot.flags & KVM_MEMSLOT_INVALID) return prefetch ? -EAGAIN : RET_PF_RETRY
+  if (yield* retryGfnUnsafe(kvm, seq, gfn)) return RET_PF_RETRY
+
+  const fromFile = isPrivate || isGmemOnly(slot)
+  const folio = fromFile
+    ? yield* faultinPfnGmem(vcpu, slot, gfn, isPrivate)
+    : yield* faultinPfnShared(vcpu, slot, gfn)
+  if (isErr(folio)) return ptrErr(folio)
+  if (yield* retryGfnUnsafe(kvm, seq, gfn)) {
+    yield* folioPut(folio)
+    return RET_PF_RETRY
+  }
+  return yield* mapAndPut(kvm, gfn, folio, seq, isPrivate, fromFile)
+})
+
+/**
+ * One fault: RET_PF_* or an error. A software-protected VM cannot tell private accesses by itself:
+ * an access is private if the gfn is at the moment of the exit.
+ *
+ * Models: 6.18 arch/x86/kvm/mmu/mmu_internal.h kvm_mmu_do_page_fault. SRCU is held.
+ */
+export const kvmMmuDoPageFault = fn(function* kvm_mmu_do_page_fault(
+  vcpu: KvmVcpu,
+  gfn: Gfn,
+  prefetch: boolean,
+): Kernel<number> {
+  const kvm = vcpu.kvm!
+  yield read(kvm.memAttrArray, 'xaHead')
+  const isPrivate = attrPrivate(kvm, gfn)
+  yield read(kvm, 'memslots')
+  const slot = searchMemslots(kvm.memslots!, gfn)
+  return yield* faultinAndMap(vcpu, slot, gfn, isPrivate, prefetch)
+})
+
+/**
+ * 0: back to the guest, which faults again if nothing was mapped; else the error with which
+ * KVM_RUN returns, -ENXIO standing for an exit to a device.
+ *
+ * Models: 6.18 arch/x86/kvm/mmu/mmu.c kvm_mmu_page_fault. SRCU is held for all of it. Simplifies:
+ * task work, such as the release of a file whose last reference the fault had, waits until KVM_RUN
+ * returns, instead of only until the guest would be entered again.
+ */
+export const kvmMmuPageFault618 = fn(function* kvm_mmu_page_fault(
+  vcpu: KvmVcpu,
+  gfn: Gfn,
+): Kernel<number> {
+  const kvm = vcpu.kvm!
+  srcuReadLock(kvm.srcu)
+  const r = yield* kvmMmuDoPageFault(vcpu, gfn, false)
+  srcuReadUnlock(kvm.srcu)
+  if (r === RET_PF_EMULATE) {
+    vcpu.exitReason = KVM_EXIT_MMIO
+    return -ENXIO
+  }
+  return r < 0 ? r : 0
+})
+
+/**
+ * A leaf goes. The page was marked dirty when it was mapped, so nothing is carried over.
+ *
+ * Models: 6.18 arch/x86/kvm/mmu/tdp_mmu.c handle_changed_spte.
+ */
+export const handleChangedSpte = fn(function* handle_changed_spte(
+  kvm: Kvm,
+  spte: Spte,
+): Kernel<void> {
+  // The hardware walks the table without any lock.
+  yield rmw(kvm.tdpMmu, 'xaHead')
+  xaErase(kvm.tdpMmu, spte.gfn)
+  kfree(spte)
+})

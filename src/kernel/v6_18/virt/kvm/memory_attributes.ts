@@ -1,0 +1,137 @@
+/**
+ * KVM_SET_MEMORY_ATTRIBUTES as of 6.18: an attribute for each gfn, whether a memslot has it or not.
+ * Only where slots are is anything invalidated; in between the store, under no MMU lock, a fault
+ * may see some gfns changed and others not yet.
+ */
+import { write } from '../../../../machine/effects.js'
+import { fn, type Kernel } from '../../../../machine/fn.js'
+import { mutexLock, mutexUnlock, writeLock, writeUnlock } from '../../../../machine/locks.js'
+import { kvmFlushRemoteTlbs, kvmTdpMmuZap } from '../../../arch/x86/kvm/tdp_mmu.js'
+import { fput } from '../../../fs/file_table.js'
+import { EBADF, EINVAL } from '../../../include/errno.js'
+import { KVM_MEM_SLOTS_NUM, type Kvm, type KvmMemorySlot } from '../../../include/kvm.js'
+import { bytesToPgoff, type Gfn, isPageAligned } from '../../../include/types.js'
+import { xaFindIndex, xaIsValue, xaLoadEntry, xaToValue } from '../../../lib/xarray.js'
+import {
+  kvmMmuInvalidateBegin,
+  kvmMmuInvalidateEnd,
+  kvmMmuInvalidateRangeAdd,
+} from '../../../virt/kvm/invalidate.js'
+import { storeAttributes } from '../../../virt/kvm/memory_attributes.js'
+import { kvmFget, kvmOf } from '../../../virt/kvm/vm_file.js'
+import { kvmSupportedMemAttributes } from '../../arch/x86/kvm/private_mem.js'
+
+const u64 = (n: bigint): bigint => BigInt.asUintN(64, n)
+
+/**
+ * Has the whole range these attributes?
+ *
+ * Models: 6.18 virt/kvm/kvm_main.c kvm_range_has_memory_attributes. slots_lock is held.
+ */
+function rangeHasAttributes(kvm: Kvm, start: Gfn, end: Gfn, attributes: number): boolean {
+  if (attributes === 0) return xaFindIndex(kvm.memAttrArray, start, end - 1) < 0
+  for (let gfn = start; gfn < end; gfn = (gfn + 1) as Gfn) {
+    const entry = xaLoadEntry(kvm.memAttrArray, gfn)
+    if (!xaIsValue(entry) || xaToValue(entry) !== attributes) return false
+  }
+  return true
+}
+
+/** The slot with an id if some of [start, end) is its, else NULL. slots_lock is held. */
+function slotInRange(kvm: Kvm, id: number, start: Gfn, end: Gfn): KvmMemorySlot | null {
+  const slot = kvm.memslots!.slots.get(id)
+  if (slot === null || start >= slot.baseGfn + slot.npages || end <= slot.baseGfn) return null
+  return slot
+}
+
+/**
+ * Before the store: begin with the first slot that overlaps, and zap what is mapped there.
+ *
+ * Models: 6.18 virt/kvm/kvm_main.c kvm_handle_gfn_range with kvm_pre_set_memory_attributes and x86's
+ * part. Simplifies: leaves are 4 KiB, so there are no large mappings of neighbours to mind; the old
+ * and the new kind share one table, so both go, as in every VM but TDX.
+ */
+const preSetAttributes = fn(function* kvm_pre_set_memory_attributes(
+  kvm: Kvm,
+  start: Gfn,
+  end: Gfn,
+): Kernel<boolean> {
+  let found = false
+  let flush = false
+  for (let id = 0; id < KVM_MEM_SLOTS_NUM; id++) {
+    const slot = slotInRange(kvm, id, start, end)
+    if (slot === null) continue
+    if (!found) {
+      found = true
+      yield* writeLock(kvm.mmuLock)
+      kvmMmuInvalidateBegin(kvm)
+    }
+    const first = Math.max(start, slot.baseGfn) as Gfn
+    const last = Math.min(end, slot.baseGfn + slot.npages) as Gfn
+    kvmMmuInvalidateRangeAdd(kvm, first, last)
+    if (yield* kvmTdpMmuZap(kvm, first, last)) flush = true
+  }
+  if (flush) yield* kvmFlushRemoteTlbs(kvm)
+  if (found) writeUnlock(kvm.mmuLock)
+  return found
+})
+
+/**
+ * Set the attributes of [start, end), all or, if they are so already, nothing.
+ *
+ * Models: 6.18 virt/kvm/kvm_main.c kvm_vm_set_mem_attributes. Simplifies: reserving the xarray's
+ * entries, which makes sure that the store cannot fail, does not fail either; signals are not
+ * looked at, as in Linux.
+ */
+const kvmVmSetMemAttributes = fn(function* kvm_vm_set_mem_attributes(
+  kvm: Kvm,
+  start: Gfn,
+  end: Gfn,
+  attributes: number,
+): Kernel<number> {
+  yield* mutexLock(kvm.slotsLock)
+  if (!rangeHasAttributes(kvm, start, end, attributes)) {
+    const begun = yield* preSetAttributes(kvm, start, end)
+    yield* storeAttributes(kvm, start, end, attributes)
+    if (begun) {
+      yield* writeLock(kvm.mmuLock)
+      yield write(kvm, 'mmuInvalidateSeq')
+      kvmMmuInvalidateEnd(kvm)
+      writeUnlock(kvm.mmuLock)
+    }
+  }
+  mutexUnlock(kvm.slotsLock)
+  return 0
+})
+
+/**
+ * KVM_SET_MEMORY_ATTRIBUTES, address and size in bytes. -EINVAL: flags, attributes that the VM does
+ * not have (none, in a VM without private memory; to ask for none is no error), a size of 0, a
+ * range that wraps or ends at 2^64 or is not page aligned.
+ *
+ * Models: 6.18 virt/kvm/kvm_main.c kvm_vm_ioctl_set_mem_attributes.
+ */
+export const kvmVmIoctlSetMemAttributes = fn(function* kvm_vm_ioctl_set_mem_attributes(
+  vm: number,
+  gpaWord: bigint,
+  sizeWord: bigint,
+  attributes: bigint,
+  flags: bigint,
+): Kernel<number> {
+  const file = yield* kvmFget(vm)
+  if (file === null) return -EBADF
+  const kvm = kvmOf(file)
+  const gpa = u64(gpaWord)
+  const size = u64(sizeWord)
+  const supported = BigInt(kvmSupportedMemAttributes(kvm))
+  const end = u64(gpa + size)
+  let ret = -EINVAL
+  const known = flags === 0n && (u64(attributes) & ~supported) === 0n
+  if (known && size > 0n && end >= gpa && isPageAligned(gpa) && isPageAligned(size)) {
+    const first = bytesToPgoff(gpa) as number as Gfn
+    const behind = bytesToPgoff(end) as number as Gfn
+    ret = yield* kvmVmSetMemAttributes(kvm, first, behind, Number(attributes))
+  }
+  yield* fput(file)
+  return ret
+})

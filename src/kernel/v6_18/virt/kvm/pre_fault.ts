@@ -1,0 +1,87 @@
+/** KVM_PRE_FAULT_MEMORY: map guest memory before the guest asks for it. */
+import '../../../include/kvm.js'
+import { kfree, kzalloc } from '../../../../machine/alloc.js'
+import { fn, type Kernel } from '../../../../machine/fn.js'
+import { srcuReadLock, srcuReadUnlock } from '../../../../machine/rcu.js'
+import { i64, type Obj, type Struct, struct } from '../../../../machine/struct.js'
+import { taskVcpu } from '../../../arch/x86/kvm/guest.js'
+import { fput } from '../../../fs/file_table.js'
+import { EBADF, EINVAL, ENOENT } from '../../../include/errno.js'
+import type { KvmVcpu } from '../../../include/kvm.js'
+import { bytesToPgoff, type Gfn, isPageAligned, PAGE_SIZE } from '../../../include/types.js'
+import { kvmFget, kvmOf } from '../../../virt/kvm/vm_file.js'
+import { kvmMmuDoPageFault, RET_PF_EMULATE, RET_PF_RETRY } from '../../arch/x86/kvm/mmu.js'
+
+/** struct kvm_pre_fault_memory: what is left to do is written back. */
+export interface KvmPreFaultMemory extends Obj {
+  /** Bytes, as the unsigned words that they are. */
+  gpa: bigint
+  size: bigint
+}
+
+export const KvmPreFaultMemory: Struct<KvmPreFaultMemory> = struct<KvmPreFaultMemory>(
+  'KvmPreFaultMemory',
+  { gpa: i64(), size: i64() },
+  { capacity: 16 },
+)
+
+/**
+ * Map one page: 0, -ENOENT where a device would be, or the error of the fault.
+ *
+ * Models: 6.18 arch/x86/kvm/mmu/mmu.c kvm_tdp_map_page. Simplifies: no signals, no dead VMs.
+ */
+const kvmTdpMapPage = fn(function* kvm_tdp_map_page(vcpu: KvmVcpu, gfn: Gfn): Kernel<number> {
+  let r = RET_PF_RETRY
+  while (r === RET_PF_RETRY) r = yield* kvmMmuDoPageFault(vcpu, gfn, true)
+  if (r === RET_PF_EMULATE) return -ENOENT
+  return r < 0 ? r : 0
+})
+
+const u64 = (n: bigint): bigint => BigInt.asUintN(64, n)
+
+/**
+ * Map a range, page by page; `range` then is what is left. 0 if a page was mapped, else why the
+ * first was not. -EINVAL: flags, not page aligned, a size of 0, a range that wraps or ends at 2^64.
+ *
+ * Models: 6.18 virt/kvm/kvm_main.c kvm_vcpu_pre_fault_memory and x86's
+ * kvm_arch_vcpu_pre_fault_memory. Simplifies: no signals.
+ */
+export const kvmVcpuPreFaultMemory = fn(function* kvm_vcpu_pre_fault_memory(
+  vcpu: KvmVcpu,
+  range: KvmPreFaultMemory,
+  flags: bigint,
+): Kernel<number> {
+  if (flags !== 0n || !isPageAligned(range.gpa) || !isPageAligned(range.size)) return -EINVAL
+  if (u64(range.gpa + range.size) <= u64(range.gpa)) return -EINVAL
+  const fullSize = range.size
+  let r = 0
+  srcuReadLock(vcpu.kvm!.srcu)
+  while (range.size !== 0n && r === 0) {
+    r = yield* kvmTdpMapPage(vcpu, bytesToPgoff(u64(range.gpa)) as number as Gfn)
+    if (r === 0) {
+      range.gpa += PAGE_SIZE
+      range.size -= PAGE_SIZE
+    }
+  }
+  srcuReadUnlock(vcpu.kvm!.srcu)
+  return range.size === fullSize ? r : 0
+})
+
+/** KVM_PRE_FAULT_MEMORY on the running task's vCPU. -EBADF if `vm` is no VM. */
+export const kvmVcpuIoctlPreFault = fn(function* kvm_pre_fault_memory(
+  vm: number,
+  gpa: bigint,
+  size: bigint,
+  flags: bigint,
+): Kernel<number> {
+  const file = yield* kvmFget(vm)
+  if (file === null) return -EBADF
+  const vcpu = yield* taskVcpu(kvmOf(file))
+  const range = kzalloc(KvmPreFaultMemory)
+  range.gpa = gpa
+  range.size = size
+  const ret = yield* kvmVcpuPreFaultMemory(vcpu, range, flags)
+  kfree(range)
+  yield* fput(file)
+  return ret
+})

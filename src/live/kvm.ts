@@ -1,0 +1,90 @@
+/** /dev/kvm and its virtual machines, as far as guest_memfd needs them. */
+import { type Libc, open } from './libc.js'
+import {
+  F_SETFD,
+  FD_CLOEXEC,
+  KVM_CAPS,
+  KVM_CHECK_EXTENSION,
+  KVM_CREATE_GUEST_MEMFD,
+  KVM_CREATE_VM,
+  KVM_SET_USER_MEMORY_REGION2,
+  type KvmCap,
+  MAP_ANONYMOUS,
+  MAP_PRIVATE,
+  NR,
+  PROT_READ,
+  PROT_WRITE,
+} from './uapi.js'
+
+/** Bytes of user memory that every memslot points to. */
+const USER_BYTES = 128 << 10
+
+/** What a memslot is made of; the names are those of the kernel's struct. */
+export interface Region {
+  readonly slot: number
+  readonly flags: number
+  readonly gpa: bigint
+  readonly size: bigint
+  readonly fd: number
+  readonly offset: bigint
+  /** Left out: memory that nobody looks at. */
+  readonly userAddress?: bigint
+}
+
+export class Kvm {
+  readonly libc: Libc
+  /** The descriptor of /dev/kvm, or a negative errno. */
+  readonly device: number
+  readonly #create = new BigUint64Array(8)
+  readonly #region = new BigUint64Array(20)
+  readonly #words = new Uint32Array(this.#region.buffer)
+  #user: bigint | undefined
+
+  constructor(libc: Libc) {
+    this.libc = libc
+    this.device = open(libc, '/dev/kvm')
+  }
+
+  capability(name: KvmCap): number {
+    return this.libc.call(NR.ioctl, this.device, KVM_CHECK_EXTENSION, KVM_CAPS[name])
+  }
+
+  /** A virtual machine of type 0: a descriptor or a negative errno. */
+  createVm(): number {
+    return this.libc.call(NR.ioctl, this.device, KVM_CREATE_VM, 0)
+  }
+
+  createGuestMemfd(vm: number, size: bigint, flags: bigint): number {
+    this.#create[0] = BigInt.asUintN(64, size)
+    this.#create[1] = BigInt.asUintN(64, flags)
+    const at = this.libc.address(this.#create)
+    const fd = this.libc.call(NR.ioctl, vm, KVM_CREATE_GUEST_MEMFD, at)
+    if (fd >= 0) this.libc.call(NR.fcntl, fd, F_SETFD, FD_CLOEXEC)
+    return fd
+  }
+
+  setUserMemoryRegion2(vm: number, region: Region): number {
+    this.#words[0] = region.slot
+    this.#words[1] = region.flags
+    this.#region[1] = BigInt.asUintN(64, region.gpa)
+    this.#region[2] = BigInt.asUintN(64, region.size)
+    this.#region[3] = region.userAddress ?? this.#userMemory()
+    this.#region[4] = BigInt.asUintN(64, region.offset)
+    this.#words[10] = region.fd
+    const at = this.libc.address(this.#region)
+    return this.libc.call(NR.ioctl, vm, KVM_SET_USER_MEMORY_REGION2, at)
+  }
+
+  #userMemory(): bigint {
+    this.#user ??= anonymous(this.libc, USER_BYTES)
+    return this.#user
+  }
+}
+
+/** Private anonymous memory, zeroed; it stays until the process ends. */
+export function anonymous(libc: Libc, bytes: number): bigint {
+  const flags = MAP_PRIVATE | MAP_ANONYMOUS
+  const address = libc.wide(NR.mmap, 0, bytes, PROT_READ | PROT_WRITE, flags, -1, 0)
+  if (address < 0n) throw new Error(`mmap of ${bytes} bytes: errno ${-address}`)
+  return address
+}

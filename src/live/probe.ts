@@ -1,0 +1,106 @@
+/** What this host offers: asked of the kernel itself, without changing anything. */
+import { readFileSync } from 'node:fs'
+import { arch, release } from 'node:os'
+import { FAMILIES, type Family } from '../conform/generate.js'
+import type { Op } from '../conform/program.js'
+import type { Libc } from './libc.js'
+import { runLive } from './run.js'
+import type { Live } from './syscalls.js'
+import {
+  GUEST_MEMFD_FLAG_INIT_SHARED,
+  GUEST_MEMFD_FLAG_MMAP,
+  KVM_CAPS,
+  type KvmCap,
+  NR,
+  RLIMIT_NOFILE,
+} from './uapi.js'
+
+export interface Capabilities {
+  readonly release: string
+  readonly arch: string
+  readonly root: boolean
+  /** Errno of opening /dev/kvm, 0 if it could be opened. */
+  readonly kvmError: number
+  /** What KVM_CHECK_EXTENSION says. */
+  readonly kvm: Readonly<Partial<Record<KvmCap, number>>>
+  readonly secretmem: boolean
+  /** Whether any swap is in use; pages may then leave memory. */
+  readonly swap: boolean
+  /** Whether /proc/self/pagemap shows page frame numbers. */
+  readonly frames: boolean
+  /** Descriptors that a process may open. */
+  readonly files: number
+}
+
+/** Descriptors that the worker needs for itself and the largest program. */
+const FILES_NEEDED = 128
+
+export function probe(live: Live): Capabilities {
+  const { libc, kvm } = live
+  const names = Object.keys(KVM_CAPS) as KvmCap[]
+  const caps = kvm.device < 0 ? [] : names.map((name) => [name, kvm.capability(name)])
+  return {
+    release: release(),
+    arch: arch() === 'x64' ? 'x86_64' : arch(),
+    root: process.getuid?.() === 0,
+    kvmError: kvm.device < 0 ? -kvm.device : 0,
+    kvm: Object.fromEntries(caps) as Capabilities['kvm'],
+    secretmem: opens(live, ['secret', 0]),
+    swap: readFileSync('/proc/swaps', 'utf8').trim().split('\n').length > 1,
+    frames: showsFrames(),
+    files: fileLimit(libc),
+  }
+}
+
+function opens(live: Live, op: Op): boolean {
+  return runLive(live, [op])[0]?.r === 'fd'
+}
+
+/** The page frame number in the entry of a page that is there; it is 0 for those who may not know. */
+function showsFrames(): boolean {
+  try {
+    return readFileSync('/proc/kpageflags').length > 0
+  } catch {
+    return false
+  }
+}
+
+function fileLimit(libc: Libc): number {
+  const limit = new BigUint64Array(2)
+  libc.call(NR.prlimit64, 0, RLIMIT_NOFILE, 0, libc.address(limit))
+  return Number(limit[0])
+}
+
+/** Why programs of a family cannot run here, or undefined. */
+export function missingFor(family: Family, c: Capabilities): string | undefined {
+  if (c.files < FILES_NEEDED) {
+    return `a process may open ${c.files} files here; ${FILES_NEEDED} are needed (ulimit -n)`
+  }
+  if (family === 'secretmem' && !c.secretmem) return 'memfd_secret is not enabled'
+  return family === 'guest_memfd' ? missingKvm(c) : undefined
+}
+
+function missingKvm(c: Capabilities): string | undefined {
+  if (c.kvmError === 2) return 'there is no /dev/kvm'
+  if (c.kvmError === 13) return '/dev/kvm may not be opened by this user'
+  if (c.kvmError !== 0) return `/dev/kvm cannot be opened (errno ${c.kvmError})`
+  if (!(Number(c.kvm.KVM_CAP_GUEST_MEMFD) > 0)) return 'this KVM has no guest_memfd'
+  const flags = GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED
+  const has = Number(c.kvm.KVM_CAP_GUEST_MEMFD_FLAGS) & flags
+  return has === flags ? undefined : 'this KVM has no guest_memfd that can be mapped'
+}
+
+/** The table of `conform --probe`: what it is, what was found. */
+export function describeCapabilities(c: Capabilities): (readonly [string, string])[] {
+  const kvm = missingKvm(c)
+  return [
+    ['kernel', `Linux ${c.release} ${c.arch}`],
+    ['user', c.root ? 'root' : 'not root'],
+    ['/dev/kvm', c.kvmError === 0 ? 'opens' : (kvm ?? '')],
+    ...Object.entries(c.kvm).map(([name, value]) => [name, String(value)] as const),
+    ['memfd_secret', c.secretmem ? 'yes' : 'no'],
+    ['swap', c.swap ? 'in use' : 'none'],
+    ['page frame numbers', c.frames ? 'readable' : 'hidden'],
+    ...FAMILIES.map((f) => [`family ${f}`, missingFor(f, c) ?? 'can run'] as const),
+  ]
+}

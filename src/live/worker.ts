@@ -1,0 +1,57 @@
+/**
+ * The oracle worker: a process of its own that makes the calls, because a call may kill the process
+ * that makes it, or never return. It dies with its parent.
+ */
+import { Kvm } from './kvm.js'
+import { type Libc, loadLibc, NoLiveKernel } from './libc.js'
+import { Memory } from './memory.js'
+import type { Reply, Request } from './messages.js'
+import { probe } from './probe.js'
+import { runLive } from './run.js'
+import { Live } from './syscalls.js'
+import { NR, PR_SET_PDEATHSIG, RLIMIT_CORE, SIGKILL } from './uapi.js'
+
+function send(reply: Reply): void {
+  process.send?.(reply)
+}
+
+/** Die when the parent dies, however it dies, and leave no core file. */
+function bindToParent(libc: Libc): void {
+  libc.call(NR.prctl, PR_SET_PDEATHSIG, SIGKILL)
+  if (libc.call(NR.getppid) !== process.ppid) process.exit()
+  const none = new BigUint64Array([0n, 0n])
+  libc.call(NR.prlimit64, 0, RLIMIT_CORE, libc.address(none), 0)
+}
+
+function answer(live: Live, request: Request): Reply {
+  switch (request.kind) {
+    case 'probe':
+      return { kind: 'probed', capabilities: probe(live) }
+    case 'run':
+      return { kind: 'ran', results: request.programs.map((ops) => runLive(live, ops)) }
+  }
+}
+
+function start(): void {
+  const libc = loadLibc()
+  bindToParent(libc)
+  const live = new Live(libc, new Memory(libc), new Kvm(libc))
+  process.on('message', (request: Request) => {
+    try {
+      send(answer(live, request))
+    } catch (error) {
+      send({ kind: 'bug', text: (error as Error).stack ?? String(error) })
+    }
+  })
+  send({ kind: 'ready' })
+}
+
+// The parent decides when to stop; a key pressed at the terminal is for it.
+process.on('SIGINT', () => {})
+process.on('disconnect', () => process.exit())
+try {
+  start()
+} catch (error) {
+  if (!(error instanceof NoLiveKernel)) throw error
+  send({ kind: 'none', reason: error.message })
+}

@@ -1,0 +1,37 @@
+/** Calls of the one user process on a booted kernel, for tests: one after the other, lowered. */
+import { defineDesign, type Profile } from '../../src/designs/design.js'
+import { bootKernel } from '../../src/explore/boot.js'
+import { type AddressSpace, filesStruct } from '../../src/kernel/include/fs.js'
+import type { Folio } from '../../src/kernel/include/mm.js'
+import type { Pgoff } from '../../src/kernel/include/types.js'
+import { xaLoad } from '../../src/kernel/lib/xarray.js'
+import { taskWorkRun } from '../../src/kernel/task_work.js'
+import { Alone } from '../../src/machine/alone.js'
+import type { FnTag } from '../../src/machine/fn.js'
+
+export const PAGE = 4096
+
+/** A process on a kernel as released. */
+export class User {
+  readonly #alone: Alone
+
+  constructor(profile: Profile) {
+    const design = { id: `linux-${profile}`, summary: 'as released', profile, cite: [] }
+    bootKernel(defineDesign({ ...design, replaces: [] }), 'lowered')
+    this.#alone = new Alone(taskWorkRun)
+  }
+
+  /** What a call returns; numbers for bigints. @throws Misbehaviour */
+  call(f: FnTag, ...args: readonly unknown[]): number {
+    return Number(this.#alone.call(f, ...args))
+  }
+
+  mapping(fd: number): AddressSpace {
+    return filesStruct().fd.get(fd)!.fMapping!
+  }
+
+  /** The folio cached at a page of a file, or null. */
+  cached(fd: number, index: number): Folio | null {
+    return xaLoad(this.mapping(fd).iPages, index as Pgoff) as Folio | null
+  }
+}
