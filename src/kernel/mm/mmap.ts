@@ -36,6 +36,7 @@ import {
   bytesToPgoff,
   isPageAligned,
   MAX_LFS_FILESIZE,
+  PAGE_SHIFT,
   type Pgoff,
   roundUpToPage,
 } from '../include/types.js'
@@ -108,6 +109,11 @@ function getUnmappedArea(mm: MmStruct, addr: bigint, len: bigint, flags: number)
   if (addr > TASK_SIZE - len) return BigInt(-ENOMEM)
   if (!isPageAligned(addr)) return BigInt(-EINVAL)
   return addr < MMAP_MIN_ADDR ? BigInt(-EPERM) : addr
+}
+
+/** Models: 6.2 mm/mmap.c file_mmap_ok, for a regular file. A negative offset is one beyond 2^63. */
+function fileMmapOk(offset: bigint, len: bigint): boolean {
+  return offset >= 0n && offset >> PAGE_SHIFT <= (MAX_LFS_FILESIZE - len) >> PAGE_SHIFT
 }
 
 /** May a shared mapping of this file be made? vm_flags to add, or an error. */
@@ -191,11 +197,6 @@ const mmapRegion = fn(function* mmap_region(
   return addr
 })
 
-/** Models: 6.2 mm/mmap.c file_mmap_ok. */
-function fileMmapOk(offset: bigint, len: bigint): boolean {
-  return offset >= 0n && offset >> 12n <= (MAX_LFS_FILESIZE - len) >> 12n
-}
-
 /**
  * `length` and `offset` are unsigned in C; what is negative here is beyond every end there.
  *
@@ -210,7 +211,8 @@ const doMmap = fn(function* do_mmap(
   offset: bigint,
 ): Kernel<bigint> {
   if (length === 0n) return BigInt(-EINVAL)
-  if (length < 0n || length > TASK_SIZE) return BigInt(-ENOMEM)
+  // Beyond 2^63 it wraps, or is at least more than there are addresses.
+  if (length < 0n) return BigInt(-ENOMEM)
   const len = roundUpToPage(length)
   const mm = currentMm()
   const at = getUnmappedArea(mm, addr, len, flags)
@@ -232,7 +234,8 @@ const doMmap = fn(function* do_mmap(
 })
 
 /**
- * mmap(2): the address in bytes, or an error. `addr` matters with MAP_FIXED only.
+ * mmap(2): the address in bytes, or an error. `addr` matters with MAP_FIXED only. Lengths and
+ * offsets from 2^63 on are negative.
  *
  * Models: 6.2 arch/x86/kernel/sys_x86_64.c mmap, with ksys_mmap_pgoff. Simplifies: no anonymous
  * memory that is shared, no huge pages, no limits of the process.
