@@ -46,6 +46,5 @@ for (const [ops, chain] of EXPLAINED) {
   test(`what answers ${ops.at(-1)?.join(' ')}`, () => {
     const model = new Model('6.18')
     assert.match(model.explain(ops).join(' '), chain)
-    model.end()
   })
 }
