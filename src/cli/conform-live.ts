@@ -112,7 +112,6 @@ export async function conformLive(options: LiveOptions): Promise<number> {
       out(options.ktap ? ktapOf(outcome, number, exact, profile) : textOf(outcome, profile))
       if (stop.requested()) break
     }
-    model.end()
     if (!exact) out(`${options.ktap ? '# ' : ''}No profile is of this kernel: it may well differ.`)
     return stop.requested() ? EXIT.INTERRUPTED : codeOf(outcomes, exact)
   } finally {

@@ -53,7 +53,6 @@ export function conformTranscripts(paths: readonly string[], all: boolean): numb
     const { profile, exact } = profileOf(transcript.kernel)
     const model = new Model(profile)
     const differences = compareTranscript(transcript, model)
-    model.end()
     process.stdout.write(`${path}\n${report(transcript, profile, differences, all)}\n`)
     if (differences.length > 0 && exact) code = EXIT.DIFFERS
   }

@@ -142,9 +142,4 @@ export class Model {
     const calls = callsOf(returns).filter((c) => c.at(-1)?.cName !== vfsFstat.cName)
     return chainOf(calls.at(-1) ?? [])
   }
-
-  /** The machine is free for another kernel. */
-  end(): void {
-    this.#alone.rewind()
-  }
 }

@@ -18,7 +18,6 @@ for (const path of builtInTranscripts()) {
     const transcript = readTranscript(path)
     const model = new Model(profileOf(transcript.kernel).profile)
     const differences = compareTranscript(transcript, model)
-    model.end()
     const allowed = OPEN[basename(path)] ?? 0
     assert.ok(differences.length <= allowed, `${differences.length}: ${countByCall(differences)}`)
   })
@@ -35,7 +34,6 @@ test('a program leaves nothing behind for the next', () => {
   ] as const
   const first = model.run(ops)
   for (let i = 0; i < 100; i++) assert.deepEqual(model.run(ops), first)
-  model.end()
   assert.deepEqual(first[0], { r: 'fd', s: [0, 0] })
   assert.deepEqual(first[1], { r: 5000, s: [5100, 16] })
 })

@@ -16,14 +16,12 @@ for (const profile of PROFILES) {
         if (ops === undefined) continue
         assert.equal(model.run(ops).at(-1)?.r, answer[profile], `${call}: ${condition}`)
       }
-      model.end()
     })
     test('what they have none for', () => {
       for (const { run, call, condition, answer } of rows) {
         if (run === undefined) continue
         const user = new User(profile)
         const got = run((f, ...args) => user.call(f, ...args))
-        user.end()
         const wanted = answer[profile]
         assert.equal(
           typeof wanted === 'number' ? got : errnoName(got),

@@ -32,7 +32,6 @@ for (const profile of ['6.2', '6.18'] as const) {
     })
     after(() => {
       user.call(exitFiles)
-      user.end()
     })
 
     /** A memfd of two pages. */

@@ -34,8 +34,4 @@ export class User {
   cached(fd: number, index: number): Folio | null {
     return xaLoad(this.mapping(fd).iPages, index as Pgoff) as Folio | null
   }
-
-  end(): void {
-    this.#alone.rewind()
-  }
 }
