@@ -35,7 +35,7 @@ import {
 import { sysMemfdRestricted } from '../kernel/mm/restrictedmem.js'
 import { userLoadAt, userStoreAt } from '../kernel/user/access.js'
 import { userMmap, userMunmap } from '../kernel/user/memory.js'
-import { bindSlot, plainSlot, privateMemory, unbindSlot } from '../kernel/user/vmm.js'
+import { bindSlot, plainSlot, privateMemory, slotOver, unbindSlot } from '../kernel/user/vmm.js'
 import {
   sysKvmCheckExtension,
   sysKvmCreateGuestMemfd,
@@ -189,6 +189,12 @@ export const OPERATIONS: readonly OperationSpec[] = [
     plainSlot,
     [vm, number('slot'), bytes('gpa'), bytes('size')],
     'A memslot without private memory, or the same slot with its flags cleared.',
+  ),
+  spec(
+    'slot_over',
+    slotOver,
+    [vm, number('slot'), bytes('gpa'), bytes('size'), address],
+    'A memslot over memory of the process, at an address of mmap.',
   ),
   spec('unbind', unbindSlot, [vm, number('slot')], 'Delete a memslot.'),
   spec(
