@@ -52,6 +52,8 @@ export interface SearchOptions {
   readonly keepGoing: (states: number, depth: number) => boolean
   /** Called in each state in which the scenario's tasks have ended, with the schedule so far. */
   readonly atRest: (schedule: () => readonly Move[]) => readonly Observed[]
+  /** Called in each state in which nobody can go on. */
+  readonly atFinal?: () => void
   /** Stop when all of these findings have a witness; for a bounded search. */
   readonly wanted?: ReadonlySet<string>
 }
@@ -127,12 +129,13 @@ class Search {
     const stack = this.#stack
     const running = stack.get(LEVEL.RUNNING)
     const tasks = taskCount()
+    const couldGoOn = (stack.get(LEVEL.FLAGS) & FLAG.GOES_ON) !== 0
     for (let i = stack.get(LEVEL.NEXT_TASK); i < tasks; i++) {
       const task = inOrder(running, i)
       if (canStep(task)) {
         const ways = alternatives(task)
         const choice = stack.get(LEVEL.NEXT_CHOICE)
-        const preempts = this.#preempts(running, task)
+        const preempts = couldGoOn && task !== running
         if (preempts && this.#bound >= 0 && stack.get(LEVEL.PREEMPTIONS) >= this.#bound) {
           this.#cut = true
         } else if (choice < ways) {
@@ -149,10 +152,6 @@ class Search {
     }
     stack.set(LEVEL.NEXT_TASK, tasks)
     return false
-  }
-
-  #preempts(running: number, task: number): boolean {
-    return running >= 0 && running !== task && !isDaemon(running) && canStep(running)
   }
 
   #take(): void {
@@ -231,15 +230,17 @@ class Search {
     stack.set(LEVEL.NEXT_CHOICE, 0)
     stack.set(LEVEL.PLACE, place)
     stack.set(LEVEL.LOW, place)
-    stack.set(LEVEL.FLAGS, 0)
+    const goesOn = running >= 0 && !isDaemon(running) && canStep(running)
+    stack.set(LEVEL.FLAGS, goesOn ? FLAG.GOES_ON : 0)
     this.#task = -1
-    if (nobodyCanStep()) this.#judgeStuck()
+    if (!goesOn && someRunner() < 0) this.#judgeStuck()
   }
 
   /** A state in which nobody can go on is an end of an execution, good or bad. */
   #judgeStuck(): void {
     this.#executions++
     this.#flag(FLAG.EXITS)
+    this.#options.atFinal?.()
     const stuck = describeStuck()
     if (stuck === undefined) return
     const before = undoMark()
@@ -271,7 +272,7 @@ class Search {
     stack.pop()
     if (isRoot) this.#flag(FLAG.EXITS)
     else {
-      this.#flag(flags)
+      this.#flag(flags & (FLAG.EXITS | FLAG.CYCLE))
       if (low < stack.get(LEVEL.LOW)) stack.set(LEVEL.LOW, low)
     }
     stack.push()
@@ -319,10 +320,6 @@ function inOrder(running: number, i: number): number {
   if (running < 0) return i
   if (i === 0) return running
   return i <= running ? i - 1 : i
-}
-
-function nobodyCanStep(): boolean {
-  return someRunner() < 0
 }
 
 /** A task that can step and is no daemon, or -1. */

@@ -197,7 +197,11 @@ const mmapRegion = fn(function* mmap_region(
   return addr
 })
 
-/** Models: 6.2 mm/mmap.c do_mmap. mmap_lock is held for writing. */
+/**
+ * `length` and `offset` are unsigned in C; what is negative here is beyond every end there.
+ *
+ * Models: 6.2 mm/mmap.c do_mmap. mmap_lock is held for writing.
+ */
 const doMmap = fn(function* do_mmap(
   file: File | null,
   addr: bigint,
