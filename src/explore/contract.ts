@@ -26,8 +26,8 @@ export interface Probe {
   readonly depth: number
   /** Of the visited set and the stacks. */
   readonly bytes: number
-  /** Everything that is needed to go on later; only in an exhaustive search by fingerprints. */
-  snapshot(): Snapshot
+  /** Everything that is needed to go on later; only of an exhaustive search by fingerprints. */
+  readonly snapshot: (() => Snapshot) | undefined
 }
 
 /** A search that was stopped in the middle. Plain data. */
@@ -50,8 +50,10 @@ export interface SearchOptions {
   readonly keepGoing: (states: number, depth: number, probe: Probe) => boolean
   /** Called in each state in which the scenario's tasks have ended, with the schedule so far. */
   readonly atRest: (schedule: () => readonly Move[]) => readonly Observed[]
+  /** Called in each state in which nobody can go on. */
+  readonly atFinal?: () => void
   /** Stop when all of these findings have a witness; for a bounded search. */
-  readonly wanted?: ReadonlySet<string>
+  readonly wanted?: ReadonlySet<string> | undefined
   /** Stop at the first finding. */
   readonly first?: boolean
   /** Keep whole states instead of fingerprints. */

@@ -123,7 +123,7 @@ export class Judges {
 
   /** Tasks are stuck: report it, after what the sanitizers say is the reason. */
   stuck(id: string, message: string): readonly Observed[] {
-    for (const s of this.#sanitizers) s.stuck?.(this.#context)
+    for (const s of this.#sanitizers) s.stuck?.(id, this.#context)
     this.#context.report(id, message)
     return this.#collect()
   }
@@ -131,6 +131,11 @@ export class Judges {
   /** Reach marks seen so far. */
   get marks(): ReadonlySet<string> {
     return this.#marks
+  }
+
+  /** Marks that an earlier part of the search has seen. */
+  addMarks(names: readonly string[]): void {
+    for (const n of names) this.#marks.add(n)
   }
 
   #collect(): readonly Observed[] {

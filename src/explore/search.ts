@@ -133,9 +133,6 @@ class Search {
   }
 
   #snapshot(): Snapshot {
-    if (this.#bound >= 0 || this.#exact !== undefined) {
-      throw new Error('only an exhaustive search by fingerprints has snapshots')
-    }
     return {
       visited: this.#visited.save(),
       states: this.#visited.size,
@@ -167,7 +164,9 @@ class Search {
     this.#askAt += STEPS_BETWEEN_QUESTIONS
     const depth = this.#stack.depth
     const states = this.#states
-    const probe: Probe = { states, depth, bytes: this.#bytes, snapshot: () => this.#snapshot() }
+    const whole = this.#bound < 0 && this.#exact === undefined
+    const snapshot = whole ? (): Snapshot => this.#snapshot() : undefined
+    const probe: Probe = { states, depth, bytes: this.#bytes, snapshot }
     this.#interrupted = !this.#options.keepGoing(states, depth, probe) || this.#outOfMemory
     return !this.#interrupted
   }
@@ -322,6 +321,7 @@ class Search {
   #judgeStuck(): void {
     this.#executions++
     this.#flag(FLAG.EXITS)
+    this.#options.atFinal?.()
     const stuck = describeStuck()
     if (stuck === undefined) return
     const before = undoMark()

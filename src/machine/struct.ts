@@ -110,8 +110,15 @@ export function ptrs<T extends Obj>(target: string, length: number): Field<PtrVe
   return { words: length, kind: 'ptrs', target, hashed: true }
 }
 
-/** Who is told of each access in a debug run: address, whether it writes, and the names. */
+/**
+ * Who is told of each access in a debug run: address, whether it writes, and the names. What is
+ * read of an object besides its fields has a field of its own: `HEADER`, or for a walk over all
+ * objects of a struct, with the address of its slab, `CENSUS`.
+ */
 export type AccessHook = (at: Addr, write: boolean, struct: string, field: string) => void
+
+export const HEADER = ''
+export const CENSUS = '*'
 
 const debug: { hook: AccessHook | undefined } = { hook: undefined }
 
@@ -375,6 +382,28 @@ export function containerOf<S extends Obj>(
 /** Is the object behind this handle alive and of the handle's type? For judges, not for kernel code. */
 export function isAlive<S extends Obj>(s: Struct<S>, object: S): boolean {
   return mem[object.at] === s.id
+}
+
+/** What the header at an address says: the struct's id, minus it after the free, 0 for nothing. */
+export function headerAt(s: Struct<Obj>, at: number): number {
+  debug.hook?.(at as Addr, false, s.name, HEADER)
+  return mem[at] as number
+}
+
+/** Every object of a struct that is alive; for judges. */
+export function forEachAlive<S extends Obj>(s: Struct<S>, visit: (object: S) => void): void {
+  debug.hook?.(s.base as Addr, false, s.name, CENSUS)
+  for (let i = 0; i < s.capacity; i++) {
+    const at = s.base + i * s.words
+    if (mem[at] === s.id) visit(s.at(at) as S)
+  }
+}
+
+/** A word of a field, whatever the field's type; for judges. */
+export function rawField(s: Struct<Obj>, at: number, field: string): number {
+  const { offset } = s.fields.get(field) as PlacedField
+  debug.hook?.((at + offset) as Addr, false, s.name, field)
+  return mem[at + offset] as number
 }
 
 /** Bring an object and all it embeds to life. Fields are `fill`, 0 or UNINITIALISED. */

@@ -6,12 +6,11 @@
  * Left out: zones, orders, per-CPU lists and watermarks. An allocation fails only where a scenario
  * lets a fault strike.
  */
-import { mem } from '../../machine/arena.js'
 import { type Blob, residueOf, STALE_PAGE, ZERO_PAGE } from '../../machine/blob.js'
 import { inject } from '../../machine/effects.js'
 import { remark } from '../../machine/fault.js'
 import { fn, type Kernel } from '../../machine/fn.js'
-import { constructAt, type Obj, type Struct } from '../../machine/struct.js'
+import { constructAt, headerAt, type Obj, type Struct } from '../../machine/struct.js'
 import { currentTaskNumber, MAX_TASKS } from '../../machine/task.js'
 import { Folio } from '../include/mm.js'
 import type { Pfn } from '../include/types.js'
@@ -22,7 +21,7 @@ const MEMMAP = Folio as unknown as Struct<Obj>
 export function pfnToFolio(pfn: Pfn): Folio | null {
   if (pfn < 0 || pfn >= Folio.capacity) return null
   const at = Folio.base + pfn * Folio.words
-  return mem[at] === Folio.id ? Folio.at(at) : null
+  return headerAt(MEMMAP, at) === Folio.id ? Folio.at(at) : null
 }
 
 /** Every frame that somebody has had, in order. */
@@ -42,7 +41,7 @@ export function forEachFolio(visit: (folio: Folio) => void): void {
 /** The struct page of a frame, initialised when it is first needed. */
 function frame(pfn: Pfn): Folio {
   const at = Folio.base + pfn * Folio.words
-  if (mem[at] === 0) {
+  if (headerAt(MEMMAP, at) === 0) {
     constructAt(MEMMAP, at, 0)
     const folio = Folio.at(at) as Folio
     folio.pfn = pfn
@@ -81,11 +80,12 @@ export const allocFolioMayFail = fn(function* alloc_pages(movable: boolean): Ker
 
 /**
  * Give a frame back. A page that is not fit to be freed is reported and freed all the same. A
- * poisoned one stays out of the allocator.
+ * poisoned one stays out of the allocator, with the flags that it has.
  *
- * Models: 6.2 mm/page_alloc.c free_unref_page, with free_page_is_bad.
+ * Models: 6.2 mm/page_alloc.c free_unref_page, with free_pages_prepare and free_page_is_bad.
  */
 export function freeFolio(folio: Folio): void {
+  if (folio.hwpoison) return
   const bad = badReason(folio)
   if (bad !== undefined) remark('bad-page-state', `pfn ${folio.pfn} is freed but ${bad}`)
   folio.mapping = null
@@ -98,7 +98,7 @@ export function freeFolio(folio: Folio): void {
   folio.anon = false
   folio.movableBlock = false
   folio.lru = false
-  if (!folio.hwpoison) folio.buddy = true
+  folio.buddy = true
 }
 
 function badReason(folio: Folio): string | undefined {
