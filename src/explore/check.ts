@@ -24,9 +24,6 @@ export interface Effort {
   readonly now: () => number
 }
 
-/** Bounds beyond this are not tried when a finding is minimised. */
-const MOST_PREEMPTIONS = 4
-
 /**
  * The verdict on a cell. Never throws for what the modelled kernel does; a scenario whose set-up
  * fails is `skipped` with the reason.
@@ -59,7 +56,7 @@ function run(
   cell: Cell,
   effort: Effort,
   bound: number | undefined,
-  wanted?: ReadonlySet<string>,
+  wanted?: ReadonlyMap<string, boolean>,
 ): SearchResult {
   return search(cell.judges, {
     bound,
@@ -69,20 +66,24 @@ function run(
   })
 }
 
-/** Livelocks are facts about the whole graph; a bounded search can't see them. */
+/**
+ * Replace each witness by one with fewer preemptions, as long as there is one: everything with at
+ * most n is searched before n + 1. An execution on which a finding comes first is the better one,
+ * whatever the bound. Livelocks are facts about the whole graph; a bounded search can't see them.
+ */
 function minimise(cell: Cell, effort: Effort, witnesses: Map<string, Witness>): void {
-  const wanted = new Set([...witnesses.keys()].filter((id) => id !== 'livelock'))
-  for (let bound = 0; bound <= MOST_PREEMPTIONS && wanted.size > 0; bound++) {
-    const { witnesses: found, finished, cut } = run(cell, effort, bound, wanted)
-    for (const [id, witness] of found) {
-      if (!wanted.has(id)) continue
-      // An execution on which it comes first is the better one, whatever the bound.
-      if (witness.first === witnesses.get(id)?.first) {
-        witnesses.set(id, witness)
-        wanted.delete(id)
-      }
+  for (let bound = 0; ; bound++) {
+    const wanted = new Map<string, boolean>()
+    for (const [id, w] of witnesses) {
+      if (id !== 'livelock' && w.preemptions > bound) wanted.set(id, w.first)
     }
-    if (!finished || !cut) return
+    if (wanted.size === 0) return
+    const { witnesses: found, finished } = run(cell, effort, bound, wanted)
+    for (const [id, first] of wanted) {
+      const witness = found.get(id)
+      if (witness?.first === first) witnesses.set(id, witness)
+    }
+    if (!finished) return
   }
 }
 

@@ -54,8 +54,8 @@ export interface SearchOptions {
   readonly atRest: (schedule: () => readonly Move[]) => readonly Observed[]
   /** Called in each state in which nobody can go on. */
   readonly atFinal?: () => void
-  /** Stop when all of these findings have a witness; for a bounded search. */
-  readonly wanted?: ReadonlySet<string>
+  /** Stop when all of these findings have a witness, a first one where it says true. */
+  readonly wanted?: ReadonlyMap<string, boolean>
 }
 
 export interface SearchResult {
@@ -116,8 +116,11 @@ class Search {
     }
   }
 
-  #satisfied(wanted: ReadonlySet<string>): boolean {
-    for (const id of wanted) if (!this.#witnesses.has(id)) return false
+  #satisfied(wanted: ReadonlyMap<string, boolean>): boolean {
+    for (const [id, first] of wanted) {
+      const witness = this.#witnesses.get(id)
+      if (witness === undefined || (first && !witness.first)) return false
+    }
     return true
   }
 
