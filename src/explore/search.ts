@@ -132,12 +132,13 @@ class Search {
     const stack = this.#stack
     const running = stack.get(LEVEL.RUNNING)
     const tasks = taskCount()
+    const couldGoOn = (stack.get(LEVEL.FLAGS) & FLAG.GOES_ON) !== 0
     for (let i = stack.get(LEVEL.NEXT_TASK); i < tasks; i++) {
       const task = inOrder(running, i)
       if (canStep(task)) {
         const ways = alternatives(task)
         const choice = stack.get(LEVEL.NEXT_CHOICE)
-        const preempts = this.#preempts(running, task)
+        const preempts = couldGoOn && task !== running
         if (preempts && this.#bound >= 0 && stack.get(LEVEL.PREEMPTIONS) >= this.#bound) {
           this.#cut = true
         } else if (choice < ways) {
@@ -154,10 +155,6 @@ class Search {
     }
     stack.set(LEVEL.NEXT_TASK, tasks)
     return false
-  }
-
-  #preempts(running: number, task: number): boolean {
-    return running >= 0 && running !== task && !isDaemon(running) && canStep(running)
   }
 
   #take(): void {
@@ -236,9 +233,10 @@ class Search {
     stack.set(LEVEL.NEXT_CHOICE, 0)
     stack.set(LEVEL.PLACE, place)
     stack.set(LEVEL.LOW, place)
-    stack.set(LEVEL.FLAGS, 0)
+    const goesOn = running >= 0 && !isDaemon(running) && canStep(running)
+    stack.set(LEVEL.FLAGS, goesOn ? FLAG.GOES_ON : 0)
     this.#task = -1
-    if (nobodyCanStep()) this.#judgeStuck()
+    if (!goesOn && someRunner() < 0) this.#judgeStuck()
   }
 
   /** A state in which nobody can go on is an end of an execution, good or bad. */
@@ -277,7 +275,7 @@ class Search {
     stack.pop()
     if (isRoot) this.#flag(FLAG.EXITS)
     else {
-      this.#flag(flags)
+      this.#flag(flags & (FLAG.EXITS | FLAG.CYCLE))
       if (low < stack.get(LEVEL.LOW)) stack.set(LEVEL.LOW, low)
     }
     stack.push()
@@ -325,10 +323,6 @@ function inOrder(running: number, i: number): number {
   if (running < 0) return i
   if (i === 0) return running
   return i <= running ? i - 1 : i
-}
-
-function nobodyCanStep(): boolean {
-  return someRunner() < 0
 }
 
 /** A task that can step and is no daemon, or -1. */

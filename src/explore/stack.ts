@@ -32,6 +32,8 @@ export const FLAG = {
   EXITS: 1,
   /** Some step leads to this state itself or back to it. */
   CYCLE: 2,
+  /** The task that ran last could go on: whoever else steps preempts it. */
+  GOES_ON: 4,
 } as const
 
 const WORDS = 13

@@ -1,35 +1,26 @@
 /**
- * The test device of the recorded kernel runs, on the model: it binds and unbinds like a user of
- * restricted memory, gets and puts pages, and logs every callback. Calls run one after the other
- * in one task, on lowered code.
+ * The test device of the recorded runs: it binds and unbinds like a user of restricted memory,
+ * gets, holds and puts pages, logs every callback, and has a model of a secondary MMU for each
+ * notifier. A fault follows KVM's protocol: snapshot of the sequence, get_page, test of sequence
+ * and of the range in progress, map, drop the reference; it dirties nothing.
+ *
+ * What the device itself remembers is no state of the kernel and lies outside its memory.
  */
-import assert from 'node:assert/strict'
-import type { Design } from '../../src/designs/design.js'
-import {
-  restrictedmemGetPage,
-  upmBackingMapping,
-  upmBind,
-  upmUnbind,
-} from '../../src/designs/upm-mm.js'
-import { bootKernel } from '../../src/explore/boot.js'
+import { fileIsRestrictedmem } from '../../src/designs/upm-kvm.js'
+import { restrictedmemGetPage, upmBind, upmUnbind } from '../../src/designs/upm-mm.js'
 import { fget, fput } from '../../src/kernel/fs/file_table.js'
-import { sysFallocate } from '../../src/kernel/fs/open.js'
-import { type AddressSpace, filesStruct } from '../../src/kernel/include/fs.js'
+import { EAGAIN, ENOTTY } from '../../src/kernel/include/errno.js'
 import type { Folio } from '../../src/kernel/include/mm.js'
 import type {
   RestrictedmemNotifier,
   RestrictedmemNotifierOps,
 } from '../../src/kernel/include/restrictedmem.js'
-import type { Pgoff } from '../../src/kernel/include/types.js'
-import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE } from '../../src/kernel/include/uapi.js'
-import { xaFindAfterIndex, xaFindIndex, xaLoad } from '../../src/kernel/lib/xarray.js'
-import { forEachFolio } from '../../src/kernel/mm/page_alloc.js'
+import type { Pfn, Pgoff } from '../../src/kernel/include/types.js'
+import { pfnToFolio } from '../../src/kernel/mm/page_alloc.js'
 import { folioPut, lruAddDrainAll } from '../../src/kernel/mm/swap.js'
-import { taskWorkRun } from '../../src/kernel/task_work.js'
 import { kzalloc } from '../../src/machine/alloc.js'
-import { takeRemarks } from '../../src/machine/fault.js'
-import { type FnTag, fn, type Kernel } from '../../src/machine/fn.js'
-import { load, runToEnd, variable } from '../../src/machine/machine.js'
+import { read } from '../../src/machine/effects.js'
+import { fn, type Kernel } from '../../src/machine/fn.js'
 import {
   containerOf,
   embed,
@@ -41,36 +32,136 @@ import {
   type Struct,
   struct,
 } from '../../src/machine/struct.js'
-import { current, setCurrent, taskNumber } from '../../src/machine/task.js'
+import { current, mightSleep } from '../../src/machine/task.js'
+import type { Context, LogEntry } from './recording.js'
+import { arrive } from './runner.js'
 
 interface TestNotifier extends Obj {
   id: number
   notifier: RestrictedmemNotifier
 }
-const TestNotifier: Struct<TestNotifier> = struct<TestNotifier>('TestNotifier', {
-  id: num(),
-  notifier: embed('RestrictedmemNotifier'),
-})
+/** Never freed: the device does not know when the last callback is over. */
+const TestNotifier: Struct<TestNotifier> = struct<TestNotifier>(
+  'TestNotifier',
+  { id: num(), notifier: embed('RestrictedmemNotifier') },
+  { capacity: 1024 },
+)
 
-/** A callback as logged: who, which, and the range as it was handed over. */
-export type Callback = readonly [
-  id: number,
-  what: 'start' | 'end' | 'error',
-  first: number,
-  end: number,
-]
+/** Which notifier an entry of the bindings is. */
+export function idOf(n: RestrictedmemNotifier): number {
+  return containerOf(n, TestNotifier, 'notifier').id
+}
 
-let log: Callback[] = []
+/** The secondary MMU behind one notifier, and how often it was called. */
+export interface Mmu {
+  readonly spte: Map<number, Pfn>
+  seq: number
+  /** Invalidations under way, and the range that they span together. */
+  inProgress: number
+  first: number
+  end: number
+  starts: number
+  ends: number
+  errors: number
+}
+
+let mmus = new Map<number, Mmu>()
+let log: LogEntry[] = []
+let held: Folio[] = []
+let watched: Pfn | undefined
+let errorMaySleep = false
+let lastFault: { pfn: Pfn; refWhileHeld: number } | undefined
+
+/** Forget everything, as after a boot. */
+export function resetDevice(): void {
+  mmus = new Map()
+  log = []
+  held = []
+  watched = undefined
+  errorMaySleep = false
+  lastFault = undefined
+}
+
+export function mmu(id: number): Mmu {
+  let m = mmus.get(id)
+  if (m === undefined) {
+    const none = { inProgress: 0, first: 0, end: 0, starts: 0, ends: 0, errors: 0 }
+    m = { spte: new Map(), seq: 0, ...none }
+    mmus.set(id, m)
+  }
+  return m
+}
+
+/** Give a notifier an empty secondary MMU and set its counters to 0. */
+export function resetMmu(id: number): void {
+  mmus.delete(id)
+}
 
 /** The callbacks since the last time. */
-export function callbacks(): Callback[] {
+export function takeLog(): LogEntry[] {
   const taken = log
   log = []
   return taken
 }
 
-function note(n: RestrictedmemNotifier, what: Callback[1], start: Pgoff, end: Pgoff): void {
-  log.push([containerOf(n, TestNotifier, 'notifier').id, what, start, end])
+/** A frame that nobody has had: what is watched when the recorded frame is free. */
+export const FREE_FRAME = 4095 as Pfn
+
+/** From now on callbacks tell how this frame is; undefined for none. */
+export function watch(pfn: Pfn | undefined): void {
+  watched = pfn
+}
+
+/** An error callback that calls what may sleep. */
+export function letErrorSleep(yes: boolean): void {
+  errorMaySleep = yes
+}
+
+/** The frame that the last fault mapped or would have mapped, and its references meanwhile. */
+export function faulted(): { pfn: Pfn; refWhileHeld: number } {
+  if (lastFault === undefined) throw new Error('there was no fault')
+  return lastFault
+}
+
+/** The folio that the last get_page returned and that is still held. */
+export function heldPage(): Folio {
+  const folio = held.at(-1)
+  if (folio === undefined) throw new Error('no page is held')
+  return folio
+}
+
+function context(): Context | undefined {
+  if (watched === undefined) return undefined
+  const folio = pfnToFolio(watched)
+  return {
+    atomic: Number(current().preemptCount > 0),
+    watch_locked: Number(folio !== null && folio.lockOwner !== 0),
+    watch_in_cache: Number(folio !== null && folio.mapping !== null),
+    watch_ref: folio?.refcount ?? 0,
+  }
+}
+
+function note(n: RestrictedmemNotifier, what: LogEntry[0], start: Pgoff, end: Pgoff): Mmu {
+  const id = idOf(n)
+  const how = context()
+  log.push(how === undefined ? [what, id, start, end] : [what, id, start, end, how])
+  return mmu(id)
+}
+
+/** kvm_mmu_invalidate_begin(), then the zap. */
+function begin(m: Mmu, start: number, end: number): void {
+  m.starts++
+  m.inProgress++
+  m.first = m.inProgress === 1 ? start : Math.min(m.first, start)
+  m.end = m.inProgress === 1 ? end : Math.max(m.end, end)
+  for (const index of m.spte.keys()) if (index >= start && index < end) m.spte.delete(index)
+}
+
+/** kvm_mmu_invalidate_end(). */
+function finish(m: Mmu): void {
+  m.ends++
+  m.seq++
+  m.inProgress--
 }
 
 const onStart = fn(function* test_invalidate_start(
@@ -78,39 +169,31 @@ const onStart = fn(function* test_invalidate_start(
   start: Pgoff,
   end: Pgoff,
 ): Kernel<void> {
-  note(n, 'start', start, end)
+  begin(note(n, 'start', start, end), start, end)
+  arrive('start')
+  yield read(n, 'ops')
 })
+
 const onEnd = fn(function* test_invalidate_end(
   n: RestrictedmemNotifier,
   start: Pgoff,
   end: Pgoff,
 ): Kernel<void> {
-  note(n, 'end', start, end)
+  arrive('end')
+  yield read(n, 'ops')
+  finish(note(n, 'end', start, end))
 })
+
 const onError = fn(function* test_error(
   n: RestrictedmemNotifier,
   start: Pgoff,
   end: Pgoff,
 ): Kernel<void> {
-  note(n, 'error', start, end)
-  forEachFolio((folio) => {
-    if (!folio.hwpoison || folio.mapping === null || folio.index !== start) return
-    const { lockOwner, refcount } = folio
-    context = { atomic: current().preemptCount > 0, locked: lockOwner !== 0, refcount }
-  })
+  note(n, 'error', start, end).errors++
+  if (errorMaySleep) mightSleep('test_error')
+  arrive('error')
+  yield read(n, 'ops')
 })
-
-/** In what state an error callback found the world; the page is still in the cache. */
-export interface ErrorContext {
-  readonly atomic: boolean
-  readonly locked: boolean
-  readonly refcount: number
-}
-
-let context: ErrorContext | undefined
-
-/** The context of the last error callback, if the page that failed was in the cache. */
-export const errorContext = (): ErrorContext | undefined => context
 
 const testOps: RestrictedmemNotifierOps = opsTable({
   name: 'test_notifier_ops',
@@ -119,7 +202,8 @@ const testOps: RestrictedmemNotifierOps = opsTable({
   error: onError,
 })
 
-const devBind = fn(function* dev_bind(
+/** Bind [first, last], as the XArray takes it; -ENOTTY for another kind of file. */
+export const devBind = fn(function* dev_bind(
   fd: number,
   first: Pgoff,
   last: Pgoff,
@@ -127,22 +211,30 @@ const devBind = fn(function* dev_bind(
   exclusive: boolean,
 ): Kernel<number> {
   const file = (yield* fget(fd))!
-  const n = kzalloc(TestNotifier)
-  n.id = id
-  n.notifier.ops = testOps
-  const ret = yield* upmBind(file, first, last, n.notifier, exclusive)
+  let ret = -ENOTTY
+  if (fileIsRestrictedmem(file)) {
+    const n = kzalloc(TestNotifier)
+    n.id = id
+    n.notifier.ops = testOps
+    ret = yield* upmBind(file, first, last, n.notifier, exclusive)
+  }
   yield* fput(file)
   return ret
 })
 
-const devUnbind = fn(function* dev_unbind(fd: number, first: Pgoff, last: Pgoff): Kernel<number> {
+export const devUnbind = fn(function* dev_unbind(
+  fd: number,
+  first: Pgoff,
+  last: Pgoff,
+): Kernel<number> {
   const file = (yield* fget(fd))!
   yield* upmUnbind(file, first, last)
   yield* fput(file)
   return 0
 })
 
-const devGetPage = fn(function* dev_get_page(fd: number, index: Pgoff): Kernel<number> {
+/** get_page; the reference is kept until `devPutPage`. */
+export const devGetPage = fn(function* dev_get_page(fd: number, index: Pgoff): Kernel<number> {
   const file = (yield* fget(fd))!
   const folio = yield* restrictedmemGetPage(file, index)
   yield* fput(file)
@@ -151,127 +243,46 @@ const devGetPage = fn(function* dev_get_page(fd: number, index: Pgoff): Kernel<n
   return 0
 })
 
-const held: Folio[] = []
-
-const devPutPage = fn(function* dev_put_page(): Kernel<number> {
-  yield* folioPut(held.pop()!)
+/** Put the page that was got first. */
+export const devPutPage = fn(function* dev_put_page(): Kernel<number> {
+  yield* folioPut(held.shift()!)
   return 0
 })
 
-const devDrain = fn(function* dev_drain(): Kernel<number> {
+/** Map the frame unless an invalidation has come, or is still under way there: 0 or -EAGAIN. */
+function tryMap(id: number, index: number, seq: number, folio: Folio): number {
+  const m = mmu(id)
+  if (m.inProgress > 0 && index >= m.first && index < m.end) return -EAGAIN
+  if (m.seq !== seq) return -EAGAIN
+  m.spte.set(index, folio.pfn)
+  return 0
+}
+
+function noteFault(folio: Folio): void {
+  lastFault = { pfn: folio.pfn, refWhileHeld: folio.refcount }
+}
+
+/** A guest touches a page: 0, -EAGAIN to try again, or get_page's error. */
+export const devFault = fn(function* dev_fault(
+  fd: number,
+  index: Pgoff,
+  id: number,
+): Kernel<number> {
+  const seq = mmu(id).seq
+  const file = (yield* fget(fd))!
+  const folio = yield* restrictedmemGetPage(file, index)
+  yield* fput(file)
+  if (isErr(folio)) return ptrErr(folio)
+  noteFault(folio)
+  arrive('get_page')
+  yield read(folio, 'refcount')
+  const ret = tryMap(id, index, seq, folio)
+  yield* folioPut(folio)
+  return ret
+})
+
+/** Drain the LRU batches of all CPUs. */
+export const devDrain = fn(function* dev_drain(): Kernel<number> {
   yield* lruAddDrainAll()
   return 0
 })
-
-/** Boot a design's kernel. */
-export function start(design: Design): void {
-  bootKernel(design, 'lowered')
-  held.length = 0
-  log = []
-  context = undefined
-}
-
-/** Call a kernel function and return its result; anything that goes wrong fails the test. */
-export function call(f: FnTag, ...args: unknown[]): number {
-  load({
-    faults: 0,
-    exitWork: taskWorkRun,
-    tasks: [
-      {
-        name: 'test',
-        operations: [{ fn: f, args: args.map((value) => ({ value })), variable: 0, text: f.cName }],
-      },
-    ],
-  })
-  const trouble = runToEnd()
-  assert.equal(trouble, undefined, `${f.cName}: ${trouble}`)
-  return variable(0)
-}
-
-/** The same where a warning of the kernel is part of what was observed. */
-export function callWarned(f: FnTag, ...args: unknown[]): string {
-  load({
-    faults: 0,
-    exitWork: taskWorkRun,
-    tasks: [
-      {
-        name: 'test',
-        operations: [{ fn: f, args: args.map((value) => ({ value })), text: f.cName }],
-      },
-    ],
-  })
-  const trouble = runToEnd()
-  takeRemarks()
-  return typeof trouble === 'string' ? trouble : (trouble?.id ?? 'nothing')
-}
-
-const page = (n: number): Pgoff => n as Pgoff
-
-export const bind = (
-  fd: number,
-  first: number,
-  last: number,
-  id: number,
-  exclusive = true,
-): number => call(devBind, fd, page(first), page(last), id, exclusive)
-export const unbind = (fd: number, first: number, last: number): number =>
-  call(devUnbind, fd, page(first), page(last))
-export const getPage = (fd: number, index: number): number => call(devGetPage, fd, page(index))
-export const getPageWarned = (fd: number, index: number): string =>
-  callWarned(devGetPage, fd, page(index))
-export const putPage = (): number => call(devPutPage)
-export const drain = (): number => call(devDrain)
-/** The folio that the last get_page returned, or the last one put. */
-export const lastPage = (): Folio => held.at(-1)!
-
-/** Punch whole pages [first, end). */
-export function punch(fd: number, first: number, end: number): number {
-  const mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE
-  return call(sysFallocate, fd, mode, BigInt(first) * 4096n, BigInt(end - first) * 4096n)
-}
-
-/** Allocate pages [first, end) with fallocate mode 0. */
-export function allocate(fd: number, first: number, end: number): number {
-  return call(sysFallocate, fd, 0, BigInt(first) * 4096n, BigInt(end - first) * 4096n)
-}
-
-/** The inner mapping behind a descriptor. */
-export function inner(fd: number): AddressSpace {
-  setCurrent(taskNumber(0))
-  const mapping = upmBackingMapping(filesStruct().fd.get(fd)!)!
-  setCurrent(undefined)
-  return mapping
-}
-
-/** The folio cached at a page of the file, or null. */
-export function cached(fd: number, index: number): Folio | null {
-  return xaLoad(inner(fd).iPages, index) as Folio | null
-}
-
-/** Who owns each of these indices; -1 for nobody. */
-export function owners(fd: number, first: number, last: number): number[] {
-  const rm = filesStruct().fd.get(fd)!.fMapping!.privateData as unknown as {
-    bindings: Parameters<typeof xaLoad>[0]
-  }
-  return Array.from({ length: last - first + 1 }, (_, i) => {
-    const n = xaLoad(rm.bindings, first + i) as RestrictedmemNotifier | null
-    return n === null ? -1 : containerOf(n, TestNotifier, 'notifier').id
-  })
-}
-
-/** The entries of the bindings: [first index, owner]. */
-export function entries(fd: number): [number, number][] {
-  const rm = filesStruct().fd.get(fd)!.fMapping!.privateData as unknown as {
-    bindings: Parameters<typeof xaLoad>[0]
-  }
-  const found: [number, number][] = []
-  for (
-    let i = xaFindIndex(rm.bindings, 0, 2 ** 52);
-    i >= 0;
-    i = xaFindAfterIndex(rm.bindings, i, 2 ** 52)
-  ) {
-    const n = xaLoad(rm.bindings, i) as RestrictedmemNotifier
-    found.push([i, containerOf(n, TestNotifier, 'notifier').id])
-  }
-  return found
-}

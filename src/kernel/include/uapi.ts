@@ -5,6 +5,7 @@ export const FALLOC_FL_COLLAPSE_RANGE = 8
 export const FALLOC_FL_ZERO_RANGE = 0x10
 export const FALLOC_FL_INSERT_RANGE = 0x20
 export const FALLOC_FL_UNSHARE_RANGE = 0x40
+export const FALLOC_FL_WRITE_ZEROES = 0x80
 
 export const MFD_CLOEXEC = 1
 export const MFD_ALLOW_SEALING = 2

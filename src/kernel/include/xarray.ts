@@ -62,5 +62,5 @@ export const XaNode: Struct<XaNode> = struct<XaNode>('XaNode', {
   marks: vec(XA_MAX_MARKS * 2),
 })
 
-/** An index, 0 to 2^53 - 1. */
+/** An index, 0 to 2^53 - 1; or -1 for none. */
 export type XaIndex = number & { readonly __wide: string }

@@ -15,6 +15,7 @@ import {
   XA_CHUNK_SIZE,
   XA_MAX_MARKS,
   type XArray,
+  type XaIndex,
   XaNode,
 } from '../include/xarray.js'
 
@@ -387,17 +388,17 @@ function endOf(xa: XArray, index: number): number {
  * xa_find(): the first index from `start` to `max` (inclusive) that has an entry, or -1. Inside a
  * multi-index entry it is `start` itself.
  */
-export function xaFindIndex(xa: XArray, start: number, max: number): number {
+export function xaFindIndex(xa: XArray, start: number, max: number): XaIndex {
   let index = start
   while (index <= max) {
-    if (xaLoadEntry(xa, index) !== 0) return index
+    if (xaLoadEntry(xa, index) !== 0) return index as XaIndex
     index = endOf(xa, index)
   }
-  return -1
+  return -1 as XaIndex
 }
 
 /** xa_find_after(): the same behind the run that covers `start`. */
-export function xaFindAfterIndex(xa: XArray, start: number, max: number): number {
+export function xaFindAfterIndex(xa: XArray, start: number, max: number): XaIndex {
   return xaFindIndex(xa, endOf(xa, start), max)
 }
 

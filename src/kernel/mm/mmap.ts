@@ -36,6 +36,7 @@ import {
   bytesToPgoff,
   isPageAligned,
   MAX_LFS_FILESIZE,
+  PAGE_SHIFT,
   type Pgoff,
   roundUpToPage,
 } from '../include/types.js'
@@ -80,8 +81,6 @@ export const TASK_SIZE = 0x7ffffffff000n
 /** vm.mmap_min_addr. */
 const MMAP_MIN_ADDR = 0x10000n
 
-const ULONG = 1n << 64n
-
 function vmFlagsOf(prot: number): number {
   return (
     (prot & PROT_READ ? VM_READ : 0) |
@@ -110,6 +109,11 @@ function getUnmappedArea(mm: MmStruct, addr: bigint, len: bigint, flags: number)
   if (addr > TASK_SIZE - len) return BigInt(-ENOMEM)
   if (!isPageAligned(addr)) return BigInt(-EINVAL)
   return addr < MMAP_MIN_ADDR ? BigInt(-EPERM) : addr
+}
+
+/** Models: 6.2 mm/mmap.c file_mmap_ok, for a regular file. A negative offset is one beyond 2^63. */
+function fileMmapOk(offset: bigint, len: bigint): boolean {
+  return offset >= 0n && offset >> PAGE_SHIFT <= (MAX_LFS_FILESIZE - len) >> PAGE_SHIFT
 }
 
 /** May a shared mapping of this file be made? vm_flags to add, or an error. */
@@ -193,7 +197,11 @@ const mmapRegion = fn(function* mmap_region(
   return addr
 })
 
-/** Models: 6.2 mm/mmap.c do_mmap. mmap_lock is held for writing. */
+/**
+ * `length` and `offset` are unsigned in C; what is negative here is beyond every end there.
+ *
+ * Models: 6.2 mm/mmap.c do_mmap. mmap_lock is held for writing.
+ */
 const doMmap = fn(function* do_mmap(
   file: File | null,
   addr: bigint,
@@ -203,9 +211,9 @@ const doMmap = fn(function* do_mmap(
   offset: bigint,
 ): Kernel<bigint> {
   if (length === 0n) return BigInt(-EINVAL)
-  const len = roundUpToPage(length) % ULONG
-  if (len === 0n) return BigInt(-ENOMEM)
-  if ((offset >> 12n) + (len >> 12n) >= ULONG) return BigInt(-EOVERFLOW)
+  // Beyond 2^63 it wraps, or is at least more than there are addresses.
+  if (length < 0n) return BigInt(-ENOMEM)
+  const len = roundUpToPage(length)
   const mm = currentMm()
   const at = getUnmappedArea(mm, addr, len, flags)
   if (at < 0n) return at
@@ -217,7 +225,7 @@ const doMmap = fn(function* do_mmap(
     const vmFlags = vmFlagsOf(prot) | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
     return yield* mmapRegion(null, at, len, vmFlags, bytesToPgoff(at))
   }
-  if (offset + len > MAX_LFS_FILESIZE + 1n) return BigInt(-EOVERFLOW)
+  if (!fileMmapOk(offset, len)) return BigInt(-EOVERFLOW)
   const checked = fileFlags(file, prot, flags)
   if (checked < 0) return BigInt(checked)
   const vmFlags = memfdCheckSealsMmap(file, checked)
@@ -226,7 +234,8 @@ const doMmap = fn(function* do_mmap(
 })
 
 /**
- * mmap(2): the address in bytes, or an error. `addr` matters with MAP_FIXED only.
+ * mmap(2): the address in bytes, or an error. `addr` matters with MAP_FIXED only. Lengths and
+ * offsets from 2^63 on are negative.
  *
  * Models: 6.2 arch/x86/kernel/sys_x86_64.c mmap, with ksys_mmap_pgoff. Simplifies: no anonymous
  * memory that is shared, no huge pages, no limits of the process.
@@ -249,14 +258,7 @@ export const sysMmap = fn(function* mmap(
   if (!(flags & MAP_HUGETLB)) {
     const mm = currentMm()
     yield* downWrite(mm.mmapLock)
-    ret = yield* doMmap(
-      file,
-      addr,
-      BigInt.asUintN(64, length),
-      prot,
-      flags,
-      BigInt.asUintN(64, offset),
-    )
+    ret = yield* doMmap(file, addr, length, prot, flags, offset)
     yield* upWrite(mm.mmapLock)
   }
   if (file !== null) yield* fput(file)

@@ -80,11 +80,12 @@ export const allocFolioMayFail = fn(function* alloc_pages(movable: boolean): Ker
 
 /**
  * Give a frame back. A page that is not fit to be freed is reported and freed all the same. A
- * poisoned one stays out of the allocator.
+ * poisoned one stays out of the allocator, with the flags that it has.
  *
- * Models: 6.2 mm/page_alloc.c free_unref_page, with free_page_is_bad.
+ * Models: 6.2 mm/page_alloc.c free_unref_page, with free_pages_prepare and free_page_is_bad.
  */
 export function freeFolio(folio: Folio): void {
+  if (folio.hwpoison) return
   const bad = badReason(folio)
   if (bad !== undefined) remark('bad-page-state', `pfn ${folio.pfn} is freed but ${bad}`)
   folio.mapping = null
@@ -97,7 +98,7 @@ export function freeFolio(folio: Folio): void {
   folio.anon = false
   folio.movableBlock = false
   folio.lru = false
-  if (!folio.hwpoison) folio.buddy = true
+  folio.buddy = true
 }
 
 function badReason(folio: Folio): string | undefined {

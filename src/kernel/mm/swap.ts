@@ -31,7 +31,11 @@ export function __folioPut(folio: Folio): void {
   // Who looks for pages by frame reads this with no reference, at any moment.
   alsoWrites(folio, 'lru')
   alsoWrites(folio, 'buddy')
-  folio.lru = false
+  if (folio.lru) {
+    folio.lru = false
+    folio.active = false
+    folio.unevictable = false
+  }
   freeFolio(folio)
 }
 

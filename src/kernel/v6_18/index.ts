@@ -6,6 +6,7 @@
 import { type Replacement, replace } from '../../machine/fn.js'
 import { kvmMmuPageFault } from '../arch/x86/kvm/mmu.js'
 import { handleRemovedSpte } from '../arch/x86/kvm/tdp_mmu.js'
+import { vfsFallocateMode } from '../fs/open.js'
 import { migratepageSuitable } from '../mm/compaction.js'
 import { memfdAllSeals, memfdImpliedSeals, memfdInitFile, memfdSanitizeFlags } from '../mm/memfd.js'
 import { moveToNewFolio } from '../mm/migrate.js'
@@ -25,6 +26,7 @@ import {
   kvmFreeMemslot,
 } from '../virt/kvm/memslots.js'
 import { handleChangedSpte, kvmMmuPageFault618 } from './arch/x86/kvm/mmu.js'
+import { fallocateMode } from './fs/open.js'
 import { migratepageAccessible, moveToNewFolioAccessible } from './mm/inaccessible.js'
 import {
   allocFile,
@@ -60,6 +62,7 @@ const KVM: readonly Replacement[] = [
 ]
 
 const MEMFD: readonly Replacement[] = [
+  replace(vfsFallocateMode, fallocateMode),
   replace(memfdSanitizeFlags, sanitizeFlags),
   replace(memfdInitFile, allocFile),
   replace(memfdAllSeals, allSeals),

@@ -1,0 +1,116 @@
+/**
+ * What of the recording the model cannot express, and why. Rows first, then single observations of
+ * rows that are replayed, then what the console printed.
+ *
+ * Of every row also left out: PG_error, which nobody reads, so the model has not got it.
+ */
+import type { CallRow, EventRow } from './recording.js'
+
+interface Rule {
+  /** Of the experiment; all if absent. */
+  readonly x?: RegExp
+  /** Of the call; all if absent. */
+  readonly call?: RegExp
+  /** Of the flavour; all if absent. */
+  readonly k?: RegExp
+  /** Paths of observations; the whole row if absent. */
+  readonly keys?: readonly string[]
+  readonly why: string
+}
+
+const RULES: readonly Rule[] = [
+  { x: /^boot$/, why: 'marks where a boot begins and ends' },
+  { x: /^E1\.link$/, call: /^readlink/, why: 'files have no names in the model' },
+  {
+    x: /^E1\.io$/,
+    call: /^(splice|sendfile|copy_file_range|posix_fadvise|readahead|flock|poll|epoll|ioctl)/,
+    why: 'the model does not have the call, nor what is at its other end',
+  },
+  {
+    x: /^E1\.attr$/,
+    call: /^(futimens|f[sg]etxattr|linkat)/,
+    why: 'no times, extended attributes and names in the model',
+  },
+  {
+    x: /^(E5\.zero|E7\.ctl)$/,
+    call: /^control: .*through mmap/,
+    why: 'the control group maps the file',
+  },
+  {
+    x: /^E9\.seals$/,
+    call: /\/proc\/version|\/dev\/ram0|pipe$/,
+    why: 'no procfs, block devices and pipes in the model',
+  },
+  {
+    call: /^fill free memory/,
+    why: 'prepares the contents of frames; in the model they are stale',
+  },
+
+  { x: /^E1\.fstatfs$/, keys: ['f_bsize'], why: 'the model answers with the magic number alone' },
+  { x: /^E4\.leak$/, keys: ['memfree_change_kB', 'shmem_kB'], why: 'counts all of the machine' },
+  { keys: ['waited_ms', 'ms', 'unbind_ms', 'after_ms'], why: 'the model has no clock' },
+  {
+    x: /^E6\.compact$/,
+    call: /^compact_memory over 3000 dirty/,
+    k: /^upm$/,
+    why: 'here compaction isolated 10 pages: where it looks depends on hints that are not modelled',
+  },
+  {
+    x: /^E6\.(compact|pin)$/,
+    keys: ['pgmigrate_fail', 'pgmigrate_success', 'compact_isolated', 'compact_migrate_scanned'],
+    why: 'count what compaction does to all of the machine',
+  },
+  {
+    x: /^E6\.(compact|pin)$/,
+    k: /^upm$/,
+    call: /clean restricted pages(, anonymous neighbours freed)?$/,
+    keys: ['spte.spte_ok'],
+    why: 'some pages stayed where compaction did not look; here it looks everywhere',
+  },
+  {
+    x: /^E6\.ctl$/,
+    keys: ['before.flags'],
+    why: 'PG_referenced depends on how the control page was written, which is not recorded',
+  },
+  {
+    x: /^E8\.tmpfs$/,
+    call: /^about to poison/,
+    keys: ['before.ref'],
+    why: 'the control page was mapped, which is one reference; the failure unmaps it',
+  },
+  {
+    x: /^E5\.zero$/,
+    keys: ['zeroed', 'not_zeroed'],
+    why: 'which stale page happened to be zero is chance; that none is cleared is asserted',
+  },
+]
+
+const CONSOLE: readonly { readonly text: RegExp; readonly why: string }[] = [
+  { text: /^RIP:|^Oops:|^Read of size|^Kernel panic/, why: 'addresses, registers, end of the run' },
+]
+
+function find(row: CallRow, path: string | undefined): string | undefined {
+  return RULES.find(
+    ({ x, call, k, keys }) =>
+      (path === undefined ? keys === undefined : keys?.includes(path)) &&
+      (x === undefined || x.test(row.x)) &&
+      (call === undefined || call.test(row.call)) &&
+      (k === undefined || k.test(row.k)),
+  )?.why
+}
+
+/** Why a row is not replayed, or undefined. */
+export function rowReason(row: CallRow): string | undefined {
+  return find(row, undefined)
+}
+
+/** Why an observation of a row is not compared, or undefined. */
+export function keyReason(row: CallRow, path: string): string | undefined {
+  return find(row, path)
+}
+
+/** Why a message of the console is not expected of the model, or undefined. */
+export function consoleReason(event: EventRow): string | undefined {
+  if (event.event === 'trace') return 'a stack: kernel functions that the compiler left'
+  return CONSOLE.find(({ text }) => text.test(event.text ?? ''))?.why
+}

@@ -1,0 +1,90 @@
+/**
+ * Runs kernel code for a replay: single calls to their end, or several tasks of which the test
+ * says who goes on and how far. What goes wrong is kept as findings, not thrown.
+ */
+import type { Design } from '../../src/designs/design.js'
+import { bootKernel } from '../../src/explore/boot.js'
+import { taskWorkRun } from '../../src/kernel/task_work.js'
+import { remark } from '../../src/machine/fault.js'
+import type { FnTag } from '../../src/machine/fn.js'
+import { canStep, hasDied, hasEnded, load, step, variable } from '../../src/machine/machine.js'
+import { setLockTap } from '../../src/machine/task.js'
+
+let findings: string[] = []
+let place = ''
+
+/** Ids of the findings since the last time, in order. */
+export function takeFindings(): string[] {
+  const taken = findings
+  findings = []
+  return taken
+}
+
+/** Kernel code of the test tells where it is, so that a task can be stopped there. */
+export function arrive(where: string): void {
+  place = where
+}
+
+/** Boot a design's kernel; a function that may sleep is reported in atomic context. */
+export function bootRecorded(design: Design): void {
+  bootKernel(design, 'lowered')
+  findings = []
+  setLockTap({
+    acquired: () => {},
+    mightSleep: (task, where) => {
+      if (task.preemptCount > 0) remark('sleep-in-atomic', where)
+    },
+  })
+}
+
+/** More steps than any call here takes, unless it goes on for ever. */
+const MANY_STEPS = 200_000
+
+export type Call = readonly [f: FnTag, ...args: unknown[]]
+
+/** Tasks of one call each; nobody moves unless told to. */
+export class Tasks {
+  constructor(...calls: readonly Call[]) {
+    load({
+      faults: 0,
+      exitWork: taskWorkRun,
+      tasks: calls.map(([fn, ...args], n) => ({
+        name: fn.cName,
+        operations: [{ fn, args: args.map((value) => ({ value })), variable: n, text: fn.cName }],
+      })),
+    })
+  }
+
+  /** Let a task go on until its kernel code arrives at a place. False if it never does. */
+  until(n: number, where: string): boolean {
+    place = ''
+    this.steps(n, MANY_STEPS, () => place === where)
+    return place === where
+  }
+
+  /** Let a task run to its end and give its result; undefined if it dies or never gets there. */
+  finish(n: number): number | undefined {
+    this.steps(n, MANY_STEPS)
+    return hasEnded(n) && !hasDied(n) ? variable(n) : undefined
+  }
+
+  /** At most so many steps of a task; fewer if it ends, cannot go on, or `enough` says so. */
+  steps(n: number, most: number, enough: () => boolean = () => false): void {
+    for (let i = 0; i < most && !hasEnded(n) && canStep(n); i++) {
+      const { fault, remarks } = step(n, 0)
+      findings.push(...remarks.map(({ id }) => id))
+      if (fault !== undefined) findings.push(fault.id)
+      if (enough()) return
+    }
+  }
+
+  /** Is a task under way and unable to take a step? */
+  isStuck(n: number): boolean {
+    return !hasEnded(n) && !canStep(n)
+  }
+}
+
+/** Call a kernel function with nobody else in the machine; NaN if it does not return. */
+export function call(fn: FnTag, ...args: unknown[]): number {
+  return new Tasks([fn, ...args]).finish(0) ?? Number.NaN
+}

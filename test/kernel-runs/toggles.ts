@@ -1,0 +1,59 @@
+/**
+ * What the recorded kernel could switch on at run time: pieces of other series, as small designs on
+ * top of one of ours.
+ */
+import { type Design, defineDesign } from '../../src/designs/design.js'
+import {
+  type Restrictedmem,
+  restrictedmemErrorWalk,
+  upmCallError,
+} from '../../src/designs/upm-mm.js'
+import { restrictedmemMnt } from '../../src/designs/wrapper.js'
+import {
+  type AddressSpace,
+  I_FREEING,
+  I_NEW,
+  I_WILL_FREE,
+  type Inode,
+} from '../../src/kernel/include/fs.js'
+import { type Folio, nrPages } from '../../src/kernel/include/mm.js'
+import { addPages } from '../../src/kernel/include/types.js'
+import { fn, type Kernel, replace } from '../../src/machine/fn.js'
+import { spinLock, spinUnlock } from '../../src/machine/locks.js'
+
+/** Skip an inode that is coming or going, or, as TDX's series had it, that is in use. */
+function skipped(inode: Inode): boolean {
+  return (inode.iState & (I_FREEING | I_WILL_FREE | I_NEW)) !== 0 || inode.iCount !== 0
+}
+
+const tdxErrorWalk = fn(function* restrictedmem_error_walk(
+  folio: Folio,
+  mapping: AddressSpace,
+): Kernel<void> {
+  const sb = restrictedmemMnt()
+  const start = folio.index
+  yield* spinLock(sb.sInodeListLock)
+  let inode = sb.sInodes
+  while (inode !== null) {
+    if (!skipped(inode)) {
+      const rm = inode.iMapping!.privateData as Restrictedmem
+      if (rm.memfd!.fMapping === mapping) {
+        yield* upmCallError(rm, start, addPages(start, nrPages(folio)))
+        break
+      }
+    }
+    inode = inode.iSbNext
+  }
+  spinUnlock(sb.sInodeListLock)
+})
+
+/** The memory failure walk of TDX's series (D03). */
+export function withTdxWalk(base: Design): Design {
+  return defineDesign({
+    id: `${base.id}-tdx-walk`,
+    summary: 'the walk skips inodes in use',
+    base,
+    cite: ['ZDdV0Fh7nDEnY/eW@google.com'],
+    replaces: [replace(restrictedmemErrorWalk, tdxErrorWalk)],
+  })
+}
