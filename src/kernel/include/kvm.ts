@@ -27,9 +27,9 @@ import {
 import { MAX_TASKS } from '../../machine/task.js'
 import type { WaitQueueHead } from '../../machine/wait.js'
 import type { File } from './fs.js'
+import './fs.js'
 import type { MmuNotifier } from './mm_types.js'
 import './mm_types.js'
-import './fs.js'
 import type { RestrictedmemNotifier } from './restrictedmem.js'
 import './restrictedmem.js'
 import type { Gfn, Pfn, Pgoff } from './types.js'
@@ -170,7 +170,7 @@ export interface Kvm extends Obj {
   mmuInvalidateRangeEnd: Gfn
   /** The range is set since the count left 0. */
   mmuInvalidateRangeSet: boolean
-  /** How this VM hears of changes to the page table of its process. */
+  /** How the VM hears of changes of the process's page table. */
   mmuNotifier: MmuNotifier
   mnInvalidateLock: Spinlock
   mnActiveInvalidateCount: number

@@ -77,6 +77,7 @@ function batchCount(batch: number): number {
 export const folioAddLru = fn(function* folio_add_lru(folio: Folio): Kernel<void> {
   yield rmw(folio, 'refcount')
   folio.refcount++
+  alsoWrites(folio, 'lruBatch')
   folio.lruBatch = currentTaskNumber() + 1
   if (batchCount(folio.lruBatch) >= PAGEVEC_SIZE) yield* lruAddDrain()
 })
@@ -102,6 +103,7 @@ export const folioMarkAccessed = fn(function folio_mark_accessed(folio: Folio): 
 function nextInBatch(batch: number): Folio | null {
   let found: Folio | null = null
   forEachFolio((folio) => {
+    alsoReads(folio, 'lruBatch')
     if (folio.lruBatch === 0 || (batch !== 0 && folio.lruBatch !== batch)) return
     if (found === null || folio.pfn < found.pfn) found = folio
   })
@@ -116,6 +118,7 @@ function nextInBatch(batch: number): Folio | null {
  */
 export const lruAddFn = fn(function* lru_add_fn(folio: Folio): Kernel<void> {
   yield rmw(folio, 'lru')
+  alsoWrites(folio, 'lruBatch')
   if (folio.lruBatch === 0) return
   folio.lruBatch = 0
   folio.lru = true

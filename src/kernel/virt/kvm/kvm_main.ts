@@ -16,9 +16,9 @@ import { KVM_MEM_SLOTS_NUM, Kvm, KvmMemslots } from '../../include/kvm.js'
 import { currentMm } from '../../include/mm_types.js'
 import { KVM_X86_DEFAULT_VM, KVM_X86_SW_PROTECTED_VM, O_RDWR } from '../../include/uapi.js'
 import { xaDestroy, xaInit } from '../../lib/xarray.js'
-import { mmuNotifierRegister, mmuNotifierUnregister } from '../../mm/mmu_notifier.js'
+import { mmuNotifierUnregister } from '../../mm/mmu_notifier.js'
 import { kvmFreeMemslot } from './memslots.js'
-import { kvmMmuNotifierOps } from './mmu_notifier.js'
+import { kvmInitMmuNotifier } from './mmu_notifier.js'
 import { KVM_VM_FOPS, kvmOf } from './vm_file.js'
 
 /**
@@ -88,8 +88,7 @@ export const sysKvmCreateVm = fn(function* kvm_dev_ioctl_create_vm(type: number)
   const fd = yield* getUnusedFd()
   if (fd < 0) return fd
   const kvm = kvmCreateVm(type)
-  kvm.mmuNotifier.ops = kvmMmuNotifierOps
-  yield* mmuNotifierRegister(kvm.mmuNotifier, currentMm())
+  yield* kvmInitMmuNotifier(kvm)
   const inode = yield* allocAnonInode(fsState().anonInodes!)
   const file = allocFilePseudo(inode, kvmVmFops, O_RDWR)
   file.privateData = kvm
