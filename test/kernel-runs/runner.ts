@@ -65,6 +65,11 @@ export class Tasks {
   /** Let a task run to its end and give its result; undefined if it dies or never gets there. */
   finish(n: number): number | undefined {
     this.steps(n, MANY_STEPS)
+    return this.ended(n)
+  }
+
+  /** The result of a task that has returned. */
+  ended(n: number): number | undefined {
     return hasEnded(n) && !hasDied(n) ? variable(n) : undefined
   }
 

@@ -7,14 +7,18 @@ import {
   type Restrictedmem,
   restrictedmemErrorWalk,
   upmCallError,
+  upmGetattr,
 } from '../../src/designs/upm-mm.js'
-import { restrictedmemMnt } from '../../src/designs/wrapper.js'
+import { v10 } from '../../src/designs/v10.js'
+import { privateDataOf, restrictedmemMnt } from '../../src/designs/wrapper.js'
 import {
   type AddressSpace,
+  type Dentry,
   I_FREEING,
   I_NEW,
   I_WILL_FREE,
   type Inode,
+  type Kstat,
 } from '../../src/kernel/include/fs.js'
 import { type Folio, nrPages } from '../../src/kernel/include/mm.js'
 import { addPages } from '../../src/kernel/include/types.js'
@@ -55,5 +59,24 @@ export function withTdxWalk(base: Design): Design {
     base,
     cite: ['ZDdV0Fh7nDEnY/eW@google.com'],
     replaces: [replace(restrictedmemErrorWalk, tdxErrorWalk)],
+  })
+}
+
+const listGetattr = fn(function* restrictedmem_getattr(
+  dentry: Dentry,
+  kstat: Kstat,
+): Kernel<number> {
+  const rm = privateDataOf(dentry) as Restrictedmem
+  return yield* rm.memfd!.fInode!.iOp!.getattr!(dentry, kstat)
+})
+
+/** The getattr of the list version (D07): tmpfs's, given the wrapper's path. */
+export function withListGetattr(base: Design): Design {
+  return defineDesign({
+    id: `${base.id}-list-getattr`,
+    summary: "getattr hands the wrapper's path to tmpfs",
+    base,
+    cite: v10.cite,
+    replaces: [replace(upmGetattr, listGetattr)],
   })
 }
