@@ -56,6 +56,9 @@ export const MAX_TRANSFER = 1 << 20
 
 const buffer = new Uint8Array(MAX_TRANSFER)
 
+/** Results from here to -1 are errors; others are values, whatever they mean. */
+const MAX_ERRNO = 4095
+
 /** Bytes a plain `write` writes. */
 const WRITE_BYTE = 1
 
@@ -88,7 +91,8 @@ export class Interpreter {
     this.#named = undefined
     this.#hash = undefined
     const answer = this.#call(op)
-    const r = typeof answer === 'string' || answer >= 0 ? answer : errnoName(Number(answer))
+    const isError = typeof answer !== 'string' && answer < 0 && answer >= -MAX_ERRNO
+    const r = isError ? errnoName(Number(answer)) : answer
     const h = this.#hash === undefined ? {} : { h: this.#hash }
     if (this.#named === undefined || this.#named < 0) return { r, ...h }
     const [size, blocks] = this.#kernel.fstat(this.#named)

@@ -96,9 +96,9 @@ export class Judges {
     for (const r of result.remarks) this.#context.report(r.id, r.message)
     // After undefined behaviour the state means nothing.
     if (result.fault?.kind !== 'undefined' && result.dirty !== 0) {
-      this.#sanitizers.forEach((s, i) => {
-        if (result.dirty & (1 << i)) s.state?.(this.#context)
-      })
+      for (let i = 0; i < this.#sanitizers.length; i++) {
+        if (result.dirty & (1 << i)) this.#sanitizers[i]?.state?.(this.#context)
+      }
     }
     return this.#collect()
   }
@@ -123,7 +123,7 @@ export class Judges {
 
   /** Tasks are stuck: report it, after what the sanitizers say is the reason. */
   stuck(id: string, message: string): readonly Observed[] {
-    for (const s of this.#sanitizers) s.stuck?.(this.#context)
+    for (const s of this.#sanitizers) s.stuck?.(id, this.#context)
     this.#context.report(id, message)
     return this.#collect()
   }
@@ -131,6 +131,11 @@ export class Judges {
   /** Reach marks seen so far. */
   get marks(): ReadonlySet<string> {
     return this.#marks
+  }
+
+  /** Marks that an earlier part of the search has seen. */
+  addMarks(names: readonly string[]): void {
+    for (const n of names) this.#marks.add(n)
   }
 
   #collect(): readonly Observed[] {

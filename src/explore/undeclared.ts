@@ -14,7 +14,7 @@ import type { Addr } from '../machine/arena.js'
 import { mem } from '../machine/arena.js'
 import { EFFECT, effectAddr, effectKind, setTogetherTap } from '../machine/effects.js'
 import { phaseOf } from '../machine/machine.js'
-import { objectAt, setAccessHook, structNamed } from '../machine/struct.js'
+import { CENSUS, HEADER, objectAt, setAccessHook, structNamed } from '../machine/struct.js'
 import { MAX_TASKS, taskNumber } from '../machine/task.js'
 
 /** A pair of accesses that nothing orders, at least one of them not announced. */
@@ -127,6 +127,8 @@ export class AccessJudge {
   }
 
   #access(at: Addr, write: boolean, struct: string, field: string): void {
+    // That an object is there is not announced: who frees it must wait for its users.
+    if (field === HEADER || field === CENSUS) return
     const task = this.#task
     const key = keyOf(at)
     if (SYNCHRONISING.has(struct)) {

@@ -11,7 +11,7 @@
  */
 import { mem, poke, pokeUnhashed } from './arena.js'
 import { type Body, bodyNumber, bodyOf, type FnTag } from './fn.js'
-import { current, STACK_WORDS, stackBase, Task, taskNumber } from './task.js'
+import { currentAt, STACK_WORDS, Task, taskNumber } from './task.js'
 
 export const SUSPEND = 0
 export const CALL = 1
@@ -20,7 +20,7 @@ export const FRAME_HEADER = 3
 
 let result: unknown
 let calleeFp = 0
-let lastRun = ''
+let lastRun = 0
 
 /** Told which function returned what, and where its frame was; frames of callees lie higher. */
 export type ReturnWatcher = (cName: string, fp: number, value: unknown) => void
@@ -35,7 +35,7 @@ export function watchReturns(watcher: ReturnWatcher | undefined): void {
 /** Announce an effect and stop at `pc` until the scheduler comes back. */
 export function suspend(fp: number, pc: number, effect: number): number {
   poke(fp + 1, pc)
-  pokeUnhashed(pendingWord(), effect)
+  pokeUnhashed(currentAt + PENDING, effect)
   return SUSPEND
 }
 
@@ -49,12 +49,13 @@ export function announceAll(all: boolean): void {
   wantEffects = all
 }
 
-const spOffset = Task.fields.get('sp')?.offset as number
-const pendingOffset = Task.fields.get('pending')?.offset as number
-
-function pendingWord(): number {
-  return current().at + pendingOffset
+function offsetOf(field: keyof Task & string): number {
+  return Task.fields.get(field)?.offset as number
 }
+
+const SP = offsetOf('sp')
+const PENDING = offsetOf('pending')
+const STACK = offsetOf('stack')
 
 /** Call a kernel function from the frame at `fp`, which goes on at `pc` with its result. */
 export function call(fp: number, words: number, pc: number, f: FnTag, args: unknown[]): number {
@@ -78,8 +79,8 @@ export function ret(value: unknown): number {
 function push(body: Body, fp: number, caller: number, args: readonly unknown[]): void {
   const lowered = body.lowered
   if (lowered === undefined) throw new Error(`${body.cName} has not been lowered`)
-  const base = stackBase(current())
-  if (fp + lowered.words > base + STACK_WORDS) throw new Error('a task ran out of stack')
+  if (fp + lowered.words > currentAt + STACK + STACK_WORDS)
+    throw new Error('a task ran out of stack')
   poke(fp, body.id + 1)
   poke(fp + 1, 0)
   poke(fp + 2, caller)
@@ -88,10 +89,9 @@ function push(body: Body, fp: number, caller: number, args: readonly unknown[]):
 
 /** Push the first frame of an operation. */
 export function startFrames(f: FnTag, args: readonly unknown[]): void {
-  const task = current()
-  const base = stackBase(task)
+  const base = currentAt + STACK
   push(bodyOf(f), base, 0, args)
-  task.sp = base
+  poke(currentAt + SP, base)
 }
 
 /**
@@ -99,16 +99,15 @@ export function startFrames(f: FnTag, args: readonly unknown[]): void {
  * has returned; its result is then in `lastResult`.
  */
 export function runFrames(value: unknown): boolean {
-  const task = current()
-  let fp = task.sp
+  let fp = mem[currentAt + SP] as number
   let incoming = value
   for (;;) {
-    const { lowered, cName } = bodyNumber((mem[fp] as number) - 1)
-    lastRun = cName
+    lastRun = mem[fp] as number
+    const { lowered } = bodyNumber(lastRun - 1)
     if (lowered === undefined) throw new Error('a frame of a function that was not lowered')
     const outcome = lowered.step(fp, mem[fp + 1] as number, incoming)
     if (outcome === SUSPEND) {
-      task.sp = fp
+      poke(currentAt + SP, fp)
       return false
     }
     if (outcome === CALL) {
@@ -116,12 +115,12 @@ export function runFrames(value: unknown): boolean {
       incoming = undefined
       continue
     }
-    if (returnWatcher !== undefined) returnWatcher(cName, fp, result)
+    if (returnWatcher !== undefined) returnWatcher(functionName(lastRun), fp, result)
     const caller = mem[fp + 2] as number
     for (let i = 0; i < lowered.words; i++) poke(fp + i, 0)
     incoming = result
     if (caller === 0) {
-      task.sp = 0
+      poke(currentAt + SP, 0)
       return true
     }
     fp = caller
@@ -130,12 +129,12 @@ export function runFrames(value: unknown): boolean {
 
 /** The function that ran last, in C's spelling: where a fault has just happened. */
 export function faultingFunction(): string {
-  return lastRun
+  return functionName(lastRun)
 }
 
 /** Which function a task stands in, innermost, as a number for `functionName`; 0 for none. */
 export function standsIn(n: number): number {
-  const sp = mem[taskNumber(n).at + spOffset] as number
+  const sp = mem[taskNumber(n).at + SP] as number
   return sp === 0 ? 0 : (mem[sp] as number)
 }
 

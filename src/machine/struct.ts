@@ -8,6 +8,8 @@
  * after it was freed. Every access tests it, so a use of freed memory, of a redzone or of an
  * object of another type is a finding and not a wrong value.
  */
+
+import { compileHandles, type FieldPlace } from './accessors.js'
 import {
   type Addr,
   ARENA_WORDS,
@@ -108,14 +110,21 @@ export function ptrs<T extends Obj>(target: string, length: number): Field<PtrVe
   return { words: length, kind: 'ptrs', target, hashed: true }
 }
 
-/** Who is told of each access in a debug run: address, whether it writes, and the names. */
+/**
+ * Who is told of each access in a debug run: address, whether it writes, and the names. What is
+ * read of an object besides its fields has a field of its own: `HEADER`, or for a walk over all
+ * objects of a struct, with the address of its slab, `CENSUS`.
+ */
 export type AccessHook = (at: Addr, write: boolean, struct: string, field: string) => void
 
-let hook: AccessHook | undefined
+export const HEADER = ''
+export const CENSUS = '*'
+
+const debug: { hook: AccessHook | undefined } = { hook: undefined }
 
 /** Watch every access to a struct field; `undefined` switches it off. */
 export function setAccessHook(next: AccessHook | undefined): void {
-  hook = next
+  debug.hook = next
 }
 
 const opsTables: object[] = []
@@ -134,6 +143,11 @@ function opsNumber(table: object | null): number {
   return i + 1
 }
 
+/** The ops table with a number; null for 0. */
+function opsNumbered(n: number): object | null {
+  return n === 0 ? null : (opsTables[n - 1] as object)
+}
+
 /** Write a pointer to an ops table into a word of a frame. */
 export function saveOps(at: number, table: object | null): void {
   poke(at, opsNumber(table))
@@ -141,8 +155,7 @@ export function saveOps(at: number, table: object | null): void {
 
 /** The ops table that a word of a frame points to. */
 export function opsAt(at: number): object | null {
-  const n = mem[at] as number
-  return n === 0 ? null : (opsTables[n - 1] as object)
+  return opsNumbered(mem[at] as number)
 }
 
 /** A declared struct: its layout and how to get a handle. */
@@ -166,14 +179,19 @@ export interface PlacedField {
   readonly name: string
   readonly offset: number
   readonly field: Field<unknown>
-  /** Bits of the sanitizers that read this field. */
-  watchers: number
+  /** Where the bits of the sanitizers that read this field are kept. */
+  readonly watch: number
 }
 
 const byName = new Map<string, Struct<Obj>>()
 const byId: Struct<Obj>[] = []
-const structOfHandle = new Map<object, Struct<Obj>>()
-const handles: (Obj | undefined)[] = new Array(ARENA_WORDS)
+/** By word of the arena: index in `handles` of the handle of the first struct that has one there. */
+const handleIndex = new Int32Array(ARENA_WORDS)
+const handles: Obj[] = [{ at: 0 as Addr }]
+const MAX_FIELDS = 2048
+/** By field of any struct: bits of the sanitizers that read it. */
+const watchers = new Int32Array(MAX_FIELDS)
+let fieldCount = 0
 let nextBase = FIRST_WORD
 
 export function snake(camel: string): string {
@@ -219,13 +237,13 @@ export function watch(bit: number, fields: readonly string[]): void {
     const [struct, field] = f.split('.') as [string, string]
     const placed = structNamed(struct).fields.get(field)
     if (placed === undefined) throw new Error(`no field ${f} to watch`)
-    placed.watchers |= bit
+    watchers[placed.watch] = (watchers[placed.watch] as number) | bit
   }
 }
 
 /** Forget all watched fields. */
 export function unwatchAll(): void {
-  for (const s of byId) for (const placed of s.fields.values()) placed.watchers = 0
+  watchers.fill(0)
 }
 
 /** Declare a struct. `capacity` bounds how many objects of it can be alive at once. */
@@ -238,7 +256,8 @@ export function struct<S extends Obj>(
   const fields = new Map<string, PlacedField>()
   let words = 1
   for (const [key, field] of Object.entries(layout) as [string, Field<unknown>][]) {
-    fields.set(key, { name: key, offset: words, field, watchers: 0 })
+    if (fieldCount === MAX_FIELDS) throw new Error('more fields than there is room for')
+    fields.set(key, { name: key, offset: words, field, watch: fieldCount++ })
     words += field.words
   }
   const capacity = options.capacity ?? 512
@@ -246,37 +265,25 @@ export function struct<S extends Obj>(
   nextBase += words * capacity
   if (nextBase > ARENA_WORDS) throw new Error(`the arena has no room for struct ${name}`)
 
-  class Handle {
-    readonly at: Addr
-    constructor(at: Addr) {
-      this.at = at
-    }
-  }
-  const errors = new Map<number, S>()
-  const at = (addr: number): S | null => {
-    if (addr <= 0) return addr === 0 ? null : errorHandle(addr)
-    const known = handles[addr]
-    if (known instanceof Handle) return known as unknown as S
-    const made = new Handle(addr as Addr) as unknown as S
-    if (known === undefined) handles[addr] = made
-    return made
-  }
-  const errorHandle = (errno: number): S => {
-    const known = errors.get(errno)
-    if (known !== undefined) return known
-    const made = new Handle(errno as Addr) as unknown as S
-    errors.set(errno, made)
-    return made
-  }
+  const compiled = compileHandles(id, name, [...fields.values()].map(placeOf), RUNTIME)
+  const at = compiled.at as (addr: number) => S | null
   const made: Struct<S> = { name, cName: snake(name), id, words, base, capacity, fields, at }
-  for (const placed of fields.values()) defineAccessor(Handle.prototype, made, placed)
-  structOfHandle.set(Handle.prototype, made as unknown as Struct<Obj>)
+  Object.defineProperty(compiled.prototype, STRUCT, { value: made })
   byName.set(name, made as unknown as Struct<Obj>)
   byId.push(made as unknown as Struct<Obj>)
   return made
 }
 
-function badAccess(s: Struct<Obj>, at: number, field: string, write: boolean): never {
+/** Key under which a handle's prototype has its struct. */
+const STRUCT = Symbol('struct')
+
+function placeOf({ name, offset, field, watch }: PlacedField): FieldPlace {
+  const { words, kind, target, hashed } = field
+  return { name, offset, words, kind, target, hashed, watch }
+}
+
+function badAccess(id: number, at: number, field: string, write: boolean): never {
+  const s = byId[id - 1] as Struct<Obj>
   const verb = write ? 'write to' : 'read of'
   const what = `${verb} ${s.cName}.${snake(field)}`
   if (at < 0) throw new KernelFault('wild-pointer', 'oops', `${what} through ERR_PTR(${at})`)
@@ -289,7 +296,8 @@ function badAccess(s: Struct<Obj>, at: number, field: string, write: boolean): n
   throw new KernelFault('type-confusion', 'undefined', `${what}, but ${found} is there`)
 }
 
-function uninitialised(s: Struct<Obj>, field: string): never {
+function uninitialised(id: number, field: string): never {
+  const s = byId[id - 1] as Struct<Obj>
   throw new KernelFault(
     'uninitialised-memory',
     'undefined',
@@ -297,150 +305,23 @@ function uninitialised(s: Struct<Obj>, field: string): never {
   )
 }
 
-function defineAccessor(proto: object, owner: Struct<Obj>, placed: PlacedField): void {
-  const { name, offset, field } = placed
-  const { id } = owner
-  const key = `${owner.name}.${name}`
-  const put = field.hashed ? poke : pokeUnhashed
-  const check = (at: number, write: boolean): void => {
-    if (mem[at] !== id) badAccess(owner, at, name, write)
-    if (hook !== undefined) hook((at + offset) as Addr, write, owner.name, name)
-  }
-  const load = (at: number): number => {
-    if (mem[at] !== id) badAccess(owner, at, name, false)
-    if (hook !== undefined) hook((at + offset) as Addr, false, owner.name, name)
-    const value = mem[at + offset] as number
-    if (value === UNINITIALISED) uninitialised(owner, name)
-    return value
-  }
-  const store = (at: number, value: number): void => {
-    if (mem[at] !== id) badAccess(owner, at, name, true)
-    if (hook !== undefined) hook((at + offset) as Addr, true, owner.name, name)
-    put(at + offset, value)
-    if (placed.watchers !== 0) markDirty(placed.watchers)
-  }
-  const target = field.target
-  let resolved: Struct<Obj> | undefined
-  const targetStruct = (): Struct<Obj> => {
-    if (resolved === undefined) resolved = structNamed(target as string)
-    return resolved
-  }
-
-  let get: (this: Obj) => unknown
-  let set = function (this: Obj, _value: never): void {
-    throw new Error(`${key} cannot be assigned`)
-  }
-  switch (field.kind) {
-    case 'num':
-      get = function () {
-        return load(this.at)
-      }
-      set = function (value: number) {
-        if ((value | 0) !== value) throw new Error(`${key} was given ${value}, not 32 bits`)
-        store(this.at, value)
-      }
-      break
-    case 'flag':
-      get = function () {
-        return load(this.at) !== 0
-      }
-      set = function (value: boolean) {
-        store(this.at, value ? 1 : 0)
-      }
-      break
-    case 'ptr':
-      get = function () {
-        return targetStruct().at(load(this.at))
-      }
-      set = function (value: Obj | null) {
-        store(this.at, value === null ? 0 : value.at)
-      }
-      break
-    case 'any':
-      get = function () {
-        return handleAt(load(this.at))
-      }
-      set = function (value: Obj | null) {
-        store(this.at, value === null ? 0 : value.at)
-      }
-      break
-    case 'ops':
-      get = function () {
-        const n = load(this.at)
-        return n === 0 ? null : opsTables[n - 1]
-      }
-      set = function (value: object | null) {
-        store(this.at, opsNumber(value))
-      }
-      break
-    case 'wide':
-      get = function () {
-        return load(this.at) * 0x100000000 + ((mem[this.at + offset + 1] as number) >>> 0)
-      }
-      set = function (value: number) {
-        if (!Number.isSafeInteger(value) || value < 0) throw new Error(`${key} was given ${value}`)
-        store(this.at, Math.floor(value / 0x100000000))
-        put(this.at + offset + 1, value | 0)
-      }
-      break
-    case 'i64':
-      get = function () {
-        return (BigInt(load(this.at)) << 32n) | BigInt((mem[this.at + offset + 1] as number) >>> 0)
-      }
-      set = function (value: bigint) {
-        store(this.at, Number(BigInt.asIntN(32, value >> 32n)))
-        put(this.at + offset + 1, Number(BigInt.asIntN(32, value)))
-      }
-      break
-    case 'embed':
-      get = function () {
-        return targetStruct().at(this.at + offset)
-      }
-      break
-    default:
-      get = vectorGetter(placed, check, put, key, targetStruct)
-  }
-  Object.defineProperty(proto, name, { get, set, enumerable: true })
-}
-
-function vectorGetter(
-  placed: PlacedField,
-  check: (at: number, write: boolean) => void,
-  put: (at: number, value: number) => void,
-  key: string,
-  targetStruct: () => Struct<Obj>,
-): (this: Obj) => unknown {
-  const { offset, field } = placed
-  const views = new Map<number, unknown>()
-  const inRange = (i: number): void => {
-    if (i < 0 || i >= field.words) throw new Error(`${key} has no element ${i}`)
-  }
-  return function () {
-    const known = views.get(this.at)
-    if (known !== undefined) return known
-    const at = this.at
-    const get = (i: number): number => {
-      inRange(i)
-      check(at, false)
-      return mem[at + offset + i] as number
-    }
-    const set = (i: number, value: number): void => {
-      inRange(i)
-      check(at, true)
-      put(at + offset + i, value)
-      if (placed.watchers !== 0) markDirty(placed.watchers)
-    }
-    const view =
-      field.kind === 'vec'
-        ? { length: field.words, get, set }
-        : {
-            length: field.words,
-            get: (i: number) => targetStruct().at(get(i)),
-            set: (i: number, value: Obj | null) => set(i, value === null ? 0 : value.at),
-          }
-    views.set(at, view)
-    return view
-  }
+/** What the compiled accessors call. */
+const RUNTIME = {
+  mem,
+  poke,
+  pokeUnhashed,
+  markDirty,
+  UNINITIALISED,
+  watchers,
+  debug,
+  handles,
+  handleIndex,
+  structNamed,
+  handleAt,
+  opsNumber,
+  opsNumbered,
+  badAccess,
+  uninitialised,
 }
 
 /** The address of a field, as `&object->field`; 0 for a NULL object, which faults when used. */
@@ -454,7 +335,7 @@ export function addressOf<S extends Obj>(object: S | null, field: keyof S & stri
 
 /** The struct whose accessors a handle has. */
 export function structOf(object: Obj): Struct<Obj> {
-  const found = structOfHandle.get(Object.getPrototypeOf(object))
+  const found = (object as { [STRUCT]?: Struct<Obj> })[STRUCT]
   if (found === undefined) throw new Error(`the object at ${object.at} is no handle`)
   return found
 }
@@ -501,6 +382,28 @@ export function containerOf<S extends Obj>(
 /** Is the object behind this handle alive and of the handle's type? For judges, not for kernel code. */
 export function isAlive<S extends Obj>(s: Struct<S>, object: S): boolean {
   return mem[object.at] === s.id
+}
+
+/** What the header at an address says: the struct's id, minus it after the free, 0 for nothing. */
+export function headerAt(s: Struct<Obj>, at: number): number {
+  debug.hook?.(at as Addr, false, s.name, HEADER)
+  return mem[at] as number
+}
+
+/** Every object of a struct that is alive; for judges. */
+export function forEachAlive<S extends Obj>(s: Struct<S>, visit: (object: S) => void): void {
+  debug.hook?.(s.base as Addr, false, s.name, CENSUS)
+  for (let i = 0; i < s.capacity; i++) {
+    const at = s.base + i * s.words
+    if (mem[at] === s.id) visit(s.at(at) as S)
+  }
+}
+
+/** A word of a field, whatever the field's type; for judges. */
+export function rawField(s: Struct<Obj>, at: number, field: string): number {
+  const { offset } = s.fields.get(field) as PlacedField
+  debug.hook?.((at + offset) as Addr, false, s.name, field)
+  return mem[at + offset] as number
 }
 
 /** Bring an object and all it embeds to life. Fields are `fill`, 0 or UNINITIALISED. */

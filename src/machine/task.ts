@@ -71,6 +71,8 @@ export const Task: Struct<Task> = struct<Task>(
 )
 
 let running: Task | undefined
+/** Address of the running task. */
+export let currentAt = 0
 
 /** The task whose step is being executed; `current` of the kernel. */
 export function current(): Task {
@@ -80,6 +82,7 @@ export function current(): Task {
 
 export function setCurrent(task: Task | undefined): void {
   running = task
+  currentAt = task === undefined ? 0 : task.at
 }
 
 /** Number of the running task, or 0 while the machine boots. */

@@ -64,33 +64,65 @@ export function cellWord(v: Verdict): string {
 }
 
 const LINE = 79
-const COLUMN = 8
+/** Pieces of a design's name are shorter than this, if its dashes allow. */
+const HEAD = 7
 const LONGEST_NAME = 39
+const INDENT = '  '
 
-function nameWidth(designs: number): number {
-  return Math.min(LONGEST_NAME, LINE - COLUMN * designs)
+/** A name in pieces shorter than `width`, broken behind its dashes. */
+function pieces(name: string, width: number): string[] {
+  const found: string[] = []
+  for (const part of name.split(/(?<=-)/)) {
+    const last = found.at(-1)
+    if (last !== undefined && last.length + part.length < width) {
+      found[found.length - 1] = last + part
+    } else found.push(part)
+  }
+  return found
 }
 
-/** A design's name in pieces that fit the column, broken behind its dashes. */
-function headPieces(design: string): string[] {
-  const pieces: string[] = []
-  for (const part of design.split(/(?<=-)/)) {
-    const last = pieces.at(-1)
-    if (last !== undefined && last.length + part.length < COLUMN) {
-      pieces[pieces.length - 1] = last + part
-    } else pieces.push(part)
-  }
-  return pieces
+/** A design with its verdicts, and how wide its column is, the gap behind it included. */
+interface Column {
+  readonly head: readonly string[]
+  readonly verdicts: ReadonlyMap<string, Verdict>
+  readonly width: number
+}
+
+function columnOf(design: string, all: readonly Verdict[]): Column {
+  const own = all.filter((v) => v.design === design)
+  const head = pieces(design, HEAD)
+  const longest = Math.max(...[...head, ...own.map(cellWord)].map((text) => text.length))
+  return { head, verdicts: new Map(own.map((v) => [v.scenario, v])), width: longest + 1 }
 }
 
 /** Column heads, the last pieces of the names in one line. */
-function headLines(designs: readonly string[]): string[] {
-  const heads = designs.map(headPieces)
-  const depth = Math.max(1, ...heads.map((h) => h.length))
+function headLines(columns: readonly Column[], nameWidth: number): string[] {
+  const depth = Math.max(1, ...columns.map((c) => c.head.length))
   return Array.from({ length: depth }, (_, i) => {
-    const cells = heads.map((h) => cell(h[i - depth + h.length] ?? '', COLUMN))
-    return ' '.repeat(nameWidth(designs.length)) + cells.join('')
+    const cells = columns.map((c) => cell(c.head[i - depth + c.head.length] ?? '', c.width))
+    return ' '.repeat(nameWidth) + cells.join('')
   })
+}
+
+function verdictCell(v: Verdict | undefined, width: number, paint: Paint): string {
+  if (v === undefined) return cell('', width)
+  const colour =
+    v.verdict === 'clean' ? paint.good : v.verdict === 'finding' ? paint.bad : paint.dim
+  return cell(cellWord(v), width, colour)
+}
+
+/** The lines of one scenario; a name that does not fit is folded, its last piece before the cells. */
+function rowLines(
+  scenario: string,
+  name: string,
+  columns: readonly Column[],
+  nameWidth: number,
+  paint: Paint,
+): string[] {
+  const folded = pieces(INDENT + name, nameWidth)
+  const last = (folded.length > 1 ? INDENT.repeat(2) : '') + folded.at(-1)
+  const cells = columns.map((c) => verdictCell(c.verdicts.get(scenario), c.width, paint))
+  return [...folded.slice(0, -1), (cell(last, nameWidth) + cells.join('')).trimEnd()]
 }
 
 /** The whole matrix with its legend. Verdicts may come in any order. */
@@ -100,20 +132,16 @@ export function renderMatrix(
   verdicts: readonly Verdict[],
   paint: Paint = PLAIN,
 ): string {
-  const lines = headLines(designs).map((l) => paint.bold(l.trimEnd()))
+  const columns = designs.map((d) => columnOf(d, verdicts))
+  const room = LINE + 1 - columns.reduce((sum, c) => sum + c.width, 0)
+  const nameWidth = Math.min(LONGEST_NAME, room)
+  const lines = headLines(columns, nameWidth).map((l) => paint.bold(l.trimEnd()))
   let area = ''
   for (const scenario of scenarios) {
     const [group, name] = scenario.split('/') as [string, string]
     if (group !== area) lines.push(paint.dim(group))
     area = group
-    const cells = designs.map((d) => {
-      const v = verdicts.find((x) => x.scenario === scenario && x.design === d)
-      if (v === undefined) return cell('', COLUMN)
-      const colour =
-        v.verdict === 'clean' ? paint.good : v.verdict === 'finding' ? paint.bad : paint.dim
-      return cell(cellWord(v), COLUMN, colour)
-    })
-    lines.push(`  ${cell(name, nameWidth(designs.length) - 2)}${cells.join('')}`.trimEnd())
+    lines.push(...rowLines(scenario, name, columns, nameWidth, paint))
   }
   return [...lines, '', ...legend(verdicts, paint)].join('\n')
 }

@@ -6,14 +6,23 @@
 import { KvmMemorySlot } from '../kernel/include/kvm.js'
 import { RestrictedmemNotifier } from '../kernel/include/restrictedmem.js'
 import { XaNode } from '../kernel/include/xarray.js'
-import { mem } from '../machine/arena.js'
-import { allStructs, type Obj, structNamed } from '../machine/struct.js'
+import {
+  allStructs,
+  headerAt,
+  type Obj,
+  rawField,
+  type Struct,
+  structNamed,
+} from '../machine/struct.js'
 import type { Context, Report, Sanitizer } from './sanitizer.js'
 import { forEachAlive } from './view.js'
 
+/** What a binding may point to. */
+const BOUND = [RestrictedmemNotifier, KvmMemorySlot] as unknown as readonly Struct<Obj>[]
+
 /** Does this word point to a memslot, or to the notifier of one, that has been freed? */
 function dangles(word: number): boolean {
-  return word > 0 && (mem[word] === -RestrictedmemNotifier.id || mem[word] === -KvmMemorySlot.id)
+  return word > 0 && BOUND.some((s) => headerAt(s, word) === -s.id)
 }
 
 function tell(holder: string, report: Report): void {
@@ -34,12 +43,11 @@ function judgeArrays(report: Report): void {
 /** Every word of a field, in every live object of a struct, embedded ones included. */
 function forEachSlot(struct: string, field: string, visit: (word: number) => void): void {
   const inner = structNamed(struct)
-  const offset = inner.fields.get(field)?.offset as number
   for (const outer of allStructs()) {
     for (const placed of outer.fields.values()) {
       if (placed.field.kind !== 'embed' || placed.field.target !== struct) continue
       forEachAlive(outer, (object: Obj) => {
-        visit(mem[object.at + placed.offset + offset] as number)
+        visit(rawField(inner, object.at + placed.offset, field))
       })
     }
   }
@@ -52,7 +60,7 @@ function judgePointers(report: Report): void {
         continue
       if (s.name === RestrictedmemNotifier.name) continue
       forEachAlive(s, (object: Obj) => {
-        if (dangles(mem[object.at + placed.offset] as number)) tell(`a ${s.cName}`, report)
+        if (dangles(rawField(s, object.at, placed.name))) tell(`a ${s.cName}`, report)
       })
     }
   }

@@ -2,8 +2,7 @@
  * When the process has exited, every kernel object that was not there when the kernel had booted
  * must be gone (R2). After an oops this says nothing: what the dead thread held stays.
  */
-import { mem } from '../machine/arena.js'
-import { allStructs } from '../machine/struct.js'
+import { allStructs, forEachAlive } from '../machine/struct.js'
 import type { Sanitizer } from './sanitizer.js'
 
 /** Structs that never leave: the memmap, the machine's own, and the judges'. */
@@ -16,7 +15,7 @@ function countAlive(): Map<string, number> {
   for (const s of allStructs()) {
     if (PERMANENT.has(s.name)) continue
     let alive = 0
-    for (let i = 0; i < s.capacity; i++) if (mem[s.base + i * s.words] === s.id) alive++
+    forEachAlive(s, () => alive++)
     counts.set(s.cName, alive)
   }
   return counts

@@ -40,8 +40,8 @@ export interface Sanitizer {
   mightSleep?(task: Task, where: string, context: Context): void
   /** Judge a state in which every task has ended, before the process exits. */
   atRest?(context: Context): void
-  /** Judge a state, or a part of the state graph, in which tasks are stuck for ever. */
-  stuck?(context: Context): void
+  /** Judge a state (`deadlock`) or a part of the state graph (`livelock`) that nobody leaves. */
+  stuck?(id: string, context: Context): void
   /** Judge the state after the process has exited and everything was torn down. */
   atEnd?(context: Context): void
 }

@@ -1,4 +1,4 @@
-/** What several judges look at: objects alive, the secondary MMU, and what backs a guest frame. */
+/** What several judges look at: the secondary MMU, and what backs a guest frame. */
 
 import type { AddressSpace } from '../kernel/include/fs.js'
 import { Kvm, type KvmMemorySlot, type Spte } from '../kernel/include/kvm.js'
@@ -7,18 +7,11 @@ import type { Gfn, Pgoff } from '../kernel/include/types.js'
 import { xaFindAfterIndex, xaFindIndex, xaLoad } from '../kernel/lib/xarray.js'
 import { pfnToFolio } from '../kernel/mm/page_alloc.js'
 import { backingMapping } from '../kernel/user/harness.js'
-import { mem } from '../machine/arena.js'
-import type { Obj, Struct } from '../machine/struct.js'
+import { forEachAlive } from '../machine/struct.js'
+
+export { forEachAlive }
 
 const LAST_INDEX = Number.MAX_SAFE_INTEGER as Gfn
-
-/** Every object of a struct that is alive. */
-export function forEachAlive<S extends Obj>(s: Struct<S>, visit: (object: S) => void): void {
-  for (let i = 0; i < s.capacity; i++) {
-    const at = s.base + i * s.words
-    if (mem[at] === s.id) visit(s.at(at) as S)
-  }
-}
 
 /** Every present leaf of every VM's secondary MMU, with the frame that it maps. */
 export function forEachSpte(visit: (kvm: Kvm, spte: Spte, folio: Folio | null) => void): void {

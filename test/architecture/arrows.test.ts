@@ -85,6 +85,17 @@ test('the core does not know what it runs on', () => {
   assert.deepEqual(wrong, [])
 })
 
+test('kernel code and sanitizers read memory through structs, so that every read is heard', () => {
+  const wrong: string[] = []
+  for (const folder of ['kernel', 'designs', 'sanitizers']) {
+    for (const path of sources(join(SRC, folder))) {
+      if (/\bmem\b.*machine\/arena/.test(readFileSync(path, 'utf8')))
+        wrong.push(relative(ROOT, path))
+    }
+  }
+  assert.deepEqual(wrong, [])
+})
+
 test('the kernel and the machine use null for NULL; other code says undefined', () => {
   const wrong: string[] = []
   const folders = readdirSync(SRC).filter((f) => !USES_NULL.includes(f))

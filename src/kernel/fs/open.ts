@@ -4,8 +4,26 @@
  */
 import { fn, type Kernel } from '../../machine/fn.js'
 import { downWrite, upWrite } from '../../machine/locks.js'
-import { EBADF, EFBIG, EINVAL, ENODEV, ENXIO, EOPNOTSUPP, EPERM } from '../include/errno.js'
-import { type File, FMODE_WRITE, S_IALLUGO, S_IFMT, S_IFREG } from '../include/fs.js'
+import {
+  EBADF,
+  EFBIG,
+  EINVAL,
+  EISDIR,
+  ENODEV,
+  ENXIO,
+  EOPNOTSUPP,
+  EPERM,
+  ESPIPE,
+} from '../include/errno.js'
+import {
+  type File,
+  FMODE_WRITE,
+  S_IALLUGO,
+  S_IFDIR,
+  S_IFIFO,
+  S_IFMT,
+  S_IFREG,
+} from '../include/fs.js'
 import { MAX_LFS_FILESIZE } from '../include/types.js'
 import {
   FALLOC_FL_COLLAPSE_RANGE,
@@ -73,8 +91,12 @@ export const sysFtruncate = fn(function* ftruncate(fd: number, length: bigint): 
   return ret
 })
 
-/** The mode's own rules: 0 or an error. */
-function checkMode(mode: number): number {
+/**
+ * The mode's own rules: 0 or an error.
+ *
+ * Models: 6.2 fs/open.c vfs_fallocate, its first tests.
+ */
+export const vfsFallocateMode = fn(function vfs_fallocate_mode(mode: number): number {
   if (mode & ~SUPPORTED) return -EOPNOTSUPP
   const has = (bits: number): boolean => (mode & bits) === bits
   if (has(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) return -EOPNOTSUPP
@@ -84,11 +106,10 @@ function checkMode(mode: number): number {
   const unshare = FALLOC_FL_UNSHARE_RANGE | FALLOC_FL_KEEP_SIZE
   if (mode & FALLOC_FL_UNSHARE_RANGE && mode & ~unshare) return -EINVAL
   return 0
-}
+})
 
 /**
- * Models: 6.2 fs/open.c vfs_fallocate. Simplifies: no append-only, immutable or swap files; of
- * files that are not regular only -ENODEV.
+ * Models: 6.2 fs/open.c vfs_fallocate. Simplifies: no append-only, immutable or swap files.
  */
 export const vfsFallocate = fn(function* vfs_fallocate(
   file: File,
@@ -97,10 +118,13 @@ export const vfsFallocate = fn(function* vfs_fallocate(
   len: bigint,
 ): Kernel<number> {
   if (offset < 0n || len <= 0n) return -EINVAL
-  const error = checkMode(mode)
+  const error = vfsFallocateMode(mode)
   if (error !== 0) return error
   if (!(file.fMode & FMODE_WRITE)) return -EBADF
-  if ((file.fInode!.iMode & S_IFMT) !== S_IFREG) return -ENODEV
+  const kind = file.fInode!.iMode & S_IFMT
+  if (kind === S_IFIFO) return -ESPIPE
+  if (kind === S_IFDIR) return -EISDIR
+  if (kind !== S_IFREG) return -ENODEV
   if (offset + len > MAX_LFS_FILESIZE) return -EFBIG
   if (file.fOp!.fallocate === undefined) return -EOPNOTSUPP
   return yield* file.fOp!.fallocate!(file, mode, offset, len)

@@ -1,43 +1,46 @@
 /** read, write, pread, pwrite and lseek: who may, before the file's own operation. */
 import { fn, type Kernel } from '../../machine/fn.js'
 import { EBADF, EINVAL, ESPIPE } from '../include/errno.js'
-import { type File, FMODE_LSEEK, FMODE_PREAD, FMODE_PWRITE } from '../include/fs.js'
+import {
+  type File,
+  FMODE_LSEEK,
+  FMODE_PREAD,
+  FMODE_PWRITE,
+  FMODE_READ,
+  FMODE_WRITE,
+} from '../include/fs.js'
 import { MAX_LFS_FILESIZE } from '../include/types.js'
 import { SEEK_HOLE } from '../include/uapi.js'
 import { fget, fput } from './file_table.js'
 
 /**
- * Whether a transfer ends at a position that a loff_t can hold: 0 or -EINVAL.
+ * Do `len` bytes from `pos` end within what a file can have?
  *
- * Models: 6.2 fs/read_write.c rw_verify_area. Simplifies: no files with unsigned offsets, no
- * security module.
+ * Models: 6.2 fs/read_write.c rw_verify_area.
  */
 function rwVerifyArea(pos: bigint, len: number): number {
-  return pos + BigInt(len) > MAX_LFS_FILESIZE ? -EINVAL : 0
+  return pos < 0n || pos + BigInt(len) > MAX_LFS_FILESIZE ? -EINVAL : 0
 }
 
-/**
- * Models: 6.2 fs/read_write.c vfs_read. Simplifies: the buffer is there and the file was opened for
- * reading.
- */
+/** Models: 6.2 fs/read_write.c vfs_read. */
 const vfsRead = fn(function* vfs_read(file: File, pos: bigint, len: number): Kernel<number> {
+  if (!(file.fMode & FMODE_READ)) return -EBADF
   if (file.fOp!.read === undefined) return -EINVAL
   const error = rwVerifyArea(pos, len)
-  if (error !== 0) return error
-  return yield* file.fOp!.read!(file, pos, len)
+  return error !== 0 ? error : yield* file.fOp!.read!(file, pos, len)
 })
 
-/** Models: 6.2 fs/read_write.c vfs_write. Simplifies: as vfs_read. */
+/** Models: 6.2 fs/read_write.c vfs_write. */
 const vfsWrite = fn(function* vfs_write(
   file: File,
   pos: bigint,
   len: number,
   byte: number,
 ): Kernel<number> {
+  if (!(file.fMode & FMODE_WRITE)) return -EBADF
   if (file.fOp!.write === undefined) return -EINVAL
   const error = rwVerifyArea(pos, len)
-  if (error !== 0) return error
-  return yield* file.fOp!.write!(file, pos, len, byte)
+  return error !== 0 ? error : yield* file.fOp!.write!(file, pos, len, byte)
 })
 
 /**
@@ -50,8 +53,7 @@ export const sysPread = fn(function* pread64(fd: number, pos: bigint, len: numbe
   if (pos < 0n) return -EINVAL
   const file = yield* fget(fd)
   if (file === null) return -EBADF
-  let ret = -ESPIPE
-  if (file.fMode & FMODE_PREAD) ret = yield* vfsRead(file, pos, len)
+  const ret = file.fMode & FMODE_PREAD ? yield* vfsRead(file, pos, len) : -ESPIPE
   yield* fput(file)
   return ret
 })
@@ -66,8 +68,7 @@ export const sysPwrite = fn(function* pwrite64(
   if (pos < 0n) return -EINVAL
   const file = yield* fget(fd)
   if (file === null) return -EBADF
-  let ret = -ESPIPE
-  if (file.fMode & FMODE_PWRITE) ret = yield* vfsWrite(file, pos, len, byte)
+  const ret = file.fMode & FMODE_PWRITE ? yield* vfsWrite(file, pos, len, byte) : -ESPIPE
   yield* fput(file)
   return ret
 })

@@ -12,7 +12,7 @@ import { fdInstall, fget, fput, getUnusedFdFlags, putUnusedFd } from '../fs/file
 import { EBADF, EBUSY, EFAULT, EINVAL, ENODEV, EPERM } from '../include/errno.js'
 import { type AddressSpace, type File, FMODE_WRITE, type Inode } from '../include/fs.js'
 import { type Folio, nrPages } from '../include/mm.js'
-import { PGOFF_MAX } from '../include/types.js'
+import { PGOFF_MAX, type Pgoff } from '../include/types.js'
 import {
   F_SEAL_FUTURE_WRITE,
   F_SEAL_GROW,
@@ -127,14 +127,14 @@ const memfdTagPins = fn(function* memfd_tag_pins(mapping: AddressSpace): Kernel<
   const pages = mapping.iPages
   let tagged = false
   yield read(pages, 'xaHead')
-  let index = xaFindIndex(pages, 0, PGOFF_MAX)
+  let index = xaFindIndex(pages, 0, PGOFF_MAX) as Pgoff
   while (index >= 0) {
     const folio = xaLoad(pages, index) as Folio
     if (yield* hasExtraRefs(folio)) {
       xaSetMark(pages, index, MEMFD_TAG_PINNED)
       tagged = true
     }
-    index = xaFindAfterIndex(pages, index, PGOFF_MAX)
+    index = xaFindAfterIndex(pages, index, PGOFF_MAX) as Pgoff
   }
   return tagged
 })
@@ -147,14 +147,14 @@ const memfdScan = fn(function* memfd_scan_pins(
   const pages = mapping.iPages
   let pinned = false
   yield read(pages, 'xaHead')
-  let index = xaFindIndex(pages, 0, PGOFF_MAX)
+  let index = xaFindIndex(pages, 0, PGOFF_MAX) as Pgoff
   while (index >= 0) {
     if (xaGetMark(pages, index, MEMFD_TAG_PINNED)) {
       const extra = yield* hasExtraRefs(xaLoad(pages, index) as Folio)
       if (extra) pinned = true
       if (!extra || last) xaClearMark(pages, index, MEMFD_TAG_PINNED)
     }
-    index = xaFindAfterIndex(pages, index, PGOFF_MAX)
+    index = xaFindAfterIndex(pages, index, PGOFF_MAX) as Pgoff
   }
   return pinned
 })

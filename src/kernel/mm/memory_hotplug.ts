@@ -12,7 +12,7 @@ import { fn, type Kernel } from '../../machine/fn.js'
 import { EBUSY, ENOENT } from '../include/errno.js'
 import type { AddressSpace } from '../include/fs.js'
 import { type Folio, MIGRATE_SYNC, MR_MEMORY_HOTPLUG } from '../include/mm.js'
-import { PGOFF_MAX } from '../include/types.js'
+import { PGOFF_MAX, type Pgoff } from '../include/types.js'
 import { xaFindAfterIndex, xaFindIndex, xaLoad } from '../lib/xarray.js'
 import { fileMapping } from '../user/harness.js'
 import { migratePages, putbackMovablePages } from './migrate.js'
@@ -41,7 +41,7 @@ export const startIsolatePageRange = fn(function* start_isolate_page_range(
   mapping: AddressSpace,
 ): Kernel<number> {
   yield read(mapping.iPages, 'xaHead')
-  let index = xaFindIndex(mapping.iPages, 0, PGOFF_MAX)
+  let index = xaFindIndex(mapping.iPages, 0, PGOFF_MAX) as Pgoff
   while (index >= 0) {
     const folio = xaLoad(mapping.iPages, index) as Folio
     if (folio.refcount > 0 && !folio.hwpoison && !folio.lru) {
@@ -49,7 +49,7 @@ export const startIsolatePageRange = fn(function* start_isolate_page_range(
       return -EBUSY
     }
     folio.isolateBlock = true
-    index = xaFindAfterIndex(mapping.iPages, index, PGOFF_MAX)
+    index = xaFindAfterIndex(mapping.iPages, index, PGOFF_MAX) as Pgoff
   }
   return 0
 })

@@ -23,6 +23,7 @@ import {
   currentMm,
   type MmStruct,
   VM_EXEC,
+  VM_LOCKED,
   VM_MAYEXEC,
   VM_MAYREAD,
   VM_MAYSHARE,
@@ -36,6 +37,7 @@ import {
   bytesToPgoff,
   isPageAligned,
   MAX_LFS_FILESIZE,
+  PAGE_SHIFT,
   type Pgoff,
   roundUpToPage,
 } from '../include/types.js'
@@ -46,6 +48,9 @@ import {
   MAP_FIXED_NOREPLACE,
   MAP_GROWSDOWN,
   MAP_HUGETLB,
+  MAP_LOCKED,
+  MAP_NONBLOCK,
+  MAP_POPULATE,
   MAP_PRIVATE,
   MAP_SHARED,
   MAP_SHARED_VALIDATE,
@@ -55,6 +60,7 @@ import {
   PROT_WRITE,
 } from '../include/uapi.js'
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from './mmu_notifier.js'
+import { mmPopulate } from './populate.js'
 import { lruAddDrain } from './swap.js'
 import {
   anonVmaLink,
@@ -69,6 +75,7 @@ import {
   vmaCountsAsWriter,
   vmaLink,
   vmaLinkFile,
+  vmaPages,
   vmaUnlink,
 } from './vma.js'
 import { zapPteRange } from './zap.js'
@@ -80,13 +87,12 @@ export const TASK_SIZE = 0x7ffffffff000n
 /** vm.mmap_min_addr. */
 const MMAP_MIN_ADDR = 0x10000n
 
-const ULONG = 1n << 64n
-
-function vmFlagsOf(prot: number): number {
+function vmFlagsOf(prot: number, flags: number): number {
   return (
     (prot & PROT_READ ? VM_READ : 0) |
     (prot & PROT_WRITE ? VM_WRITE : 0) |
-    (prot & PROT_EXEC ? VM_EXEC : 0)
+    (prot & PROT_EXEC ? VM_EXEC : 0) |
+    (flags & MAP_LOCKED ? VM_LOCKED : 0)
   )
 }
 
@@ -112,6 +118,11 @@ function getUnmappedArea(mm: MmStruct, addr: bigint, len: bigint, flags: number)
   return addr < MMAP_MIN_ADDR ? BigInt(-EPERM) : addr
 }
 
+/** Models: 6.2 mm/mmap.c file_mmap_ok, for a regular file. A negative offset is one beyond 2^63. */
+function fileMmapOk(offset: bigint, len: bigint): boolean {
+  return offset >= 0n && offset >> PAGE_SHIFT <= (MAX_LFS_FILESIZE - len) >> PAGE_SHIFT
+}
+
 /** May a shared mapping of this file be made? vm_flags to add, or an error. */
 function sharedFlags(file: File, prot: number, flags: number): number {
   if ((flags & MAP_TYPE) === MAP_SHARED_VALIDATE && flags & ~LEGACY_MAP_MASK) return -EOPNOTSUPP
@@ -122,7 +133,7 @@ function sharedFlags(file: File, prot: number, flags: number): number {
 /** The refusals that depend on the file, in their order; else the VMA's flags. */
 function fileFlags(file: File, prot: number, flags: number): number {
   const type = flags & MAP_TYPE
-  let vmFlags = vmFlagsOf(prot) | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
+  let vmFlags = vmFlagsOf(prot, flags) | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
   if (type === MAP_SHARED || type === MAP_SHARED_VALIDATE) {
     const shared = sharedFlags(file, prot, flags)
     if (shared < 0) return shared
@@ -188,12 +199,17 @@ const mmapRegion = fn(function* mmap_region(
     yield* getFile(file)
     yield* vmaLinkFile(vma)
   }
+  if (vma.vmFlags & VM_LOCKED) mm.lockedVm += vmaPages(vma)
   vmaLink(mm, vma)
   yield* anonVmaLink(vma)
   return addr
 })
 
-/** Models: 6.2 mm/mmap.c do_mmap. mmap_lock is held for writing. */
+/**
+ * `length` and `offset` are unsigned in C; what is negative here is beyond every end there.
+ *
+ * Models: 6.2 mm/mmap.c do_mmap. mmap_lock is held for writing.
+ */
 const doMmap = fn(function* do_mmap(
   file: File | null,
   addr: bigint,
@@ -203,9 +219,9 @@ const doMmap = fn(function* do_mmap(
   offset: bigint,
 ): Kernel<bigint> {
   if (length === 0n) return BigInt(-EINVAL)
-  const len = roundUpToPage(length) % ULONG
-  if (len === 0n) return BigInt(-ENOMEM)
-  if ((offset >> 12n) + (len >> 12n) >= ULONG) return BigInt(-EOVERFLOW)
+  // Beyond 2^63 it wraps, or is at least more than there are addresses.
+  if (length < 0n) return BigInt(-ENOMEM)
+  const len = roundUpToPage(length)
   const mm = currentMm()
   const at = getUnmappedArea(mm, addr, len, flags)
   if (at < 0n) return at
@@ -214,10 +230,10 @@ const doMmap = fn(function* do_mmap(
   }
   if (file === null) {
     if ((flags & MAP_TYPE) !== MAP_PRIVATE) return BigInt(-EINVAL)
-    const vmFlags = vmFlagsOf(prot) | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
+    const vmFlags = vmFlagsOf(prot, flags) | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
     return yield* mmapRegion(null, at, len, vmFlags, bytesToPgoff(at))
   }
-  if (offset + len > MAX_LFS_FILESIZE + 1n) return BigInt(-EOVERFLOW)
+  if (!fileMmapOk(offset, len)) return BigInt(-EOVERFLOW)
   const checked = fileFlags(file, prot, flags)
   if (checked < 0) return BigInt(checked)
   const vmFlags = memfdCheckSealsMmap(file, checked)
@@ -226,7 +242,8 @@ const doMmap = fn(function* do_mmap(
 })
 
 /**
- * mmap(2): the address in bytes, or an error. `addr` matters with MAP_FIXED only.
+ * mmap(2): the address in bytes, or an error. `addr` matters with MAP_FIXED only. Lengths and
+ * offsets from 2^63 on are negative.
  *
  * Models: 6.2 arch/x86/kernel/sys_x86_64.c mmap, with ksys_mmap_pgoff. Simplifies: no anonymous
  * memory that is shared, no huge pages, no limits of the process.
@@ -249,15 +266,11 @@ export const sysMmap = fn(function* mmap(
   if (!(flags & MAP_HUGETLB)) {
     const mm = currentMm()
     yield* downWrite(mm.mmapLock)
-    ret = yield* doMmap(
-      file,
-      addr,
-      BigInt.asUintN(64, length),
-      prot,
-      flags,
-      BigInt.asUintN(64, offset),
-    )
+    ret = yield* doMmap(file, addr, length, prot, flags, offset)
     yield* upWrite(mm.mmapLock)
+    // What fails to be there already will be faulted in, or not, when it is needed.
+    const populate = (flags & (MAP_POPULATE | MAP_NONBLOCK)) === MAP_POPULATE
+    if (ret >= 0n && (populate || flags & MAP_LOCKED)) yield* mmPopulate(mm, ret, ret + length)
   }
   if (file !== null) yield* fput(file)
   return ret
@@ -317,6 +330,7 @@ export const doMunmap = fn(function* do_munmap(
   yield* mmuNotifierInvalidateRangeEnd(mm, start, end)
   vma = findVmaIntersection(mm, start, end)
   while (vma !== null) {
+    if (vma.vmFlags & VM_LOCKED) mm.lockedVm -= vmaPages(vma)
     vmaUnlink(mm, vma)
     yield* unlinkAnonVmas(vma)
     yield* unlinkFileVma(vma)

@@ -6,12 +6,11 @@
  * Left out: zones, orders, per-CPU lists and watermarks. An allocation fails only where a scenario
  * lets a fault strike.
  */
-import { mem } from '../../machine/arena.js'
 import { type Blob, residueOf, STALE_PAGE, ZERO_PAGE } from '../../machine/blob.js'
-import { inject } from '../../machine/effects.js'
+import { alsoWrites, inject } from '../../machine/effects.js'
 import { remark } from '../../machine/fault.js'
 import { fn, type Kernel } from '../../machine/fn.js'
-import { constructAt, type Obj, type Struct } from '../../machine/struct.js'
+import { constructAt, headerAt, type Obj, type Struct } from '../../machine/struct.js'
 import { currentTaskNumber, MAX_TASKS } from '../../machine/task.js'
 import { Folio } from '../include/mm.js'
 import type { Pfn } from '../include/types.js'
@@ -22,7 +21,7 @@ const MEMMAP = Folio as unknown as Struct<Obj>
 export function pfnToFolio(pfn: Pfn): Folio | null {
   if (pfn < 0 || pfn >= Folio.capacity) return null
   const at = Folio.base + pfn * Folio.words
-  return mem[at] === Folio.id ? Folio.at(at) : null
+  return headerAt(MEMMAP, at) === Folio.id ? Folio.at(at) : null
 }
 
 /** Every frame that somebody has had, in order. */
@@ -42,7 +41,7 @@ export function forEachFolio(visit: (folio: Folio) => void): void {
 /** The struct page of a frame, initialised when it is first needed. */
 function frame(pfn: Pfn): Folio {
   const at = Folio.base + pfn * Folio.words
-  if (mem[at] === 0) {
+  if (headerAt(MEMMAP, at) === 0) {
     constructAt(MEMMAP, at, 0)
     const folio = Folio.at(at) as Folio
     folio.pfn = pfn
@@ -63,6 +62,8 @@ export function allocFolio(movable: boolean): Folio | null {
   const task = currentTaskNumber()
   for (let i = 0; i < Folio.capacity / MAX_TASKS; i++) {
     const folio = frame((i * MAX_TASKS + task) as Pfn)
+    // Who looks for pages by frame reads this with no reference, at any moment.
+    alsoWrites(folio, 'buddy')
     if (!folio.buddy || folio.hwpoison || folio.isolateBlock) continue
     folio.buddy = false
     folio.refcount = 1

@@ -32,7 +32,7 @@ import {
   SEEK_END,
   SEEK_HOLE,
 } from '../include/uapi.js'
-import { xaFindIndex, xaLoad } from '../lib/xarray.js'
+import { xaFindAfterIndex, xaFindIndex, xaLoad } from '../lib/xarray.js'
 import { folioUnlock } from './filemap.js'
 import { shmemGetFolio, shmemI, shmemTruncateRange, shmemUndoRange } from './shmem.js'
 import { clearFalloc, publishPunch, shmemMmap } from './shmem_mmap.js'
@@ -222,17 +222,30 @@ export const shmemWrite = fn(function* shmem_file_write_iter(
   return done > 0 ? done : error
 })
 
-/** The first page from `start` before `end` that is (or is not) data; -1 if there is none. */
-function seekPage(inode: Inode, start: Pgoff, end: Pgoff, data: boolean): number {
+/**
+ * The first byte from `start` on, before `end`, that is data or a hole; -ENXIO behind the end, or
+ * if there is no data. The end of the last page there can be does not fit a loff_t: that page is
+ * no data, and a hole is looked for behind it in vain.
+ *
+ * Models: 6.2 mm/filemap.c mapping_seek_hole_data, with folio_seek_hole_data and order 0.
+ */
+function mappingSeekHoleData(inode: Inode, from: bigint, end: bigint, isData: boolean): bigint {
+  if (end <= from) return BigInt(-ENXIO)
   const pages = inode.iMapping!.iPages
-  for (let index = start; index < end; index = addPages(index, 1)) {
-    const found = xaFindIndex(pages, index, addPages(end, -1))
-    if (!data && found !== index) return index
-    if (found < 0) return -1
-    index = found as Pgoff
-    if ((xaLoad(pages, index) as Folio).uptodate === data) return index
+  const max = bytesToPgoff(end - 1n)
+  let start = from
+  let index = xaFindIndex(pages, bytesToPgoff(start), max)
+  for (; index >= 0 && start < end; index = xaFindAfterIndex(pages, index, max)) {
+    const pos = pgoffToBytes(index as Pgoff)
+    if (start < pos && !isData) return start
+    if (start < pos) start = pos
+    const next = BigInt.asIntN(64, pos + PAGE_SIZE)
+    const wanted = (xaLoad(pages, index) as Folio).uptodate === isData
+    if (wanted && start < next) return start
+    start = next
   }
-  return -1
+  if (isData) return BigInt(-ENXIO)
+  return start > end ? end : start
 }
 
 /**
@@ -252,15 +265,8 @@ export const shmemLlseek = fn(function* shmem_file_llseek(
   const size = inode.iSize
   let pos = offset
   if (whence === SEEK_DATA || whence === SEEK_HOLE) {
-    if (offset < 0n || offset >= size) pos = BigInt(-ENXIO)
-    else {
-      const isData = whence === SEEK_DATA
-      const page = seekPage(inode, bytesToPgoff(offset), bytesToPgoffUp(size), isData)
-      if (page >= 0) {
-        const start = pgoffToBytes(page as Pgoff)
-        if (start > offset) pos = start < size ? start : size
-      } else pos = isData ? BigInt(-ENXIO) : size
-    }
+    const isData = whence === SEEK_DATA
+    pos = offset < 0n ? BigInt(-ENXIO) : mappingSeekHoleData(inode, offset, size, isData)
   } else {
     if (whence === SEEK_CUR) pos += file.fPos
     if (whence === SEEK_END) pos += size

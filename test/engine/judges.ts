@@ -1,0 +1,39 @@
+/** What judges the random programs: an invariant over two fields, a count of objects, lockdep. */
+import { forEachAlive } from '../../src/machine/struct.js'
+import { lockOrder } from '../../src/sanitizers/lock-order.js'
+import type { Sanitizer } from '../../src/sanitizers/sanitizer.js'
+import { sleepInAtomic } from '../../src/sanitizers/sleep-in-atomic.js'
+import { Bench, Victim } from './repertoire.js'
+
+function bench(): Bench {
+  return Bench.at(Bench.base) as Bench
+}
+
+/** Holds in most programs most of the time, and says nothing of the final state. */
+const neverBoth: Sanitizer = {
+  name: 'never-both',
+  kinds: [{ id: 'both-set', sentence: 'a and b are 1 at once.', source: 'seeded' }],
+  watches: ['Bench.a', 'Bench.b'],
+  state({ report }) {
+    if (bench().a === 1 && bench().b === 1) report('both-set', 'a = b = 1')
+  },
+}
+
+const fewVictims: Sanitizer = {
+  name: 'few-victims',
+  kinds: [{ id: 'two-victims', sentence: 'Two victims are alive while a is 2.', source: 'seeded' }],
+  watches: ['Bench.a'],
+  state({ report }) {
+    if (bench().a !== 2) return
+    let alive = 0
+    forEachAlive(Victim, () => alive++)
+    if (alive > 1) report('two-victims', `${alive} victims are alive`)
+  },
+}
+
+export const SELF_TEST_JUDGES: readonly Sanitizer[] = [
+  neverBoth,
+  fewVictims,
+  lockOrder,
+  sleepInAtomic,
+]

@@ -1,0 +1,91 @@
+/**
+ * The engine's self-test: one program, judged by everything that can run it. The opinions must be
+ * the same: final states, findings, and which of them come first on some execution.
+ */
+
+import { exploreClasses } from '../../src/explore/dpor.js'
+import { FinalStates } from '../../src/explore/finals.js'
+import type { Dependence } from '../../src/explore/independence.js'
+import { Judges } from '../../src/explore/judges.js'
+import { search } from '../../src/explore/search.js'
+import { undoMark } from '../../src/machine/arena.js'
+import type { Mode } from '../../src/machine/machine.js'
+import { SELF_TEST_JUDGES } from './judges.js'
+import { everyInterleaving } from './naive.js'
+import { bootSample, type Sample } from './programs.js'
+
+export interface Opinion {
+  readonly by: string
+  readonly finals: ReadonlySet<string>
+  /** By id: does it come first on some execution? */
+  readonly findings: ReadonlyMap<string, boolean>
+  readonly executions: number
+}
+
+type Judged = Pick<Opinion, 'findings' | 'executions'>
+
+function ask(
+  sample: Sample,
+  mode: Mode,
+  by: string,
+  run: (judges: Judges, atFinal: () => void) => Judged | undefined,
+): Opinion | undefined {
+  const judges = new Judges(SELF_TEST_JUDGES)
+  bootSample(sample, mode, () => judges.attach())
+  const finals = new FinalStates(undoMark())
+  const judged = run(judges, () => finals.add())
+  judges.detach()
+  return judged && { by, finals: finals.keys, ...judged }
+}
+
+export function stateful(sample: Sample): Opinion {
+  return ask(sample, 'lowered', 'stateful', (judges, atFinal) => {
+    const { witnesses, executions } = search(judges, {
+      bound: undefined,
+      keepGoing: () => true,
+      atRest: () => [],
+      atFinal,
+    })
+    return { executions, findings: new Map([...witnesses].map(([id, w]) => [id, w.first])) }
+  }) as Opinion
+}
+
+/** Undefined if it has more executions than `most`. */
+export function stateless(
+  sample: Sample,
+  dependence: Dependence,
+  most: number,
+): Opinion | undefined {
+  return ask(sample, 'direct', 'stateless', (judges, atFinal) => {
+    const { findings, executions, unfinished } = exploreClasses(judges, {
+      atRest: () => [],
+      atFinal,
+      keepGoing: (n) => n < most,
+      dependence,
+    })
+    if (unfinished !== undefined) return undefined
+    return { executions, findings: new Map([...findings].map(([id, f]) => [id, f.first])) }
+  })
+}
+
+/** Undefined if it has more steps than `most`. */
+export function naive(sample: Sample, most: number): Opinion | undefined {
+  return ask(sample, 'lowered', 'naive', (judges, atFinal) =>
+    everyInterleaving(judges, atFinal, most),
+  )
+}
+
+/** What two opinions differ in; undefined if they agree. */
+export function disagreement(a: Opinion, b: Opinion): string | undefined {
+  const text = (o: Opinion): string =>
+    [...o.findings]
+      .map(([id, f]) => `${id}${f ? '' : '+'}`)
+      .sort()
+      .join(' ')
+  const missing = [...a.finals].filter((k) => !b.finals.has(k)).length
+  const extra = [...b.finals].filter((k) => !a.finals.has(k)).length
+  const parts: string[] = []
+  if (text(a) !== text(b)) parts.push(`findings: ${text(a) || 'none'} / ${text(b) || 'none'}`)
+  if (missing + extra > 0) parts.push(`final states: ${missing} only there, ${extra} only here`)
+  return parts.length === 0 ? undefined : `${a.by} / ${b.by}: ${parts.join('; ')}`
+}

@@ -1,0 +1,121 @@
+/** memfd_create and the seals. */
+import type { Op } from '../../src/conform/program.js'
+import { memfdCreateNamed } from '../../src/kernel/mm/memfd.js'
+import { differs, type Row, same } from './row.js'
+
+const create = 'memfd_create'
+const add = 'fcntl(F_ADD_SEALS)'
+const SHARED = 1
+const PRIVATE = 2
+const READ = 1
+const READ_WRITE = 3
+
+/** A memfd of two pages that can be sealed, then more. */
+const sealable = (...then: readonly Op[]): readonly Op[] => [
+  ['create', 2],
+  ['trunc', 0, 8192],
+  ...then,
+]
+
+export const memfdRows: readonly Row[] = [
+  same(create, 'flags 0', 'fd', [['create', 0]]),
+  same(create, 'an unknown flag', '-EINVAL', [['create', 0x100]]),
+  differs(create, 'MFD_NOEXEC_SEAL', '-EINVAL', 'fd', [['create', 8]]),
+  differs(create, 'MFD_EXEC', '-EINVAL', 'fd', [['create', 0x10]]),
+  same(create, 'MFD_EXEC and MFD_NOEXEC_SEAL', '-EINVAL', [['create', 0x18]]),
+  same(create, 'bits of a huge page size, not MFD_HUGETLB', '-EINVAL', [['create', 21 << 26]]),
+  same(create, 'MFD_HUGETLB of 16 KiB, which there is not', '-ENODEV', [
+    ['create', 4 | (14 << 26)],
+  ]),
+  same(create, 'the name is a bad pointer', '-EFAULT', (call) => call(memfdCreateNamed, -1, 0)),
+  same(create, 'a name of 250 bytes', '-EINVAL', (call) => call(memfdCreateNamed, 250, 0)),
+  same(create, 'a name of 249 bytes', 0, (call) => call(memfdCreateNamed, 249, 0)),
+  same(create, 'an unknown flag and a bad name pointer', '-EINVAL', (call) =>
+    call(memfdCreateNamed, -1, 0x100),
+  ),
+
+  same('fcntl(F_GET_SEALS)', 'of a memfd as created', 1, [
+    ['create', 0],
+    ['getseals', 0],
+  ]),
+  same('fcntl(F_GET_SEALS)', 'with MFD_ALLOW_SEALING', 0, [
+    ['create', 2],
+    ['getseals', 0],
+  ]),
+  same(add, 'a bad descriptor', '-EBADF', [['seal', 0, 2]]),
+  same(add, 'an unknown seal', '-EINVAL', [
+    ['create', 2],
+    ['seal', 0, 64],
+  ]),
+  differs(add, 'F_SEAL_EXEC', '-EINVAL', 0, [
+    ['create', 2],
+    ['seal', 0, 32],
+  ]),
+  same(add, 'sealed with F_SEAL_SEAL', '-EPERM', [
+    ['create', 0],
+    ['seal', 0, 2],
+  ]),
+  same(add, 'an unknown seal, sealed with F_SEAL_SEAL', '-EINVAL', [
+    ['create', 0],
+    ['seal', 0, 64],
+  ]),
+  same(
+    add,
+    'F_SEAL_WRITE with a mapping that is shared and writable',
+    '-EBUSY',
+    sealable(['mmap', 0, READ_WRITE, SHARED, 4096, 0], ['seal', 0, 8]),
+  ),
+  same(
+    add,
+    'F_SEAL_WRITE with a shared mapping that is read-only but could be made writable',
+    '-EBUSY',
+    sealable(['mmap', 0, READ, SHARED, 4096, 0], ['seal', 0, 8]),
+  ),
+  same(
+    add,
+    'F_SEAL_WRITE with a private mapping',
+    0,
+    sealable(['mmap', 0, READ_WRITE, PRIVATE, 4096, 0], ['seal', 0, 8]),
+  ),
+  same(
+    add,
+    'F_SEAL_WRITE when the writable mapping is gone',
+    0,
+    sealable(['mmap', 0, READ_WRITE, SHARED, 4096, 0], ['munmap', 0], ['seal', 0, 8]),
+  ),
+  same(
+    add,
+    'F_SEAL_FUTURE_WRITE with a writable mapping',
+    0,
+    sealable(['mmap', 0, READ_WRITE, SHARED, 4096, 0], ['seal', 0, 16]),
+  ),
+  differs(
+    add,
+    'F_SEAL_EXEC of an executable memfd with a writable mapping',
+    '-EINVAL',
+    '-EBUSY',
+    sealable(['mmap', 0, READ_WRITE, SHARED, 4096, 0], ['seal', 0, 32]),
+  ),
+  same('fcntl(F_GET_SEALS)', 'after F_SEAL_SHRINK|GROW was refused for a mapping', 0, [
+    ...sealable(['mmap', 0, READ_WRITE, SHARED, 4096, 0]),
+    ['seal', 0, 8 | 2],
+    ['getseals', 0],
+  ]),
+  {
+    call: 'fcntl(F_GET_SEALS)',
+    condition: 'after F_SEAL_EXEC of an executable memfd',
+    answer: { '6.18': 0x3e },
+    source: { '6.18': 'live' },
+    ops: sealable(['seal', 0, 32], ['getseals', 0]),
+  },
+  {
+    call: 'fcntl(F_GET_SEALS)',
+    condition: 'with MFD_NOEXEC_SEAL',
+    answer: { '6.18': 0x20 },
+    source: { '6.18': 'live' },
+    ops: [
+      ['create', 8],
+      ['getseals', 0],
+    ],
+  },
+]
