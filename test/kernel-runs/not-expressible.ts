@@ -113,6 +113,7 @@ const CONSOLE: readonly { readonly text: RegExp; readonly g?: RegExp; readonly w
     text: /use-after-free in xas_start|^Memory failure/,
     why: 'after the first use after free nothing is defined in the model',
   },
+  { text: /^rt_ioctl$/, why: 'a stack of system call code alone' },
   { text: /^RIP:|^Oops:|^Read of size|^Kernel panic/, why: 'addresses, registers, end of the run' },
 ]
 
@@ -142,9 +143,9 @@ export function keyReason(row: CallRow, path: string): string | undefined {
 
 /** Why a message of the console is not expected of the model, or undefined. */
 export function consoleReason(event: EventRow): string | undefined {
-  if (event.event === 'trace') return 'a stack: kernel functions that the compiler left'
   const rule = CONSOLE.find(
-    ({ text, g }) => text.test(event.text ?? '') && (g === undefined || g.test(event.g)),
+    ({ text, g }) =>
+      text.test(event.text ?? event.frames?.[0] ?? '') && (g === undefined || g.test(event.g)),
   )
   if (rule !== undefined) used.add(rule)
   return rule?.why

@@ -5,12 +5,13 @@
 import assert from 'node:assert/strict'
 import type { Design } from '../../src/designs/design.js'
 import { ERRNO } from '../../src/kernel/include/errno.js'
+import { allBodies } from '../../src/machine/fn.js'
 import { resetDevice, takeLog } from './device.js'
 import { noted, takeCounts, takePrinted } from './kernel-log.js'
 import { consoleReason, keyReason, rowReason } from './not-expressible.js'
 import { ANY, type Observation } from './observe.js'
 import type { Boot, CallRow, EventRow } from './recording.js'
-import { bootRecorded, takeFindings } from './runner.js'
+import { bootRecorded, takeFindings, takeStacks } from './runner.js'
 
 /** What a step of a script gave. */
 export interface Step {
@@ -32,6 +33,9 @@ const REPORTS: readonly (readonly [RegExp, string])[] = [
 /** Messages that the noted kernel prints too. */
 const PRINTED = /^(Memory failure|soft[ _]offline): <n>:/
 
+/** Names of the functions that the model has, in C. */
+const FUNCTIONS: ReadonlySet<string> = new Set(allBodies().map(({ cName }) => cName))
+
 export class Replay {
   readonly boot: Boot
   readonly design: Design
@@ -41,6 +45,7 @@ export class Replay {
   readonly #calls: readonly CallRow[]
   readonly #events: readonly EventRow[]
   readonly #findings = new Set<string>()
+  readonly #stacks: string[][] = []
   #printed: string[] = []
   #next = 0
 
@@ -116,6 +121,8 @@ export class Replay {
       const report = REPORTS.find(([pattern]) => pattern.test(text))
       if (consoleReason(event) !== undefined) {
         this.listed++
+      } else if (event.frames !== undefined) {
+        this.#trace(event)
       } else if (report !== undefined) {
         const [, id] = report
         told.add(id)
@@ -130,6 +137,14 @@ export class Replay {
     assert.deepEqual(this.#printed.sort(), printed.sort(), 'printed')
   }
 
+  /** A stack of the console: its functions that the model has too are on a stack of the model. */
+  #trace({ n, frames = [] }: EventRow): void {
+    const both = frames.filter((name) => FUNCTIONS.has(name))
+    const found = this.#stacks.some((stack) => isPart(both, stack))
+    assert.ok(found, `row ${n}: no task stood in ${both.join(' ← ')}`)
+    this.replayed++
+  }
+
   /** Findings of the model so far in this boot. */
   get findings(): ReadonlySet<string> {
     this.#gather()
@@ -139,6 +154,7 @@ export class Replay {
   #gather(): void {
     for (const id of takeFindings()) this.#findings.add(id)
     this.#printed.push(...takePrinted())
+    this.#stacks.push(...takeStacks())
   }
 
   #skipListed(): void {
@@ -149,6 +165,13 @@ export class Replay {
       this.listed++
     }
   }
+}
+
+/** Does `part` come in this order in `whole`? */
+function isPart(part: readonly string[], whole: readonly string[]): boolean {
+  let i = 0
+  for (const name of whole) if (name === part[i]) i++
+  return i === part.length
 }
 
 function named(ret: number): number | string {
