@@ -113,6 +113,7 @@ const CONSOLE: readonly { readonly text: RegExp; readonly g?: RegExp; readonly w
     text: /use-after-free in xas_start|^Memory failure/,
     why: 'after the first use after free nothing is defined in the model',
   },
+  { g: /^mfstress$/, text: /^dump_stack/, why: 'found by a search, which keeps no stacks' },
   { text: /^rt_ioctl$/, why: 'a stack of system call code alone' },
   { text: /^RIP:|^Oops:|^Read of size|^Kernel panic/, why: 'addresses, registers, end of the run' },
 ]
