@@ -10,6 +10,7 @@ import { isModelled, withOracle } from './host.js'
 const PROGRAMS: readonly (readonly [family: Family, count: number])[] = [
   ['memfd', 2000],
   ['guest_memfd', 400],
+  ['secretmem', 400],
   ['guest', 60],
 ]
 
