@@ -3,6 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import type { Design } from '../designs/design.js'
 import { DESIGNS } from '../designs/index.js'
 import { checkScenario } from '../explore/check.js'
+import { crossCheck } from '../explore/cross.js'
 import type { Verdict } from '../explore/verdict.js'
 import { readScenario } from '../litmus/scenario.js'
 import { FINDING_KINDS } from '../sanitizers/index.js'
@@ -14,6 +15,8 @@ export interface Job {
   readonly design: DesignRef
   readonly bound: number | undefined
   readonly timeLimitMs: number | undefined
+  /** Executions that a second search may take; undefined for no second search. */
+  readonly cross: number | undefined
 }
 
 export type Message =
@@ -46,16 +49,22 @@ async function run(job: Job): Promise<Verdict> {
   }
   const scenario = readScenario(job.text, withoutRows(known, job.text))
   const start = performance.now()
-  return checkScenario(scenario, design, tokenHash(job.text, job.design), {
+  const mayGoOn = (): boolean => {
+    if (Atomics.load(stop, 0) !== 0) return false
+    return job.timeLimitMs === undefined || performance.now() - start < job.timeLimitMs
+  }
+  const verdict = checkScenario(scenario, design, tokenHash(job.text, job.design), {
     bound: job.bound,
     minimise: job.bound === undefined,
     now: () => performance.now(),
     keepGoing: (states, depth) => {
       send({ kind: 'progress', job: job.number, states, depth })
-      if (Atomics.load(stop, 0) !== 0) return false
-      return job.timeLimitMs === undefined || performance.now() - start < job.timeLimitMs
+      return mayGoOn()
     },
   })
+  if (job.cross === undefined || verdict.verdict === 'skipped') return verdict
+  const limits = { executions: job.cross, keepGoing: mayGoOn }
+  return { ...verdict, cross: crossCheck(scenario, design, limits) }
 }
 
 /** The main thread has checked the names; here every name that the text has is known. */

@@ -10,6 +10,7 @@ import { KernelFault } from '../../machine/fault.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { currentTaskNumber } from '../../machine/task.js'
 import type { Folio } from '../include/mm.js'
+import { folioEvictable } from './mlocked.js'
 import { forEachFolio, freeFolio } from './page_alloc.js'
 
 /** Models: 6.2 include/linux/mm.h folio_get. The caller has a reference already. */
@@ -122,7 +123,8 @@ export const lruAddFn = fn(function* lru_add_fn(folio: Folio): Kernel<void> {
   folio.lruBatch = 0
   folio.lru = true
   alsoReads(folio, 'mapping')
-  folio.unevictable = folio.mapping !== null && folio.mapping.unevictable
+  alsoReads(folio, 'mlockCount')
+  folio.unevictable = !folioEvictable(folio)
   yield* folioPut(folio)
 })
 
