@@ -2,6 +2,7 @@
 import { describe, test } from 'node:test'
 import { gmem618 } from '../../src/designs/gmem.js'
 import { experiment4 } from './gmem-content.js'
+import { deadlock } from './gmem-deadlock.js'
 import { Host } from './gmem-host.js'
 import { experiment1, experiment2, experiment3 } from './gmem-interface.js'
 import { experiment5, experiment5s } from './gmem-pages.js'
@@ -30,6 +31,14 @@ describe('the recorded run of 6.18.2', () => {
     experiment5s(new Host(gmem618), rows)
     rows.end()
   })
+
+  for (const boot of gmemBoots.filter((name) => name.startsWith('deadlock'))) {
+    test(boot, () => {
+      const rows = new Rows(boot)
+      deadlock(() => new Host(gmem618), rows, boot.startsWith('deadlock B'))
+      rows.end()
+    })
+  }
 
   for (const boot of gmemBoots.filter((name) => name.startsWith('toggle'))) {
     test(boot, () => {
