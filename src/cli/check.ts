@@ -29,6 +29,9 @@ export interface CheckOptions {
   readonly bound: number | undefined
   readonly timeLimit: number | undefined
   readonly workers: number | undefined
+  /** Random executions of each cell instead of a search, and the seed. */
+  readonly sample: number | undefined
+  readonly seed: number
   /** Executions for a second opinion on each cell. */
   readonly cross: number | undefined
   readonly format: 'text' | 'json' | 'ktap'
@@ -52,6 +55,8 @@ export async function check(paths: readonly string[], options: CheckOptions): Pr
       design,
       bound: options.bound,
       cross: options.cross,
+      sample: options.sample,
+      seed: options.seed,
       timeLimitMs: options.timeLimit === undefined ? undefined : options.timeLimit * 1000,
     })),
   )

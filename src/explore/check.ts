@@ -211,7 +211,7 @@ function verdictOf(
 }
 
 /** What the scenario says some execution does, and none did. */
-function neverReached(
+export function neverReached(
   scenario: Scenario,
   marks: ReadonlySet<string>,
   outcomes: readonly Outcome[],
@@ -222,7 +222,7 @@ function neverReached(
   return [...scenario.reach.filter((m) => !marks.has(m)), ...never.map((c) => c.text)]
 }
 
-function findingOf(w: Witness, token: (schedule: readonly Move[]) => string): Finding {
+export function findingOf(w: Witness, token: (schedule: readonly Move[]) => string): Finding {
   return {
     id: w.id,
     title: w.message,
@@ -235,7 +235,7 @@ function findingOf(w: Witness, token: (schedule: readonly Move[]) => string): Fi
   }
 }
 
-function skipped(scenario: Scenario, design: Design, reason: string, ms: number): Verdict {
+export function skipped(scenario: Scenario, design: Design, reason: string, ms: number): Verdict {
   return {
     scenario: scenario.name,
     design: design.id,
