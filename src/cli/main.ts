@@ -10,6 +10,7 @@ import { EXIT } from './exit-codes.js'
 import { codeVersion, UserError } from './inputs.js'
 import { explain, LISTS, list } from './list.js'
 import { replay } from './replay.js'
+import type { JobEffort } from './worker.js'
 
 let code: number = EXIT.OK
 
@@ -25,7 +26,12 @@ function collect(value: string, before: string[]): string[] {
 interface CheckFlags {
   readonly design: string[]
   readonly bound?: number
-  readonly timeLimit?: number
+  readonly find?: boolean
+  readonly exact?: boolean
+  readonly time?: number
+  readonly memory?: number
+  readonly checkpoint?: string
+  readonly cache: boolean
   readonly workers?: number
   readonly json?: boolean
   readonly ktap?: boolean
@@ -34,11 +40,22 @@ interface CheckFlags {
 async function runCheck(files: string[], flags: CheckFlags): Promise<void> {
   code = await check(files, {
     design: flags.design,
-    bound: flags.bound,
-    timeLimit: flags.timeLimit,
+    effort: effortOf(flags),
+    cache: flags.cache && flags.checkpoint === undefined,
     workers: flags.workers,
     format: flags.json ? 'json' : flags.ktap ? 'ktap' : 'text',
   })
+}
+
+function effortOf(flags: CheckFlags): JobEffort {
+  return {
+    bound: flags.bound,
+    find: flags.find === true,
+    exact: flags.exact === true,
+    timeLimitMs: flags.time === undefined ? undefined : flags.time * 1000,
+    memoryBytes: flags.memory === undefined ? undefined : flags.memory * 2 ** 20,
+    checkpoint: flags.checkpoint,
+  }
 }
 
 function withCheckOptions(command: Command): Command {
@@ -46,7 +63,22 @@ function withCheckOptions(command: Command): Command {
     .option('-d, --design <id|file.ts>', 'design to check (repeatable)', collect, [])
     .option('--bound <n>', 'at most n preemptions instead of all', count)
     .option('--exhaustive', 'every interleaving (the default)')
-    .option('--time-limit <s>', 'seconds for each cell', count)
+    .addOption(
+      new Option('--find', 'stop at the first finding; bound after bound').conflicts('exhaustive'),
+    )
+    .addOption(
+      new Option('--exact', 'compare whole states, not fingerprints').conflicts(['bound', 'find']),
+    )
+    .option('--time <s>', 'seconds for each cell', count)
+    .option('--memory <MiB>', 'memory for the states of each cell', count)
+    .addOption(
+      new Option('--checkpoint <file>', 'save to it, and go on from it, if it exists').conflicts([
+        'bound',
+        'find',
+        'exact',
+      ]),
+    )
+    .option('--no-cache', 'check again what an earlier run has finished')
     .option('--workers <n>', 'worker threads', count)
     .addOption(new Option('--json', 'print JSON').conflicts('ktap'))
     .option('--ktap', 'print KTAP')
