@@ -8,11 +8,12 @@ import { sysClose } from '../kernel/fs/file_table.js'
 import { sysFallocate, sysFtruncate } from '../kernel/fs/open.js'
 import { sysLseek, sysPread, sysPwrite, sysRead, sysWrite } from '../kernel/fs/read_write.js'
 import { vfsFstat } from '../kernel/fs/stat.js'
-import { EBADF, EFAULT, ENOSYS } from '../kernel/include/errno.js'
+import { EBADF, EFAULT } from '../kernel/include/errno.js'
 import { Kstat } from '../kernel/include/fs.js'
 import { KVM_X86_DEFAULT_VM } from '../kernel/include/uapi.js'
 import { sysFcntlAddSeals, sysFcntlGetSeals, sysMemfdCreate } from '../kernel/mm/memfd.js'
 import { sysMmap, sysMunmap } from '../kernel/mm/mmap.js'
+import { sysMemfdSecret } from '../kernel/mm/secretmem.js'
 import { taskWorkRun } from '../kernel/task_work.js'
 import { userLoad, userStore } from '../kernel/user/access.js'
 import { readPages } from '../kernel/user/harness.js'
@@ -43,8 +44,8 @@ function faulted(byte: number): number {
 const USER_AREA = 0x7f0000000000n
 
 /**
- * The system calls of one program, by kernel function. What this kernel has not got answers
- * -ENOSYS, as in Linux. The program's one VM is made when it is first needed.
+ * The system calls of one program, by kernel function. The program's one VM is made when it is
+ * first needed.
  */
 function syscalls(alone: Alone, stat: Kstat): Syscalls {
   const call = (f: FnTag, ...args: unknown[]): number => alone.call(f, ...args) as number
@@ -55,7 +56,7 @@ function syscalls(alone: Alone, stat: Kstat): Syscalls {
   }
   return {
     memfdCreate: (flags) => call(sysMemfdCreate, flags),
-    memfdSecret: () => -ENOSYS,
+    memfdSecret: (flags) => call(sysMemfdSecret, flags),
     close: (fd) => call(sysClose, fd),
     ftruncate: (fd, size) => call(sysFtruncate, fd, size),
     fallocate: (fd, mode, offset, len) => call(sysFallocate, fd, mode, offset, len),

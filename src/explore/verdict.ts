@@ -40,8 +40,18 @@ export interface Verdict {
   readonly proof: Proof | undefined
   /** Preemptions, when the proof is `bounded`. */
   readonly bound: number | undefined
-  /** The search was stopped, by a time limit or by the user, before it had seen all. */
+  /** With `bound`, of a search for the first finding: choices out of the ordinary. */
+  readonly surprises?: number | undefined
+  /** The search was stopped, by a limit or by the user, before it had seen all. */
   readonly stopped: boolean
+  /** It was stopped because the visited states had no more room. */
+  readonly outOfMemory?: boolean
+  /** Expected number of states that were taken for another one with the same fingerprint. */
+  readonly omissions?: number
+  /** Whole states were compared, so that none was omitted. */
+  readonly exact?: boolean
+  /** Memory of the visited states and the stack. */
+  readonly bytes?: number
   /** Distinct states visited. */
   readonly states: number
   /** Complete executions seen. */

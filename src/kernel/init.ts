@@ -17,7 +17,7 @@ import {
   VmArea,
 } from './include/mm_types.js'
 import { bytesToPgoff } from './include/types.js'
-import { ANON_INODE_FS_MAGIC, TMPFS_MAGIC } from './include/uapi.js'
+import { ANON_INODE_FS_MAGIC, SECRETMEM_MAGIC, TMPFS_MAGIC } from './include/uapi.js'
 import { xaInit } from './lib/xarray.js'
 import { shmemGetInode, shmemSuperOperations } from './mm/shmem.js'
 import { vmaLink } from './mm/vma.js'
@@ -59,4 +59,6 @@ export const kernelInit = fn(function* kernel_init(): Kernel<void> {
   devtmpfs.sRoot = yield* shmemGetInode(devtmpfs, S_IFDIR | 0o755)
   state.devtmpfs = devtmpfs
   state.anonInodes = yield* pseudoFsMount(ANON_INODE_FS_MAGIC)
+  state.secretmem = yield* pseudoFsMount(SECRETMEM_MAGIC)
+  state.secretmem.noexec = true
 })

@@ -8,18 +8,12 @@ import { compareTranscript } from '../../src/conform/compare.js'
 import { countByCall } from '../../src/conform/describe.js'
 import { Model, profileOf } from '../../src/conform/model.js'
 
-/** How many programs of a recording may still differ: those that make calls not modelled yet. */
-const OPEN: Readonly<Record<string, number>> = {
-  'linux-6.18-guest_memfd.jsonl': 300,
-}
-
 for (const path of builtInTranscripts()) {
   test(`the model answers as recorded in ${basename(path)}`, () => {
     const transcript = readTranscript(path)
     const model = new Model(profileOf(transcript.kernel).profile)
     const differences = compareTranscript(transcript, model)
-    const allowed = OPEN[basename(path)] ?? 0
-    assert.ok(differences.length <= allowed, `${differences.length}: ${countByCall(differences)}`)
+    assert.equal(differences.length, 0, countByCall(differences))
   })
 }
 

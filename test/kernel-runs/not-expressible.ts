@@ -32,9 +32,8 @@ const RULES: readonly Rule[] = [
     why: 'no times, extended attributes and names in the model',
   },
   {
-    x: /^(E5\.zero|E7\.ctl)$/,
-    call: /^control: .*through mmap/,
-    why: 'the control group maps the file',
+    x: /^E7\.ctl$/,
+    why: 'a file without a block before and after: what was done to it is not told',
   },
   {
     x: /^E9\.seals$/,
@@ -72,14 +71,10 @@ const RULES: readonly Rule[] = [
     keys: ['before.flags'],
     why: 'PG_referenced depends on how the control page was written, which is not recorded',
   },
-  {
-    x: /^E8\.tmpfs$/,
-    call: /^about to poison/,
-    keys: ['before.ref'],
-    why: 'the control page was mapped, which is one reference; the failure unmaps it',
-  },
+  { x: /^E8\.anon$/, keys: ['old.index'], why: 'the address at which the process had the page' },
   {
     x: /^E5\.zero$/,
+    call: /holes$/,
     keys: ['zeroed', 'not_zeroed'],
     why: 'which stale page happened to be zero is chance; that none is cleared is asserted',
   },

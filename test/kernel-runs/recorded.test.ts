@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import type { Design } from '../../src/designs/design.js'
 import { DESIGNS } from '../../src/designs/index.js'
 import { e6Compaction, e6Pin } from './compaction.js'
-import { crash, mfc, mft, mftdx } from './failure.js'
+import { crash, mfa, mfc, mft, mftdx } from './failure.js'
 import { mainInterface } from './main-interface.js'
 import { mainMoves } from './main-moves.js'
 import { mainPages } from './main-pages.js'
@@ -31,6 +31,7 @@ const SCRIPTS: Readonly<Record<string, Script>> = {
   mfr: crash,
   mfrd: crash,
   mftdx,
+  mfa,
   mfc,
 }
 

@@ -281,6 +281,7 @@ export interface FsState extends Obj {
   /** The pseudo file system of files without a place, such as VMs. */
   anonInodes: SuperBlock | null
   devtmpfs: SuperBlock | null
+  secretmem: SuperBlock | null
 }
 
 export const FsState: Struct<FsState> = struct<FsState>(
@@ -292,6 +293,7 @@ export const FsState: Struct<FsState> = struct<FsState>(
     tmpfs: ptr('SuperBlock'),
     anonInodes: ptr('SuperBlock'),
     devtmpfs: ptr('SuperBlock'),
+    secretmem: ptr('SuperBlock'),
   },
   { capacity: 1 },
 )

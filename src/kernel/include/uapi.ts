@@ -46,6 +46,7 @@ export const MAP_PRIVATE = 2
 
 export const TMPFS_MAGIC = 0x01021994
 export const ANON_INODE_FS_MAGIC = 0x09041934
+export const SECRETMEM_MAGIC = 0x5345434d
 export const RESTRICTEDMEM_MAGIC = 0x5245534d
 
 export const KVM_X86_DEFAULT_VM = 0
@@ -57,6 +58,27 @@ export const KVM_MEM_PRIVATE = 4
 /** The flag under its later name, with the same value. */
 export const KVM_MEM_GUEST_MEMFD = 4
 export const KVM_MEMORY_ATTRIBUTE_PRIVATE = 8
+
+export const S_IXUGO = 0o111
+
+export const MADV_NORMAL = 0
+export const MADV_RANDOM = 1
+export const MADV_SEQUENTIAL = 2
+export const MADV_WILLNEED = 3
+export const MADV_DONTNEED = 4
+export const MADV_FREE = 8
+export const MADV_REMOVE = 9
+export const MADV_DONTFORK = 10
+export const MADV_DOFORK = 11
+export const MADV_DONTDUMP = 16
+export const MADV_DODUMP = 17
+export const MADV_COLD = 20
+export const MADV_PAGEOUT = 21
+export const MADV_POPULATE_READ = 22
+export const MADV_POPULATE_WRITE = 23
+export const MADV_DONTNEED_LOCKED = 24
+export const MADV_HWPOISON = 100
+export const MADV_SOFT_OFFLINE = 101
 
 export const MAP_SHARED_VALIDATE = 3
 export const MAP_TYPE = 0xf

@@ -23,6 +23,7 @@ import {
   currentMm,
   type MmStruct,
   VM_EXEC,
+  VM_LOCKED,
   VM_MAYEXEC,
   VM_MAYREAD,
   VM_MAYSHARE,
@@ -47,6 +48,9 @@ import {
   MAP_FIXED_NOREPLACE,
   MAP_GROWSDOWN,
   MAP_HUGETLB,
+  MAP_LOCKED,
+  MAP_NONBLOCK,
+  MAP_POPULATE,
   MAP_PRIVATE,
   MAP_SHARED,
   MAP_SHARED_VALIDATE,
@@ -56,6 +60,7 @@ import {
   PROT_WRITE,
 } from '../include/uapi.js'
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from './mmu_notifier.js'
+import { mmPopulate } from './populate.js'
 import { lruAddDrain } from './swap.js'
 import {
   anonVmaLink,
@@ -70,6 +75,7 @@ import {
   vmaCountsAsWriter,
   vmaLink,
   vmaLinkFile,
+  vmaPages,
   vmaUnlink,
 } from './vma.js'
 import { zapPteRange } from './zap.js'
@@ -81,11 +87,12 @@ export const TASK_SIZE = 0x7ffffffff000n
 /** vm.mmap_min_addr. */
 const MMAP_MIN_ADDR = 0x10000n
 
-function vmFlagsOf(prot: number): number {
+function vmFlagsOf(prot: number, flags: number): number {
   return (
     (prot & PROT_READ ? VM_READ : 0) |
     (prot & PROT_WRITE ? VM_WRITE : 0) |
-    (prot & PROT_EXEC ? VM_EXEC : 0)
+    (prot & PROT_EXEC ? VM_EXEC : 0) |
+    (flags & MAP_LOCKED ? VM_LOCKED : 0)
   )
 }
 
@@ -126,7 +133,7 @@ function sharedFlags(file: File, prot: number, flags: number): number {
 /** The refusals that depend on the file, in their order; else the VMA's flags. */
 function fileFlags(file: File, prot: number, flags: number): number {
   const type = flags & MAP_TYPE
-  let vmFlags = vmFlagsOf(prot) | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
+  let vmFlags = vmFlagsOf(prot, flags) | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
   if (type === MAP_SHARED || type === MAP_SHARED_VALIDATE) {
     const shared = sharedFlags(file, prot, flags)
     if (shared < 0) return shared
@@ -192,6 +199,7 @@ const mmapRegion = fn(function* mmap_region(
     yield* getFile(file)
     yield* vmaLinkFile(vma)
   }
+  if (vma.vmFlags & VM_LOCKED) mm.lockedVm += vmaPages(vma)
   vmaLink(mm, vma)
   yield* anonVmaLink(vma)
   return addr
@@ -222,7 +230,7 @@ const doMmap = fn(function* do_mmap(
   }
   if (file === null) {
     if ((flags & MAP_TYPE) !== MAP_PRIVATE) return BigInt(-EINVAL)
-    const vmFlags = vmFlagsOf(prot) | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
+    const vmFlags = vmFlagsOf(prot, flags) | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
     return yield* mmapRegion(null, at, len, vmFlags, bytesToPgoff(at))
   }
   if (!fileMmapOk(offset, len)) return BigInt(-EOVERFLOW)
@@ -260,6 +268,9 @@ export const sysMmap = fn(function* mmap(
     yield* downWrite(mm.mmapLock)
     ret = yield* doMmap(file, addr, length, prot, flags, offset)
     yield* upWrite(mm.mmapLock)
+    // What fails to be there already will be faulted in, or not, when it is needed.
+    const populate = (flags & (MAP_POPULATE | MAP_NONBLOCK)) === MAP_POPULATE
+    if (ret >= 0n && (populate || flags & MAP_LOCKED)) yield* mmPopulate(mm, ret, ret + length)
   }
   if (file !== null) yield* fput(file)
   return ret
@@ -319,6 +330,7 @@ export const doMunmap = fn(function* do_munmap(
   yield* mmuNotifierInvalidateRangeEnd(mm, start, end)
   vma = findVmaIntersection(mm, start, end)
   while (vma !== null) {
+    if (vma.vmFlags & VM_LOCKED) mm.lockedVm -= vmaPages(vma)
     vmaUnlink(mm, vma)
     yield* unlinkAnonVmas(vma)
     yield* unlinkFileVma(vma)

@@ -6,6 +6,7 @@
 import { type Replacement, replace } from '../../machine/fn.js'
 import { kvmMmuPageFault } from '../arch/x86/kvm/mmu.js'
 import { handleRemovedSpte } from '../arch/x86/kvm/tdp_mmu.js'
+import { pseudoFsMount } from '../fs/libfs.js'
 import { vfsFallocateMode } from '../fs/open.js'
 import { migratepageSuitable } from '../mm/compaction.js'
 import { memfdAllSeals, memfdImpliedSeals, memfdInitFile, memfdSanitizeFlags } from '../mm/memfd.js'
@@ -26,6 +27,7 @@ import {
   kvmFreeMemslot,
 } from '../virt/kvm/memslots.js'
 import { handleChangedSpte, kvmMmuPageFault618 } from './arch/x86/kvm/mmu.js'
+import { anonInodefsMount } from './fs/anon_inodes.js'
 import { fallocateMode } from './fs/open.js'
 import { migratepageAccessible, moveToNewFolioAccessible } from './mm/inaccessible.js'
 import {
@@ -62,6 +64,7 @@ const KVM: readonly Replacement[] = [
 ]
 
 const MEMFD: readonly Replacement[] = [
+  replace(pseudoFsMount, anonInodefsMount),
   replace(vfsFallocateMode, fallocateMode),
   replace(memfdSanitizeFlags, sanitizeFlags),
   replace(memfdInitFile, allocFile),

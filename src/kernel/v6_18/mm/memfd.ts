@@ -16,12 +16,11 @@ import {
   MFD_EXEC,
   MFD_HUGETLB,
   MFD_NOEXEC_SEAL,
+  S_IXUGO,
 } from '../../include/uapi.js'
 import { unknownFlags } from '../../mm/memfd.js'
 import { shmemFile, shmemI } from '../../mm/shmem.js'
 import { vmaIsSharedMaywrite } from '../../mm/vma.js'
-
-const S_IXUGO = 0o111
 
 const ALL_FLAGS = MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_HUGETLB | MFD_NOEXEC_SEAL | MFD_EXEC
 
