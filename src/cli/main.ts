@@ -129,6 +129,7 @@ function program(): Command {
     .option('--count <n>', 'with --live: programs for each family', count, 1000)
     .option('--record <file>', 'with --live: write what the kernel answered')
     .option('--ktap', 'with --live: print KTAP')
+    .option('--guest', 'what a real guest sees of guest_memfd on the running kernel')
     .option('--probe', 'say what the running kernel offers')
     .option('--all', 'show every program that differs')
     .action(async (flags: ConformFlags) => {

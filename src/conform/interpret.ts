@@ -44,6 +44,11 @@ export interface Syscalls {
     fd: number,
     offset: bigint,
   ): number
+  /**
+   * The guest of the program's VM adds 1 to the byte at a guest physical address and says what it
+   * is then; `mmio` if there is no memory for the guest, a negative errno if KVM_RUN fails.
+   */
+  kvmRun(gpa: bigint): number | string
 }
 
 interface Mapping {
@@ -135,6 +140,8 @@ export class Interpreter {
       case 'fstat':
         this.#fd(op[1])
         return 0
+      case 'run':
+        return k.kvmRun(BigInt(op[1]))
       case 'close':
         return this.#close(op[1])
       case 'pwrite':

@@ -4,11 +4,12 @@
  */
 import { defineDesign, type Profile } from '../designs/design.js'
 import { bootKernel } from '../explore/boot.js'
+import { guestRead, guestWrite } from '../kernel/arch/x86/kvm/guest.js'
 import { sysClose } from '../kernel/fs/file_table.js'
 import { sysFallocate, sysFtruncate } from '../kernel/fs/open.js'
 import { sysLseek, sysPread, sysPwrite, sysRead, sysWrite } from '../kernel/fs/read_write.js'
 import { vfsFstat } from '../kernel/fs/stat.js'
-import { EBADF, EFAULT } from '../kernel/include/errno.js'
+import { EBADF, EFAULT, ENXIO } from '../kernel/include/errno.js'
 import { Kstat } from '../kernel/include/fs.js'
 import { KVM_X86_DEFAULT_VM } from '../kernel/include/uapi.js'
 import { sysFcntlAddSeals, sysFcntlGetSeals, sysMemfdCreate } from '../kernel/mm/memfd.js'
@@ -88,6 +89,13 @@ function syscalls(alone: Alone, stat: Kstat): Syscalls {
     kvmCreateGuestMemfd: (size, flags) => call(sysKvmCreateGuestMemfd, theVm(), size, flags),
     kvmSetUserMemoryRegion2: (slot, flags, gpa, size, fd, offset) =>
       call(sysKvmSetUserMemoryRegion2, theVm(), slot, flags, gpa, size, USER_AREA, fd, offset),
+    kvmRun: (gpa) => {
+      const byte = call(guestRead, theVm(), gpa)
+      if (byte < 0) return byte === -ENXIO ? 'mmio' : byte
+      const next = (byte + 1) & 0xff
+      const written = call(guestWrite, theVm(), gpa, next)
+      return written < 0 ? written : next
+    },
   }
 }
 

@@ -28,6 +28,7 @@ export const OPS = {
   store: ['map', 'offset', 'byte'],
   fstat: ['file'],
   close: ['file'],
+  run: ['gpa'],
 } as const
 
 export type OpName = keyof typeof OPS

@@ -9,7 +9,7 @@ import { fn, type Kernel } from '../../../../machine/fn.js'
 import { readLock, readUnlock } from '../../../../machine/locks.js'
 import { srcuReadLock, srcuReadUnlock } from '../../../../machine/rcu.js'
 import { isErr, ptrErr } from '../../../../machine/struct.js'
-import { EFAULT, EHWPOISON } from '../../../include/errno.js'
+import { EFAULT, EHWPOISON, EINTR } from '../../../include/errno.js'
 import {
   KVM_EXIT_MEMORY_FAULT,
   KVM_MEMSLOT_INVALID,
@@ -18,7 +18,7 @@ import {
 } from '../../../include/kvm.js'
 import type { Folio } from '../../../include/mm.js'
 import type { Gfn, Pgoff } from '../../../include/types.js'
-import { KVM_MEM_PRIVATE, SIGBUS_MCEERR_AR } from '../../../include/uapi.js'
+import { KVM_MEM_PRIVATE } from '../../../include/uapi.js'
 import { getUserPage } from '../../../mm/gup.js'
 import { folioPut } from '../../../mm/swap.js'
 import { mmuInvalidateRetryGfn } from '../../../virt/kvm/invalidate.js'
@@ -37,13 +37,14 @@ function memoryFaultExit(vcpu: KvmVcpu): number {
 }
 
 /**
- * No page of the process for the guest: a signal that says why, or an error without an exit.
+ * No page of the process for the guest: an error without an exit, or, for a poisoned page, a SIGBUS
+ * that ends KVM_RUN.
  *
- * Models: 6.2 arch/x86/kvm/mmu/mmu.c kvm_handle_error_pfn. Simplifies: the signal, which makes
- * KVM_RUN return -EINTR, is what it returns.
+ * Models: 6.2 arch/x86/kvm/mmu/mmu.c kvm_handle_error_pfn. Simplifies: the signal is only seen by
+ * its -EINTR.
  */
-export function errorPfn(errno: number): number {
-  return errno === -EHWPOISON ? SIGBUS_MCEERR_AR : -EFAULT
+function errorPfn(errno: number): number {
+  return errno === -EHWPOISON ? -EINTR : -EFAULT
 }
 
 /** The page behind a gfn, with a reference, or an ERR_PTR. */

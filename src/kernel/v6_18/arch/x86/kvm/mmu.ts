@@ -11,9 +11,8 @@ import { fn, type Kernel } from '../../../../../machine/fn.js'
 import { readLock, readUnlock } from '../../../../../machine/locks.js'
 import { srcuReadLock, srcuReadUnlock } from '../../../../../machine/rcu.js'
 import { errPtr, isErr, ptrErr } from '../../../../../machine/struct.js'
-import { errorPfn } from '../../../../arch/x86/kvm/mmu.js'
 import { kvmTdpMmuMap } from '../../../../arch/x86/kvm/tdp_mmu.js'
-import { EAGAIN, EFAULT, ENXIO } from '../../../../include/errno.js'
+import { EAGAIN, EFAULT, EHWPOISON, EINTR, ENXIO } from '../../../../include/errno.js'
 import {
   KVM_EXIT_MEMORY_FAULT,
   KVM_EXIT_MMIO,
@@ -106,7 +105,7 @@ const faultinPfnShared = fn(function* __kvm_mmu_faultin_pfn(
   const folio = yield* getUserPage((slot.userspaceAddr + (gfn - slot.baseGfn)) as Pgoff)
   if (!isErr(folio)) return folio
   vcpu.exitReason = KVM_EXIT_UNKNOWN
-  return errPtr(Folio, errorPfn(ptrErr(folio)))
+  return errPtr(Folio, ptrErr(folio) === -EHWPOISON ? -EINTR : -EFAULT)
 })
 
 /**
