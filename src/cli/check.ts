@@ -7,7 +7,7 @@ import { decodeToken } from '../explore/token.js'
 import type { Verdict } from '../explore/verdict.js'
 import { renderColumns } from '../report/columns.js'
 import { renderJson, renderKtap } from '../report/machine-readable.js'
-import { coverage, renderMatrix } from '../report/matrix.js'
+import { coverage, crossSummary, renderMatrix } from '../report/matrix.js'
 import type { Paint } from '../report/paint.js'
 import { tokenLines } from '../report/paint.js'
 import { renderVerdict } from '../report/verdict.js'
@@ -29,6 +29,11 @@ export interface CheckOptions {
   readonly bound: number | undefined
   readonly timeLimit: number | undefined
   readonly workers: number | undefined
+  /** Random executions of each cell instead of a search, and the seed. */
+  readonly sample: number | undefined
+  readonly seed: number
+  /** Executions for a second opinion on each cell. */
+  readonly cross: number | undefined
   readonly format: 'text' | 'json' | 'ktap'
 }
 
@@ -49,6 +54,9 @@ export async function check(paths: readonly string[], options: CheckOptions): Pr
       text: f.text,
       design,
       bound: options.bound,
+      cross: options.cross,
+      sample: options.sample,
+      seed: options.seed,
       timeLimitMs: options.timeLimit === undefined ? undefined : options.timeLimit * 1000,
     })),
   )
@@ -96,6 +104,7 @@ function print(
       ),
     )
     out(`\n${coverage(verdicts, seconds)}`)
+    if (options.cross !== undefined) out(crossSummary(verdicts))
     for (const v of verdicts) if (v.asExpected === false) out(`\n${renderVerdict(v, paint)}`)
     if (isMatrix) out(suggestions(verdicts, paint))
   }

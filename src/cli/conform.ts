@@ -4,6 +4,7 @@ import { compareTranscript, type Difference } from '../conform/compare.js'
 import { countByCall, describeDifference } from '../conform/describe.js'
 import { Model, profileOf } from '../conform/model.js'
 import { parseTranscript, type Transcript, TranscriptError } from '../conform/program.js'
+import { conformGuest } from './conform-guest.js'
 import { conformLive, conformProbe } from './conform-live.js'
 import { EXIT } from './exit-codes.js'
 import { builtInTranscripts, UserError } from './inputs.js'
@@ -30,6 +31,7 @@ export interface ConformFlags {
   readonly record?: string
   readonly ktap?: boolean
   readonly probe?: boolean
+  readonly guest?: boolean
   readonly all?: boolean
 }
 
@@ -38,6 +40,7 @@ export async function conform(flags: ConformFlags): Promise<number> {
   const { family: families, seed, count, record } = flags
   const all = flags.all === true
   if (flags.probe) return conformProbe()
+  if (flags.guest) return conformGuest(seed)
   if (flags.live || record !== undefined) {
     return conformLive({ families, seed, count, record, ktap: flags.ktap === true, all })
   }

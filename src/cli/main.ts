@@ -22,11 +22,17 @@ function collect(value: string, before: string[]): string[] {
   return [...before, value]
 }
 
+/** How many executions a second opinion may take if the user does not say. */
+const CROSS_EXECUTIONS = 20_000
+
 interface CheckFlags {
   readonly design: string[]
   readonly bound?: number
   readonly timeLimit?: number
   readonly workers?: number
+  readonly cross?: number | true
+  readonly sample?: number
+  readonly seed?: number
   readonly json?: boolean
   readonly ktap?: boolean
 }
@@ -37,6 +43,9 @@ async function runCheck(files: string[], flags: CheckFlags): Promise<void> {
     bound: flags.bound,
     timeLimit: flags.timeLimit,
     workers: flags.workers,
+    sample: flags.sample,
+    seed: flags.seed ?? 1,
+    cross: flags.cross === true ? CROSS_EXECUTIONS : flags.cross,
     format: flags.json ? 'json' : flags.ktap ? 'ktap' : 'text',
   })
 }
@@ -48,6 +57,13 @@ function withCheckOptions(command: Command): Command {
     .option('--exhaustive', 'every interleaving (the default)')
     .option('--time-limit <s>', 'seconds for each cell', count)
     .option('--workers <n>', 'worker threads', count)
+    .addOption(
+      new Option('--sample <n>', 'n random executions of each cell instead of all')
+        .argParser(count)
+        .conflicts(['bound', 'exhaustive', 'cross']),
+    )
+    .option('--seed <n>', 'for --sample: another seed, other executions (default: 1)', count)
+    .option('--cross [n]', 'ask a second, stateless search, for n executions at most', count)
     .addOption(new Option('--json', 'print JSON').conflicts('ktap'))
     .option('--ktap', 'print KTAP')
 }
@@ -113,6 +129,7 @@ function program(): Command {
     .option('--count <n>', 'with --live: programs for each family', count, 1000)
     .option('--record <file>', 'with --live: write what the kernel answered')
     .option('--ktap', 'with --live: print KTAP')
+    .option('--guest', 'what a real guest sees of guest_memfd on the running kernel')
     .option('--probe', 'say what the running kernel offers')
     .option('--all', 'show every program that differs')
     .action(async (flags: ConformFlags) => {

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { DESIGNS } from '../designs/index.js'
 import { SetupFailure } from '../explore/boot.js'
 import { type Divergence, type Replayed, replayScenario } from '../explore/replay.js'
-import { decodeToken, type Token, TokenError } from '../explore/token.js'
+import { decodeToken, isNamedBy, type Token, TokenError } from '../explore/token.js'
 import { suggest } from '../litmus/error.js'
 import { renderColumns, renderList } from '../report/columns.js'
 import { wrap } from '../report/paint.js'
@@ -46,11 +46,12 @@ export async function replay(text: string, options: ReplayOptions): Promise<numb
   const other = options.on === undefined ? own : await resolveDesign(options.on)
   const paths = options.file === undefined ? builtInFiles() : [options.file]
   const files = readScenarios(paths, [own.id, other.id])
-  const file = files.find((f) => f.scenario.name === token.scenario)
+  const named = files.filter((f) => isNamedBy(token, f.scenario.name))
+  const file = named.find((f) => tokenHash(f.text, own) === token.hash) ?? named[0]
   if (file === undefined) {
     const hint = suggest(
       token.scenario,
-      files.map((f) => f.scenario.name),
+      files.map((f) => f.scenario.name.replace(/^.*\//, '')),
     )
     throw new UserError(`there is no scenario "${token.scenario}".${hint} A file: --file.`)
   }

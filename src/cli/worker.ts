@@ -1,10 +1,15 @@
 /** A worker thread: checks one cell after the other. */
 import { parentPort, workerData } from 'node:worker_threads'
+import { uniformInt } from 'pure-rand/distribution/uniformInt'
+import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus'
 import type { Design } from '../designs/design.js'
 import { DESIGNS } from '../designs/index.js'
 import { checkScenario } from '../explore/check.js'
+import { crossCheck } from '../explore/cross.js'
+import { sampleScenario } from '../explore/sample/check.js'
+import { hash32 } from '../explore/token.js'
 import type { Verdict } from '../explore/verdict.js'
-import { readScenario } from '../litmus/scenario.js'
+import { readScenario, type Scenario } from '../litmus/scenario.js'
 import { FINDING_KINDS } from '../sanitizers/index.js'
 import { type DesignRef, loadDesign, tokenHash } from './inputs.js'
 
@@ -14,6 +19,11 @@ export interface Job {
   readonly design: DesignRef
   readonly bound: number | undefined
   readonly timeLimitMs: number | undefined
+  /** Run so many random executions instead of a search. */
+  readonly sample: number | undefined
+  readonly seed: number
+  /** Executions that a second search may take; undefined for no second search. */
+  readonly cross: number | undefined
 }
 
 export type Message =
@@ -46,16 +56,35 @@ async function run(job: Job): Promise<Verdict> {
   }
   const scenario = readScenario(job.text, withoutRows(known, job.text))
   const start = performance.now()
-  return checkScenario(scenario, design, tokenHash(job.text, job.design), {
+  const mayGoOn = (): boolean => {
+    if (Atomics.load(stop, 0) !== 0) return false
+    return job.timeLimitMs === undefined || performance.now() - start < job.timeLimitMs
+  }
+  if (job.sample !== undefined) return sampled(scenario, design, job, mayGoOn)
+  const verdict = checkScenario(scenario, design, tokenHash(job.text, job.design), {
     bound: job.bound,
     minimise: job.bound === undefined,
     now: () => performance.now(),
     keepGoing: (states, depth) => {
       send({ kind: 'progress', job: job.number, states, depth })
-      if (Atomics.load(stop, 0) !== 0) return false
-      return job.timeLimitMs === undefined || performance.now() - start < job.timeLimitMs
+      return mayGoOn()
     },
   })
+  if (job.cross === undefined || verdict.verdict === 'skipped') return verdict
+  const limits = { executions: job.cross, keepGoing: mayGoOn }
+  return { ...verdict, cross: crossCheck(scenario, design, limits) }
+}
+
+function sampled(scenario: Scenario, design: Design, job: Job, keepGoing: () => boolean): Verdict {
+  // Of its own for each cell, whichever others are asked for.
+  const random = xoroshiro128plus(job.seed ^ hash32(`${scenario.name} ${design.id}`))
+  const verdict = sampleScenario(scenario, design, tokenHash(job.text, job.design), {
+    runs: job.sample ?? 0,
+    draw: (n) => uniformInt(random, 0, n - 1),
+    keepGoing,
+    now: () => performance.now(),
+  })
+  return { ...verdict, seed: job.seed }
 }
 
 /** The main thread has checked the names; here every name that the text has is known. */

@@ -41,4 +41,14 @@ export class Cell {
     for (const v of this.#scenario.variables) values[v.name] = variable(v.index)
     return values
   }
+
+  /** What a search has noted here, and back. */
+  save(): { outcomes: ReadonlyMap<string, readonly Move[]>; marks: readonly string[] } {
+    return { outcomes: new Map(this.outcomes), marks: [...this.judges.marks] }
+  }
+
+  restore(outcomes: ReadonlyMap<string, readonly Move[]>, marks: readonly string[]): void {
+    for (const [key, schedule] of outcomes) this.outcomes.set(key, schedule)
+    this.judges.addMarks(marks)
+  }
 }

@@ -8,7 +8,14 @@ import { conditionHolds, expectationFor, judgeExpectation } from '../litmus/expe
 import type { Scenario } from '../litmus/scenario.js'
 import { SetupFailure } from './boot.js'
 import { Cell } from './cell.js'
-import { type Move, type SearchResult, search, type Witness } from './search.js'
+import {
+  type Move,
+  type SearchOptions,
+  type SearchResult,
+  type Snapshot,
+  search,
+  type Witness,
+} from './search.js'
 import { encodeToken } from './token.js'
 import type { Finding, Outcome, Proof, Verdict } from './verdict.js'
 
@@ -18,18 +25,46 @@ export interface Effort {
   readonly bound: number | undefined
   /** Also find, for each finding, an execution with the fewest preemptions. */
   readonly minimise: boolean
+  /**
+   * Look for the first finding instead of all: executions with no choice out of the ordinary and
+   * 0, 1, 2… preemptions up to `bound`, then with one such choice, and so on.
+   */
+  readonly find?: boolean
+  /** Keep whole states instead of fingerprints: nothing can be omitted. */
+  readonly exact?: boolean
+  /** Most bytes for the visited states. */
+  readonly memory?: number | undefined
+  /** Go on where an earlier check was stopped. */
+  readonly resume?: CellSnapshot | undefined
   /** Called now and then with states and depth; false stops the search. */
-  readonly keepGoing: (states: number, depth: number) => boolean
+  readonly keepGoing: (states: number, depth: number, probe: CellProbe) => boolean
   /** Milliseconds from some fixed point; the core has no clock of its own. */
   readonly now: () => number
 }
 
-/** Bounds beyond this are not tried when a finding is minimised. */
-const MOST_PREEMPTIONS = 4
+/** What can be asked while a check is under way. */
+export interface CellProbe {
+  readonly bytes: number
+  /** Undefined while there is nothing that could be resumed. */
+  readonly snapshot: (() => CellSnapshot) | undefined
+}
+
+/** A check that was stopped in the middle. Plain data. */
+export interface CellSnapshot {
+  readonly search: Snapshot
+  readonly outcomes: ReadonlyMap<string, readonly Move[]>
+  readonly marks: readonly string[]
+}
+
+/** When the first finding is looked for: bounds that are tried if none is given. */
+const FIND_PREEMPTIONS = 3
+const FIND_SURPRISES = 2
 
 /**
  * The verdict on a cell. Never throws for what the modelled kernel does; a scenario whose set-up
  * fails is `skipped` with the reason.
+ *
+ * @throws SnapshotError if `effort.resume` belongs to another check.
  */
 export function checkScenario(
   scenario: Scenario,
@@ -47,42 +82,84 @@ export function checkScenario(
     if (!(error instanceof SetupFailure)) throw error
     return skipped(scenario, design, error.message, effort.now() - start)
   }
-  const result = run(cell, effort, effort.bound)
+  const { result, bound, surprises } = effort.find
+    ? find(cell, effort)
+    : { result: prove(cell, effort), bound: effort.bound, surprises: undefined }
   const witnesses = new Map(result.witnesses)
   if (effort.minimise && result.finished) minimise(cell, effort, witnesses)
   cell.judges.detach()
   const verdict = verdictOf(scenario, design, hash, cell, result, witnesses, effort.now() - start)
-  return verdict.proof === 'bounded' ? { ...verdict, bound: effort.bound } : verdict
+  const omissions = effort.exact === true ? 0 : result.omissions
+  const facts = { ...verdict, omissions, exact: effort.exact === true, bytes: result.bytes }
+  return verdict.proof === 'bounded' ? { ...facts, bound, surprises } : facts
 }
 
-function run(
-  cell: Cell,
-  effort: Effort,
-  bound: number | undefined,
-  wanted?: ReadonlySet<string>,
-): SearchResult {
-  return search(cell.judges, {
-    bound,
-    keepGoing: effort.keepGoing,
-    atRest: (schedule) => cell.atRest(schedule),
-    ...(wanted === undefined ? {} : { wanted }),
+/** Everything, or everything up to a bound. */
+function prove(cell: Cell, effort: Effort): SearchResult {
+  const { resume } = effort
+  if (resume !== undefined) cell.restore(resume.outcomes, resume.marks)
+  return run(cell, effort, {
+    bound: effort.bound,
+    exact: effort.exact,
+    resume: resume?.search,
+    keepGoing: (states, depth, { bytes, snapshot }) =>
+      effort.keepGoing(states, depth, {
+        bytes,
+        snapshot: snapshot && (() => ({ search: snapshot(), ...cell.save() })),
+      }),
   })
 }
 
-/** Livelocks are facts about the whole graph; a bounded search can't see them. */
-function minimise(cell: Cell, effort: Effort, witnesses: Map<string, Witness>): void {
-  const wanted = new Set([...witnesses.keys()].filter((id) => id !== 'livelock'))
-  for (let bound = 0; bound <= MOST_PREEMPTIONS && wanted.size > 0; bound++) {
-    const { witnesses: found, finished, cut } = run(cell, effort, bound, wanted)
-    for (const [id, witness] of found) {
-      if (!wanted.has(id)) continue
-      // An execution on which it comes first is the better one, whatever the bound.
-      if (witness.first === witnesses.get(id)?.first) {
-        witnesses.set(id, witness)
-        wanted.delete(id)
-      }
+interface Found {
+  readonly result: SearchResult
+  /** The last bounds, up to which everything was looked at. */
+  readonly bound: number
+  readonly surprises: number
+}
+
+/** Bound after bound, until something is found or nothing is cut off any more. */
+function find(cell: Cell, effort: Effort): Found {
+  const most = effort.bound ?? FIND_PREEMPTIONS
+  let last: Found | undefined
+  for (let surprises = 0; surprises <= FIND_SURPRISES; surprises++) {
+    for (let bound = 0; bound <= most; bound++) {
+      const result = run(cell, effort, { bound, surprises, first: true })
+      last = { result, bound, surprises }
+      if (result.witnesses.size > 0 || !result.finished || !result.cut) return last
     }
-    if (!finished || !cut) return
+  }
+  return last as Found
+}
+
+function run(cell: Cell, effort: Effort, options: Partial<SearchOptions>): SearchResult {
+  return search(cell.judges, {
+    bound: undefined,
+    memory: effort.memory,
+    keepGoing: (states, depth, { bytes }) =>
+      effort.keepGoing(states, depth, { bytes, snapshot: undefined }),
+    atRest: (schedule) => cell.atRest(schedule),
+    ...options,
+  })
+}
+
+/**
+ * Replace each witness by one with fewer preemptions, as long as there is one: everything with at
+ * most n is searched before n + 1. An execution on which a finding comes first is the better one,
+ * whatever the bound. Livelocks are facts about the whole graph; a bounded search can't see them.
+ */
+function minimise(cell: Cell, effort: Effort, witnesses: Map<string, Witness>): void {
+  for (let bound = 0; ; bound++) {
+    const wanted = new Map<string, boolean>()
+    for (const [id, w] of witnesses) {
+      if (id !== 'livelock' && w.preemptions > bound) wanted.set(id, w.first)
+    }
+    if (wanted.size === 0) return
+    const { witnesses: found, finished } = run(cell, effort, { bound, wanted })
+    for (const [id, first] of wanted) {
+      const witness = found.get(id)
+      if (witness?.first === first) witnesses.set(id, witness)
+    }
+    if (!finished) return
   }
 }
 
@@ -120,6 +197,7 @@ function verdictOf(
     proof,
     bound: undefined,
     stopped: !result.finished,
+    outOfMemory: result.outOfMemory,
     states: result.states,
     executions: result.executions,
     ms,
@@ -133,7 +211,7 @@ function verdictOf(
 }
 
 /** What the scenario says some execution does, and none did. */
-function neverReached(
+export function neverReached(
   scenario: Scenario,
   marks: ReadonlySet<string>,
   outcomes: readonly Outcome[],
@@ -144,7 +222,7 @@ function neverReached(
   return [...scenario.reach.filter((m) => !marks.has(m)), ...never.map((c) => c.text)]
 }
 
-function findingOf(w: Witness, token: (schedule: readonly Move[]) => string): Finding {
+export function findingOf(w: Witness, token: (schedule: readonly Move[]) => string): Finding {
   return {
     id: w.id,
     title: w.message,
@@ -157,7 +235,7 @@ function findingOf(w: Witness, token: (schedule: readonly Move[]) => string): Fi
   }
 }
 
-function skipped(scenario: Scenario, design: Design, reason: string, ms: number): Verdict {
+export function skipped(scenario: Scenario, design: Design, reason: string, ms: number): Verdict {
   return {
     scenario: scenario.name,
     design: design.id,

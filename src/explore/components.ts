@@ -38,6 +38,16 @@ export class OpenStates {
     }
   }
 
+  /** The open states' fingerprints in order, and back. */
+  save(): { readonly lo: Int32Array; readonly hi: Int32Array } {
+    return { lo: this.#lo.slice(0, this.#count), hi: this.#hi.slice(0, this.#count) }
+  }
+
+  load(saved: { readonly lo: Int32Array; readonly hi: Int32Array }): void {
+    for (let i = 0; i < saved.lo.length; i++)
+      this.push(saved.lo[i] as number, saved.hi[i] as number)
+  }
+
   /** Close the states from a place on. */
   popTo(place: number): void {
     const mask = this.#slots.length - 1

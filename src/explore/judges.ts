@@ -133,6 +133,11 @@ export class Judges {
     return this.#marks
   }
 
+  /** Marks that an earlier part of the search has seen. */
+  addMarks(names: readonly string[]): void {
+    for (const n of names) this.#marks.add(n)
+  }
+
   #collect(): readonly Observed[] {
     if (this.#pending.length === 0) return NOTHING
     const found = this.#pending

@@ -4,7 +4,7 @@
  * undo log takes the machine back, so a step costs the same in any depth.
  *
  * Without a bound the search is exhaustive. It then also knows the strongly connected parts of
- * the state graph: one that no step leaves and in which somebody still runs is a livelock.
+ * the state graph, and looks in each for a loop in which nobody gets anywhere (`fairness.ts`).
  */
 import { fingerprintHi, fingerprintLo, rewind, undoMark, undoTo } from '../machine/arena.js'
 import { faultingFunction, functionName, standsIn } from '../machine/frames.js'
@@ -22,64 +22,39 @@ import {
 import { hasStarted } from '../machine/task.js'
 import { EXIT_PHASE } from './boot.js'
 import { OpenStates } from './components.js'
+import {
+  type Move,
+  type Probe,
+  type SearchOptions,
+  type SearchResult,
+  type Snapshot,
+  SnapshotError,
+  type Witness,
+} from './contract.js'
 import { describeStuck } from './deadlock.js'
+import { ExactStates } from './exact.js'
+import { fairLoop } from './fairness.js'
 import type { Judges, Observed } from './judges.js'
 import { FLAG, LEVEL, LevelStack } from './stack.js'
-import { BoundedTable, VisitedTable } from './visited.js'
+import { BoundedTable, omissions, VisitedTable } from './visited.js'
 
-/** One scheduling decision: which task, and which alternative if its step had several. */
-export interface Move {
-  readonly task: number
-  readonly choice: number
-  readonly alternatives: number
-}
+export * from './contract.js'
 
-/** How a finding was reached. */
-export interface Witness {
-  readonly id: string
-  readonly message: string
-  readonly first: boolean
-  readonly schedule: readonly Move[]
-  readonly preemptions: number
-  readonly task: string
-  readonly function: string
-}
-
-export interface SearchOptions {
-  /** Most preemptions on an execution; undefined for no bound. */
-  readonly bound: number | undefined
-  /** Called about every 10,000 steps; returning false interrupts the search. */
-  readonly keepGoing: (states: number, depth: number) => boolean
-  /** Called in each state in which the scenario's tasks have ended, with the schedule so far. */
-  readonly atRest: (schedule: () => readonly Move[]) => readonly Observed[]
-  /** Called in each state in which nobody can go on. */
-  readonly atFinal?: () => void
-  /** Stop when all of these findings have a witness; for a bounded search. */
-  readonly wanted?: ReadonlySet<string>
-}
-
-export interface SearchResult {
-  readonly states: number
-  readonly steps: number
-  readonly executions: number
-  /** False if `keepGoing` said stop. */
-  readonly finished: boolean
-  /** The bound cut something off. */
-  readonly cut: boolean
-  readonly witnesses: ReadonlyMap<string, Witness>
-  readonly omissions: number
-}
+const STEPS_BETWEEN_QUESTIONS = 10_000
 
 class Search {
   readonly #judges: Judges
   readonly #options: SearchOptions
   readonly #bound: number
-  readonly #visited = new VisitedTable()
+  readonly #surprisesBound: number
+  readonly #visited: VisitedTable
   readonly #bounded = new BoundedTable()
+  readonly #exact: ExactStates | undefined
   readonly #stack = new LevelStack()
   readonly #open = new OpenStates()
   readonly #witnesses = new Map<string, Witness>()
   #steps = 0
+  #askAt = STEPS_BETWEEN_QUESTIONS
   #executions = 0
   #cut = false
   #interrupted = false
@@ -88,39 +63,124 @@ class Search {
   #choice = 0
   #ways = 1
   #preemptions = 0
+  #surprises = 0
+  /** Steps behind the topmost level that belong to a finding. */
+  #after: readonly Move[] = []
+  /** How the state that was reached last is known among the open ones. */
+  #keyLo = 0
+  #keyHi = 0
 
   constructor(judges: Judges, options: SearchOptions) {
     this.#judges = judges
     this.#options = options
     this.#bound = options.bound ?? -1
+    this.#surprisesBound = options.surprises ?? Number.POSITIVE_INFINITY
+    this.#exact = options.exact === true && this.#bound < 0 ? new ExactStates() : undefined
+    this.#visited = new VisitedTable(options.memory)
   }
 
   run(): SearchResult {
-    this.#arrive(-1)
-    this.#enter(undoMark(), -1)
-    const { wanted } = this.#options
-    while (this.#stack.depth > 0 && !this.#interrupted) {
-      if (wanted !== undefined && this.#satisfied(wanted)) break
+    if (this.#options.resume === undefined) this.#begin()
+    else this.#resume(this.#options.resume)
+    while (this.#stack.depth > 0) {
+      // Asked between two steps: a snapshot has to be one of whole levels.
+      if (this.#steps >= this.#askAt && !this.#ask()) break
+      if (this.#witnesses.size > 0 && this.#satisfied()) break
       if (this.#nextMove()) this.#take()
       else this.#leave()
     }
     if (this.#stack.depth > 0) undoTo(this.#stack.words[LEVEL.MARK] as number)
     return {
-      states: this.#bound < 0 ? this.#visited.size : this.#bounded.size,
+      states: this.#states,
       steps: this.#steps,
       executions: this.#executions,
       finished: !this.#interrupted,
+      outOfMemory: this.#outOfMemory,
       cut: this.#cut,
       witnesses: this.#witnesses,
-      omissions: this.#visited.expectedOmissions(),
+      omissions: this.#exact === undefined ? omissions(this.#states) : 0,
+      bytes: this.#bytes,
     }
   }
 
-  #satisfied(wanted: ReadonlySet<string>): boolean {
-    for (const id of wanted) if (!this.#witnesses.has(id)) return false
-    return true
+  #begin(): void {
+    const mark = undoMark()
+    this.#arrive(-1, mark)
+    this.#enter(mark, -1)
   }
 
+  /** Walk to where the snapshot was taken. What is found on the way has been noted already. */
+  #resume(from: Snapshot): void {
+    const saved = new LevelStack()
+    saved.load(from.stack)
+    const root = undoMark()
+    for (const { task, choice } of saved.schedule()) {
+      this.#judges.afterStep(step(task, choice))
+      if (endedBelow(EXIT_PHASE)) this.#judgeRest()
+    }
+    if (fingerprintLo() !== saved.get(LEVEL.LO) || fingerprintHi() !== saved.get(LEVEL.HI)) {
+      undoTo(root)
+      throw new SnapshotError('the steps of the snapshot lead to another state')
+    }
+    this.#visited.load(from.visited, from.states)
+    this.#stack.load(from.stack)
+    this.#open.load(from.open)
+    this.#witnesses.clear()
+    for (const [id, witness] of from.witnesses) this.#witnesses.set(id, witness)
+    this.#steps = from.steps
+    this.#askAt = from.steps + STEPS_BETWEEN_QUESTIONS
+    this.#executions = from.executions
+  }
+
+  #snapshot(): Snapshot {
+    return {
+      visited: this.#visited.save(),
+      states: this.#visited.size,
+      stack: this.#stack.save(),
+      open: this.#open.save(),
+      witnesses: new Map(this.#witnesses),
+      steps: this.#steps,
+      executions: this.#executions,
+    }
+  }
+
+  get #states(): number {
+    if (this.#bound >= 0) return this.#bounded.size
+    return this.#exact?.size ?? this.#visited.size
+  }
+
+  get #bytes(): number {
+    const states = this.#bound >= 0 ? this.#bounded.bytes : this.#visited.bytes
+    return states + (this.#exact?.bytes ?? 0) + this.#stack.bytes + this.#open.bytes
+  }
+
+  get #outOfMemory(): boolean {
+    if (this.#bound < 0 && this.#exact === undefined) return this.#visited.full
+    return this.#bytes > (this.#options.memory ?? Number.POSITIVE_INFINITY)
+  }
+
+  /** May the search go on? */
+  #ask(): boolean {
+    this.#askAt += STEPS_BETWEEN_QUESTIONS
+    const depth = this.#stack.depth
+    const states = this.#states
+    const whole = this.#bound < 0 && this.#exact === undefined
+    const snapshot = whole ? (): Snapshot => this.#snapshot() : undefined
+    const probe: Probe = { states, depth, bytes: this.#bytes, snapshot }
+    this.#interrupted = !this.#options.keepGoing(states, depth, probe) || this.#outOfMemory
+    return !this.#interrupted
+  }
+
+  #satisfied(): boolean {
+    if (this.#options.first === true) return true
+    const { wanted } = this.#options
+    if (wanted === undefined) return false
+    for (const [id, first] of wanted) {
+      const witness = this.#witnesses.get(id)
+      if (witness === undefined || (first && !witness.first)) return false
+    }
+    return true
+  }
   /**
    * Go on to the next untried move of the topmost state, the running task first, so that bound 0
    * is cheap. False if there is none.
@@ -136,7 +196,7 @@ class Search {
         const ways = alternatives(task)
         const choice = stack.get(LEVEL.NEXT_CHOICE)
         const preempts = couldGoOn && task !== running
-        if (preempts && this.#bound >= 0 && stack.get(LEVEL.PREEMPTIONS) >= this.#bound) {
+        if (choice < ways && this.#isBeyond(preempts, choice)) {
           this.#cut = true
         } else if (choice < ways) {
           stack.set(LEVEL.NEXT_TASK, i)
@@ -145,6 +205,7 @@ class Search {
           this.#choice = choice
           this.#ways = ways
           this.#preemptions = stack.get(LEVEL.PREEMPTIONS) + (preempts ? 1 : 0)
+          this.#surprises = stack.get(LEVEL.SURPRISES) + (choice > 0 ? 1 : 0)
           return true
         }
       }
@@ -154,11 +215,16 @@ class Search {
     return false
   }
 
+  /** Does a move use up more than the bounds allow? */
+  #isBeyond(preempts: boolean, choice: number): boolean {
+    if (this.#bound < 0) return false
+    const { PREEMPTIONS, SURPRISES } = LEVEL
+    if (preempts && this.#stack.get(PREEMPTIONS) >= this.#bound) return true
+    return choice > 0 && this.#stack.get(SURPRISES) >= this.#surprisesBound
+  }
+
   #take(): void {
-    if (++this.#steps % 10_000 === 0) {
-      const { keepGoing } = this.#options
-      if (!keepGoing(this.#visited.size, this.#stack.depth)) this.#interrupted = true
-    }
+    this.#steps++
     const task = this.#task
     const at = standsIn(task)
     const mark = undoMark()
@@ -174,7 +240,7 @@ class Search {
       return
     }
     if (endedBelow(EXIT_PHASE)) this.#judgeRest()
-    if (this.#arrive(task)) this.#enter(mark, task)
+    if (this.#arrive(task, mark)) this.#enter(mark, task)
     else this.#back(mark)
   }
 
@@ -198,12 +264,13 @@ class Search {
   }
 
   /** Is the present state new (with so few preemptions)? If it is open, note the cycle. */
-  #arrive(running: number): boolean {
-    const lo = fingerprintLo()
-    const hi = fingerprintHi()
-    if (this.#bound >= 0) return this.#bounded.insert(lo, hi, running, this.#preemptions)
-    if (this.#visited.insert(lo, hi)) return true
-    const place = this.#open.placeOf(lo, hi)
+  #arrive(running: number, mark: number): boolean {
+    if (this.#bound >= 0) {
+      const salt = running + 1 + (this.#surprises << 5)
+      return this.#bounded.insert(fingerprintLo(), fingerprintHi(), salt, this.#preemptions)
+    }
+    if (this.#insert(mark)) return true
+    const place = this.#open.placeOf(this.#keyLo, this.#keyHi)
     if (place < 0) this.#flag(FLAG.EXITS)
     else {
       this.#flag(FLAG.CYCLE)
@@ -212,20 +279,37 @@ class Search {
     return false
   }
 
+  #insert(mark: number): boolean {
+    const isNew = this.#readKey(mark)
+    return isNew ?? this.#visited.insert(this.#keyLo, this.#keyHi)
+  }
+
+  /** How the present state is known; by whole states, also whether it is new. */
+  #readKey(mark: number): boolean | undefined {
+    if (this.#exact === undefined) {
+      this.#keyLo = fingerprintLo()
+      this.#keyHi = fingerprintHi()
+      return undefined
+    }
+    const { number, isNew } = this.#exact.numberOf(mark)
+    this.#keyLo = number
+    this.#keyHi = number
+    return isNew
+  }
+
   #enter(mark: number, running: number): void {
     const stack = this.#stack
-    const lo = fingerprintLo()
-    const hi = fingerprintHi()
-    const place = this.#bound < 0 ? this.#open.push(lo, hi) : 0
+    const place = this.#bound < 0 ? this.#open.push(this.#keyLo, this.#keyHi) : 0
     stack.push()
     stack.set(LEVEL.MARK, mark)
-    stack.set(LEVEL.LO, lo)
-    stack.set(LEVEL.HI, hi)
+    stack.set(LEVEL.LO, fingerprintLo())
+    stack.set(LEVEL.HI, fingerprintHi())
     stack.set(LEVEL.TASK, this.#task)
     stack.set(LEVEL.CHOICE, this.#choice)
     stack.set(LEVEL.WAYS, this.#ways)
     stack.set(LEVEL.RUNNING, running)
     stack.set(LEVEL.PREEMPTIONS, this.#preemptions)
+    stack.set(LEVEL.SURPRISES, this.#surprises)
     stack.set(LEVEL.NEXT_TASK, 0)
     stack.set(LEVEL.NEXT_CHOICE, 0)
     stack.set(LEVEL.PLACE, place)
@@ -265,8 +349,8 @@ class Search {
     const flags = stack.get(LEVEL.FLAGS)
     const isRoot = low === stack.get(LEVEL.PLACE)
     if (isRoot) {
+      if ((flags & FLAG.CYCLE) !== 0 && !allEnded()) this.#judgeLoops(low, flags)
       this.#open.popTo(low)
-      if ((flags & FLAG.EXITS) === 0 && !allEnded()) this.#livelock()
     }
     if (stack.depth === 1) return
     stack.pop()
@@ -278,17 +362,29 @@ class Search {
     stack.push()
   }
 
-  #livelock(): void {
-    const runner = someRunner()
-    this.#task = -1
+  /** The machine stands in the root of a component with a cycle in it. */
+  #judgeLoops(low: number, flags: number): void {
+    const loop = fairLoop(this.#judges, (mark) => {
+      this.#readKey(mark)
+      const place = this.#open.placeOf(this.#keyLo, this.#keyHi)
+      return place < low ? -1 : place
+    })
+    if (loop === undefined) return
     this.#preemptions = this.#stack.get(LEVEL.PREEMPTIONS)
-    const message = `${taskName(runner)} runs for ever and gets nowhere`
-    this.#noteOf(this.#judges.stuck('livelock', message), runner, functionName(standsIn(runner)))
+    const runner = (loop.round[0] as Move).task
+    const message = `${taskName(runner)} runs for ever and gets nowhere: the last ${loop.round.length} steps repeat`
+    const closed = (flags & FLAG.EXITS) === 0
+    const observed = closed
+      ? this.#judges.stuck('livelock', message)
+      : this.#judges.bySearch('livelock', message)
+    this.#after = [...loop.approach, ...loop.round]
+    this.#noteOf(observed, runner, functionName(standsIn(runner)))
+    this.#after = []
   }
 
   /** The moves from the initial state to the top of the stack, and the step under way. */
   readonly #schedule = (): Move[] => {
-    const moves = this.#stack.schedule()
+    const moves = [...this.#stack.schedule(), ...this.#after]
     if (this.#task < 0) return moves
     return [...moves, { task: this.#task, choice: this.#choice, alternatives: this.#ways }]
   }

@@ -17,14 +17,16 @@ export const LEVEL = {
   /** The task that ran last, or -1. */
   RUNNING: 6,
   PREEMPTIONS: 7,
+  /** Choices other than the ordinary one, 0, on the way here. */
+  SURPRISES: 8,
   /** Where the enumeration of moves goes on. */
-  NEXT_TASK: 8,
-  NEXT_CHOICE: 9,
+  NEXT_TASK: 9,
+  NEXT_CHOICE: 10,
   /** Tarjan: place among the open states, and the lowest place that is reached from here. */
-  PLACE: 10,
-  LOW: 11,
+  PLACE: 11,
+  LOW: 12,
   /** Bits of `FLAG`. */
-  FLAGS: 12,
+  FLAGS: 13,
 } as const
 
 export const FLAG = {
@@ -36,7 +38,7 @@ export const FLAG = {
   GOES_ON: 4,
 } as const
 
-const WORDS = 13
+const WORDS = 14
 
 export class LevelStack {
   words = new Int32Array(WORDS << 10)
@@ -72,9 +74,15 @@ export class LevelStack {
     this.top -= WORDS
   }
 
-  /** A word of the level `below` the topmost one. */
-  getBelow(below: number, field: number): number {
-    return this.words[this.top - below * WORDS + field] as number
+  /** All levels as plain numbers, and back. */
+  save(): Int32Array {
+    return this.words.slice(0, this.top + WORDS)
+  }
+
+  load(saved: Int32Array): void {
+    this.words = new Int32Array(Math.max(saved.length * 2, this.words.length))
+    this.words.set(saved)
+    this.top = saved.length - WORDS
   }
 
   /** The moves that led to the topmost level. */

@@ -1,5 +1,8 @@
 /** What a check of one scenario on one design says. The JSON report prints these as they are. */
 
+import type { Certificate } from './cross.js'
+import type { SamplerResult } from './sample/sample.js'
+
 /** `clean` is a claim only together with its proof. */
 export type VerdictWord = 'clean' | 'finding' | 'inconclusive' | 'vacuous' | 'skipped'
 
@@ -37,8 +40,18 @@ export interface Verdict {
   readonly proof: Proof | undefined
   /** Preemptions, when the proof is `bounded`. */
   readonly bound: number | undefined
-  /** The search was stopped, by a time limit or by the user, before it had seen all. */
+  /** With `bound`, of a search for the first finding: choices out of the ordinary. */
+  readonly surprises?: number | undefined
+  /** The search was stopped, by a limit or by the user, before it had seen all. */
   readonly stopped: boolean
+  /** It was stopped because the visited states had no more room. */
+  readonly outOfMemory?: boolean
+  /** Expected number of states that were taken for another one with the same fingerprint. */
+  readonly omissions?: number
+  /** Whole states were compared, so that none was omitted. */
+  readonly exact?: boolean
+  /** Memory of the visited states and the stack. */
+  readonly bytes?: number
   /** Distinct states visited. */
   readonly states: number
   /** Complete executions seen. */
@@ -48,6 +61,11 @@ export interface Verdict {
   readonly outcomes: readonly Outcome[]
   /** Undefined if the scenario expects nothing of this design. */
   readonly asExpected: boolean | undefined
+  /** What a second, independent search says of the cell, if it was asked. */
+  readonly cross?: Certificate
+  /** What was run, when the proof is `sampled`. */
+  readonly samplers?: readonly SamplerResult[]
+  readonly seed?: number
   /** Why it is not as expected, inconclusive, vacuous or skipped. */
   readonly reason: string | undefined
 }

@@ -50,16 +50,20 @@ export class VisitedTable {
     return true
   }
 
-  has(lo: number, hi: number): boolean {
-    return find(this.#words, this.#slots, this.#scale, lo, hi)
+  /** The slots as they are, and back; nothing is copied. */
+  save(): Int32Array {
+    return this.#words
   }
 
-  /**
-   * Expected number of states that were taken for another one: n²/2 pairs, each equal with
-   * probability 2^-63.
-   */
-  expectedOmissions(): number {
-    return this.#size ** 2 / 2 ** 64
+  load(words: Int32Array, size: number): void {
+    this.#words = words as Int32Array<ArrayBuffer>
+    this.#slots = words.length / 2
+    this.#scale = this.#slots / 2 ** 32
+    this.#size = size
+  }
+
+  has(lo: number, hi: number): boolean {
+    return find(this.#words, this.#slots, this.#scale, lo, hi)
   }
 
   #grow(): void {
@@ -79,6 +83,14 @@ export class VisitedTable {
       }
     }
   }
+}
+
+/**
+ * Expected number of states that were taken for another one, among `n`: n²/2 pairs, each equal
+ * with probability 2^-63.
+ */
+export function omissions(n: number): number {
+  return n ** 2 / 2 ** 64
 }
 
 /** The lowest bit of the low lane is given up: a first word of zero marks an empty slot. */

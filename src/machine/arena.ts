@@ -168,6 +168,15 @@ export function writtenSince(mark: number): number[] {
   return [...seen]
 }
 
+/** The same, only those that are part of the fingerprint. */
+export function hashedSince(mark: number): number[] {
+  const seen = new Set<number>()
+  for (let i = mark; i < undoTop; i += 2) {
+    if ((undoLog[i] as number) > 0) seen.add(undoLog[i] as number)
+  }
+  return [...seen]
+}
+
 /** The value that the word at `at` had at `mark`. */
 export function valueAt(mark: number, at: number): number {
   for (let i = mark; i < undoTop; i += 2) {

@@ -115,7 +115,7 @@ export function runFrames(value: unknown): boolean {
       incoming = undefined
       continue
     }
-    if (returnWatcher !== undefined) returnWatcher(faultingFunction(), fp, result)
+    if (returnWatcher !== undefined) returnWatcher(functionName(lastRun), fp, result)
     const caller = mem[fp + 2] as number
     for (let i = 0; i < lowered.words; i++) poke(fp + i, 0)
     incoming = result

@@ -178,3 +178,11 @@ export function coverage(verdicts: readonly Verdict[], seconds: number): string 
   const as = unexpected === 0 ? 'all as expected' : `${unexpected} not as expected`
   return `${run.length} cells, ${proof}, ${as}: ${states} states in ${seconds.toFixed(1)} s`
 }
+
+/** One line on how many cells a second search confirms. */
+export function crossSummary(verdicts: readonly Verdict[]): string {
+  const of = (outcome: string): number =>
+    verdicts.filter((v) => v.cross?.outcome === outcome).length
+  const checked = verdicts.filter((v) => v.cross !== undefined).length
+  return `second search: agrees on ${of('agrees')} of ${checked} cells, ${of('open')} not finished, ${of('differs')} differ`
+}

@@ -15,7 +15,7 @@ const programs = (family: Family, count: number): Op[][] =>
   Array.from({ length: count }, (_, i) => generate(family, 7_000_000 + i))
 
 for (const path of builtInTranscripts().filter((p) => basename(p).startsWith('linux-6.18-'))) {
-  const family = basename(path).includes('guest_memfd') ? 'guest_memfd' : 'memfd'
+  const family = /6\.18-(\w+)/.exec(basename(path))?.[1] as Family
   test(`the running kernel answers as recorded in ${basename(path)}`, (t) =>
     withOracle(t, family, async (oracle) => {
       if (!(await isModelled(t, oracle))) return

@@ -43,7 +43,7 @@ import { memoryFailure } from './memory_failure.js'
 import { nextPte, PTE_PRESENT, pteAt, pteFolio } from './pgtable.js'
 import { madvisePopulate } from './populate.js'
 import { softOffline } from './soft_offline.js'
-import { folioIsolateLru, folioPut, folioPutbackLru, folioTryGet } from './swap.js'
+import { folioIsolateLru, folioPut, folioPutbackLru, folioTryGet, lruAddDrain } from './swap.js'
 import { findVma, linearPageIndex, vmaIsAnonymous } from './vma.js'
 import { reclaimFolio } from './vmscan.js'
 import { zapPageRange } from './zap.js'
@@ -181,6 +181,7 @@ const madviseVma = fn(function* madvise_vma_behavior(
     case MADV_COLD:
     case MADV_PAGEOUT:
       if (locked) return -EINVAL
+      yield* lruAddDrain()
       if (advice === MADV_PAGEOUT) yield* madvisePageout(vma.vmMm!, start, end)
       return 0
     default:

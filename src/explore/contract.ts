@@ -1,0 +1,83 @@
+/** What a search is asked, and what it answers. */
+import type { Observed } from './judges.js'
+
+/** One scheduling decision: which task, and which alternative if its step had several. */
+export interface Move {
+  readonly task: number
+  readonly choice: number
+  readonly alternatives: number
+}
+
+/** How a finding was reached. */
+export interface Witness {
+  readonly id: string
+  readonly message: string
+  readonly first: boolean
+  readonly schedule: readonly Move[]
+  readonly preemptions: number
+  readonly task: string
+  readonly function: string
+}
+
+/** What a caller may ask while the search goes on. */
+export interface Probe {
+  /** Distinct states so far. */
+  readonly states: number
+  readonly depth: number
+  /** Of the visited set and the stacks. */
+  readonly bytes: number
+  /** Everything that is needed to go on later; only of an exhaustive search by fingerprints. */
+  readonly snapshot: (() => Snapshot) | undefined
+}
+
+/** A search that was stopped in the middle. Plain data. */
+export interface Snapshot {
+  readonly visited: Int32Array
+  readonly states: number
+  readonly stack: Int32Array
+  readonly open: { readonly lo: Int32Array; readonly hi: Int32Array }
+  readonly witnesses: ReadonlyMap<string, Witness>
+  readonly steps: number
+  readonly executions: number
+}
+
+export interface SearchOptions {
+  /** Most preemptions on an execution; undefined for no bound. */
+  readonly bound: number | undefined
+  /** With a bound: most choices other than the ordinary one, 0, on an execution. */
+  readonly surprises?: number | undefined
+  /** Called about every 10,000 steps; returning false interrupts the search. */
+  readonly keepGoing: (states: number, depth: number, probe: Probe) => boolean
+  /** Called in each state in which the scenario's tasks have ended, with the schedule so far. */
+  readonly atRest: (schedule: () => readonly Move[]) => readonly Observed[]
+  /** Called in each state in which nobody can go on. */
+  readonly atFinal?: () => void
+  /** Stop when all of these findings have a witness, a first one where it says true. */
+  readonly wanted?: ReadonlyMap<string, boolean> | undefined
+  /** Stop at the first finding. */
+  readonly first?: boolean
+  /** Keep whole states instead of fingerprints. */
+  readonly exact?: boolean | undefined
+  /** Most bytes for the visited set. */
+  readonly memory?: number | undefined
+  /** Go on from here. The machine must stand in the initial state. */
+  readonly resume?: Snapshot | undefined
+}
+
+export interface SearchResult {
+  readonly states: number
+  readonly steps: number
+  readonly executions: number
+  /** False if it was stopped, by `keepGoing` or because memory ran out. */
+  readonly finished: boolean
+  readonly outOfMemory: boolean
+  /** The bound cut something off. */
+  readonly cut: boolean
+  readonly witnesses: ReadonlyMap<string, Witness>
+  /** Expected number of states that were taken for another one. */
+  readonly omissions: number
+  readonly bytes: number
+}
+
+/** A snapshot belongs to another scenario, design or version. */
+export class SnapshotError extends Error {}
