@@ -27,9 +27,14 @@ export interface Syscalls {
   /** The address, or a negative errno. */
   mmap(fd: number, prot: number, flags: number, len: bigint, offset: bigint): bigint
   munmap(address: bigint, len: bigint): number
-  /** The byte that user space finds at an address; -EFAULT if the access faults. */
+  madvise(address: bigint, len: bigint, advice: number): number
+  mprotect(address: bigint, len: bigint, prot: number): number
+  /**
+   * The byte that user space finds at an address; -EFAULT if the access faults, -EHWPOISON if the
+   * signal says that the memory is broken.
+   */
   load(address: bigint): number
-  /** 1, or -EFAULT. */
+  /** 1, or an error as for load. */
   store(address: bigint, byte: number): number
   /** st_size and st_blocks. */
   fstat(fd: number): readonly [size: bigint, blocks: bigint]
@@ -63,6 +68,8 @@ const buffer = new Uint8Array(MAX_TRANSFER)
 
 /** Results from here to -1 are errors; others are values, whatever they mean. */
 const MAX_ERRNO = 4095
+
+const PAGE = 4096n
 
 /** Bytes a plain `write` writes. */
 const WRITE_BYTE = 1
@@ -154,6 +161,9 @@ export class Interpreter {
       case 'load':
       case 'store':
         return this.#memory(op)
+      case 'madvise':
+      case 'mprotect':
+        return this.#range(op)
     }
   }
 
@@ -191,6 +201,18 @@ export class Interpreter {
     if (offset < 0n || offset >= map.len) return 'nomap'
     const at = map.address + offset
     return op[0] === 'load' ? k.load(at) : k.store(at, Number(op[3]))
+  }
+
+  /** Calls on whole pages of a map; a range that leaves the map could be anybody's. */
+  #range(op: Extract<Op, readonly ['madvise' | 'mprotect', ...unknown[]]>): Int | string {
+    const [name, number, start, length, how] = op
+    const map = this.#maps[Number(number)]
+    const [offset, len] = [BigInt(start), BigInt(length)]
+    const pages = map === undefined ? 0n : -(-map.len / PAGE) * PAGE
+    if (map === undefined || offset < 0n || len < 0n || offset + len > pages) return 'nomap'
+    const at = map.address + offset
+    const k = this.#kernel
+    return name === 'madvise' ? k.madvise(at, len, Number(how)) : k.mprotect(at, len, Number(how))
   }
 
   #hashed(bytes: Uint8Array, read: (bytes: Uint8Array) => number): number {

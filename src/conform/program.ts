@@ -26,6 +26,8 @@ export const OPS = {
   munmap: ['map'],
   load: ['map', 'offset'],
   store: ['map', 'offset', 'byte'],
+  madvise: ['map', 'offset', 'len', 'advice'],
+  mprotect: ['map', 'offset', 'len', 'prot'],
   fstat: ['file'],
   close: ['file'],
   run: ['gpa'],
