@@ -217,7 +217,7 @@ export class Interpreter {
     const [name, number, start, length, how] = op
     const map = this.#maps[Number(number)]
     const [offset, len] = [BigInt(start), BigInt(length)]
-    const pages = map === undefined ? 0n : -(-map.len / PAGE) * PAGE
+    const pages = map === undefined ? 0n : ((map.len + PAGE - 1n) / PAGE) * PAGE
     if (map === undefined || offset < 0n || len < 0n || offset + len > pages) return 'nomap'
     const at = map.address + offset
     const k = this.#kernel

@@ -33,7 +33,7 @@ const MACHINE = [
   ...['-display', 'none', '-serial', 'stdio', '-monitor', 'none', '-no-reboot', '-nic', 'none'],
 ]
 
-const KERNEL_LINE = 'console=ttyS0 panic=-1 quiet loglevel=0 secretmem.enable=1'
+const KERNEL_LINE = 'console=ttyS0 panic=-1 quiet loglevel=1 secretmem.enable=1'
 
 /** The packages that are missing, if any. */
 export function missingPackages(): string[] {
@@ -141,9 +141,15 @@ function boot(kernel: string, initrd: string): Promise<string> {
     qemu.on('close', () => {
       clearTimeout(timer)
       if (output.includes('@end')) resolve(output)
-      else reject(new QemuError(`the second kernel did not get to the end: ${complaint.trim()}`))
+      else reject(new QemuError(`the second kernel stopped early\n${lastLines(output, complaint)}`))
     })
   })
+}
+
+/** What may say why: the kernel's last words, or QEMU's. */
+function lastLines(output: string, complaint: string): string {
+  const words = output.split('\n').filter((l) => !l.startsWith('@') && l.trim() !== '')
+  return (words.length > 0 ? words : complaint.split('\n')).slice(-12).join('\n')
 }
 
 function parse(output: string, programs: readonly (readonly Op[])[]): Result[][] {
