@@ -92,8 +92,12 @@ const injectError = fn(function* madvise_inject_error(
   return 0
 })
 
-/** Whether a mapping is shared and writable. Models: 6.2 mm/madvise.c madvise_remove, its test. */
-export const mayPunch = fn(function madvise_may_remove(vma: VmArea): boolean {
+/**
+ * May pages be punched through this mapping? In 6.2 it must be shared and writable.
+ *
+ * Models: 6.2 mm/madvise.c madvise_remove, one of its tests.
+ */
+export const vmaMayRemove = fn(function vma_may_remove(vma: VmArea): boolean {
   const both = VM_SHARED | VM_WRITE
   return (vma.vmFlags & both) === both
 })
@@ -112,7 +116,7 @@ const madviseRemove = fn(function* madvise_remove(
   if (vma.vmFlags & VM_LOCKED) return -EINVAL
   const file = vma.vmFile
   if (file === null) return -EINVAL
-  if (!mayPunch(vma)) return -EACCES
+  if (!vmaMayRemove(vma)) return -EACCES
   const offset = pgoffToBytes(linearPageIndex(vma, start))
   yield* getFile(file)
   yield* upRead(mm.mmapLock)

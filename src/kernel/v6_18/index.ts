@@ -9,7 +9,7 @@ import { handleRemovedSpte } from '../arch/x86/kvm/tdp_mmu.js'
 import { pseudoFsMount } from '../fs/libfs.js'
 import { vfsFallocateMode } from '../fs/open.js'
 import { migratepageSuitable } from '../mm/compaction.js'
-import { mayPunch } from '../mm/madvise.js'
+import { vmaMayRemove } from '../mm/madvise.js'
 import { memfdAllSeals, memfdImpliedSeals, memfdInitFile, memfdSanitizeFlags } from '../mm/memfd.js'
 import { moveToNewFolio } from '../mm/migrate.js'
 import { memfdCheckSealsMmap } from '../mm/mmap.js'
@@ -31,7 +31,6 @@ import { handleChangedSpte, kvmMmuPageFault618 } from './arch/x86/kvm/mmu.js'
 import { anonInodefsMount } from './fs/anon_inodes.js'
 import { fallocateMode } from './fs/open.js'
 import { migratepageAccessible, moveToNewFolioAccessible } from './mm/inaccessible.js'
-import { isSharedMaywrite } from './mm/madvise.js'
 import {
   allocFile,
   allSeals,
@@ -72,13 +71,13 @@ const MEMFD: readonly Replacement[] = [
   replace(memfdInitFile, allocFile),
   replace(memfdAllSeals, allSeals),
   replace(memfdImpliedSeals, impliedSeals),
-  replace(mayPunch, isSharedMaywrite),
   replace(memfdCheckSealsMmap, checkSealsMmap),
   replace(vmaCountsAsWriter, countsAsWriter),
   replace(sealCheckFutureWrite, noSealCheck),
 ]
 
 const MM: readonly Replacement[] = [
+  replace(vmaMayRemove, countsAsWriter),
   replace(migratepageSuitable, migratepageAccessible),
   replace(moveToNewFolio, moveToNewFolioAccessible),
 ]
