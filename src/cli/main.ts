@@ -167,6 +167,7 @@ function program(): Command {
     .option('--record <file>', 'with --live: write what the kernel answered')
     .option('--ktap', 'with --live: print KTAP')
     .option('--guest', 'what a real guest sees of guest_memfd on the running kernel')
+    .option('--qemu <deb>', "programs that break memory, on Debian's kernel in QEMU")
     .option('--probe', 'say what the running kernel offers')
     .option('--all', 'show every program that differs')
     .action(async (flags: ConformFlags) => {

@@ -2,7 +2,7 @@
  * What the calls of a program mean, in terms of system calls. Both kernels are run by this same
  * interpreter, so a difference between two results is a difference between two kernels.
  */
-import { errnoName } from '../kernel/include/errno.js'
+import { ENOSYS, errnoName } from '../kernel/include/errno.js'
 import { exact, type Int, type Op, type Result } from './program.js'
 
 /**
@@ -74,6 +74,11 @@ const PAGE = 4096n
 /** Bytes a plain `write` writes. */
 const WRITE_BYTE = 1
 
+/** What a kernel returned, as transcripts have it: errors by name, all else as it is. */
+export function namedAnswer(value: Int): Int | string {
+  return value < 0 && value >= -MAX_ERRNO ? errnoName(Number(value)) : value
+}
+
 function fnv1a(bytes: Uint8Array): number {
   let h = 0x811c9dc5
   for (let i = 0; i < bytes.length; i++) h = Math.imul(h ^ (bytes[i] as number), 0x01000193)
@@ -103,8 +108,7 @@ export class Interpreter {
     this.#named = undefined
     this.#hash = undefined
     const answer = this.#call(op)
-    const isError = typeof answer !== 'string' && answer < 0 && answer >= -MAX_ERRNO
-    const r = isError ? errnoName(Number(answer)) : answer
+    const r = typeof answer === 'string' ? answer : namedAnswer(answer)
     const h = this.#hash === undefined ? {} : { h: this.#hash }
     if (this.#named === undefined || this.#named < 0) return { r, ...h }
     const [size, blocks] = this.#kernel.fstat(this.#named)
@@ -151,6 +155,11 @@ export class Interpreter {
         return k.kvmRun(BigInt(op[1]))
       case 'close':
         return this.#close(op[1])
+      case 'slot':
+      case 'move':
+      case 'compact':
+        // Only the second kernel can be asked for these.
+        return -ENOSYS
       case 'pwrite':
       case 'pread':
       case 'read':
@@ -208,7 +217,7 @@ export class Interpreter {
     const [name, number, start, length, how] = op
     const map = this.#maps[Number(number)]
     const [offset, len] = [BigInt(start), BigInt(length)]
-    const pages = map === undefined ? 0n : -(-map.len / PAGE) * PAGE
+    const pages = map === undefined ? 0n : ((map.len + PAGE - 1n) / PAGE) * PAGE
     if (map === undefined || offset < 0n || len < 0n || offset + len > pages) return 'nomap'
     const at = map.address + offset
     const k = this.#kernel

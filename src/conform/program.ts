@@ -31,6 +31,9 @@ export const OPS = {
   fstat: ['file'],
   close: ['file'],
   run: ['gpa'],
+  slot: ['map'],
+  move: ['map', 'offset', 'node'],
+  compact: [],
 } as const
 
 export type OpName = keyof typeof OPS

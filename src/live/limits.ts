@@ -66,6 +66,10 @@ function refusalOf(op: Op): string | undefined {
       return describesMuch(BigInt(op[4])) ? 'more than 16 MiB' : undefined
     case 'run':
       return isGuestAddress(BigInt(op[1])) ? undefined : 'not from 64 KiB to 1 MiB'
+    case 'slot':
+    case 'move':
+    case 'compact':
+      return 'only for a kernel of its own'
     case 'madvise':
       return breaksMemory(Number(op[4])) ? 'memory of this host would break' : undefined
     case 'mmap':
