@@ -9,6 +9,7 @@ import { handleRemovedSpte } from '../arch/x86/kvm/tdp_mmu.js'
 import { pseudoFsMount } from '../fs/libfs.js'
 import { vfsFallocateMode } from '../fs/open.js'
 import { migratepageSuitable } from '../mm/compaction.js'
+import { vmaMayRemove } from '../mm/madvise.js'
 import { memfdAllSeals, memfdImpliedSeals, memfdInitFile, memfdSanitizeFlags } from '../mm/memfd.js'
 import { moveToNewFolio } from '../mm/migrate.js'
 import { memfdCheckSealsMmap } from '../mm/mmap.js'
@@ -76,6 +77,7 @@ const MEMFD: readonly Replacement[] = [
 ]
 
 const MM: readonly Replacement[] = [
+  replace(vmaMayRemove, countsAsWriter),
   replace(migratepageSuitable, migratepageAccessible),
   replace(moveToNewFolio, moveToNewFolioAccessible),
 ]
