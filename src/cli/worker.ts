@@ -6,6 +6,7 @@ import type { Design } from '../designs/design.js'
 import { DESIGNS } from '../designs/index.js'
 import { checkScenario } from '../explore/check.js'
 import { crossCheck } from '../explore/cross.js'
+import { gather } from '../explore/gather.js'
 import { sampleScenario } from '../explore/sample/check.js'
 import { hash32 } from '../explore/token.js'
 import type { Verdict } from '../explore/verdict.js'
@@ -61,7 +62,7 @@ async function run(job: Job): Promise<Verdict> {
     return job.timeLimitMs === undefined || performance.now() - start < job.timeLimitMs
   }
   if (job.sample !== undefined) return sampled(scenario, design, job, mayGoOn)
-  const verdict = checkScenario(scenario, design, tokenHash(job.text, job.design), {
+  const checked = checkScenario(scenario, design, tokenHash(job.text, job.design), {
     bound: job.bound,
     minimise: job.bound === undefined,
     now: () => performance.now(),
@@ -70,6 +71,8 @@ async function run(job: Job): Promise<Verdict> {
       return mayGoOn()
     },
   })
+  const findings = checked.findings.map((f) => (f.first ? gather(scenario, design, f) : f))
+  const verdict = { ...checked, findings }
   if (job.cross === undefined || verdict.verdict === 'skipped') return verdict
   const limits = { executions: job.cross, keepGoing: mayGoOn }
   return { ...verdict, cross: crossCheck(scenario, design, limits) }
