@@ -2,6 +2,7 @@
 import { availableParallelism } from 'node:os'
 import type { Design } from '../designs/design.js'
 import { DESIGNS } from '../designs/index.js'
+import { LOOK_BACK, lookBack } from '../explore/hindsight.js'
 import { replayScenario } from '../explore/replay.js'
 import { decodeToken } from '../explore/token.js'
 import type { Verdict } from '../explore/verdict.js'
@@ -96,8 +97,14 @@ function print(
   const out = (text: string): void => {
     process.stdout.write(`${text}\n`)
   }
-  if (options.format === 'json') out(renderJson(verdicts, codeVersion().version))
-  else if (options.format === 'ktap') out(renderKtap(verdicts))
+  if (options.format === 'json') {
+    const [only, ...others] = files
+    const told =
+      only === undefined || others.length > 0
+        ? verdicts
+        : verdicts.map((v) => withHindsight(v, only, designs))
+    out(renderJson(told, codeVersion().version))
+  } else if (options.format === 'ktap') out(renderKtap(verdicts))
   else if (files.length === 1)
     out(verdicts.map((v) => withStory(v, files, designs, paint)).join('\n\n'))
   else {
@@ -117,6 +124,18 @@ function print(
   }
 }
 
+/** A verdict whose findings, those that come first, say what is known in hindsight. */
+function withHindsight(v: Verdict, file: ScenarioFile, designs: readonly Design[]): Verdict {
+  const design = designs.find((d) => d.id === v.design)
+  if (design === undefined) return v
+  const findings = v.findings.map((f) => {
+    if (!f.first) return f
+    const { schedule } = decodeToken(f.token)
+    return { ...f, hindsight: lookBack(file.scenario, design, schedule, f.id, LOOK_BACK) }
+  })
+  return { ...v, findings }
+}
+
 /** A verdict, and the execution that shows its first finding, as columns. */
 function withStory(
   v: Verdict,
@@ -131,7 +150,8 @@ function withStory(
   if (finding === undefined || file === undefined || design === undefined) return text
   const { schedule } = decodeToken(finding.token)
   const { trace } = replayScenario(file.scenario, design, schedule, 'lowered')
-  return `${text}\n\n${renderColumns(trace, paint)}`
+  const hindsight = lookBack(file.scenario, design, schedule, finding.id, LOOK_BACK)
+  return `${text}\n\n${renderColumns(trace, paint, hindsight)}`
 }
 
 /** What to do next, with a token that works. */

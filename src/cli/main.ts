@@ -128,8 +128,8 @@ function program(): Command {
     .description('run a finding again; - reads the token from the standard input')
     .option('--on <design>', 'the same schedule on another design')
     .addOption(
-      new Option('--view <view>', 'how to show it')
-        .choices(['columns', 'splat', 'list'])
+      new Option('--view <view>', 'how to show it; litmus: the smallest scenario with the finding')
+        .choices(['columns', 'splat', 'list', 'litmus'])
         .default('columns'),
     )
     .option('--direct', 'run the generators as written instead of lowered code')

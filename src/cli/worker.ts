@@ -6,6 +6,7 @@ import type { Design } from '../designs/design.js'
 import { DESIGNS } from '../designs/index.js'
 import { type CellSnapshot, checkScenario } from '../explore/check.js'
 import { crossCheck } from '../explore/cross.js'
+import { gather } from '../explore/gather.js'
 import { sampleScenario } from '../explore/sample/check.js'
 import { hash32 } from '../explore/token.js'
 import type { Verdict } from '../explore/verdict.js'
@@ -82,7 +83,7 @@ async function run(job: Job): Promise<Verdict> {
   }
   if (sample !== undefined) return sampled(scenario, design, job, sample, mayGoOn)
   const saver = checkpoint === undefined ? undefined : new Saver(checkpoint, hash)
-  const verdict = checkScenario(scenario, design, hash, {
+  const checked = checkScenario(scenario, design, hash, {
     bound,
     minimise: bound === undefined && !find,
     find,
@@ -97,7 +98,9 @@ async function run(job: Job): Promise<Verdict> {
       return goOn
     },
   })
-  if (!verdict.stopped) saver?.drop()
+  if (!checked.stopped) saver?.drop()
+  const findings = checked.findings.map((f) => (f.first ? gather(scenario, design, f) : f))
+  const verdict = { ...checked, findings }
   if (cross === undefined || verdict.verdict === 'skipped') return verdict
   const limits = { executions: cross, keepGoing: mayGoOn }
   return { ...verdict, cross: crossCheck(scenario, design, limits) }

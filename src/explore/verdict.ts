@@ -1,6 +1,7 @@
 /** What a check of one scenario on one design says. The JSON report prints these as they are. */
 
 import type { Certificate } from './cross.js'
+import type { Hindsight } from './hindsight.js'
 import type { SamplerResult } from './sample/sample.js'
 
 /** `clean` is a claim only together with its proof. */
@@ -24,6 +25,8 @@ export interface Finding {
   /** Nothing had gone wrong before it; otherwise it only follows another finding. */
   readonly first: boolean
   readonly token: string
+  /** Where it was lost and what would have saved it; in the JSON of a check of one scenario. */
+  readonly hindsight?: Hindsight | undefined
 }
 
 /** One distinct result of the scenario's variables and memory, with a witness. */
