@@ -14,6 +14,7 @@ import { search } from '../src/explore/search.js'
 import { BYTES_PER_STATE } from '../src/explore/visited.js'
 import type { Scenario } from '../src/litmus/scenario.js'
 import { alternatives, canStep, type Mode, step, taskCount } from '../src/machine/machine.js'
+import { benchConform } from './conform.js'
 
 const out = (text: string): void => {
   process.stdout.write(`${text}\n`)
@@ -112,3 +113,5 @@ for (const f of files) {
   out(`  ${f.scenario.name.padEnd(46)} ${times.join('  ')}`)
 }
 out(`  all ${total.toFixed(1)} s on one thread`)
+
+for (const line of await benchConform()) out(line)
