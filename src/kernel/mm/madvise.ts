@@ -72,7 +72,8 @@ const VALID: readonly number[] = [
 /**
  * Break the pages of [start, end), one by one, for good: the first error ends it.
  *
- * Models: 6.2 mm/madvise.c madvise_inject_error.
+ * Models: 6.2 mm/madvise.c madvise_inject_error. Simplifies: 6.18 also signals a caller that has a
+ * dirty page mapped.
  */
 const injectError = fn(function* madvise_inject_error(
   start: bigint,

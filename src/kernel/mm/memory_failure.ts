@@ -263,7 +263,7 @@ export const memoryFailureLocked = fn(function* memory_failure_locked(p: Folio):
  * Handle the failure of an online page; mf_mutex is held. See `memoryFailure`.
  *
  * Models: 6.2 mm/memory-failure.c memory_failure, from try_again on. Simplifies: a task that must
- * be told of an old poison (MF_ACTION_REQUIRED) never has the page in its page tables.
+ * be told of an old poison (MF_ACTION_REQUIRED) is not looked for in the page table.
  */
 export const memoryFailureOnline = fn(function* memory_failure_online(
   p: Folio,

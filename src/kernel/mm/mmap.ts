@@ -90,7 +90,8 @@ export const TASK_SIZE = 0x7ffffffff000n
 /** vm.mmap_min_addr. */
 const MMAP_MIN_ADDR = 0x10000n
 
-function vmFlagsOf(prot: number, flags: number): number {
+/** calc_vm_prot_bits() and calc_vm_flag_bits(): vm_flags of PROT_* and MAP_*. */
+export function vmFlagsOf(prot: number, flags: number): number {
   return (
     (prot & PROT_READ ? VM_READ : 0) |
     (prot & PROT_WRITE ? VM_WRITE : 0) |

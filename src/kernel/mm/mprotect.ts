@@ -13,8 +13,7 @@ import {
   type VmArea,
 } from '../include/mm_types.js'
 import { isPageAligned, PAGE_SIZE, roundUpToPage } from '../include/types.js'
-import { PROT_EXEC, PROT_READ, PROT_WRITE } from '../include/uapi.js'
-import { splitAt } from './mmap.js'
+import { splitAt, vmFlagsOf } from './mmap.js'
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from './mmu_notifier.js'
 import { nextPte, PTE_PROTNONE, PTE_WRITE, type Pte, pteAt, setPteAt } from './pgtable.js'
 import { findVma } from './vma.js'
@@ -25,14 +24,6 @@ const GROWS = 0x03000000
 const PROT_KNOWN = 0xf
 /** From a right to the permission to take it: VM_MAYREAD is VM_READ << 4. */
 const MAY_SHIFT = 4
-
-function protFlags(prot: number): number {
-  return (
-    (prot & PROT_READ ? VM_READ : 0) |
-    (prot & PROT_WRITE ? VM_WRITE : 0) |
-    (prot & PROT_EXEC ? VM_EXEC : 0)
-  )
-}
 
 /** An entry, present or of a migration, under new rights. A private one is made writable by a fault. */
 function pteModify(pte: Pte, vma: VmArea): Pte {
@@ -73,7 +64,7 @@ const mprotectRange = fn(function* do_mprotect_pkey(
   while (at < end) {
     const found = findVma(mm, at)
     if (found === null || found.vmStart > at) return -ENOMEM
-    const rights = protFlags(prot)
+    const rights = vmFlagsOf(prot, 0)
     if (rights & ~(found.vmFlags >> MAY_SHIFT)) return -EACCES
     const stop = found.vmEnd < end ? found.vmEnd : end
     yield* splitAt(mm, at)

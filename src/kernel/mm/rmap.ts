@@ -36,7 +36,11 @@ export const TTU_HWPOISON = 2
 /** Nothing follows, unless the page is poisoned. */
 export const TTU_RECLAIM = 4
 
-/** What becomes of the PTEs that map a folio: tells whether a new entry follows it. */
+/**
+ * Take a folio from the one PTE of a VMA that may map it, between start and end of the notifiers.
+ *
+ * Models: 6.2 mm/rmap.c try_to_unmap_one and try_to_migrate_one.
+ */
 const tryToUnmapOne = fn(function* try_to_unmap_one(
   folio: Folio,
   vma: VmArea,

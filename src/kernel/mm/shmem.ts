@@ -2,9 +2,8 @@
  * shmem: tmpfs and memfd. The inode's mapping holds the pages; there is nothing behind them. A page
  * that is not up to date was preallocated and has no content yet.
  *
- * Changes of size and punching hold i_rwsem; lookups hold nothing. Left out: swap, huge pages, user
- * page tables and with them the record of a running fallocate() that faults wait for, quotas and
- * memory accounting.
+ * Changes of size and punching hold i_rwsem; lookups hold nothing. Left out: swap, huge pages,
+ * quotas and memory accounting.
  */
 import { kzalloc } from '../../machine/alloc.js'
 import { type Blob, PAGE_BYTES, withBytes } from '../../machine/blob.js'

@@ -92,8 +92,8 @@ const allocateRange = fn(function* shmem_allocate_range(
  * fallocate(2) on tmpfs: mode 0 or KEEP_SIZE allocates, PUNCH_HOLE with KEEP_SIZE punches;
  * -EOPNOTSUPP for others, -EPERM if a seal forbids it.
  *
- * Models: 6.2 mm/shmem.c shmem_fallocate. Simplifies: no record of the operation (see the file's
- * head of mm/shmem), no limits of the process or the file system, no signals.
+ * Models: 6.2 mm/shmem.c shmem_fallocate. Simplifies: no record of an allocation, which only swap
+ * asks for, no limits of the process or the file system, no signals.
  */
 export const shmemFallocate = fn(function* shmem_fallocate(
   file: File,
