@@ -2,7 +2,9 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import type { Design } from '../designs/design.js'
 import { DESIGNS } from '../designs/index.js'
-import { type CellSnapshot, checkScenario } from '../explore/check.js'
+import { type CellSnapshot, checkScenario, type Effort } from '../explore/check.js'
+import type { Share } from '../explore/shared.js'
+import { concludeShares, exploreShare, type ShareResult } from '../explore/shares.js'
 import type { Verdict } from '../explore/verdict.js'
 import { readScenario } from '../litmus/scenario.js'
 import { FINDING_KINDS } from '../sanitizers/index.js'
@@ -14,6 +16,12 @@ export interface Job {
   readonly text: string
   readonly design: DesignRef
   readonly effort: JobEffort
+  /** The worker is one of several for this job. */
+  readonly share?: Share
+  /** What all of them have seen; this worker is to put it together. */
+  readonly shares?: readonly (ShareResult | undefined)[]
+  /** When the job was begun, by `Date.now()`. */
+  readonly begun?: number
 }
 
 /** What is asked of a job, in data that can be sent to a worker. */
@@ -40,6 +48,9 @@ export type Message =
       readonly bytes: number
     }
   | { readonly kind: 'verdict'; readonly job: number; readonly verdict: Verdict }
+  | { readonly kind: 'share'; readonly job: number; readonly share: ShareResult | undefined }
+  /** What several workers have seen can't be put together. */
+  | { readonly kind: 'alone'; readonly job: number }
   | { readonly kind: 'bug'; readonly job: number; readonly text: string }
   /** A mistake of the user's that only the worker could see. */
   | { readonly kind: 'mistake'; readonly job: number; readonly text: string }
@@ -56,7 +67,7 @@ async function designOf(ref: DesignRef): Promise<Design> {
   return known
 }
 
-async function run(job: Job): Promise<Verdict> {
+async function run(job: Job): Promise<Message> {
   const design = await designOf(job.design)
   const known = {
     designs: [...DESIGNS.map((d) => d.id), design.id],
@@ -64,10 +75,28 @@ async function run(job: Job): Promise<Verdict> {
   }
   const scenario = readScenario(job.text, withoutRows(known, job.text))
   const hash = tokenHash(job.text, job.design)
-  const { bound, find, exact, timeLimitMs, memoryBytes, checkpoint } = job.effort
+  const { checkpoint } = job.effort
   const saver = checkpoint === undefined ? undefined : new Saver(checkpoint, hash)
+  const effort = effortOf(job, saver)
+  const { number } = job
+  if (job.share !== undefined) {
+    return { kind: 'share', job: number, share: exploreShare(scenario, design, effort, job.share) }
+  }
+  if (job.shares !== undefined) {
+    const start = performance.now() - (Date.now() - (job.begun ?? Date.now()))
+    const verdict = concludeShares(scenario, design, hash, effort, job.shares, start)
+    if (verdict === undefined) return { kind: 'alone', job: number }
+    return { kind: 'verdict', job: number, verdict }
+  }
+  const verdict = checkScenario(scenario, design, hash, effort)
+  if (!verdict.stopped) saver?.drop()
+  return { kind: 'verdict', job: number, verdict }
+}
+
+function effortOf(job: Job, saver: Saver | undefined): Effort {
+  const { bound, find, exact, timeLimitMs, memoryBytes } = job.effort
   const start = performance.now()
-  const verdict = checkScenario(scenario, design, hash, {
+  return {
     bound,
     minimise: bound === undefined && !find,
     find,
@@ -82,9 +111,7 @@ async function run(job: Job): Promise<Verdict> {
       if (snapshot !== undefined) saver?.save(snapshot, !goOn)
       return goOn
     },
-  })
-  if (!verdict.stopped) saver?.drop()
-  return verdict
+  }
 }
 
 /** Saves now and then, so rarely that it costs little of the time. */
@@ -130,12 +157,8 @@ function send(message: Message): void {
 }
 
 parentPort?.on('message', (job: Job) => {
-  run(job).then(
-    (verdict) => send({ kind: 'verdict', job: job.number, verdict }),
-    (error: Error) => {
-      if (error instanceof UserError)
-        send({ kind: 'mistake', job: job.number, text: error.message })
-      else send({ kind: 'bug', job: job.number, text: error.stack ?? error.message })
-    },
-  )
+  run(job).then(send, (error: Error) => {
+    if (error instanceof UserError) send({ kind: 'mistake', job: job.number, text: error.message })
+    else send({ kind: 'bug', job: job.number, text: error.stack ?? error.message })
+  })
 })
