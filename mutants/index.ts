@@ -20,11 +20,16 @@ import { EINVAL } from '../src/kernel/include/errno.js'
 import { type File, filesStruct, fsState, type Inode, Kstat } from '../src/kernel/include/fs.js'
 import { type Kvm, KvmMemorySlot } from '../src/kernel/include/kvm.js'
 import { Folio, mmState } from '../src/kernel/include/mm.js'
+import type { MmStruct } from '../src/kernel/include/mm_types.js'
 import type { RestrictedmemNotifier } from '../src/kernel/include/restrictedmem.js'
 import type { Gfn, Pgoff } from '../src/kernel/include/types.js'
 import { xaLoad } from '../src/kernel/lib/xarray.js'
 import { folioSetLocked } from '../src/kernel/mm/filemap.js'
 import { sysFcntlGetSeals } from '../src/kernel/mm/memfd.js'
+import {
+  mmuNotifierInvalidateRangeEnd,
+  mmuNotifierInvalidateRangeStart,
+} from '../src/kernel/mm/mmu_notifier.js'
 import { allocFolio } from '../src/kernel/mm/page_alloc.js'
 import { drainLru } from '../src/kernel/mm/page_ops.js'
 import { folioPut } from '../src/kernel/mm/swap.js'
@@ -225,6 +230,28 @@ const sleepyReport = fn(function* kvm_restrictedmem_error(
   mutexUnlock(kvm.slotsLock)
 })
 
+// the MMU notifier
+
+/** A change of the page table that nobody hears of. */
+const untold = fn(function* mmu_notifier_invalidate_range_start(
+  _mm: MmStruct,
+  _start: bigint,
+  _end: bigint,
+): Kernel<void> {})
+
+const ORDINARY = scenario(`
+setup
+  vm = kvm_create_vm(DEFAULT)
+  fd = memfd_create()
+  ftruncate(fd, 1P)
+  at = mmap(fd, PROT_READ|PROT_WRITE, MAP_SHARED, 1P)
+  slot_over(vm, slot=0, gpa=0, size=1P, address=at)
+  guest_write(vm, gpa=0, 0x11)
+  drain_lru()
+
+task kcompactd
+  migrate(fd, page=0) == 0`)
+
 export const MUTANTS: readonly Mutant[] = [
   inGetSeals('use-after-free', useAfterFree, 'memory', 'use-after-free'),
   inGetSeals('uninitialised', uninitialised, 'memory', 'uninitialised-memory'),
@@ -384,5 +411,16 @@ export const MUTANTS: readonly Mutant[] = [
     'memslot/clear-private-flag-then-punch',
     'bindings',
     'dangling-binding',
+  ),
+  mutant(
+    'notifier-not-told',
+    upm,
+    [
+      replace(mmuNotifierInvalidateRangeStart, untold),
+      replace(mmuNotifierInvalidateRangeEnd, untold),
+    ],
+    ORDINARY,
+    'secondary-mmu',
+    'stale-secondary-mapping',
   ),
 ]

@@ -2,12 +2,13 @@
 import { availableParallelism } from 'node:os'
 import type { Design } from '../designs/design.js'
 import { DESIGNS } from '../designs/index.js'
+import { LOOK_BACK, lookBack } from '../explore/hindsight.js'
 import { replayScenario } from '../explore/replay.js'
 import { decodeToken } from '../explore/token.js'
 import type { Verdict } from '../explore/verdict.js'
 import { renderColumns } from '../report/columns.js'
 import { renderJson, renderKtap } from '../report/machine-readable.js'
-import { coverage, renderMatrix } from '../report/matrix.js'
+import { coverage, crossSummary, renderMatrix } from '../report/matrix.js'
 import type { Paint } from '../report/paint.js'
 import { tokenLines } from '../report/paint.js'
 import { renderVerdict } from '../report/verdict.js'
@@ -92,8 +93,9 @@ export async function check(paths: readonly string[], options: CheckOptions): Pr
 }
 
 /** Only an exhaustive search by fingerprints can be shared, and it has no checkpoints then. */
-function isForSeveral({ bound, find, exact, checkpoint }: JobEffort): boolean {
-  return bound === undefined && !find && !exact && checkpoint === undefined
+function isForSeveral({ bound, find, exact, checkpoint, sample }: JobEffort): boolean {
+  const plain = bound === undefined && !find && !exact
+  return plain && checkpoint === undefined && sample === undefined
 }
 
 function print(
@@ -108,8 +110,14 @@ function print(
   const out = (text: string): void => {
     process.stdout.write(`${text}\n`)
   }
-  if (options.format === 'json') out(renderJson(verdicts, codeVersion().version))
-  else if (options.format === 'ktap') out(renderKtap(verdicts))
+  if (options.format === 'json') {
+    const [only, ...others] = files
+    const told =
+      only === undefined || others.length > 0
+        ? verdicts
+        : verdicts.map((v) => withHindsight(v, only, designs))
+    out(renderJson(told, codeVersion().version))
+  } else if (options.format === 'ktap') out(renderKtap(verdicts))
   else if (files.length === 1)
     out(verdicts.map((v) => withStory(v, files, designs, paint)).join('\n\n'))
   else {
@@ -123,9 +131,22 @@ function print(
       ),
     )
     out(`\n${coverage(verdicts, seconds)}`)
+    if (options.effort.cross !== undefined) out(crossSummary(verdicts))
     for (const v of verdicts) if (v.asExpected === false) out(`\n${renderVerdict(v, paint)}`)
     if (isMatrix) out(suggestions(verdicts, paint))
   }
+}
+
+/** A verdict whose findings, those that come first, say what is known in hindsight. */
+function withHindsight(v: Verdict, file: ScenarioFile, designs: readonly Design[]): Verdict {
+  const design = designs.find((d) => d.id === v.design)
+  if (design === undefined) return v
+  const findings = v.findings.map((f) => {
+    if (!f.first) return f
+    const { schedule } = decodeToken(f.token)
+    return { ...f, hindsight: lookBack(file.scenario, design, schedule, f.id, LOOK_BACK) }
+  })
+  return { ...v, findings }
 }
 
 /** A verdict, and the execution that shows its first finding, as columns. */
@@ -142,7 +163,8 @@ function withStory(
   if (finding === undefined || file === undefined || design === undefined) return text
   const { schedule } = decodeToken(finding.token)
   const { trace } = replayScenario(file.scenario, design, schedule, 'lowered')
-  return `${text}\n\n${renderColumns(trace, paint)}`
+  const hindsight = lookBack(file.scenario, design, schedule, finding.id, LOOK_BACK)
+  return `${text}\n\n${renderColumns(trace, paint, hindsight)}`
 }
 
 /** What to do next, with a token that works. */

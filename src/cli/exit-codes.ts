@@ -18,6 +18,8 @@ export const EXIT = {
 
 /** The exit code for a set of verdicts: the worst first. */
 export function exitCodeOf(verdicts: readonly Verdict[]): number {
+  // Two searches that disagree: one of them is wrong.
+  if (verdicts.some((v) => v.cross?.outcome === 'differs')) return EXIT.BUG
   const codes = verdicts.map(codeOf)
   const worst = [EXIT.FINDING, EXIT.STUCK, EXIT.MISSING, EXIT.VACUOUS, EXIT.INCONCLUSIVE].find(
     (c) => codes.includes(c),

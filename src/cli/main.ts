@@ -23,6 +23,9 @@ function collect(value: string, before: string[]): string[] {
   return [...before, value]
 }
 
+/** How many executions a second opinion may take if the user does not say. */
+const CROSS_EXECUTIONS = 20_000
+
 interface CheckFlags {
   readonly design: string[]
   readonly bound?: number
@@ -33,6 +36,9 @@ interface CheckFlags {
   readonly checkpoint?: string
   readonly cache: boolean
   readonly workers?: number
+  readonly cross?: number | true
+  readonly sample?: number
+  readonly seed?: number
   readonly json?: boolean
   readonly ktap?: boolean
 }
@@ -41,7 +47,7 @@ async function runCheck(files: string[], flags: CheckFlags): Promise<void> {
   code = await check(files, {
     design: flags.design,
     effort: effortOf(flags),
-    cache: flags.cache && flags.checkpoint === undefined,
+    cache: isSearch(flags) && flags.cache,
     workers: flags.workers,
     format: flags.json ? 'json' : flags.ktap ? 'ktap' : 'text',
   })
@@ -55,7 +61,15 @@ function effortOf(flags: CheckFlags): JobEffort {
     timeLimitMs: flags.time === undefined ? undefined : flags.time * 1000,
     memoryBytes: flags.memory === undefined ? undefined : flags.memory * 2 ** 20,
     checkpoint: flags.checkpoint,
+    sample: flags.sample,
+    seed: flags.seed ?? 1,
+    cross: flags.cross === true ? CROSS_EXECUTIONS : flags.cross,
   }
+}
+
+/** One whole search for each cell, and nothing besides: what can be kept for another time. */
+function isSearch(flags: CheckFlags): boolean {
+  return [flags.checkpoint, flags.sample, flags.cross].every((f) => f === undefined)
 }
 
 function withCheckOptions(command: Command): Command {
@@ -80,6 +94,13 @@ function withCheckOptions(command: Command): Command {
     )
     .option('--no-cache', 'check again what an earlier run has finished')
     .option('--workers <n>', 'worker threads; several may share one cell', count)
+    .addOption(
+      new Option('--sample <n>', 'n random executions of each cell instead of all')
+        .argParser(count)
+        .conflicts(['bound', 'exhaustive', 'cross']),
+    )
+    .option('--seed <n>', 'for --sample: another seed, other executions (default: 1)', count)
+    .option('--cross [n]', 'ask a second, stateless search, for n executions at most', count)
     .addOption(new Option('--json', 'print JSON').conflicts('ktap'))
     .option('--ktap', 'print KTAP')
 }
@@ -107,8 +128,8 @@ function program(): Command {
     .description('run a finding again; - reads the token from the standard input')
     .option('--on <design>', 'the same schedule on another design')
     .addOption(
-      new Option('--view <view>', 'how to show it')
-        .choices(['columns', 'splat', 'list'])
+      new Option('--view <view>', 'how to show it; litmus: the smallest scenario with the finding')
+        .choices(['columns', 'splat', 'list', 'litmus'])
         .default('columns'),
     )
     .option('--direct', 'run the generators as written instead of lowered code')
@@ -145,6 +166,8 @@ function program(): Command {
     .option('--count <n>', 'with --live: programs for each family', count, 1000)
     .option('--record <file>', 'with --live: write what the kernel answered')
     .option('--ktap', 'with --live: print KTAP')
+    .option('--guest', 'what a real guest sees of guest_memfd on the running kernel')
+    .option('--qemu <deb>', "programs that break memory, on Debian's kernel in QEMU")
     .option('--probe', 'say what the running kernel offers')
     .option('--all', 'show every program that differs')
     .action(async (flags: ConformFlags) => {

@@ -1,14 +1,19 @@
 /** `replay`: run a token again, on its own design or on another. */
 import { readFileSync } from 'node:fs'
+import type { Design } from '../designs/design.js'
 import { DESIGNS } from '../designs/index.js'
 import { SetupFailure } from '../explore/boot.js'
+import { type Hindsight, LOOK_BACK, lookBack } from '../explore/hindsight.js'
+import { reduceScenario } from '../explore/reduce.js'
 import { type Divergence, type Replayed, replayScenario } from '../explore/replay.js'
-import { decodeToken, type Token, TokenError } from '../explore/token.js'
+import { decodeToken, isNamedBy, type Token, TokenError } from '../explore/token.js'
 import { suggest } from '../litmus/error.js'
+import type { Scenario } from '../litmus/scenario.js'
 import { renderColumns, renderList } from '../report/columns.js'
 import { wrap } from '../report/paint.js'
 import { renderSplat } from '../report/splat.js'
-import type { TraceStep } from '../trace/events.js'
+import { FINDING_KINDS } from '../sanitizers/index.js'
+import type { Trace, TraceStep } from '../trace/events.js'
 import { EXIT } from './exit-codes.js'
 import {
   builtInFiles,
@@ -23,7 +28,7 @@ import { paintFor } from './terminal.js'
 
 export interface ReplayOptions {
   readonly on: string | undefined
-  readonly view: 'columns' | 'splat' | 'list'
+  readonly view: 'columns' | 'splat' | 'list' | 'litmus'
   readonly direct: boolean
   /** Where a scenario of the user's own, or a design by path, is found. */
   readonly file: string | undefined
@@ -46,11 +51,12 @@ export async function replay(text: string, options: ReplayOptions): Promise<numb
   const other = options.on === undefined ? own : await resolveDesign(options.on)
   const paths = options.file === undefined ? builtInFiles() : [options.file]
   const files = readScenarios(paths, [own.id, other.id])
-  const file = files.find((f) => f.scenario.name === token.scenario)
+  const named = files.filter((f) => isNamedBy(token, f.scenario.name))
+  const file = named.find((f) => tokenHash(f.text, own) === token.hash) ?? named[0]
   if (file === undefined) {
     const hint = suggest(
       token.scenario,
-      files.map((f) => f.scenario.name),
+      files.map((f) => f.scenario.name.replace(/^.*\//, '')),
     )
     throw new UserError(`there is no scenario "${token.scenario}".${hint} A file: --file.`)
   }
@@ -59,7 +65,10 @@ export async function replay(text: string, options: ReplayOptions): Promise<numb
   const mode = options.direct ? 'direct' : 'lowered'
   try {
     const replayed = replayScenario(file.scenario, design, token.schedule, mode)
-    if (other.id === own.id) return show(replayed, options, stale)
+    if (options.view === 'litmus') return reduced(file.text, design, replayed)
+    if (other.id === own.id) {
+      return show(replayed, options, stale, hindsightOf(file.scenario, design, token, replayed))
+    }
     const there = replayScenario(file.scenario, await loadDesign(own), token.schedule, mode)
     return compare(replayed, there, options)
   } catch (error) {
@@ -77,7 +86,41 @@ async function refOf(design: string, token: Token): Promise<DesignRef> {
   return resolveDesign(design)
 }
 
-function print(replayed: Replayed, options: ReplayOptions): void {
+/** The finding that the last step of a replay shows. */
+function findingOf(trace: Trace): string | undefined {
+  return trace.steps.at(-1)?.findings[0]?.id ?? (trace.stuck.length > 0 ? 'deadlock' : undefined)
+}
+
+/** Print the smallest scenario that still shows the token's finding. */
+function reduced(text: string, design: Design, { trace }: Replayed): number {
+  const id = findingOf(trace)
+  if (id === undefined) throw new UserError('this execution ends in no finding')
+  const known = {
+    designs: [...DESIGNS.map((d) => d.id), design.id, ...(text.match(/[\w.-]+/g) ?? [])],
+    findings: FINDING_KINDS.map((k) => k.id),
+  }
+  const smaller = reduceScenario(text, design, id, known, { keepGoing: () => true })
+  process.stdout.write(smaller ?? `nothing can be taken away without losing ${id}\n`)
+  return EXIT.OK
+}
+
+/** What is known in hindsight of the finding in which the token ends. */
+function hindsightOf(
+  scenario: Scenario,
+  design: Design,
+  token: Token,
+  { trace, divergence }: Replayed,
+): Hindsight | undefined {
+  if (divergence !== undefined) return undefined
+  const id = findingOf(trace)
+  return id === undefined ? undefined : lookBack(scenario, design, token.schedule, id, LOOK_BACK)
+}
+
+function print(
+  replayed: Replayed,
+  options: ReplayOptions,
+  hindsight: Hindsight | undefined = undefined,
+): void {
   const paint = paintFor(process.stdout)
   const { trace } = replayed
   const text =
@@ -85,7 +128,7 @@ function print(replayed: Replayed, options: ReplayOptions): void {
       ? renderSplat(trace)
       : options.view === 'list' || options.direct
         ? renderList(trace, paint)
-        : renderColumns(trace, paint)
+        : renderColumns(trace, paint, hindsight)
   process.stdout.write(`${text}\n`)
 }
 
@@ -94,8 +137,13 @@ function whyNot(d: Divergence): string {
   return `${d.expected} was to step, but ${d.why}; can step: ${who}`
 }
 
-function show(replayed: Replayed, options: ReplayOptions, stale: boolean): number {
-  print(replayed, options)
+function show(
+  replayed: Replayed,
+  options: ReplayOptions,
+  stale: boolean,
+  hindsight: Hindsight | undefined,
+): number {
+  print(replayed, options, hindsight)
   const { trace, divergence } = replayed
   if (divergence !== undefined) {
     const said = `step ${divergence.step}: the token does not fit any more: ${whyNot(divergence)}`

@@ -1,12 +1,18 @@
 /** A worker thread: checks one cell after the other. */
 import { parentPort, workerData } from 'node:worker_threads'
+import { uniformInt } from 'pure-rand/distribution/uniformInt'
+import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus'
 import type { Design } from '../designs/design.js'
 import { DESIGNS } from '../designs/index.js'
 import { type CellSnapshot, checkScenario, type Effort } from '../explore/check.js'
+import { crossCheck } from '../explore/cross.js'
+import { gather } from '../explore/gather.js'
+import { sampleScenario } from '../explore/sample/check.js'
 import type { Share } from '../explore/shared.js'
 import { concludeShares, exploreShare, type ShareResult } from '../explore/shares.js'
+import { hash32 } from '../explore/token.js'
 import type { Verdict } from '../explore/verdict.js'
-import { readScenario } from '../litmus/scenario.js'
+import { readScenario, type Scenario } from '../litmus/scenario.js'
 import { FINDING_KINDS } from '../sanitizers/index.js'
 import { dropCheckpoint, readCheckpoint, saveCheckpoint } from './checkpoint.js'
 import { type DesignRef, loadDesign, tokenHash, UserError } from './inputs.js'
@@ -37,6 +43,11 @@ export interface JobEffort {
   readonly memoryBytes: number | undefined
   /** File from which to go on, if it exists, and to which to save. */
   readonly checkpoint: string | undefined
+  /** Run so many random executions, of this seed, instead of a search. */
+  readonly sample: number | undefined
+  readonly seed: number
+  /** Executions that a second search may take; undefined for no second search. */
+  readonly cross: number | undefined
 }
 
 export type Message =
@@ -75,27 +86,48 @@ async function run(job: Job): Promise<Message> {
   }
   const scenario = readScenario(job.text, withoutRows(known, job.text))
   const hash = tokenHash(job.text, job.design)
-  const { checkpoint } = job.effort
-  const saver = checkpoint === undefined ? undefined : new Saver(checkpoint, hash)
-  const effort = effortOf(job, saver)
+  const { timeLimitMs, checkpoint, sample } = job.effort
+  const start = performance.now()
+  const mayGoOn = (): boolean => {
+    if (Atomics.load(stop, 0) !== 0) return false
+    return timeLimitMs === undefined || performance.now() - start < timeLimitMs
+  }
   const { number } = job
+  const say = (verdict: Verdict): Message => ({ kind: 'verdict', job: number, verdict })
+  if (sample !== undefined) return say(sampled(scenario, design, job, sample, mayGoOn))
+  const saver = checkpoint === undefined ? undefined : new Saver(checkpoint, hash)
+  const effort = effortOf(job, saver, mayGoOn)
   if (job.share !== undefined) {
     return { kind: 'share', job: number, share: exploreShare(scenario, design, effort, job.share) }
   }
-  if (job.shares !== undefined) {
-    const start = performance.now() - (Date.now() - (job.begun ?? Date.now()))
-    const verdict = concludeShares(scenario, design, hash, effort, job.shares, start)
-    if (verdict === undefined) return { kind: 'alone', job: number }
-    return { kind: 'verdict', job: number, verdict }
-  }
-  const verdict = checkScenario(scenario, design, hash, effort)
-  if (!verdict.stopped) saver?.drop()
-  return { kind: 'verdict', job: number, verdict }
+  const begun = start - (Date.now() - (job.begun ?? Date.now()))
+  const checked =
+    job.shares === undefined
+      ? checkScenario(scenario, design, hash, effort)
+      : concludeShares(scenario, design, hash, effort, job.shares, begun)
+  if (checked === undefined) return { kind: 'alone', job: number }
+  if (!checked.stopped) saver?.drop()
+  return say(explained(scenario, design, checked, job, mayGoOn))
 }
 
-function effortOf(job: Job, saver: Saver | undefined): Effort {
-  const { bound, find, exact, timeLimitMs, memoryBytes } = job.effort
-  const start = performance.now()
+/** With findings in their shortest form, and what a second search says, if it is asked. */
+function explained(
+  scenario: Scenario,
+  design: Design,
+  checked: Verdict,
+  job: Job,
+  keepGoing: () => boolean,
+): Verdict {
+  const { cross } = job.effort
+  const findings = checked.findings.map((f) => (f.first ? gather(scenario, design, f) : f))
+  const verdict = { ...checked, findings }
+  if (cross === undefined || verdict.verdict === 'skipped') return verdict
+  const limits = { executions: cross, keepGoing }
+  return { ...verdict, cross: crossCheck(scenario, design, limits) }
+}
+
+function effortOf(job: Job, saver: Saver | undefined, mayGoOn: () => boolean): Effort {
+  const { bound, find, exact, memoryBytes } = job.effort
   return {
     bound,
     minimise: bound === undefined && !find,
@@ -106,12 +138,30 @@ function effortOf(job: Job, saver: Saver | undefined): Effort {
     now: () => performance.now(),
     keepGoing: (states, depth, { bytes, snapshot }) => {
       send({ kind: 'progress', job: job.number, states, depth, bytes })
-      const isLate = timeLimitMs !== undefined && performance.now() - start >= timeLimitMs
-      const goOn = Atomics.load(stop, 0) === 0 && !isLate
+      const goOn = mayGoOn()
       if (snapshot !== undefined) saver?.save(snapshot, !goOn)
       return goOn
     },
   }
+}
+
+function sampled(
+  scenario: Scenario,
+  design: Design,
+  job: Job,
+  runs: number,
+  keepGoing: () => boolean,
+): Verdict {
+  const { seed } = job.effort
+  // Of its own for each cell, whichever others are asked for.
+  const random = xoroshiro128plus(seed ^ hash32(`${scenario.name} ${design.id}`))
+  const verdict = sampleScenario(scenario, design, tokenHash(job.text, job.design), {
+    runs,
+    draw: (n) => uniformInt(random, 0, n - 1),
+    keepGoing,
+    now: () => performance.now(),
+  })
+  return { ...verdict, seed }
 }
 
 /** Saves now and then, so rarely that it costs little of the time. */

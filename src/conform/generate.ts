@@ -1,11 +1,12 @@
 /** Random programs, by family. The same family and seed give the same program. */
+import { guestProgram } from './generate-guest.js'
 import { guestMemfdProgram } from './generate-guest-memfd.js'
 import { memfdProgram } from './generate-memfd.js'
 import { secretmemProgram } from './generate-secretmem.js'
 import type { Op } from './program.js'
 import { Random } from './random.js'
 
-export const FAMILIES = ['memfd', 'guest_memfd', 'secretmem'] as const
+export const FAMILIES = ['memfd', 'guest_memfd', 'guest', 'secretmem'] as const
 export type Family = (typeof FAMILIES)[number]
 
 /** Calls in a program, those that open its first files included. */
@@ -14,6 +15,7 @@ export const CALLS = 20
 const GENERATORS: Readonly<Record<Family, (random: Random, calls: number) => Op[]>> = {
   memfd: memfdProgram,
   guest_memfd: guestMemfdProgram,
+  guest: guestProgram,
   secretmem: secretmemProgram,
 }
 

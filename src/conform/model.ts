@@ -4,15 +4,19 @@
  */
 import { defineDesign, type Profile } from '../designs/design.js'
 import { bootKernel } from '../explore/boot.js'
+import { guestRead, guestWrite } from '../kernel/arch/x86/kvm/guest.js'
 import { sysClose } from '../kernel/fs/file_table.js'
 import { sysFallocate, sysFtruncate } from '../kernel/fs/open.js'
 import { sysLseek, sysPread, sysPwrite, sysRead, sysWrite } from '../kernel/fs/read_write.js'
 import { vfsFstat } from '../kernel/fs/stat.js'
-import { EBADF, EFAULT, ENOSYS } from '../kernel/include/errno.js'
+import { EBADF, EFAULT, EHWPOISON, ENXIO } from '../kernel/include/errno.js'
 import { Kstat } from '../kernel/include/fs.js'
-import { KVM_X86_DEFAULT_VM } from '../kernel/include/uapi.js'
+import { KVM_X86_DEFAULT_VM, SIGBUS_MCEERR_AR } from '../kernel/include/uapi.js'
+import { sysMadvise } from '../kernel/mm/madvise.js'
 import { sysFcntlAddSeals, sysFcntlGetSeals, sysMemfdCreate } from '../kernel/mm/memfd.js'
 import { sysMmap, sysMunmap } from '../kernel/mm/mmap.js'
+import { sysMprotect } from '../kernel/mm/mprotect.js'
+import { sysMemfdSecret } from '../kernel/mm/secretmem.js'
 import { taskWorkRun } from '../kernel/task_work.js'
 import { userLoad, userStore } from '../kernel/user/access.js'
 import { readPages } from '../kernel/user/harness.js'
@@ -34,17 +38,18 @@ export function profileOf(release: string): { profile: Profile; exact: boolean }
   return { profile: version >= 6018 ? '6.18' : '6.2', exact: [6002, 6018].includes(version) }
 }
 
-/** What the live side's way to load sees of a signal. */
+/** A byte, or the errno that stands for the signal. */
 function faulted(byte: number): number {
-  return byte < 0 ? -EFAULT : byte
+  if (byte >= 0) return byte
+  return byte === SIGBUS_MCEERR_AR ? -EHWPOISON : -EFAULT
 }
 
 /** The user address of every memslot: anonymous memory, which no call of a program reaches. */
 const USER_AREA = 0x7f0000000000n
 
 /**
- * The system calls of one program, by kernel function. What this kernel has not got answers
- * -ENOSYS, as in Linux. The program's one VM is made when it is first needed.
+ * The system calls of one program, by kernel function. The program's one VM is made when it is
+ * first needed.
  */
 function syscalls(alone: Alone, stat: Kstat): Syscalls {
   const call = (f: FnTag, ...args: unknown[]): number => alone.call(f, ...args) as number
@@ -55,7 +60,7 @@ function syscalls(alone: Alone, stat: Kstat): Syscalls {
   }
   return {
     memfdCreate: (flags) => call(sysMemfdCreate, flags),
-    memfdSecret: () => -ENOSYS,
+    memfdSecret: (flags) => call(sysMemfdSecret, flags),
     close: (fd) => call(sysClose, fd),
     ftruncate: (fd, size) => call(sysFtruncate, fd, size),
     fallocate: (fd, mode, offset, len) => call(sysFallocate, fd, mode, offset, len),
@@ -82,11 +87,20 @@ function syscalls(alone: Alone, stat: Kstat): Syscalls {
     mmap: (fd, prot, flags, len, offset) =>
       alone.call(sysMmap, 0n, len, prot, flags, fd, offset) as bigint,
     munmap: (address, len) => call(sysMunmap, address, len),
+    madvise: (address, len, advice) => call(sysMadvise, address, len, advice),
+    mprotect: (address, len, prot) => call(sysMprotect, address, len, prot),
     load: (address) => faulted(call(userLoad, address)),
-    store: (address, byte) => (call(userStore, address, byte) < 0 ? -EFAULT : 1),
+    store: (address, byte) => faulted(call(userStore, address, byte)) || 1,
     kvmCreateGuestMemfd: (size, flags) => call(sysKvmCreateGuestMemfd, theVm(), size, flags),
     kvmSetUserMemoryRegion2: (slot, flags, gpa, size, fd, offset) =>
       call(sysKvmSetUserMemoryRegion2, theVm(), slot, flags, gpa, size, USER_AREA, fd, offset),
+    kvmRun: (gpa) => {
+      const byte = call(guestRead, theVm(), gpa)
+      if (byte < 0) return byte === -ENXIO ? 'mmio' : byte
+      const next = (byte + 1) & 0xff
+      const written = call(guestWrite, theVm(), gpa, next)
+      return written < 0 ? written : next
+    },
   }
 }
 

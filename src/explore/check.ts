@@ -56,9 +56,6 @@ export interface CellSnapshot {
   readonly marks: readonly string[]
 }
 
-/** Bounds beyond this are not tried when a finding is minimised. */
-const MOST_PREEMPTIONS = 4
-
 /** When the first finding is looked for: bounds that are tried if none is given. */
 const FIND_PREEMPTIONS = 3
 const FIND_SURPRISES = 2
@@ -161,20 +158,24 @@ export function run(cell: Cell, effort: Effort, options: Partial<SearchOptions>)
   })
 }
 
-/** Livelocks are facts about the whole graph; a bounded search can't see them. */
+/**
+ * Replace each witness by one with fewer preemptions, as long as there is one: everything with at
+ * most n is searched before n + 1. An execution on which a finding comes first is the better one,
+ * whatever the bound. Livelocks are facts about the whole graph; a bounded search can't see them.
+ */
 function minimise(cell: Cell, effort: Effort, witnesses: Map<string, Witness>): void {
-  const wanted = new Set([...witnesses.keys()].filter((id) => id !== 'livelock'))
-  for (let bound = 0; bound <= MOST_PREEMPTIONS && wanted.size > 0; bound++) {
-    const { witnesses: found, finished, cut } = run(cell, effort, { bound, wanted })
-    for (const [id, witness] of found) {
-      if (!wanted.has(id)) continue
-      // An execution on which it comes first is the better one, whatever the bound.
-      if (witness.first === witnesses.get(id)?.first) {
-        witnesses.set(id, witness)
-        wanted.delete(id)
-      }
+  for (let bound = 0; ; bound++) {
+    const wanted = new Map<string, boolean>()
+    for (const [id, w] of witnesses) {
+      if (id !== 'livelock' && w.preemptions > bound) wanted.set(id, w.first)
     }
-    if (!finished || !cut) return
+    if (wanted.size === 0) return
+    const { witnesses: found, finished } = run(cell, effort, { bound, wanted })
+    for (const [id, first] of wanted) {
+      const witness = found.get(id)
+      if (witness?.first === first) witnesses.set(id, witness)
+    }
+    if (!finished) return
   }
 }
 
@@ -226,7 +227,7 @@ function verdictOf(
 }
 
 /** What the scenario says some execution does, and none did. */
-function neverReached(
+export function neverReached(
   scenario: Scenario,
   marks: ReadonlySet<string>,
   outcomes: readonly Outcome[],
@@ -237,7 +238,7 @@ function neverReached(
   return [...scenario.reach.filter((m) => !marks.has(m)), ...never.map((c) => c.text)]
 }
 
-function findingOf(w: Witness, token: (schedule: readonly Move[]) => string): Finding {
+export function findingOf(w: Witness, token: (schedule: readonly Move[]) => string): Finding {
   return {
     id: w.id,
     title: w.message,
@@ -250,7 +251,7 @@ function findingOf(w: Witness, token: (schedule: readonly Move[]) => string): Fi
   }
 }
 
-function skipped(scenario: Scenario, design: Design, reason: string, ms: number): Verdict {
+export function skipped(scenario: Scenario, design: Design, reason: string, ms: number): Verdict {
   return {
     scenario: scenario.name,
     design: design.id,

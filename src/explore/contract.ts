@@ -53,8 +53,8 @@ export interface SearchOptions {
   readonly atRest: (schedule: () => readonly Move[]) => readonly Observed[]
   /** Called in each state in which nobody can go on. */
   readonly atFinal?: () => void
-  /** Stop when all of these findings have a witness; for a bounded search. */
-  readonly wanted?: ReadonlySet<string> | undefined
+  /** Stop when all of these findings have a witness, a first one where it says true. */
+  readonly wanted?: ReadonlyMap<string, boolean> | undefined
   /** Stop at the first finding. */
   readonly first?: boolean
   /** Keep whole states instead of fingerprints. */

@@ -96,8 +96,16 @@ export function crossCheck(scenario: Scenario, design: Design, limits: CrossLimi
   return { ...compare(one, two), ...counts(one, two) }
 }
 
-type One = ReturnType<typeof stateful>
-type Two = ReturnType<typeof stateless>
+interface One extends Opinion {
+  readonly states: number
+  readonly finished: boolean
+}
+
+interface Two extends Opinion {
+  readonly executions: number
+  readonly blocked: number
+  readonly unfinished: string | undefined
+}
 
 function counts(one: One, two: Two): Omit<Certificate, 'outcome' | 'why'> {
   return {
@@ -109,7 +117,8 @@ function counts(one: One, two: Two): Omit<Certificate, 'outcome' | 'why'> {
   }
 }
 
-function compare(one: One, two: Two): Pick<Certificate, 'outcome' | 'why'> {
+/** What two opinions have in common, as far as both came to their end. */
+export function compare(one: One, two: Two): Pick<Certificate, 'outcome' | 'why'> {
   const ended = one.finished && two.unfinished === undefined
   const plain = (findings: ReadonlySet<string>): Set<string> =>
     new Set([...findings].map((f) => f.replace('+', '')))

@@ -31,14 +31,31 @@ export function waitsFor(n: number): string {
   const what = describeWord(addr)
   const holders = holdersOf(addr)
   const by = holders.length > 0 ? `, held by ${holders.join(' and ')}` : ''
+  const writers = queuedWriters(addr)
   switch (effectKind(pending)) {
-    case EFFECT.LOCK:
     case EFFECT.LOCK_SHARED:
+      // Who holds it for reading would not keep this reader out; the queued writer does.
+      return mem[addr] === 0 && writers.length > 0
+        ? `${what}, queued behind ${writers.join(' and ')}`
+        : `${what}${by}`
+    case EFFECT.LOCK:
     case EFFECT.LOCK_EXCLUSIVE:
       return `${what}${by}`
     default:
       return `a change of ${what}`
   }
+}
+
+/** Tasks that wait to write-lock the rwsem whose writer this word names. */
+function queuedWriters(addr: Addr): string[] {
+  const names: string[] = []
+  for (let n = 0; n < taskCount(); n++) {
+    const task = taskNumber(n)
+    if (task.started === 0 || hasEnded(n)) continue
+    const waits = effectKind(task.pending) === EFFECT.LOCK_EXCLUSIVE
+    if (waits && effectAddr(task.pending) === addr) names.push(taskName(n))
+  }
+  return names
 }
 
 function holdersOf(addr: Addr): string[] {

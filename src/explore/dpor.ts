@@ -88,6 +88,8 @@ interface Node {
 interface Next {
   readonly task: number
   readonly pending: number
+  /** Undefined for a step that was not taken. */
+  readonly footprint: Footprint | undefined
   /** By task: how many of its steps happen before this one, by what this task did before. */
   readonly clock: Int32Array
   /** How many steps come before it, and the undo mark there. */
@@ -293,7 +295,13 @@ class Dpor {
       const { pending } = taskNumber(n)
       const against = this.#dependents(n, waitFootprint(pending))
       if (halt !== undefined) against.unshift(halt)
-      const next = { task: n, pending, clock: this.#clockOf(n), mark: undoMark() }
+      const next = {
+        task: n,
+        pending,
+        footprint: undefined,
+        clock: this.#clockOf(n),
+        mark: undoMark(),
+      }
       this.#reverse({ ...next, position: this.#nodes.length }, [...new Set(against)])
     }
   }
@@ -340,7 +348,7 @@ class Dpor {
     const against = this.#dependents(task, event.footprint)
     const clock = event.clock.slice()
     clock[task] = event.number - 1
-    this.#reverse({ task, pending, clock, mark, position }, against)
+    this.#reverse({ task, pending, footprint: event.footprint, clock, mark, position }, against)
     for (const i of against) join(event.clock, this.#eventAt(i).clock)
   }
 
@@ -360,9 +368,24 @@ class Dpor {
       const { task } = earlier.move
       if (earlier.number <= (covered[task] as number)) continue
       if (!this.#possibleBefore(i, next)) continue
-      this.#wantReversed(i, next, against)
+      this.#wantReversed(i, next)
+      if (this.#learns(next, earlier)) this.#wantAll(i)
       join(covered, earlier.clock)
     }
+  }
+
+  /**
+   * Did the new step look at what the earlier one changed? Then it may do something else without
+   * it, and depend on steps that it does not depend on here: no smaller choice is known to do.
+   */
+  #learns(next: Next, earlier: Event): boolean {
+    if (next.footprint === undefined || !this.#dependence.follows('learning')) return false
+    return this.#dependence.learns(next.footprint, earlier.footprint)
+  }
+
+  #wantAll(i: number): void {
+    const node = this.#nodes[i] as Node
+    node.wanted |= node.enabled
   }
 
   /** Is an announced step possible before step `i` and without what happens after it? */
@@ -384,8 +407,8 @@ class Dpor {
   }
 
   /** Want a first step, before step `i`, of what does not happen after it and the new step. */
-  #wantReversed(i: number, next: Next, against: readonly number[]): void {
-    const initials = this.#initials(i, next, against)
+  #wantReversed(i: number, next: Next): void {
+    const initials = this.#initials(i, next)
     const node = this.#nodes[i] as Node
     if (node.wanted & initials) return
     for (const asleep of node.sleep.keys()) if (initials & (1 << asleep)) return
@@ -395,8 +418,12 @@ class Dpor {
     node.wanted |= pick
   }
 
-  /** Tasks that can come first in the steps after `i` that do not depend on it, and the new one. */
-  #initials(i: number, next: Next, against: readonly number[]): number {
+  /**
+   * Tasks that can come first in the steps after `i` that do not happen after it, and the new one.
+   * The new one is counted only if it is alone: taken without step `i`, it may read something else
+   * and then depend on steps on which it does not depend here.
+   */
+  #initials(i: number, next: Next): number {
     let seen = 0
     let initials = 0
     const before: number[] = []
@@ -408,14 +435,7 @@ class Dpor {
       seen |= bit
       before.push(k)
     }
-    const bit = 1 << next.task
-    if (seen & bit) return initials
-    const after = before.some(
-      (b) =>
-        against.includes(b) ||
-        this.#eventAt(b).number <= (next.clock[this.#eventAt(b).move.task] as number),
-    )
-    return after ? initials : initials | bit
+    return before.length > 0 ? initials : 1 << next.task
   }
 
   /** Who still sleeps behind a step: those whose own step does not depend on it. */

@@ -52,7 +52,7 @@ export const RULES: readonly Rule[] = [
 ]
 
 /** Rules that are no pair of modes: what the search does besides comparing footprints. */
-export const SEARCH_RULES = ['halt', 'blocked', 'enabling'] as const
+export const SEARCH_RULES = ['halt', 'blocked', 'enabling', 'learning'] as const
 export type SearchRule = (typeof SEARCH_RULES)[number]
 
 /** The dependence that a set of rules gives. */
@@ -87,6 +87,16 @@ export class Dependence {
     for (let rest = one; rest !== 0; rest &= rest - 1) {
       const bit = 31 - Math.clz32(rest & -rest)
       if ((this.#against[bit] as number) & other) return true
+    }
+    return false
+  }
+
+  /** Did a step look at something that an earlier one had changed? */
+  learns(later: Footprint, earlier: Footprint): boolean {
+    for (const [place, modes] of later.modes) {
+      const looked = modes & (READ | JUDGE | USE | DRAW | COUNT)
+      const there = earlier.modes.get(place)
+      if (looked !== 0 && there !== undefined && this.conflict(looked, there)) return true
     }
     return false
   }

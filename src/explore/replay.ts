@@ -8,7 +8,7 @@ import type { Design } from '../designs/design.js'
 import { errnoName } from '../kernel/include/errno.js'
 import { Folio } from '../kernel/include/mm.js'
 import type { Scenario } from '../litmus/scenario.js'
-import { undoMark, valueAt, writtenSince } from '../machine/arena.js'
+import { undoMark, undoTo, valueAt, writtenSince } from '../machine/arena.js'
 import { type Blob, describeBlob } from '../machine/blob.js'
 import { backtrace } from '../machine/frames.js'
 import {
@@ -87,13 +87,15 @@ function followSchedule(
     running = move.task
     if (ended) defined = false
   }
+  // After undefined behaviour the state says nothing about who could go on.
+  const stuck = defined ? stuckTasks() : []
+  if (stuck.length > 0) blameStuck(steps, judges)
   const trace: Trace = {
     version: TRACE_VERSION,
     ...names,
     tasks: Array.from({ length: taskCount() }, (_, n) => taskName(n)),
     steps,
-    // After undefined behaviour the state says nothing about who could go on.
-    stuck: defined ? stuckTasks() : [],
+    stuck,
     fingerprint: fingerprint(),
   }
   return { trace, divergence }
@@ -211,6 +213,16 @@ function valueNow(at: number): number {
 
 function contentName(value: number): string {
   return value === 0 ? 'none' : describeBlob(value as Blob)
+}
+
+/** What the sanitizers say about why nobody can go on, told with the last step. */
+function blameStuck(steps: TraceStep[], judges: Judges): void {
+  const last = steps.pop()
+  if (last === undefined) return
+  const mark = undoMark()
+  const reasons = judges.stuck('deadlock', '').filter((o) => o.id !== 'deadlock')
+  undoTo(mark)
+  steps.push({ ...last, findings: [...last.findings, ...reasons] })
 }
 
 function stuckTasks(): Trace['stuck'] {

@@ -195,7 +195,10 @@ class Search {
     if (this.#options.first === true) return true
     const { wanted } = this.#options
     if (wanted === undefined) return false
-    for (const id of wanted) if (!this.#witnesses.has(id)) return false
+    for (const [id, first] of wanted) {
+      const witness = this.#witnesses.get(id)
+      if (witness === undefined || (first && !witness.first)) return false
+    }
     return true
   }
   /**

@@ -1,11 +1,14 @@
 /**
- * Replay tokens: `rm1.<scenario>.<design>.<hash>.<schedule>.<check>`. The head is readable, the
- * schedule packed. A token survives being quoted in a mail: white space, line breaks and `>` at
- * the beginning of lines are ignored. A check word catches damage.
+ * Replay tokens: `rm2.<scenario>.<design>.<hash>.<schedule><check>`. The head is readable: the
+ * scenario without its area, a dot in it written `~`, and the design. The rest is packed; three
+ * digits at the end catch damage. A token survives being quoted in a mail: white space, line
+ * breaks and `>` at the beginning of lines are ignored.
  */
+import { MAX_TASKS } from '../machine/task.js'
 import type { Move } from './search.js'
 
 export interface Token {
+  /** The scenario's name without its area; what is encoded may still have it. */
   readonly scenario: string
   readonly design: string
   /** Eight hexadecimal digits: scenario, design and code that the schedule belongs to. */
@@ -16,7 +19,7 @@ export interface Token {
 /** The text is no token, or not one of this version, or it was damaged. */
 export class TokenError extends Error {}
 
-const VERSION = 'rm1'
+const VERSION = 'rm2'
 const DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
 
 /** FNV-1a over the characters of a text, as an unsigned 32-bit number. */
@@ -62,19 +65,22 @@ function unpack(text: string): number[] {
   return numbers
 }
 
-/** Runs of steps of one task: 0, task, count; or a step with a choice: alternatives, task, choice. */
+/**
+ * A run of steps of one task is one number: count, task (3 bits), 0. A step with a choice is two:
+ * alternatives, task (3 bits), 1; then the choice.
+ */
 function packSchedule(schedule: readonly Move[]): string {
   const numbers: number[] = []
   for (let i = 0; i < schedule.length; ) {
     const { task, choice, alternatives } = schedule[i] as Move
     if (alternatives > 1) {
-      numbers.push(alternatives, task, choice)
+      numbers.push((alternatives * MAX_TASKS + task) * 2 + 1, choice)
       i++
       continue
     }
     let count = 0
     while (schedule[i + count]?.task === task && schedule[i + count]?.alternatives === 1) count++
-    numbers.push(0, task, count)
+    numbers.push((count * MAX_TASKS + task) * 2)
     i += count
   }
   return pack(numbers)
@@ -83,10 +89,15 @@ function packSchedule(schedule: readonly Move[]): string {
 function unpackSchedule(text: string): Move[] {
   const numbers = unpack(text)
   const moves: Move[] = []
-  for (let i = 0; i + 2 < numbers.length; i += 3) {
-    const [alternatives, task, n] = numbers.slice(i, i + 3) as [number, number, number]
-    if (alternatives > 0) moves.push({ task, choice: n, alternatives })
-    else {
+  for (let i = 0; i < numbers.length; i++) {
+    const head = numbers[i] as number
+    const task = Math.floor(head / 2) % MAX_TASKS
+    const n = Math.floor(head / (2 * MAX_TASKS))
+    if (head % 2 === 1) {
+      const choice = numbers[++i]
+      if (choice === undefined) throw new TokenError('the token is cut off')
+      moves.push({ task, choice, alternatives: n })
+    } else {
       if (moves.length + n > 1_000_000) throw new TokenError('the schedule is too long')
       for (let k = 0; k < n; k++) moves.push({ task, choice: 0, alternatives: 1 })
     }
@@ -94,43 +105,63 @@ function unpackSchedule(text: string): Move[] {
   return moves
 }
 
-function checkWord(body: string): string {
-  const h = hash32(body)
-  return pack([h % 32 ** 2, Math.floor(h / 32 ** 2) % 32 ** 2])
-    .slice(0, 4)
-    .padEnd(4, 'A')
+/** The low `digits` base64 digits of a number. */
+function inDigits(number: number, digits: number): string {
+  let text = ''
+  for (let i = 0; i < digits; i++) text += DIGITS[Math.floor(number / 64 ** i) % 64]
+  return text
+}
+
+const HASH_DIGITS = 6
+const CHECK_DIGITS = 3
+
+function hashOf(text: string): string {
+  let number = 0
+  for (const [i, c] of [...text].entries()) number += DIGITS.indexOf(c) * 64 ** i
+  return number.toString(16).padStart(8, '0')
+}
+
+/** Is this scenario the one that a token names? */
+export function isNamedBy(token: Token, scenario: string): boolean {
+  return shortName(scenario) === token.scenario
+}
+
+function shortName(scenario: string): string {
+  return scenario.slice(scenario.lastIndexOf('/') + 1)
 }
 
 export function encodeToken(token: Token): string {
   const { scenario, design, hash, schedule } = token
-  const body = [VERSION, scenario, design, hash, packSchedule(schedule)].join('.')
-  return `${body}.${checkWord(body)}`
+  const name = shortName(scenario).replaceAll('.', '~')
+  const packed = inDigits(Number.parseInt(hash, 16), HASH_DIGITS)
+  const body = [VERSION, name, design, packed, packSchedule(schedule)].join('.')
+  return body + inDigits(hash32(body), CHECK_DIGITS)
 }
 
 /** Read a token. @throws TokenError with what is wrong. */
 export function decodeToken(text: string): Token {
   const clean = text.replace(/^[>\s]+/gm, '').replace(/\s+/g, '')
-  const parts = clean.split('.')
-  if (!/^rm\d+$/.test(parts[0] ?? '')) {
-    throw new TokenError('this is no replay token: a token begins with "rm1."')
+  const version = clean.split('.')[0] ?? ''
+  if (!/^rm\d+$/.test(version)) {
+    throw new TokenError(`this is no replay token: a token begins with "${VERSION}."`)
   }
-  if (parts[0] !== VERSION) {
-    throw new TokenError(`a token of version ${parts[0]}: this release reads ${VERSION}`)
+  if (version !== VERSION) {
+    throw new TokenError(`a token of version ${version}: this release reads ${VERSION}`)
   }
-  const match = /^rm1\.(.+)\.([0-9a-f]{8})\.([\w-]*)\.([\w-]{4})$/.exec(clean)
+  // A design's name may have dots.
+  const match = /^rm2\.([^.]+)\.(.+)\.([\w-]{6})\.([\w-]*)([\w-]{3})$/.exec(clean)
   if (!match) throw new TokenError('the token is cut off, or not all of it was copied')
-  const [, head, hash, packed, check] = match as unknown as [string, string, string, string, string]
-  if (checkWord(clean.slice(0, -check.length - 1)) !== check) {
-    throw new TokenError('the token was damaged: its check word does not fit')
+  const [, name, design, hash, packed, check] = match as unknown as [
+    string,
+    string,
+    string,
+    string,
+    string,
+    string,
+  ]
+  if (inDigits(hash32(clean.slice(0, -CHECK_DIGITS)), CHECK_DIGITS) !== check) {
+    throw new TokenError('the token was damaged: its check digits do not fit')
   }
-  // A scenario's name has a slash and may have dots; what follows its last part is the design.
-  const slash = head.lastIndexOf('/')
-  const dot = head.indexOf('.', slash + 1)
-  if (dot < 0) throw new TokenError('the token names no design')
-  return {
-    scenario: head.slice(0, dot),
-    design: head.slice(dot + 1),
-    hash,
-    schedule: unpackSchedule(packed),
-  }
+  const scenario = name.replaceAll('~', '.')
+  return { scenario, design, hash: hashOf(hash), schedule: unpackSchedule(packed) }
 }

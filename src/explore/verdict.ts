@@ -1,5 +1,9 @@
 /** What a check of one scenario on one design says. The JSON report prints these as they are. */
 
+import type { Certificate } from './cross.js'
+import type { Hindsight } from './hindsight.js'
+import type { SamplerResult } from './sample/sample.js'
+
 /** `clean` is a claim only together with its proof. */
 export type VerdictWord = 'clean' | 'finding' | 'inconclusive' | 'vacuous' | 'skipped'
 
@@ -21,6 +25,8 @@ export interface Finding {
   /** Nothing had gone wrong before it; otherwise it only follows another finding. */
   readonly first: boolean
   readonly token: string
+  /** Where it was lost and what would have saved it; in the JSON of a check of one scenario. */
+  readonly hindsight?: Hindsight | undefined
 }
 
 /** One distinct result of the scenario's variables and memory, with a witness. */
@@ -61,6 +67,11 @@ export interface Verdict {
   readonly outcomes: readonly Outcome[]
   /** Undefined if the scenario expects nothing of this design. */
   readonly asExpected: boolean | undefined
+  /** What a second, independent search says of the cell, if it was asked. */
+  readonly cross?: Certificate
+  /** What was run, when the proof is `sampled`. */
+  readonly samplers?: readonly SamplerResult[]
+  readonly seed?: number
   /** Why it is not as expected, inconclusive, vacuous or skipped. */
   readonly reason: string | undefined
 }

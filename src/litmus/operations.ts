@@ -33,9 +33,18 @@ import {
   unpoisonOp,
 } from '../kernel/mm/page_ops.js'
 import { sysMemfdRestricted } from '../kernel/mm/restrictedmem.js'
+import { sysMemfdSecret } from '../kernel/mm/secretmem.js'
 import { userLoadAt, userStoreAt } from '../kernel/user/access.js'
-import { userMmap, userMunmap } from '../kernel/user/memory.js'
-import { bindSlot, plainSlot, privateMemory, unbindSlot } from '../kernel/user/vmm.js'
+import {
+  userMadvise,
+  userMincore,
+  userMlock,
+  userMmap,
+  userMprotect,
+  userMunlock,
+  userMunmap,
+} from '../kernel/user/memory.js'
+import { bindSlot, plainSlot, privateMemory, slotOver, unbindSlot } from '../kernel/user/vmm.js'
 import {
   sysKvmCheckExtension,
   sysKvmCreateGuestMemfd,
@@ -106,6 +115,18 @@ export const CONSTANTS: Readonly<Record<string, number>> = {
   PROT_EXEC: uapi.PROT_EXEC,
   MAP_SHARED: uapi.MAP_SHARED,
   MAP_PRIVATE: uapi.MAP_PRIVATE,
+  MAP_ANONYMOUS: uapi.MAP_ANONYMOUS,
+  MAP_POPULATE: uapi.MAP_POPULATE,
+  MAP_LOCKED: uapi.MAP_LOCKED,
+  MADV_DONTNEED: uapi.MADV_DONTNEED,
+  MADV_FREE: uapi.MADV_FREE,
+  MADV_REMOVE: uapi.MADV_REMOVE,
+  MADV_COLD: uapi.MADV_COLD,
+  MADV_PAGEOUT: uapi.MADV_PAGEOUT,
+  MADV_POPULATE_READ: uapi.MADV_POPULATE_READ,
+  MADV_POPULATE_WRITE: uapi.MADV_POPULATE_WRITE,
+  MADV_HWPOISON: uapi.MADV_HWPOISON,
+  MADV_SOFT_OFFLINE: uapi.MADV_SOFT_OFFLINE,
   ...uapi.SIGNALS,
   REGULAR: TMPFS_REGULAR,
   DIRECTORY: TMPFS_DIRECTORY,
@@ -138,6 +159,7 @@ const address = number('address')
 export const OPERATIONS: readonly OperationSpec[] = [
   spec('memfd_restricted', sysMemfdRestricted, [number('flags', 0)], 'A restricted file.'),
   spec('memfd_create', sysMemfdCreate, [number('flags', 0)], 'A tmpfs file without a name.'),
+  spec('memfd_secret', sysMemfdSecret, [number('flags', 0)], 'A file that only mappings reach.'),
   spec('private_memory', privateMemory, [vm, bytes('size')], 'A file of private memory.'),
   spec('open_tmpfs', openTmpfs, [number('kind', TMPFS_REGULAR)], 'An object on tmpfs or devtmpfs.'),
   spec('close', sysClose, [fd], 'close(2), of a file or a VM.'),
@@ -167,6 +189,16 @@ export const OPERATIONS: readonly OperationSpec[] = [
     'mmap(2): the address, or why not.',
   ),
   spec('munmap', userMunmap, [address, bytes('size')], 'munmap(2).'),
+  spec(
+    'madvise',
+    userMadvise,
+    [address, bytes('size'), number('advice')],
+    'madvise(2), with advice such as MADV_DONTNEED.',
+  ),
+  spec('mprotect', userMprotect, [address, bytes('size'), number('prot')], 'mprotect(2).'),
+  spec('mlock', userMlock, [address, bytes('size')], 'mlock(2).'),
+  spec('munlock', userMunlock, [address, bytes('size')], 'munlock(2).'),
+  spec('mincore', userMincore, [address, bytes('offset', 0)], 'mincore(2) of one page: 0 or 1.'),
   spec('load', userLoadAt, [address, bytes('offset', 0)], 'Load a byte, or get a signal.'),
   spec(
     'store',
@@ -189,6 +221,12 @@ export const OPERATIONS: readonly OperationSpec[] = [
     plainSlot,
     [vm, number('slot'), bytes('gpa'), bytes('size')],
     'A memslot without private memory, or the same slot with its flags cleared.',
+  ),
+  spec(
+    'slot_over',
+    slotOver,
+    [vm, number('slot'), bytes('gpa'), bytes('size'), address],
+    'A memslot over memory of the process, at an address of mmap.',
   ),
   spec('unbind', unbindSlot, [vm, number('slot')], 'Delete a memslot.'),
   spec(

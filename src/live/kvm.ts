@@ -12,12 +12,13 @@ import {
   MAP_ANONYMOUS,
   MAP_PRIVATE,
   NR,
+  PROT_NONE,
   PROT_READ,
   PROT_WRITE,
 } from './uapi.js'
 
-/** Bytes of user memory that every memslot points to. */
-const USER_BYTES = 128 << 10
+/** Bytes of user memory that a memslot points to. */
+export const USER_BYTES = 128 << 10
 
 /** What a memslot is made of; the names are those of the kernel's struct. */
 export interface Region {
@@ -27,21 +28,24 @@ export interface Region {
   readonly size: bigint
   readonly fd: number
   readonly offset: bigint
-  /** Left out: memory that nobody looks at. */
-  readonly userAddress?: bigint
+  readonly userAddress: bigint
 }
 
 export class Kvm {
   readonly libc: Libc
   /** The descriptor of /dev/kvm, or a negative errno. */
   readonly device: number
+  /** User addresses for memslots: of memory that nobody looks at, and of none. */
+  readonly plainMemory: bigint
+  readonly noMemory: bigint
   readonly #create = new BigUint64Array(8)
   readonly #region = new BigUint64Array(20)
   readonly #words = new Uint32Array(this.#region.buffer)
-  #user: bigint | undefined
 
   constructor(libc: Libc) {
     this.libc = libc
+    this.plainMemory = anonymous(libc, USER_BYTES)
+    this.noMemory = anonymous(libc, USER_BYTES, PROT_NONE)
     this.device = open(libc, '/dev/kvm')
   }
 
@@ -68,23 +72,17 @@ export class Kvm {
     this.#words[1] = region.flags
     this.#region[1] = BigInt.asUintN(64, region.gpa)
     this.#region[2] = BigInt.asUintN(64, region.size)
-    this.#region[3] = region.userAddress ?? this.#userMemory()
+    this.#region[3] = region.userAddress
     this.#region[4] = BigInt.asUintN(64, region.offset)
     this.#words[10] = region.fd
     const at = this.libc.address(this.#region)
     return this.libc.call(NR.ioctl, vm, KVM_SET_USER_MEMORY_REGION2, at)
   }
-
-  #userMemory(): bigint {
-    this.#user ??= anonymous(this.libc, USER_BYTES)
-    return this.#user
-  }
 }
 
 /** Private anonymous memory, zeroed; it stays until the process ends. */
-export function anonymous(libc: Libc, bytes: number): bigint {
-  const flags = MAP_PRIVATE | MAP_ANONYMOUS
-  const address = libc.wide(NR.mmap, 0, bytes, PROT_READ | PROT_WRITE, flags, -1, 0)
+export function anonymous(libc: Libc, bytes: number, prot = PROT_READ | PROT_WRITE): bigint {
+  const address = libc.wide(NR.mmap, 0, bytes, prot, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
   if (address < 0n) throw new Error(`mmap of ${bytes} bytes: errno ${-address}`)
   return address
 }

@@ -10,7 +10,6 @@ interface Koffi {
   load(path: string): { func(prototype: string): Func }
   address(view: ArrayBufferView | ArrayBuffer): bigint
   errno(): number
-  view(address: bigint, len: number): ArrayBuffer
 }
 
 type Func = ((...args: Arg[]) => number | bigint) & {
@@ -32,8 +31,6 @@ export interface Libc {
   later(nr: number, ...args: Arg[]): Promise<number>
   /** Where the bytes of a buffer are. They stay there as long as the buffer lives. */
   address(view: ArrayBufferView): bigint
-  /** Memory as a buffer. An access to memory that is not there ends the process. */
-  view(address: bigint, len: number): ArrayBuffer
 }
 
 const PROTOTYPE = 'int64_t syscall(int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t)'
@@ -69,7 +66,6 @@ export function loadLibc(): Libc {
         })
       }),
     address: (view) => koffi.address(view),
-    view: (address, len) => koffi.view(address, len),
   }
 }
 

@@ -4,7 +4,15 @@
  * runs.
  */
 import type { Op } from '../conform/program.js'
-import { FALLOC_FL_PUNCH_HOLE, MAP_PRIVATE, MAP_SHARED } from './uapi.js'
+import { isGuestAddress } from './guest.js'
+import {
+  FALLOC_FL_PUNCH_HOLE,
+  KVM_MEM_GUEST_MEMFD,
+  MADV_HWPOISON,
+  MADV_SOFT_OFFLINE,
+  MAP_PRIVATE,
+  MAP_SHARED,
+} from './uapi.js'
 
 /** Bytes that one call may allocate. */
 const MAX_ALLOCATION = 1n << 20n
@@ -27,11 +35,19 @@ export function refusal(ops: readonly Op[]): string | undefined {
   if (ops.filter(([name]) => CREATES.has(name)).length > MAX_FILES) {
     return `a program opens at most ${MAX_FILES} files`
   }
+  if (ops.some(([name]) => name === 'run') && !ops.every(suitsGuest)) {
+    return 'bind: a guest has its code below 64 KiB, and looks at guest_memfd only'
+  }
   for (const op of ops) {
     const reason = refusalOf(op)
     if (reason !== undefined) return `${op[0]}: ${reason}`
   }
   return undefined
+}
+
+/** Whether a call leaves the guest's own memory alone and gives it nothing but guest_memfd. */
+function suitsGuest(op: Op): boolean {
+  return op[0] !== 'bind' || (isGuestAddress(BigInt(op[3])) && op[2] === KVM_MEM_GUEST_MEMFD)
 }
 
 function refusalOf(op: Op): string | undefined {
@@ -48,11 +64,24 @@ function refusalOf(op: Op): string | undefined {
       return refusedTransfer(BigInt(op[2]))
     case 'bind':
       return describesMuch(BigInt(op[4])) ? 'more than 16 MiB' : undefined
+    case 'run':
+      return isGuestAddress(BigInt(op[1])) ? undefined : 'not from 64 KiB to 1 MiB'
+    case 'slot':
+    case 'move':
+    case 'compact':
+      return 'only for a kernel of its own'
+    case 'madvise':
+      return breaksMemory(Number(op[4])) ? 'memory of this host would break' : undefined
     case 'mmap':
       return refusedMap(Number(op[3]), BigInt(op[4]))
     default:
       return undefined
   }
+}
+
+/** Whether advice takes frames of the machine out of use, for good. */
+export function breaksMemory(advice: number): boolean {
+  return advice === MADV_HWPOISON || advice === MADV_SOFT_OFFLINE
 }
 
 function refusedTransfer(len: bigint): string | undefined {

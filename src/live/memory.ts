@@ -40,7 +40,21 @@ export class Memory {
     return taken
   }
 
-  #take(into: bigint): number {
-    return this.#libc.call(NR.read, this.#ends[0] as number, into, 1)
+  /** Bytes at an address, up to 64 KiB; they must be there. */
+  copyOut(address: bigint, into: Uint8Array): void {
+    const [, input = 0] = this.#ends
+    this.#libc.call(NR.write, input, address, into.length)
+    this.#take(this.#libc.address(into), into.length)
+  }
+
+  /** Put bytes, up to 64 KiB, to an address that must be there. */
+  copyIn(address: bigint, from: Uint8Array): void {
+    const [, input = 0] = this.#ends
+    this.#libc.call(NR.write, input, this.#libc.address(from), from.length)
+    this.#take(address, from.length)
+  }
+
+  #take(into: bigint, length = 1): number {
+    return this.#libc.call(NR.read, this.#ends[0] as number, into, length)
   }
 }

@@ -10,6 +10,7 @@ import { NoLiveKernel } from './libc.js'
 import { refusal } from './limits.js'
 import type { Reply, Request } from './messages.js'
 import type { Capabilities } from './probe.js'
+import type { Race } from './race.js'
 
 /** Milliseconds a worker may take for a message, and to start. */
 const BATCH_LIMIT = 20_000
@@ -56,6 +57,13 @@ export class Oracle implements Kernel {
     const reply = await ask(this.#child, { kind: 'probe' }, BATCH_LIMIT)
     if (reply.kind !== 'probed') throw new Error(`unexpected reply ${reply.kind}`)
     return reply.capabilities
+  }
+
+  /** Punches against a running guest, for so many milliseconds. @throws NoLiveKernel */
+  async race(ms: number): Promise<Race> {
+    const reply = await ask(this.#child, { kind: 'race', ms }, ms + BATCH_LIMIT)
+    if (reply.kind !== 'raced') throw new Error(`unexpected reply ${reply.kind}`)
+    return reply.race
   }
 
   /**

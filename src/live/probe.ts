@@ -2,7 +2,9 @@
 import { readFileSync } from 'node:fs'
 import { arch, release } from 'node:os'
 import { FAMILIES, type Family } from '../conform/generate.js'
+import { GUEST_BEGINS } from '../conform/generate-guest.js'
 import type { Op } from '../conform/program.js'
+import { DECOY, decoyMemory } from './guest.js'
 import type { Libc } from './libc.js'
 import { runLive } from './run.js'
 import type { Live } from './syscalls.js'
@@ -28,6 +30,8 @@ export interface Capabilities {
   readonly swap: boolean
   /** Whether /proc/self/pagemap shows page frame numbers. */
   readonly frames: boolean
+  /** Why no guest can be asked, or empty. */
+  readonly guest: string
   /** Descriptors that a process may open. */
   readonly files: number
 }
@@ -48,12 +52,31 @@ export function probe(live: Live): Capabilities {
     secretmem: opens(live, ['secret', 0]),
     swap: readFileSync('/proc/swaps', 'utf8').trim().split('\n').length > 1,
     frames: showsFrames(),
+    guest: whyNoGuest(live),
     files: fileLimit(libc),
   }
 }
 
 function opens(live: Live, op: Op): boolean {
   return runLive(live, [op])[0]?.r === 'fd'
+}
+
+/**
+ * The decoy experiment: a guest looks at guest_memfd whose slot has other bytes at its user
+ * address. Which bytes it sees says who made its access.
+ */
+function whyNoGuest(live: Live): string {
+  if (live.kvm.device < 0) return 'there is no KVM'
+  if (!opens(live, ['gmem', 4096, 3])) return 'there is no guest_memfd to map'
+  try {
+    const decoy = decoyMemory(live.libc, live.memory)
+    const seen = runLive(live, GUEST_BEGINS, decoy).at(-1)?.r
+    if (seen === 0x21) return ''
+    if (seen === DECOY + 1) return 'KVM emulates the guest by way of the user address'
+    return `the guest does not get through its first steps (${seen})`
+  } catch (error) {
+    return (error as Error).message
+  }
 }
 
 /** The page frame number in the entry of a page that is there; it is 0 for those who may not know. */
@@ -77,7 +100,10 @@ export function missingFor(family: Family, c: Capabilities): string | undefined 
     return `a process may open ${c.files} files here; ${FILES_NEEDED} are needed (ulimit -n)`
   }
   if (family === 'secretmem' && !c.secretmem) return 'memfd_secret is not enabled'
-  return family === 'guest_memfd' ? missingKvm(c) : undefined
+  if (family === 'secretmem' || family === 'memfd') return undefined
+  const missing = missingKvm(c)
+  if (missing !== undefined || family === 'guest_memfd') return missing
+  return c.guest === '' ? undefined : c.guest
 }
 
 function missingKvm(c: Capabilities): string | undefined {

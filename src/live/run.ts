@@ -4,11 +4,16 @@ import type { Op, Result } from '../conform/program.js'
 import { refusal } from './limits.js'
 import type { Live } from './syscalls.js'
 
-/** Run one program. @throws Error if it asks for what no program may ask for */
-export function runLive(live: Live, ops: readonly Op[]): Result[] {
+/**
+ * Run one program. `userAddress` is where its memslots point to: by default to memory that nobody
+ * looks at, or, if there is a guest that might, to none. @throws Error if the program is refused
+ */
+export function runLive(live: Live, ops: readonly Op[], userAddress?: bigint): Result[] {
   const reason = refusal(ops)
   if (reason !== undefined) throw new Error(`refused: ${reason}`)
-  return live.program((kernel) => {
+  const hasGuest = ops.some(([name]) => name === 'run')
+  const plain = hasGuest ? live.kvm.noMemory : live.kvm.plainMemory
+  return live.program(userAddress ?? plain, (kernel) => {
     const interpreter = new Interpreter(kernel)
     return ops.map((op) => interpreter.run(op))
   })

@@ -3,8 +3,10 @@
  * mapped is given back at its end. What could harm a host is not here, or `limits.ts` refuses it.
  */
 import { MAX_TRANSFER, type Syscalls } from '../conform/interpret.js'
+import { Guest } from './guest.js'
 import type { Kvm } from './kvm.js'
 import type { Libc } from './libc.js'
+import { breaksMemory } from './limits.js'
 import type { Memory } from './memory.js'
 import { F_ADD_SEALS, F_GET_SEALS, MFD_CLOEXEC, NR, O_CLOEXEC } from './uapi.js'
 
@@ -33,19 +35,22 @@ export class Live {
     }
   }
 
-  /** Run `body` with the system calls; afterwards nothing that they made is left. */
-  program<T>(body: (kernel: Syscalls) => T): T {
+  /**
+   * Run `body` with the system calls; afterwards nothing that they made is left. `userAddress` is
+   * where all memslots point to.
+   */
+  program<T>(userAddress: bigint, body: (kernel: Syscalls) => T): T {
     const files = new Set<number>()
     const maps = new Map<bigint, bigint>()
     try {
-      return body(this.#syscalls(files, maps))
+      return body(this.#syscalls(files, maps, userAddress))
     } finally {
       for (const [address, len] of maps) this.libc.call(NR.munmap, address, len)
       for (const fd of files) this.libc.call(NR.close, fd)
     }
   }
 
-  #syscalls(files: Set<number>, maps: Map<bigint, bigint>): Syscalls {
+  #syscalls(files: Set<number>, maps: Map<bigint, bigint>, userAddress: bigint): Syscalls {
     const { libc, memory, kvm } = this
     const { call, wide } = libc
     const at = this.#at
@@ -54,6 +59,7 @@ export class Live {
       return fd
     }
     let vm: number | undefined
+    let guest: Guest | undefined
     const programVm = (): number => {
       vm ??= opened(kvm.createVm())
       return vm
@@ -94,11 +100,24 @@ export class Live {
         maps.delete(address)
         return call(NR.munmap, address, len)
       },
+      madvise: (address, len, advice) => {
+        if (breaksMemory(advice)) throw new Error(`advice ${advice} on a running host`)
+        return call(NR.madvise, address, len, advice)
+      },
+      mprotect: (address, len, prot) => call(NR.mprotect, address, len, prot),
       load: (address) => memory.load(address),
       store: (address, byte) => memory.store(address, byte),
       kvmCreateGuestMemfd: (size, flags) => opened(kvm.createGuestMemfd(programVm(), size, flags)),
       kvmSetUserMemoryRegion2: (slot, flags, gpa, size, fd, offset) =>
-        kvm.setUserMemoryRegion2(programVm(), { slot, flags, gpa, size, fd, offset }),
+        kvm.setUserMemoryRegion2(programVm(), { slot, flags, gpa, size, fd, offset, userAddress }),
+      kvmRun: (gpa) => {
+        if (guest === undefined) {
+          guest = new Guest(kvm, memory, programVm())
+          for (const fd of guest.files) opened(fd)
+          maps.set(...guest.map)
+        }
+        return guest.run(gpa)
+      },
     }
   }
 

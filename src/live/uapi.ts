@@ -8,6 +8,7 @@ export const NR = {
   fstat: 5,
   lseek: 8,
   mmap: 9,
+  mprotect: 10,
   munmap: 11,
   ioctl: 16,
   pread64: 17,
@@ -39,13 +40,16 @@ export const F_ADD_SEALS = 1033
 export const F_GET_SEALS = 1034
 export const MFD_CLOEXEC = 1
 
+export const PROT_NONE = 0
 export const PROT_READ = 1
 export const PROT_WRITE = 2
 export const MAP_SHARED = 1
 export const MAP_PRIVATE = 2
 export const MAP_ANONYMOUS = 0x20
 
-export const MADV_DONTNEED = 4
+/** Advice that breaks memory. */
+export const MADV_HWPOISON = 100
+export const MADV_SOFT_OFFLINE = 101
 
 export const PR_SET_PDEATHSIG = 1
 export const SIGKILL = 9
@@ -55,6 +59,7 @@ export const RLIMIT_NOFILE = 7
 export const EINTR = 4
 export const ENOSYS = 38
 
+export const FALLOC_FL_KEEP_SIZE = 1
 export const FALLOC_FL_PUNCH_HOLE = 2
 
 export const KVM_CREATE_VM = 0xae01
@@ -70,6 +75,12 @@ export const KVM_GET_SREGS = 0x8138ae83
 export const KVM_SET_SREGS = 0x4138ae84
 export const KVM_SET_USER_MEMORY_REGION2 = 0x40a0ae49
 export const KVM_CREATE_GUEST_MEMFD = 0xc040aed4
+
+/** struct kvm_run: where its fields are, and the exits that a guest here can have. */
+export const KVM_RUN_IMMEDIATE_EXIT = 1
+export const KVM_RUN_EXIT_REASON = 8
+export const KVM_RUN_MMIO = 32
+export const KVM_EXIT_MMIO = 6
 
 /** Capabilities of KVM that the probe asks for, by the name that a user would look up. */
 export const KVM_CAPS = {

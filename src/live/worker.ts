@@ -7,6 +7,7 @@ import { type Libc, loadLibc, NoLiveKernel } from './libc.js'
 import { Memory } from './memory.js'
 import type { Reply, Request } from './messages.js'
 import { probe } from './probe.js'
+import { racePunches } from './race.js'
 import { runLive } from './run.js'
 import { Live } from './syscalls.js'
 import { NR, PR_SET_PDEATHSIG, RLIMIT_CORE, SIGKILL } from './uapi.js'
@@ -23,10 +24,12 @@ function bindToParent(libc: Libc): void {
   libc.call(NR.prlimit64, 0, RLIMIT_CORE, libc.address(none), 0)
 }
 
-function answer(live: Live, request: Request): Reply {
+async function answer(live: Live, request: Request): Promise<Reply> {
   switch (request.kind) {
     case 'probe':
       return { kind: 'probed', capabilities: probe(live) }
+    case 'race':
+      return { kind: 'raced', race: await racePunches(live, request.ms) }
     case 'run':
       return { kind: 'ran', results: request.programs.map((ops) => runLive(live, ops)) }
   }
@@ -37,11 +40,9 @@ function start(): void {
   bindToParent(libc)
   const live = new Live(libc, new Memory(libc), new Kvm(libc))
   process.on('message', (request: Request) => {
-    try {
-      send(answer(live, request))
-    } catch (error) {
-      send({ kind: 'bug', text: (error as Error).stack ?? String(error) })
-    }
+    answer(live, request).then(send, (error: Error) => {
+      send({ kind: 'bug', text: error.stack ?? error.message })
+    })
   })
   send({ kind: 'ready' })
 }

@@ -1,7 +1,8 @@
 /**
  * Locks. The word that an acquisition waits for is the lock itself; who holds what is also kept
  * with the task, for the judges and for the report of a deadlock. Any waiter may win a free lock,
- * with one exception: a writer that waits for an rwsem keeps new readers out, as in Linux.
+ * with one exception: a writer that waits for an rwsem keeps new readers out, as in Linux. Linux
+ * lets a reader pass a writer that waits for a free rwsem; that is here the writer coming later.
  *
  * Releasing a lock that nobody may try is not announced: nothing can come between the last
  * access inside a critical section and its end that would see a difference. The try forms and

@@ -3,6 +3,7 @@
  * the moment it went wrong. Steps that changed nothing worth seeing are left out; the last line
  * says how many.
  */
+import type { Hindsight } from '../explore/hindsight.js'
 import type { Change, Trace, TraceStep } from '../trace/events.js'
 import { cell, type Paint, PLAIN, wrap } from './paint.js'
 
@@ -70,13 +71,23 @@ function functionText(s: TraceStep): string {
 const WIDTH = 79
 const CHANGED = 24
 
-export function renderColumns(trace: Trace, paint: Paint = PLAIN): string {
+/** The execution, and what is known in hindsight: where it was lost, what would have saved it. */
+export function renderColumns(
+  trace: Trace,
+  paint: Paint = PLAIN,
+  hindsight: Hindsight | undefined = undefined,
+): string {
   const used = trace.tasks.filter((t) => trace.steps.some((s) => s.task === t))
   const width = Math.max(14, Math.floor((WIDTH - 5 - CHANGED) / Math.max(1, used.length)))
   const head = `${cell('#', 5)}${used.map((t) => cell(t, width)).join('')}changed`
   const out = [`${trace.scenario} on ${trace.design}`, '', paint.bold(head)]
   const lines = linesOf(trace)
-  for (const l of lines) {
+  const lost = hindsight?.pointOfNoReturn ?? 0
+  for (const [i, l] of lines.entries()) {
+    // Between the last line up to the point of no return and the first one behind it.
+    if (lost > 0 && l.n > lost && (lines[i - 1]?.n ?? 0) <= lost) {
+      out.push(paint.bold(`     ----- after step ${lost} every way leads to it -----`))
+    }
     const columns = used.map((t) => cell(t === l.task ? l.text : '', width)).join('')
     const [first, ...rest] = l.changes
     out.push(`${cell(String(l.n), 5)}${columns}${first ?? ''}`.slice(0, WIDTH).trimEnd())
@@ -91,7 +102,19 @@ export function renderColumns(trace: Trace, paint: Paint = PLAIN): string {
   const switches = trace.steps.filter((s) => s.preempts).length
   const total = trace.steps.length
   out.push('', paint.dim(`${shown} of ${total} steps shown, ${switches} preemptions`))
+  if (hindsight !== undefined) out.push(...hindsightLines(hindsight, total))
   return out.join('\n')
+}
+
+function hindsightLines({ pointOfNoReturn, prevention }: Hindsight, steps: number): string[] {
+  const lost =
+    pointOfNoReturn === 0
+      ? 'every execution of this scenario shows it'
+      : pointOfNoReturn === steps
+        ? 'until its last step it could have ended well'
+        : `until step ${pointOfNoReturn} it could have ended well`
+  const saved = prevention === undefined ? [] : [`prevented in every interleaving by ${prevention}`]
+  return [lost, ...saved].map((line) => wrap(line, WIDTH, ''))
 }
 
 /** Every step with its function, site and changes. */

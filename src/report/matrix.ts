@@ -181,3 +181,11 @@ export function coverage(verdicts: readonly Verdict[], seconds: number): string 
     old === 0 ? '' : `\n${old} of them reused from an earlier run; --no-cache checks all again`
   return `${run.length} cells, ${proof}, ${as}: ${states} states in ${seconds.toFixed(1)} s${reused}`
 }
+
+/** One line on how many cells a second search confirms. */
+export function crossSummary(verdicts: readonly Verdict[]): string {
+  const of = (outcome: string): number =>
+    verdicts.filter((v) => v.cross?.outcome === outcome).length
+  const checked = verdicts.filter((v) => v.cross !== undefined).length
+  return `second search: agrees on ${of('agrees')} of ${checked} cells, ${of('open')} not finished, ${of('differs')} differ`
+}

@@ -1,11 +1,17 @@
 /** One verdict in a few lines: what was found, where, how to see it again. */
 
+import type { Certificate } from '../explore/cross.js'
+import type { SamplerResult } from '../explore/sample/sample.js'
 import type { Finding, Verdict } from '../explore/verdict.js'
 import { errnoName } from '../kernel/include/errno.js'
 import { type Paint, PLAIN, tokenLines, wrap } from './paint.js'
 
 /** `exhaustive: 2236 states, 5 executions, 0.07 s, expected omissions 3e-13`. */
 export function proofLine(v: Verdict): string {
+  if (v.proof === 'sampled') {
+    const cut = v.stopped ? ', stopped before the end' : ''
+    return `sampled: ${v.executions} runs, seed ${v.seed}${cut}, ${(v.ms / 1000).toFixed(2)} s`
+  }
   const bound = v.bound === undefined ? '' : `, at most ${v.bound} preemptions`
   const surprises = v.surprises === undefined ? '' : ` and ${v.surprises} unusual choices`
   const why = v.outOfMemory === true ? ', out of memory' : ''
@@ -33,9 +39,35 @@ export function renderVerdict(v: Verdict, paint: Paint = PLAIN): string {
   if (v.reason !== undefined) lines.push(wrap(v.reason, 79, '  '))
   for (const f of v.findings) lines.push(renderFinding(f, paint))
   if (v.verdict !== 'skipped') lines.push(paint.dim(wrap(proofLine(v), 79, '  ')))
+  for (const s of v.samplers ?? []) lines.push(paint.dim(samplerLine(s)))
+  if (v.cross !== undefined) lines.push(renderCertificate(v.cross, paint))
   const named = v.outcomes.filter((o) => Object.keys(o.values).some((k) => k.includes(':')))
   if (named.length > 1) lines.push(renderOutcomes(v))
   return lines.join('\n')
+}
+
+/** `pct2: 100 runs, a bug of depth 2: p >= …; stale-secondary-mapping in 13`. */
+function samplerLine(s: SamplerResult): string {
+  const found = Object.entries(s.found).map(([id, runs]) => `${id} in ${runs}`)
+  const text = [`${s.name}: ${s.runs} runs; ${s.guarantee}`, ...found].join('; ')
+  return wrap(text, 79, '      ').replace(/^ {6}/, '    ')
+}
+
+/** What the second search says of a cell. */
+function renderCertificate(c: Certificate, paint: Paint): string {
+  const seen = ([all, there]: readonly [number, number], what: string): string =>
+    all === there ? `all ${all} ${what}` : `${there} of ${all} ${what}`
+  const word =
+    c.outcome === 'agrees'
+      ? paint.good('agrees')
+      : c.outcome === 'open'
+        ? `not finished (${c.why}); nothing contradicts so far`
+        : paint.bad(`DIFFERS: ${c.why}`)
+  const how = `stateless, over the generators: ${c.executions} executions (${c.redundant} more given up)`
+  const what = `${seen(c.findings, 'findings')}, ${seen(c.finalStates, 'final states')}`
+  return [`  second search: ${word}`, paint.dim(`    ${how}`), paint.dim(`    ${what}`)]
+    .map((line) => wrap(line.trimStart(), 79, /^ */.exec(line)?.[0] ?? ''))
+    .join('\n')
 }
 
 function renderFinding(f: Finding, paint: Paint): string {

@@ -10,9 +10,11 @@
 
 import { type Kvm, KvmVcpu, type Spte } from '../kernel/include/kvm.js'
 import type { Folio } from '../kernel/include/mm.js'
-import type { Gfn, Pfn } from '../kernel/include/types.js'
+import { currentMm } from '../kernel/include/mm_types.js'
+import { type Gfn, type Pfn, type Pgoff, pgoffToBytes } from '../kernel/include/types.js'
 import { xaLoad } from '../kernel/lib/xarray.js'
 import { pfnToFolio } from '../kernel/mm/page_alloc.js'
+import { PTE_PRESENT, pteAt, pteFolio } from '../kernel/mm/pgtable.js'
 import { attrPrivate } from '../kernel/virt/kvm/memory_attributes.js'
 import { objectName } from '../machine/struct.js'
 import type { Context, Report, Sanitizer } from './sanitizer.js'
@@ -44,6 +46,23 @@ function judgeBacking(kvm: Kvm, spte: Spte, folio: Folio, atRest: boolean, repor
   }
 }
 
+/** Ordinary memory: the leaf may be there only as long as the process has the same page there. */
+function judgeOrdinary(kvm: Kvm, spte: Spte, folio: Folio, report: Report): void {
+  const { gfn, pfn } = spte
+  if (folio.buddy) {
+    report('secondary-use-after-free', `${gfnText(gfn)} maps pfn ${pfn}, which has been freed`)
+  }
+  const slot = slotOf(kvm, gfn)
+  if (slot === null || isCovered(kvm, gfn)) return
+  const hva = pgoffToBytes((slot.userspaceAddr + (gfn - slot.baseGfn)) as Pgoff)
+  const pte = pteAt(currentMm(), hva)
+  if (pte & PTE_PRESENT && pteFolio(pte) === folio) return
+  report(
+    'stale-secondary-mapping',
+    `${gfnText(gfn)} maps pfn ${pfn}, which its process does not have there any more`,
+  )
+}
+
 function judgeKind(kvm: Kvm, spte: Spte, report: Report): void {
   const { gfn } = spte
   if (slotOf(kvm, gfn) === null) {
@@ -59,7 +78,10 @@ function judgeTables(atRest: boolean, report: Report): void {
   forEachSpte((kvm, spte, folio) => {
     if (folio === null) return
     judgeKind(kvm, spte, report)
-    if (!spte.fromFile) return
+    if (!spte.fromFile) {
+      judgeOrdinary(kvm, spte, folio, report)
+      return
+    }
     judgeBacking(kvm, spte, folio, atRest, report)
     const place = `${gfnText(spte.gfn)} of ${objectName(kvm.at)}`
     const other = owners.get(folio)
@@ -120,6 +142,7 @@ export const secondaryMmu: Sanitizer = {
   ],
   watches: [
     'Folio.mapping',
+    'Folio.mapcount',
     'Folio.buddy',
     'Spte.pfn',
     'KvmMemslots.slots',

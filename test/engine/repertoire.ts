@@ -122,12 +122,12 @@ export function setUpBench(): void {
   bench().victim = kzalloc(Victim)
 }
 
-const setA = fn(function* set_a(v: number): Kernel<void> {
+export const setA = fn(function* set_a(v: number): Kernel<void> {
   yield write(bench(), 'a')
   bench().a = v
 })
 
-const setB = fn(function* set_b(v: number): Kernel<void> {
+export const setB = fn(function* set_b(v: number): Kernel<void> {
   yield write(bench(), 'b')
   bench().b = v
 })

@@ -56,6 +56,19 @@ test('every scenario says what it expects of every design', () => {
   }
 })
 
+test('tokens are short: 64 characters for all but a few, and none over 200', () => {
+  const sizes = verdicts.flatMap((v) => v.findings.map((f) => f.token.length))
+  assert.ok(sizes.length > 100)
+  assert.ok(Math.max(...sizes) <= 200, `${Math.max(...sizes)}`)
+  const short = sizes.filter((n) => n <= 64).length
+  assert.ok(short >= sizes.length * 0.95, `${short} of ${sizes.length}`)
+})
+
+test('a token needs no area to name a built-in scenario', () => {
+  const names = files.map((f) => f.scenario.name.replace(/^.*\//, ''))
+  assert.equal(new Set(names).size, names.length)
+})
+
 describe('the token of a finding leads to it again, to the same state, on both ways of running', () => {
   for (const { scenario } of files) {
     test(scenario.name, () => {

@@ -4,13 +4,11 @@
  */
 import { sysClose } from '../../src/kernel/fs/file_table.js'
 import { sysPread } from '../../src/kernel/fs/read_write.js'
-import { type Folio, MF_SW_SIMULATED } from '../../src/kernel/include/mm.js'
+import { MF_SW_SIMULATED } from '../../src/kernel/include/mm.js'
 import type { Pfn } from '../../src/kernel/include/types.js'
 import { sysMemfdCreate } from '../../src/kernel/mm/memfd.js'
 import { memoryFailure } from '../../src/kernel/mm/memory_failure.js'
-import { pfnToFolio } from '../../src/kernel/mm/page_alloc.js'
 import { unpoison } from '../../src/kernel/mm/soft_offline.js'
-import { type Blob, withBytes } from '../../src/machine/blob.js'
 import {
   allocate,
   bind,
@@ -27,6 +25,7 @@ import {
 } from './calls.js'
 import { FREE_FRAME, faulted, heldPage, resetMmu, watch } from './device.js'
 import { corrupted, fileState, page, spte } from './observe.js'
+import { mapAnonymous, mapFile, mapped, store } from './process.js'
 import type { Replay } from './replay.js'
 import { call } from './runner.js'
 
@@ -127,17 +126,12 @@ function entriesOfOne(r: Replay): void {
   close(fd)
 }
 
-/** A page of a plain memfd, written through a mapping. */
+/** A page of a plain memfd, written through a mapping, which stays. */
 function plainPage(): { fd: number; pfn: Pfn } {
   const fd = call(sysMemfdCreate, 0)
-  // The second fallocate clears it: like a fault, it makes the page up to date but not referenced.
-  allocate(fd, 1, 2)
-  allocate(fd, 1, 2)
+  store(mapFile(fd, 2), 1, 1)
   drain()
-  const pfn = pfnOf(fd, 1)
-  const folio = pfnToFolio(pfn) as Folio
-  folio.data = withBytes(folio.data as Blob, 0, 1, 1)
-  return { fd, pfn }
+  return { fd, pfn: pfnOf(fd, 1) }
 }
 
 /** Pages of which nobody is to be told, and one that is still in a batch. */
@@ -219,4 +213,14 @@ export function mft(r: Replay): void {
   pfn = second.pfn
   ret = poison(pfn)
   row('again, while a restricted file exists', ret, { old: page(pfn), spte: spte(restricted, 1) })
+}
+
+/** Boot `mfa`: anonymous memory. */
+export function mfa(r: Replay): void {
+  const address = mapAnonymous()
+  store(address, 0, 1)
+  drain()
+  const { pfn } = mapped(address, 0)
+  const ret = poison(pfn)
+  r.row('E8.anon', 'corrupt-pfn on an anonymous page', { ret, obs: { old: page(pfn) } })
 }

@@ -1,8 +1,10 @@
 /** E5 of the recorded runs: what get_page hands out, and what becomes of it. */
 import assert from 'node:assert/strict'
 import { sysClose } from '../../src/kernel/fs/file_table.js'
+import { sysMemfdCreate } from '../../src/kernel/mm/memfd.js'
+import { sysMunmap } from '../../src/kernel/mm/mmap.js'
 import { pfnToFolio } from '../../src/kernel/mm/page_alloc.js'
-import { type Blob, isResidue } from '../../src/machine/blob.js'
+import { type Blob, isResidue, ZERO_PAGE } from '../../src/machine/blob.js'
 import {
   allocate,
   bind,
@@ -10,6 +12,7 @@ import {
   drain,
   fill,
   getPage,
+  P,
   pfnOf,
   punch,
   putPage,
@@ -18,6 +21,7 @@ import {
 } from './calls.js'
 import { heldPage, resetMmu } from './device.js'
 import { fileState, page, stat } from './observe.js'
+import { load, mapFile, mapped } from './process.js'
 import type { Replay } from './replay.js'
 import { call } from './runner.js'
 
@@ -69,6 +73,17 @@ function holes(r: Replay, fd: number): void {
   }
   assert.equal(residue, 64)
   r.row('E5.zero', 'get_page of 64 holes', { ret: 0, obs: { uptodate } })
+
+  const memfd = call(sysMemfdCreate, 0)
+  const address = mapFile(memfd, 64)
+  let zeroed = 0
+  for (let i = 0; i < 64; i++) {
+    if (load(address, i) === 0 && mapped(address, i).data === ZERO_PAGE) zeroed++
+  }
+  const control = 'control: 64 ordinary memfd pages through mmap'
+  r.row('E5.zero', control, { ret: 0, obs: { zeroed } })
+  call(sysMunmap, BigInt(address), 64n * P)
+  call(sysClose, memfd)
 }
 
 /** Behind the end, held across a punch, at indices that no file has, after the unbind. */

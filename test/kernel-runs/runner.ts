@@ -7,10 +7,12 @@ import { bootKernel } from '../../src/explore/boot.js'
 import { taskWorkRun } from '../../src/kernel/task_work.js'
 import { remark } from '../../src/machine/fault.js'
 import type { FnTag } from '../../src/machine/fn.js'
+import { backtrace } from '../../src/machine/frames.js'
 import { canStep, hasDied, hasEnded, load, step, variable } from '../../src/machine/machine.js'
 import { setLockTap } from '../../src/machine/task.js'
 
 let findings: string[] = []
+let stacks: string[][] = []
 let place = ''
 
 /** Ids of the findings since the last time, in order. */
@@ -18,6 +20,17 @@ export function takeFindings(): string[] {
   const taken = findings
   findings = []
   return taken
+}
+
+/** The call stacks of tasks that died, were reported or got stuck since the last time. */
+export function takeStacks(): string[][] {
+  const taken = stacks
+  stacks = []
+  return taken
+}
+
+function keepStack(n: number): void {
+  stacks.push(backtrace(n).map(({ cName }) => cName))
 }
 
 /** Kernel code of the test tells where it is, so that a task can be stopped there. */
@@ -29,10 +42,13 @@ export function arrive(where: string): void {
 export function bootRecorded(design: Design): void {
   bootKernel(design, 'lowered')
   findings = []
+  stacks = []
   setLockTap({
     acquired: () => {},
     mightSleep: (task, where) => {
-      if (task.preemptCount > 0) remark('sleep-in-atomic', where)
+      if (task.preemptCount === 0) return
+      remark('sleep-in-atomic', where)
+      keepStack(task.number)
     },
   })
 }
@@ -65,6 +81,11 @@ export class Tasks {
   /** Let a task run to its end and give its result; undefined if it dies or never gets there. */
   finish(n: number): number | undefined {
     this.steps(n, MANY_STEPS)
+    return this.ended(n)
+  }
+
+  /** The result of a task that has returned. */
+  ended(n: number): number | undefined {
     return hasEnded(n) && !hasDied(n) ? variable(n) : undefined
   }
 
@@ -73,9 +94,13 @@ export class Tasks {
     for (let i = 0; i < most && !hasEnded(n) && canStep(n); i++) {
       const { fault, remarks } = step(n, 0)
       findings.push(...remarks.map(({ id }) => id))
-      if (fault !== undefined) findings.push(fault.id)
+      if (fault !== undefined) {
+        findings.push(fault.id)
+        keepStack(n)
+      }
       if (enough()) return
     }
+    if (this.isStuck(n)) keepStack(n)
   }
 
   /** Is a task under way and unable to take a step? */

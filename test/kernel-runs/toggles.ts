@@ -6,20 +6,29 @@ import { type Design, defineDesign } from '../../src/designs/design.js'
 import {
   type Restrictedmem,
   restrictedmemErrorWalk,
+  upmBind,
   upmCallError,
+  upmGetattr,
 } from '../../src/designs/upm-mm.js'
-import { restrictedmemMnt } from '../../src/designs/wrapper.js'
+import { v10 } from '../../src/designs/v10.js'
+import { privateDataOf, restrictedmemMnt } from '../../src/designs/wrapper.js'
 import {
   type AddressSpace,
+  type Dentry,
+  type File,
   I_FREEING,
   I_NEW,
   I_WILL_FREE,
   type Inode,
+  type Kstat,
 } from '../../src/kernel/include/fs.js'
 import { type Folio, nrPages } from '../../src/kernel/include/mm.js'
-import { addPages } from '../../src/kernel/include/types.js'
+import type { RestrictedmemNotifier } from '../../src/kernel/include/restrictedmem.js'
+import { addPages, type Pgoff } from '../../src/kernel/include/types.js'
+import { xaStoreRange } from '../../src/kernel/lib/xarray.js'
+import { rmw } from '../../src/machine/effects.js'
 import { fn, type Kernel, replace } from '../../src/machine/fn.js'
-import { spinLock, spinUnlock } from '../../src/machine/locks.js'
+import { downWrite, spinLock, spinUnlock, upWrite } from '../../src/machine/locks.js'
 
 /** Skip an inode that is coming or going, or, as TDX's series had it, that is in use. */
 function skipped(inode: Inode): boolean {
@@ -55,5 +64,51 @@ export function withTdxWalk(base: Design): Design {
     base,
     cite: ['ZDdV0Fh7nDEnY/eW@google.com'],
     replaces: [replace(restrictedmemErrorWalk, tdxErrorWalk)],
+  })
+}
+
+const listGetattr = fn(function* restrictedmem_getattr(
+  dentry: Dentry,
+  kstat: Kstat,
+): Kernel<number> {
+  const rm = privateDataOf(dentry) as Restrictedmem
+  return yield* rm.memfd!.fInode!.iOp!.getattr!(dentry, kstat)
+})
+
+/** The getattr of the list version (D07): tmpfs's, given the wrapper's path. */
+export function withListGetattr(base: Design): Design {
+  return defineDesign({
+    id: `${base.id}-list-getattr`,
+    summary: "getattr hands the wrapper's path to tmpfs",
+    base,
+    cite: v10.cite,
+    replaces: [replace(upmGetattr, listGetattr)],
+  })
+}
+
+const warningBind = fn(function* restrictedmem_bind(
+  file: File,
+  start: Pgoff,
+  end: Pgoff,
+  notifier: RestrictedmemNotifier,
+  exclusive: boolean,
+): Kernel<number> {
+  const rm = file.fMapping!.privateData as Restrictedmem
+  yield* downWrite(rm.lock)
+  yield rmw(rm.bindings, 'xaHead')
+  xaStoreRange(rm.bindings, start, end, notifier)
+  rm.exclusive = exclusive
+  yield* upWrite(rm.lock)
+  return 0
+})
+
+/** SNP's descendants bind over what is bound already, and print a warning (D45). */
+export function withOverlapWarned(base: Design): Design {
+  return defineDesign({
+    id: `${base.id}-overlap-warned`,
+    summary: 'bind replaces whoever is there',
+    base,
+    cite: ['the SNP descendants of x86/upm_base_support'],
+    replaces: [replace(upmBind, warningBind)],
   })
 }

@@ -28,6 +28,8 @@ import { MAX_TASKS } from '../../machine/task.js'
 import type { WaitQueueHead } from '../../machine/wait.js'
 import type { File } from './fs.js'
 import './fs.js'
+import type { MmuNotifier } from './mm_types.js'
+import './mm_types.js'
 import type { RestrictedmemNotifier } from './restrictedmem.js'
 import './restrictedmem.js'
 import type { Gfn, Pfn, Pgoff } from './types.js'
@@ -168,6 +170,8 @@ export interface Kvm extends Obj {
   mmuInvalidateRangeEnd: Gfn
   /** The range is set since the count left 0. */
   mmuInvalidateRangeSet: boolean
+  /** How the VM hears of changes of the process's page table. */
+  mmuNotifier: MmuNotifier
   mnInvalidateLock: Spinlock
   mnActiveInvalidateCount: number
   mnMemslotsUpdateWait: WaitQueueHead
@@ -196,6 +200,7 @@ export const Kvm: Struct<Kvm> = struct<Kvm>(
     mmuInvalidateRangeStart: wide(),
     mmuInvalidateRangeEnd: wide(),
     mmuInvalidateRangeSet: flag(),
+    mmuNotifier: embed('MmuNotifier'),
     mnInvalidateLock: embed('Spinlock'),
     mnActiveInvalidateCount: num(),
     mnMemslotsUpdateWait: embed('WaitQueueHead'),

@@ -23,6 +23,8 @@ export interface Folio extends Obj {
   refcount: number
   /** PTEs that map it; atomic. */
   mapcount: number
+  /** PTEs of locked VMAs that map it; PG_mlocked if there is one. Guard: the page table lock. */
+  mlockCount: number
   /** PG_locked: number of the task that holds the folio lock + 1. */
   lockOwner: number
   /** PG_uptodate. */
@@ -63,6 +65,7 @@ export const Folio: Struct<Folio> = struct<Folio>(
     buddy: flag(),
     refcount: num(),
     mapcount: num(),
+    mlockCount: num(),
     lockOwner: num(),
     uptodate: flag(),
     dirty: flag(),

@@ -46,6 +46,8 @@ export const MAP_PRIVATE = 2
 
 export const TMPFS_MAGIC = 0x01021994
 export const ANON_INODE_FS_MAGIC = 0x09041934
+export const HUGETLBFS_MAGIC = 0x958458f6 | 0
+export const SECRETMEM_MAGIC = 0x5345434d
 export const RESTRICTEDMEM_MAGIC = 0x5245534d
 
 export const KVM_X86_DEFAULT_VM = 0
@@ -58,12 +60,34 @@ export const KVM_MEM_PRIVATE = 4
 export const KVM_MEM_GUEST_MEMFD = 4
 export const KVM_MEMORY_ATTRIBUTE_PRIVATE = 8
 
+export const S_IXUGO = 0o111
+
+export const MADV_NORMAL = 0
+export const MADV_RANDOM = 1
+export const MADV_SEQUENTIAL = 2
+export const MADV_WILLNEED = 3
+export const MADV_DONTNEED = 4
+export const MADV_FREE = 8
+export const MADV_REMOVE = 9
+export const MADV_DONTFORK = 10
+export const MADV_DOFORK = 11
+export const MADV_DONTDUMP = 16
+export const MADV_DODUMP = 17
+export const MADV_COLD = 20
+export const MADV_PAGEOUT = 21
+export const MADV_POPULATE_READ = 22
+export const MADV_POPULATE_WRITE = 23
+export const MADV_DONTNEED_LOCKED = 24
+export const MADV_HWPOISON = 100
+export const MADV_SOFT_OFFLINE = 101
+
 export const MAP_SHARED_VALIDATE = 3
 export const MAP_TYPE = 0xf
 export const MAP_FIXED = 0x10
 export const MAP_ANONYMOUS = 0x20
 export const MAP_GROWSDOWN = 0x100
 export const MAP_LOCKED = 0x2000
+export const MAP_NORESERVE = 0x4000
 export const MAP_POPULATE = 0x8000
 export const MAP_NONBLOCK = 0x10000
 export const MAP_HUGETLB = 0x40000

@@ -140,7 +140,7 @@ export const addToPageCache = fn(function* shmem_add_to_page_cache(
  *
  * Models: 6.18 include/linux/pagemap.h filemap_grab_folio, that is __filemap_get_folio with
  * FGP_LOCK, FGP_ACCESSED and FGP_CREAT. Simplifies: order 0; a folio that is there already is not
- * marked as accessed, since nothing here is reclaimed by age.
+ * marked as accessed, since its users here are never reclaimed by age.
  */
 export const filemapGrabFolio = fn(function* filemap_grab_folio(
   mapping: AddressSpace,

@@ -23,24 +23,30 @@ import {
 import { type Pgoff, pgoffToBytes } from '../include/types.js'
 import { handleMmFault } from './memory.js'
 import { PTE_PRESENT, PTE_PROTNONE, PTE_WRITE, type Pte, pteAt, pteFolio } from './pgtable.js'
+import { folioIsSecretmem, vmaIsSecretmem } from './secretmem.js'
 import { folioPut, folioTryGet } from './swap.js'
 import { vmaLookup } from './vma.js'
 
 /** Do these bits of a PTE allow what is asked for? */
-function allows(pte: Pte, write: boolean): boolean {
+export function pteAllows(pte: Pte, write: boolean): boolean {
   const wanted = PTE_PRESENT | (write ? PTE_WRITE : 0)
   return (pte & (wanted | PTE_PROTNONE)) === wanted
 }
 
-/** May pages of this folio be handed out by a walk without locks, and by this way at all? */
-export const gupAllowed = fn(function gup_folio_allowed(_folio: Folio): boolean {
-  return true
-})
+/** FAULT_FLAG_* of a fault on behalf of get_user_pages(). */
+export function gupFaultFlags(write: boolean): number {
+  return FAULT_FLAG_ALLOW_RETRY | (write ? FAULT_FLAG_WRITE : 0)
+}
 
-/** The file's part of a mapping may be out of bounds for get_user_pages(): 0 or -EFAULT. */
-export const checkVmaFlags = fn(function check_vma_flags(vma: VmArea, write: boolean): number {
+/**
+ * May the pages of a VMA be handed out? 0 or -EFAULT.
+ *
+ * Models: 6.2 mm/gup.c check_vma_flags.
+ */
+export function checkVmaFlags(vma: VmArea, write: boolean): number {
+  if (vmaIsSecretmem(vma)) return -EFAULT
   return vma.vmFlags & (write ? VM_WRITE : VM_READ) ? 0 : -EFAULT
-})
+}
 
 /**
  * Without mmap_lock: NULL if the page table does not have it, or has changed meanwhile.
@@ -52,9 +58,10 @@ const gupFast = fn(function* gup_pte_range(address: bigint, write: boolean): Ker
   const mm = currentMm()
   yield read(mm.pageTable, 'xaHead')
   const pte = pteAt(mm, address)
-  if (!allows(pte, write)) return null
+  if (!pteAllows(pte, write)) return null
   const folio = pteFolio(pte)
-  if (!gupAllowed(folio)) return null
+  alsoReads(folio, 'mapping')
+  if (folioIsSecretmem(folio)) return null
   if (!(yield* folioTryGet(folio))) return null
   alsoReads(mm.pageTable, 'xaHead')
   if (pteAt(mm, address) === pte) return folio
@@ -67,7 +74,7 @@ const gupFast = fn(function* gup_pte_range(address: bigint, write: boolean): Ker
  *
  * Models: 6.2 mm/gup.c faultin_page and include/linux/mm.h vm_fault_to_errno, with FOLL_HWPOISON.
  */
-function faultErrno(fault: number): number {
+export function faultErrno(fault: number): number {
   if (fault & VM_FAULT_OOM) return -ENOMEM
   return fault & VM_FAULT_HWPOISON ? -EHWPOISON : -EFAULT
 }
@@ -86,15 +93,14 @@ const gupSlow = fn(function* __get_user_pages(address: bigint, write: boolean): 
   }
   yield read(mm.pageTable, 'xaHead')
   const pte = pteAt(mm, address)
-  if (allows(pte, write)) {
+  if (pteAllows(pte, write)) {
     const folio = pteFolio(pte)
     alsoWrites(folio, 'refcount')
     folio.refcount++
     yield* upRead(mm.mmapLock)
     return folio
   }
-  const flags = FAULT_FLAG_ALLOW_RETRY | (write ? FAULT_FLAG_WRITE : 0)
-  const fault = yield* handleMmFault(vma!, address, flags)
+  const fault = yield* handleMmFault(vma!, address, gupFaultFlags(write))
   if (!(fault & VM_FAULT_RETRY)) yield* upRead(mm.mmapLock)
   return errPtr(Folio, fault & VM_FAULT_ERROR ? faultErrno(fault) : -EAGAIN)
 })

@@ -3,7 +3,7 @@
  * its life, with no lock. A reference is taken only of a page that is known to be on an LRU list,
  * because a count says nothing about whose page it is.
  */
-import { read, rmw } from '../../machine/effects.js'
+import { alsoReads, read, rmw } from '../../machine/effects.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { EBUSY, EHWPOISON, EIO } from '../include/errno.js'
 import { type Folio, MF_COUNT_INCREASED, MF_UNPOISON } from '../include/mm.js'
@@ -23,6 +23,7 @@ export const shakePage = fn(function* shake_page(_p: Folio): Kernel<void> {
 
 /** HWPoisonHandlable(): on an LRU list, or free. Not so a page that somebody has isolated. */
 function hwpoisonHandlable(p: Folio): boolean {
+  alsoReads(p, 'buddy')
   return p.lru || p.buddy
 }
 
@@ -65,6 +66,7 @@ export const getAnyPage = fn(function* get_any_page(p: Folio, flags: number): Ke
       const ret = yield* __getHwpoisonPage(p)
       if (ret === 0) {
         yield read(p, 'refcount')
+        alsoReads(p, 'buddy')
         // In use again: raced with an allocation. Neither: raced with the last put.
         if (p.refcount === 0 && p.buddy) return 0
         if (pass >= GET_RETRIES) return p.refcount > 0 ? -EBUSY : -EIO

@@ -30,6 +30,7 @@ import {
 } from '../include/mm_types.js'
 import { PAGE_SIZE } from '../include/types.js'
 import { folioLock, folioUnlock } from './filemap.js'
+import { mlockVmaFolio, munlockVmaFolio } from './mlocked.js'
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from './mmu_notifier.js'
 import { allocFolioMayFail, clearFolio } from './page_alloc.js'
 import {
@@ -71,6 +72,7 @@ function newAnonRmap(folio: Folio, vmf: VmFault): void {
   folio.swapbacked = true
   folio.index = linearPageIndex(vmf.vma!, vmf.address)
   folio.mapcount = 1
+  mlockVmaFolio(folio, vmf.vma!)
   folio.refcount++
   folio.lruBatch = currentTaskNumber() + 1
 }
@@ -151,6 +153,7 @@ export const finishFault = fn(function* finish_fault(vmf: VmFault): Kernel<numbe
   else {
     alsoWrites(folio, 'mapcount')
     folio.mapcount++
+    mlockVmaFolio(folio, vma)
   }
   setPteAt(mm, vmf.address, mkPte(folio, pteFlags(vmf)))
   return 0
@@ -233,6 +236,7 @@ const wpPageCopy = fn(function* wp_page_copy(vmf: VmFault, orig: Pte): Kernel<nu
     setPteAt(mm, vmf.address, mkPte(copy, pteFlags(vmf)))
     alsoWrites(old, 'mapcount')
     old.mapcount--
+    munlockVmaFolio(old, vmf.vma!)
     // What the PTE held is put in its place.
     copy = old
   }

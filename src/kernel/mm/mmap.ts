@@ -7,6 +7,7 @@ import { rmw } from '../../machine/effects.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { downWrite, upWrite } from '../../machine/locks.js'
 import { fget, fput, getFile } from '../fs/file_table.js'
+import { isFileHugepages } from '../fs/hugetlbfs.js'
 import {
   EACCES,
   EBADF,
@@ -23,10 +24,12 @@ import {
   currentMm,
   type MmStruct,
   VM_EXEC,
+  VM_LOCKED,
   VM_MAYEXEC,
   VM_MAYREAD,
   VM_MAYSHARE,
   VM_MAYWRITE,
+  VM_NORESERVE,
   VM_READ,
   VM_SHARED,
   VM_WRITE,
@@ -47,6 +50,10 @@ import {
   MAP_FIXED_NOREPLACE,
   MAP_GROWSDOWN,
   MAP_HUGETLB,
+  MAP_LOCKED,
+  MAP_NONBLOCK,
+  MAP_NORESERVE,
+  MAP_POPULATE,
   MAP_PRIVATE,
   MAP_SHARED,
   MAP_SHARED_VALIDATE,
@@ -56,6 +63,7 @@ import {
   PROT_WRITE,
 } from '../include/uapi.js'
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from './mmu_notifier.js'
+import { mmPopulate } from './populate.js'
 import { lruAddDrain } from './swap.js'
 import {
   anonVmaLink,
@@ -70,6 +78,7 @@ import {
   vmaCountsAsWriter,
   vmaLink,
   vmaLinkFile,
+  vmaPages,
   vmaUnlink,
 } from './vma.js'
 import { zapPteRange } from './zap.js'
@@ -81,11 +90,13 @@ export const TASK_SIZE = 0x7ffffffff000n
 /** vm.mmap_min_addr. */
 const MMAP_MIN_ADDR = 0x10000n
 
-function vmFlagsOf(prot: number): number {
+function vmFlagsOf(prot: number, flags: number): number {
   return (
     (prot & PROT_READ ? VM_READ : 0) |
     (prot & PROT_WRITE ? VM_WRITE : 0) |
-    (prot & PROT_EXEC ? VM_EXEC : 0)
+    (prot & PROT_EXEC ? VM_EXEC : 0) |
+    (flags & MAP_LOCKED ? VM_LOCKED : 0) |
+    (flags & MAP_NORESERVE ? VM_NORESERVE : 0)
   )
 }
 
@@ -126,7 +137,7 @@ function sharedFlags(file: File, prot: number, flags: number): number {
 /** The refusals that depend on the file, in their order; else the VMA's flags. */
 function fileFlags(file: File, prot: number, flags: number): number {
   const type = flags & MAP_TYPE
-  let vmFlags = vmFlagsOf(prot) | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
+  let vmFlags = vmFlagsOf(prot, flags) | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
   if (type === MAP_SHARED || type === MAP_SHARED_VALIDATE) {
     const shared = sharedFlags(file, prot, flags)
     if (shared < 0) return shared
@@ -192,6 +203,7 @@ const mmapRegion = fn(function* mmap_region(
     yield* getFile(file)
     yield* vmaLinkFile(vma)
   }
+  if (vma.vmFlags & VM_LOCKED) mm.lockedVm += vmaPages(vma)
   vmaLink(mm, vma)
   yield* anonVmaLink(vma)
   return addr
@@ -222,7 +234,7 @@ const doMmap = fn(function* do_mmap(
   }
   if (file === null) {
     if ((flags & MAP_TYPE) !== MAP_PRIVATE) return BigInt(-EINVAL)
-    const vmFlags = vmFlagsOf(prot) | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
+    const vmFlags = vmFlagsOf(prot, flags) | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
     return yield* mmapRegion(null, at, len, vmFlags, bytesToPgoff(at))
   }
   if (!fileMmapOk(offset, len)) return BigInt(-EOVERFLOW)
@@ -255,11 +267,14 @@ export const sysMmap = fn(function* mmap(
     if (file === null) return BigInt(-EBADF)
   }
   let ret = BigInt(-EINVAL)
-  if (!(flags & MAP_HUGETLB)) {
+  if (!(flags & MAP_HUGETLB) || (file !== null && isFileHugepages(file))) {
     const mm = currentMm()
     yield* downWrite(mm.mmapLock)
     ret = yield* doMmap(file, addr, length, prot, flags, offset)
     yield* upWrite(mm.mmapLock)
+    // What fails to be there already will be faulted in, or not, when it is needed.
+    const populate = (flags & (MAP_POPULATE | MAP_NONBLOCK)) === MAP_POPULATE
+    if (ret >= 0n && (populate || flags & MAP_LOCKED)) yield* mmPopulate(mm, ret, ret + length)
   }
   if (file !== null) yield* fput(file)
   return ret
@@ -319,6 +334,7 @@ export const doMunmap = fn(function* do_munmap(
   yield* mmuNotifierInvalidateRangeEnd(mm, start, end)
   vma = findVmaIntersection(mm, start, end)
   while (vma !== null) {
+    if (vma.vmFlags & VM_LOCKED) mm.lockedVm -= vmaPages(vma)
     vmaUnlink(mm, vma)
     yield* unlinkAnonVmas(vma)
     yield* unlinkFileVma(vma)

@@ -7,7 +7,7 @@
  * lets a fault strike.
  */
 import { type Blob, residueOf, STALE_PAGE, ZERO_PAGE } from '../../machine/blob.js'
-import { inject } from '../../machine/effects.js'
+import { alsoWrites, inject } from '../../machine/effects.js'
 import { remark } from '../../machine/fault.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { constructAt, headerAt, type Obj, type Struct } from '../../machine/struct.js'
@@ -62,6 +62,8 @@ export function allocFolio(movable: boolean): Folio | null {
   const task = currentTaskNumber()
   for (let i = 0; i < Folio.capacity / MAX_TASKS; i++) {
     const folio = frame((i * MAX_TASKS + task) as Pfn)
+    // Who looks for pages by frame reads this with no reference, at any moment.
+    alsoWrites(folio, 'buddy')
     if (!folio.buddy || folio.hwpoison || folio.isolateBlock) continue
     folio.buddy = false
     folio.refcount = 1

@@ -12,6 +12,7 @@ import { downRead, upRead } from '../../machine/locks.js'
 import type { Folio } from '../include/mm.js'
 import { currentMm, type VmArea } from '../include/mm_types.js'
 import { PAGE_SIZE } from '../include/types.js'
+import { mlockVmaFolio, munlockVmaFolio } from './mlocked.js'
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from './mmu_notifier.js'
 import {
   mkPte,
@@ -32,6 +33,8 @@ import { vmaAddress } from './vma.js'
 /** enum ttu_flags, as far as it matters: what replaces the PTE. */
 export const TTU_MIGRATION = 1
 export const TTU_HWPOISON = 2
+/** Nothing follows, unless the page is poisoned. */
+export const TTU_RECLAIM = 4
 
 /** What becomes of the PTEs that map a folio: tells whether a new entry follows it. */
 const tryToUnmapOne = fn(function* try_to_unmap_one(
@@ -52,6 +55,7 @@ const tryToUnmapOne = fn(function* try_to_unmap_one(
     if (pte & PTE_DIRTY) folio.dirty = true
     alsoWrites(folio, 'mapcount')
     folio.mapcount--
+    munlockVmaFolio(folio, vma)
   }
   if (mapped) yield* folioPut(folio)
   yield* mmuNotifierInvalidateRangeEnd(mm, address, address + PAGE_SIZE)
@@ -111,6 +115,7 @@ const removeMigrationPte = fn(function* remove_migration_pte(
   folio.refcount++
   alsoWrites(folio, 'mapcount')
   folio.mapcount++
+  mlockVmaFolio(folio, vma)
   setPteAt(mm, address, mkPte(folio, PTE_PRESENT | (pte & (PTE_WRITE | PTE_PROTNONE))))
 })
 

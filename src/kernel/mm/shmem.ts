@@ -51,7 +51,14 @@ import {
   pgoffToBytes,
   roundUpToPage,
 } from '../include/types.js'
-import { F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK, O_RDWR } from '../include/uapi.js'
+import {
+  F_SEAL_EXEC,
+  F_SEAL_GROW,
+  F_SEAL_SEAL,
+  F_SEAL_SHRINK,
+  O_RDWR,
+  S_IXUGO,
+} from '../include/uapi.js'
 import {
   addToPageCache,
   filemapLockFolio,
@@ -352,6 +359,8 @@ export const shmemSetattr = fn(function* shmem_setattr(
     const error = yield* shmemSetSize(inode, size)
     if (error !== 0) return error
   }
+  const sealed = mode >= 0 && (shmemI(inode).seals & F_SEAL_EXEC) !== 0
+  if (sealed && (inode.iMode ^ mode) & S_IXUGO) return -EPERM
   if (uid >= 0) inode.iUid = uid
   if (mode >= 0) inode.iMode = mode
   return 0

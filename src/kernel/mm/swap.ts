@@ -10,6 +10,7 @@ import { KernelFault } from '../../machine/fault.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { currentTaskNumber } from '../../machine/task.js'
 import type { Folio } from '../include/mm.js'
+import { folioEvictable } from './mlocked.js'
 import { forEachFolio, freeFolio } from './page_alloc.js'
 
 /** Models: 6.2 include/linux/mm.h folio_get. The caller has a reference already. */
@@ -76,6 +77,7 @@ function batchCount(batch: number): number {
 export const folioAddLru = fn(function* folio_add_lru(folio: Folio): Kernel<void> {
   yield rmw(folio, 'refcount')
   folio.refcount++
+  alsoWrites(folio, 'lruBatch')
   folio.lruBatch = currentTaskNumber() + 1
   if (batchCount(folio.lruBatch) >= PAGEVEC_SIZE) yield* lruAddDrain()
 })
@@ -101,6 +103,7 @@ export const folioMarkAccessed = fn(function folio_mark_accessed(folio: Folio): 
 function nextInBatch(batch: number): Folio | null {
   let found: Folio | null = null
   forEachFolio((folio) => {
+    alsoReads(folio, 'lruBatch')
     if (folio.lruBatch === 0 || (batch !== 0 && folio.lruBatch !== batch)) return
     if (found === null || folio.pfn < found.pfn) found = folio
   })
@@ -115,11 +118,13 @@ function nextInBatch(batch: number): Folio | null {
  */
 export const lruAddFn = fn(function* lru_add_fn(folio: Folio): Kernel<void> {
   yield rmw(folio, 'lru')
+  alsoWrites(folio, 'lruBatch')
   if (folio.lruBatch === 0) return
   folio.lruBatch = 0
   folio.lru = true
   alsoReads(folio, 'mapping')
-  folio.unevictable = folio.mapping !== null && folio.mapping.unevictable
+  alsoReads(folio, 'mlockCount')
+  folio.unevictable = !folioEvictable(folio)
   yield* folioPut(folio)
 })
 

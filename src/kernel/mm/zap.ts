@@ -16,6 +16,7 @@ import {
   PGOFF_MAX,
   type Pgoff,
 } from '../include/types.js'
+import { munlockVmaFolio } from './mlocked.js'
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from './mmu_notifier.js'
 import {
   nextPte,
@@ -66,6 +67,7 @@ export const zapPteRange = fn(function* zap_pte_range(
         }
         alsoWrites(folio, 'mapcount')
         folio.mapcount--
+        munlockVmaFolio(folio, vma)
         yield* folioPut(folio)
       }
     }

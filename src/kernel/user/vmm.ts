@@ -43,6 +43,17 @@ export const plainSlot = fn(function* set_plain_region(
   return yield* sysKvmSetUserMemoryRegion2(vm, slot, 0, gpa, size, USER_BASE + gpa, -1, 0n)
 })
 
+/** Create a memslot over memory that the process has at an address of mmap(). */
+export const slotOver = fn(function* set_region_over(
+  vm: number,
+  slot: number,
+  gpa: bigint,
+  size: bigint,
+  address: number,
+): Kernel<number> {
+  return yield* sysKvmSetUserMemoryRegion2(vm, slot, 0, gpa, size, BigInt(address), -1, 0n)
+})
+
 /** Delete a memslot: KVM_SET_USER_MEMORY_REGION2 with size 0. */
 export const unbindSlot = fn(function* unbind(vm: number, slot: number): Kernel<number> {
   return yield* sysKvmSetUserMemoryRegion2(vm, slot, 0, 0n, 0n, 0n, -1, 0n)

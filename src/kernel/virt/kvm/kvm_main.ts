@@ -13,9 +13,12 @@ import { allocAnonInode } from '../../fs/inode.js'
 import { EINVAL } from '../../include/errno.js'
 import { type File, type FileOperations, fsState, type Inode } from '../../include/fs.js'
 import { KVM_MEM_SLOTS_NUM, Kvm, KvmMemslots } from '../../include/kvm.js'
+import { currentMm } from '../../include/mm_types.js'
 import { KVM_X86_DEFAULT_VM, KVM_X86_SW_PROTECTED_VM, O_RDWR } from '../../include/uapi.js'
 import { xaDestroy, xaInit } from '../../lib/xarray.js'
+import { mmuNotifierUnregister } from '../../mm/mmu_notifier.js'
 import { kvmFreeMemslot } from './memslots.js'
+import { kvmInitMmuNotifier } from './mmu_notifier.js'
 import { KVM_VM_FOPS, kvmOf } from './vm_file.js'
 
 /**
@@ -24,6 +27,7 @@ import { KVM_VM_FOPS, kvmOf } from './vm_file.js'
  * Models: 6.2 virt/kvm/kvm_main.c kvm_destroy_vm.
  */
 const kvmDestroyVm = fn(function* kvm_destroy_vm(kvm: Kvm): Kernel<void> {
+  yield* mmuNotifierUnregister(kvm.mmuNotifier, currentMm())
   yield* kvmMmuZapAll(kvm)
   let id = 0
   while (id < KVM_MEM_SLOTS_NUM) {
@@ -84,6 +88,7 @@ export const sysKvmCreateVm = fn(function* kvm_dev_ioctl_create_vm(type: number)
   const fd = yield* getUnusedFd()
   if (fd < 0) return fd
   const kvm = kvmCreateVm(type)
+  yield* kvmInitMmuNotifier(kvm)
   const inode = yield* allocAnonInode(fsState().anonInodes!)
   const file = allocFilePseudo(inode, kvmVmFops, O_RDWR)
   file.privateData = kvm

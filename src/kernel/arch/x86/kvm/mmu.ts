@@ -8,8 +8,8 @@ import { read } from '../../../../machine/effects.js'
 import { fn, type Kernel } from '../../../../machine/fn.js'
 import { readLock, readUnlock } from '../../../../machine/locks.js'
 import { srcuReadLock, srcuReadUnlock } from '../../../../machine/rcu.js'
-import { isErr } from '../../../../machine/struct.js'
-import { EFAULT } from '../../../include/errno.js'
+import { isErr, ptrErr } from '../../../../machine/struct.js'
+import { EFAULT, EHWPOISON, EINTR } from '../../../include/errno.js'
 import {
   KVM_EXIT_MEMORY_FAULT,
   KVM_MEMSLOT_INVALID,
@@ -34,6 +34,17 @@ const BACK_TO_GUEST = 0
 function memoryFaultExit(vcpu: KvmVcpu): number {
   vcpu.exitReason = KVM_EXIT_MEMORY_FAULT
   return -EFAULT
+}
+
+/**
+ * No page of the process for the guest: an error without an exit, or, for a poisoned page, a SIGBUS
+ * that ends KVM_RUN.
+ *
+ * Models: 6.2 arch/x86/kvm/mmu/mmu.c kvm_handle_error_pfn. Simplifies: the signal is only seen by
+ * its -EINTR.
+ */
+function errorPfn(errno: number): number {
+  return errno === -EHWPOISON ? -EINTR : -EFAULT
 }
 
 /** The page behind a gfn, with a reference, or an ERR_PTR. */
@@ -71,7 +82,7 @@ export const directPageFault = fn(function* direct_page_fault(
   if (isPrivate && !(slot.flags & KVM_MEM_PRIVATE)) return memoryFaultExit(vcpu)
 
   const folio = yield* faultinPfn(slot, gfn, isPrivate)
-  if (isErr(folio)) return BACK_TO_GUEST
+  if (isErr(folio)) return isPrivate ? BACK_TO_GUEST : errorPfn(ptrErr(folio))
 
   yield* readLock(kvm.mmuLock)
   if (!mmuInvalidateRetryGfn(kvm, seq, gfn)) {

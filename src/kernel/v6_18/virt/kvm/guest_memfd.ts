@@ -6,7 +6,6 @@
  * The mapping's invalidate_lock orders everything that changes bindings or removes pages (for
  * writing) against what must find the bindings the same before and after (for reading).
  */
-import '../../../../machine/locks.js'
 import { kfree, kzalloc } from '../../../../machine/alloc.js'
 import { read, write } from '../../../../machine/effects.js'
 import { mark, warnOn } from '../../../../machine/fault.js'
@@ -21,17 +20,7 @@ import {
   writeLock,
   writeUnlock,
 } from '../../../../machine/locks.js'
-import {
-  embed,
-  isErr,
-  num,
-  type Obj,
-  opsTable,
-  ptr,
-  ptrErr,
-  type Struct,
-  struct,
-} from '../../../../machine/struct.js'
+import { isErr, opsTable, ptrErr } from '../../../../machine/struct.js'
 import { kvmFlushRemoteTlbs, kvmTdpMmuZap } from '../../../arch/x86/kvm/tdp_mmu.js'
 import { allocFilePseudo, fdInstall, fput, getUnusedFd } from '../../../fs/file_table.js'
 import { allocAnonInode } from '../../../fs/inode.js'
@@ -65,7 +54,6 @@ import {
   O_LARGEFILE,
   O_RDWR,
 } from '../../../include/uapi.js'
-import type { XArray } from '../../../include/xarray.js'
 import { xaDestroy, xaFindAfterIndex, xaFindIndex, xaInit, xaLoad } from '../../../lib/xarray.js'
 import { filemapGrabFolio, folioUnlock } from '../../../mm/filemap.js'
 import { folioPut } from '../../../mm/swap.js'
@@ -78,28 +66,8 @@ import {
 import { kvmGetKvm, kvmPutKvm } from '../../../virt/kvm/kvm_main.js'
 import { kvmFget, kvmOf } from '../../../virt/kvm/vm_file.js'
 import { kvmArchHasPrivateMem } from '../../arch/x86/kvm/private_mem.js'
-
-/** struct kvm_gmem: one VM's view of a guest_memfd. */
-export interface KvmGmem extends Obj {
-  /** A reference is held. Constant. */
-  kvm: Kvm | null
-  /** Page offset to memslot. Written under invalidate_lock, but see `kvmGmemUnbind`. */
-  bindings: XArray
-  /** Next view of the same inode. Guard: invalidate_lock. */
-  entry: KvmGmem | null
-  /** GUEST_MEMFD_FLAG_* that the file was created with; Linux keeps them in i_private. */
-  flags: number
-}
-
-export const KvmGmem: Struct<KvmGmem> = struct<KvmGmem>(
-  'KvmGmem',
-  { kvm: ptr('Kvm'), bindings: embed('XArray'), entry: ptr('KvmGmem'), flags: num() },
-  { capacity: 64 },
-)
-
-export function kvmGmemOf(file: File): KvmGmem {
-  return file.privateData as KvmGmem
-}
+import { KvmGmem, kvmGmemOf } from '../../include/guest_memfd.js'
+import { kvmGmemMmap } from './guest_memfd_user.js'
 
 /** The first view of a mapping's inode: i_private_list. */
 function firstView(mapping: AddressSpace): KvmGmem | null {
@@ -399,6 +367,7 @@ const kvmGmemIops: InodeOperations = opsTable({ name: 'kvm_gmem_iops', setattr: 
 
 export const kvmGmemFops: FileOperations = opsTable({
   name: 'kvm_gmem_fops',
+  mmap: kvmGmemMmap,
   release: kvmGmemRelease,
   fallocate: kvmGmemFallocate,
 })

@@ -26,7 +26,8 @@ import { xaFindIndex, xaLoad, xaStoreRange } from '../../../lib/xarray.js'
 import { filemapGrabFolio, folioUnlock } from '../../../mm/filemap.js'
 import { clearFolio } from '../../../mm/page_alloc.js'
 import { folioPut } from '../../../mm/swap.js'
-import { type KvmGmem, kvmGmemFops, kvmGmemOf } from './guest_memfd.js'
+import { type KvmGmem, kvmGmemOf } from '../../include/guest_memfd.js'
+import { kvmGmemFops } from './guest_memfd.js'
 
 /**
  * Does a range (bytes) not lie in a file of this size? The sum is signed and may wrap: a range that

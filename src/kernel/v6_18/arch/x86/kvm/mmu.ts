@@ -12,7 +12,7 @@ import { readLock, readUnlock } from '../../../../../machine/locks.js'
 import { srcuReadLock, srcuReadUnlock } from '../../../../../machine/rcu.js'
 import { errPtr, isErr, ptrErr } from '../../../../../machine/struct.js'
 import { kvmTdpMmuMap } from '../../../../arch/x86/kvm/tdp_mmu.js'
-import { EAGAIN, EFAULT, ENXIO } from '../../../../include/errno.js'
+import { EAGAIN, EFAULT, EHWPOISON, EINTR, ENXIO } from '../../../../include/errno.js'
 import {
   KVM_EXIT_MEMORY_FAULT,
   KVM_EXIT_MMIO,
@@ -91,7 +91,8 @@ const faultinPfnGmem = fn(function* kvm_mmu_faultin_pfn_gmem(
 })
 
 /**
- * The page in user space, with a reference, or an ERR_PTR. An error here fills in no exit.
+ * The page in user space, with a reference, or an ERR_PTR. An error here fills in no exit: a
+ * poisoned page is a SIGBUS to the VMM, which interrupts KVM_RUN.
  *
  * Models: 6.18 arch/x86/kvm/mmu/mmu.c __kvm_mmu_faultin_pfn and kvm_handle_error_pfn, its part for
  * shared memory. Simplifies: no asynchronous page faults.
@@ -104,7 +105,7 @@ const faultinPfnShared = fn(function* __kvm_mmu_faultin_pfn(
   const folio = yield* getUserPage((slot.userspaceAddr + (gfn - slot.baseGfn)) as Pgoff)
   if (!isErr(folio)) return folio
   vcpu.exitReason = KVM_EXIT_UNKNOWN
-  return errPtr(Folio, -EFAULT)
+  return errPtr(Folio, ptrErr(folio) === -EHWPOISON ? -EINTR : -EFAULT)
 })
 
 /**

@@ -1,0 +1,112 @@
+/**
+ * Programs with a guest that looks: what it sees of a guest_memfd after punches, stores of the
+ * host, slots that come, move and go, and files that are closed. And one fixed program that tells
+ * the whole story in order.
+ */
+import { allocate, close, load, type Maker, mmap, munmap, store } from './generate-calls.js'
+import type { Op } from './program.js'
+import type { Random, Weighted } from './random.js'
+import type { Sketch } from './sketch.js'
+
+const PAGE = 4096
+const SIZE = 4 * PAGE
+
+/** Where a guest can look: its own code lies below. */
+const BASE = 0x10000
+
+const gmem: Maker = (_random, sketch) => {
+  sketch.files.push({ size: SIZE })
+  return ['gmem', SIZE, 3]
+}
+
+const aPage = (random: Random): number => random.below(4) * PAGE
+
+const run: Maker = (random) => ['run', BASE + aPage(random) + random.pick([0, 0, 0, 1, 100])]
+
+const bind: Maker = (random, sketch) => {
+  const size = random.pick([PAGE, 2 * PAGE, SIZE])
+  const gpa = BASE + aPage(random)
+  const offset = random.chance(0.5) ? 0 : aPage(random)
+  return ['bind', random.below(2), 4, gpa, size, random.below(sketch.files.length), offset]
+}
+
+const remove: Maker = (random) => ['delete', random.below(2)]
+
+const punch: Maker = (random, sketch) => [
+  'falloc',
+  random.below(sketch.files.length),
+  3,
+  aPage(random),
+  random.pick([PAGE, 2 * PAGE, SIZE]),
+]
+
+const map = mmap({ prot: [[1, 3]], flags: [[1, 1]] })
+
+const ALWAYS: Weighted<Maker> = [
+  [40, run],
+  [10, bind],
+  [6, remove],
+  [14, punch],
+  [2, allocate],
+  [4, map],
+  [1, gmem],
+  [2, close],
+]
+
+const WITH_MAPS: Weighted<Maker> = [...ALWAYS, [12, store], [5, load], [2, munmap]]
+
+export function guestProgram(random: Random, calls: number): Op[] {
+  const sketch: Sketch = { files: [], maps: [] }
+  const ops: Op[] = [gmem(random, sketch)]
+  if (random.chance(0.4)) ops.push(gmem(random, sketch))
+  ops.push(['mmap', 0, 3, 1, SIZE, 0], ['bind', 0, 4, BASE, SIZE, 0, 0])
+  sketch.maps.push({ file: 0, len: SIZE, offset: 0, likely: true })
+  while (ops.length < calls) {
+    const choices = sketch.maps.length > 0 ? WITH_MAPS : ALWAYS
+    ops.push(random.weighted(choices)(random, sketch))
+  }
+  return ops
+}
+
+/** The guest is started and its first byte is seen: nothing of the slot's user memory. */
+export const GUEST_BEGINS: readonly Op[] = [
+  ['gmem', SIZE, 3],
+  ['mmap', 0, 3, 1, SIZE, 0],
+  ['bind', 0, 4, BASE, SIZE, 0, 0],
+  ['store', 0, 0, 0x20],
+  ['run', BASE],
+]
+
+/** One event after the other, each followed by a look. */
+export const GUEST_STORY: readonly Op[] = [
+  ...GUEST_BEGINS,
+  ['run', BASE],
+  ['store', 0, 0, 0x50],
+  ['run', BASE],
+  ['load', 0, 0],
+  ['falloc', 0, 3, 0, PAGE],
+  ['run', BASE],
+  ['run', BASE],
+  ['delete', 0],
+  ['run', BASE],
+  ['bind', 0, 4, BASE, 2 * PAGE, 0, 2 * PAGE],
+  ['store', 0, 2 * PAGE, 0x70],
+  ['run', BASE],
+  ['falloc', 0, 3, 2 * PAGE, PAGE],
+  ['run', BASE],
+  ['gmem', SIZE, 3],
+  ['delete', 0],
+  ['bind', 0, 4, BASE, SIZE, 1, 0],
+  ['run', BASE],
+  ['delete', 0],
+  ['bind', 0, 4, BASE, SIZE, 0, 0],
+  ['run', BASE],
+  ['close', 0],
+  ['run', BASE],
+  ['load', 0, 0],
+  ['munmap', 0],
+  ['run', BASE],
+  ['run', BASE + PAGE],
+  ['delete', 0],
+  ['run', BASE],
+]

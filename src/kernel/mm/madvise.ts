@@ -1,0 +1,249 @@
+/** madvise(2): what takes pages away, brings them in, or breaks them. Other advice changes nothing. */
+import { alsoReads, read } from '../../machine/effects.js'
+import { fn, type Kernel } from '../../machine/fn.js'
+import { downRead, upRead } from '../../machine/locks.js'
+import { isErr, ptrErr } from '../../machine/struct.js'
+import { fput, getFile } from '../fs/file_table.js'
+import { vfsFallocate } from '../fs/open.js'
+import { EACCES, EFAULT, EHWPOISON, EINVAL, ENOMEM, EOPNOTSUPP } from '../include/errno.js'
+import { MF_COUNT_INCREASED, MF_SW_SIMULATED } from '../include/mm.js'
+import {
+  currentMm,
+  type MmStruct,
+  VM_LOCKED,
+  VM_SHARED,
+  VM_WRITE,
+  type VmArea,
+} from '../include/mm_types.js'
+import { isPageAligned, PAGE_SIZE, pgoffToBytes, roundUpToPage } from '../include/types.js'
+import {
+  FALLOC_FL_KEEP_SIZE,
+  FALLOC_FL_PUNCH_HOLE,
+  MADV_COLD,
+  MADV_DODUMP,
+  MADV_DOFORK,
+  MADV_DONTDUMP,
+  MADV_DONTFORK,
+  MADV_DONTNEED,
+  MADV_DONTNEED_LOCKED,
+  MADV_FREE,
+  MADV_HWPOISON,
+  MADV_NORMAL,
+  MADV_PAGEOUT,
+  MADV_POPULATE_READ,
+  MADV_POPULATE_WRITE,
+  MADV_RANDOM,
+  MADV_REMOVE,
+  MADV_SEQUENTIAL,
+  MADV_SOFT_OFFLINE,
+  MADV_WILLNEED,
+} from '../include/uapi.js'
+import { getUserPages } from './gup.js'
+import { memoryFailure } from './memory_failure.js'
+import { nextPte, PTE_PRESENT, pteAt, pteFolio } from './pgtable.js'
+import { madvisePopulate } from './populate.js'
+import { softOffline } from './soft_offline.js'
+import { folioIsolateLru, folioPut, folioPutbackLru, folioTryGet, lruAddDrain } from './swap.js'
+import { findVma, linearPageIndex, vmaIsAnonymous } from './vma.js'
+import { reclaimFolio } from './vmscan.js'
+import { zapPageRange } from './zap.js'
+
+const VALID: readonly number[] = [
+  MADV_NORMAL,
+  MADV_RANDOM,
+  MADV_SEQUENTIAL,
+  MADV_WILLNEED,
+  MADV_DONTNEED,
+  MADV_FREE,
+  MADV_REMOVE,
+  MADV_DONTFORK,
+  MADV_DOFORK,
+  MADV_DONTDUMP,
+  MADV_DODUMP,
+  MADV_COLD,
+  MADV_PAGEOUT,
+  MADV_POPULATE_READ,
+  MADV_POPULATE_WRITE,
+  MADV_DONTNEED_LOCKED,
+  MADV_HWPOISON,
+  MADV_SOFT_OFFLINE,
+]
+
+/**
+ * Break the pages of [start, end), one by one, for good: the first error ends it.
+ *
+ * Models: 6.2 mm/madvise.c madvise_inject_error.
+ */
+const injectError = fn(function* madvise_inject_error(
+  start: bigint,
+  end: bigint,
+  advice: number,
+): Kernel<number> {
+  for (let at = start; at < end; at += PAGE_SIZE) {
+    const folio = yield* getUserPages(at, false)
+    // Without FOLL_HWPOISON, a page that is broken already is one that cannot be had.
+    if (isErr(folio)) return ptrErr(folio) === -EHWPOISON ? -EFAULT : ptrErr(folio)
+    const pfn = folio.pfn
+    let ret = 0
+    if (advice === MADV_SOFT_OFFLINE) ret = yield* softOffline(pfn, MF_COUNT_INCREASED)
+    else ret = yield* memoryFailure(pfn, MF_COUNT_INCREASED | MF_SW_SIMULATED)
+    if (ret !== 0 && ret !== -EOPNOTSUPP) return ret
+  }
+  return 0
+})
+
+/**
+ * May pages be punched through this mapping? In 6.2 it must be shared and writable.
+ *
+ * Models: 6.2 mm/madvise.c madvise_remove, one of its tests.
+ */
+export const vmaMayRemove = fn(function vma_may_remove(vma: VmArea): boolean {
+  const both = VM_SHARED | VM_WRITE
+  return (vma.vmFlags & both) === both
+})
+
+/**
+ * Punch the pages out of the file, without mmap_lock meanwhile.
+ *
+ * Models: 6.2 mm/madvise.c madvise_remove.
+ */
+const madviseRemove = fn(function* madvise_remove(
+  vma: VmArea,
+  start: bigint,
+  end: bigint,
+): Kernel<number> {
+  const mm = vma.vmMm!
+  if (vma.vmFlags & VM_LOCKED) return -EINVAL
+  const file = vma.vmFile
+  if (file === null) return -EINVAL
+  if (!vmaMayRemove(vma)) return -EACCES
+  const offset = pgoffToBytes(linearPageIndex(vma, start))
+  yield* getFile(file)
+  yield* upRead(mm.mmapLock)
+  const mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE
+  const error = yield* vfsFallocate(file, mode, offset, end - start)
+  yield* fput(file)
+  yield* downRead(mm.mmapLock)
+  return error
+})
+
+/**
+ * Reclaim what only this mapping maps.
+ *
+ * Models: 6.2 mm/madvise.c madvise_cold_or_pageout_pte_range, for MADV_PAGEOUT. Simplifies: one
+ * page at a time.
+ */
+const madvisePageout = fn(function* madvise_cold_or_pageout_pte_range(
+  mm: MmStruct,
+  start: bigint,
+  end: bigint,
+): Kernel<void> {
+  let at = start
+  for (;;) {
+    yield read(mm.pageTable, 'xaHead')
+    at = nextPte(mm, at, end)
+    if (at < 0n) return
+    const pte = pteAt(mm, at)
+    at += PAGE_SIZE
+    if (!(pte & PTE_PRESENT)) continue
+    const folio = pteFolio(pte)
+    alsoReads(folio, 'lru')
+    alsoReads(folio, 'mapcount')
+    if (!folio.lru || folio.mapcount !== 1) continue
+    if (!(yield* folioTryGet(folio))) continue
+    const isolated = yield* folioIsolateLru(folio)
+    yield* folioPut(folio)
+    if (!isolated) continue
+    alsoReads(folio, 'unevictable')
+    if (folio.unevictable) yield* folioPutbackLru(folio)
+    else yield* reclaimFolio(folio)
+  }
+})
+
+/** Advice for the part of one VMA. Models: 6.2 mm/madvise.c madvise_vma_behavior. */
+const madviseVma = fn(function* madvise_vma_behavior(
+  vma: VmArea,
+  start: bigint,
+  end: bigint,
+  advice: number,
+): Kernel<number> {
+  const locked = (vma.vmFlags & VM_LOCKED) !== 0
+  switch (advice) {
+    case MADV_REMOVE:
+      return yield* madviseRemove(vma, start, end)
+    case MADV_DONTNEED:
+    case MADV_DONTNEED_LOCKED:
+      if (locked && advice === MADV_DONTNEED) return -EINVAL
+      yield* zapPageRange(vma, start, end, true)
+      return 0
+    case MADV_FREE:
+      return locked || !vmaIsAnonymous(vma) ? -EINVAL : 0
+    case MADV_COLD:
+    case MADV_PAGEOUT:
+      if (locked) return -EINVAL
+      yield* lruAddDrain()
+      if (advice === MADV_PAGEOUT) yield* madvisePageout(vma.vmMm!, start, end)
+      return 0
+    default:
+      return 0
+  }
+})
+
+/**
+ * Every VMA of [start, end) in turn; where there is none, -ENOMEM, but only at the end.
+ *
+ * Models: 6.2 mm/madvise.c madvise_walk_vmas. Simplifies: mmap_lock is held for reading, whatever
+ * the advice.
+ */
+const madviseWalkVmas = fn(function* madvise_walk_vmas(
+  mm: MmStruct,
+  start: bigint,
+  end: bigint,
+  advice: number,
+): Kernel<number> {
+  let unmapped = 0
+  let at = start
+  while (at < end) {
+    const vma = findVma(mm, at)
+    if (vma === null) return -ENOMEM
+    if (at < vma.vmStart) {
+      unmapped = -ENOMEM
+      at = vma.vmStart
+      if (at >= end) return unmapped
+    }
+    const stop = vma.vmEnd < end ? vma.vmEnd : end
+    const error = yield* madviseVma(vma, at, stop, advice)
+    if (error !== 0) return error
+    at = stop
+  }
+  return unmapped
+})
+
+/**
+ * madvise(2), bytes: 0 or, in this order, -EINVAL for advice that there is not, an address that is
+ * not page aligned, a length that wraps; then as the advice has it; -ENOMEM where nothing is
+ * mapped.
+ *
+ * Models: 6.2 mm/madvise.c do_madvise. Simplifies: the process may break pages.
+ */
+export const sysMadvise = fn(function* madvise(
+  start: bigint,
+  length: bigint,
+  advice: number,
+): Kernel<number> {
+  if (!VALID.includes(advice)) return -EINVAL
+  if (!isPageAligned(start) || length < 0n) return -EINVAL
+  const end = start + roundUpToPage(length)
+  if (end === start) return 0
+  if (advice === MADV_HWPOISON || advice === MADV_SOFT_OFFLINE) {
+    return yield* injectError(start, end, advice)
+  }
+  const mm = currentMm()
+  if (advice === MADV_POPULATE_READ || advice === MADV_POPULATE_WRITE) {
+    return yield* madvisePopulate(mm, start, end, advice === MADV_POPULATE_WRITE)
+  }
+  yield* downRead(mm.mmapLock)
+  const ret = yield* madviseWalkVmas(mm, start, end, advice)
+  yield* upRead(mm.mmapLock)
+  return ret
+})

@@ -1,0 +1,95 @@
+/** mlock(2) and munlock(2): memory that stays, faulted in at once. */
+import { rmw } from '../../machine/effects.js'
+import { fn, type Kernel } from '../../machine/fn.js'
+import { downWrite, upWrite } from '../../machine/locks.js'
+import { EINVAL, ENOMEM } from '../include/errno.js'
+import { currentMm, type MmStruct, VM_LOCKED, type VmArea } from '../include/mm_types.js'
+import { PAGE_SIZE, roundUpToPage } from '../include/types.js'
+import { mlockVmaFolio, munlockVmaFolio } from './mlocked.js'
+import { splitAt } from './mmap.js'
+import { nextPte, PTE_PRESENT, pteAt, pteFolio } from './pgtable.js'
+import { mlockErrno, mmPopulate } from './populate.js'
+import { vmaIsSecretmem } from './secretmem.js'
+import { findVma, vmaPages } from './vma.js'
+
+/**
+ * Lock, or unlock, what a VMA maps already.
+ *
+ * Models: 6.2 mm/mlock.c mlock_vma_pages_range.
+ */
+const mlockVmaPages = fn(function* mlock_vma_pages_range(vma: VmArea, lock: boolean): Kernel<void> {
+  const mm = vma.vmMm!
+  let at = vma.vmStart
+  if (lock) vma.vmFlags |= VM_LOCKED
+  for (;;) {
+    yield rmw(mm.pageTable, 'xaHead')
+    at = nextPte(mm, at, vma.vmEnd)
+    if (at < 0n) break
+    const pte = pteAt(mm, at)
+    at += PAGE_SIZE
+    if (!(pte & PTE_PRESENT)) continue
+    if (lock) mlockVmaFolio(pteFolio(pte), vma)
+    else munlockVmaFolio(pteFolio(pte), vma)
+  }
+  if (!lock) vma.vmFlags &= ~VM_LOCKED
+})
+
+/**
+ * Change a whole VMA. What is locked already, and secret memory, which always is, stays.
+ *
+ * Models: 6.2 mm/mlock.c mlock_fixup.
+ */
+const mlockFixup = fn(function* mlock_fixup(vma: VmArea, lock: boolean): Kernel<void> {
+  const locked = (vma.vmFlags & VM_LOCKED) !== 0
+  if (locked === lock || vmaIsSecretmem(vma)) return
+  vma.vmMm!.lockedVm += lock ? vmaPages(vma) : -vmaPages(vma)
+  yield* mlockVmaPages(vma, lock)
+})
+
+/** Models: 6.2 mm/mlock.c apply_vma_lock_flags: -ENOMEM where something is not mapped. */
+const applyVmaLockFlags = fn(function* apply_vma_lock_flags(
+  mm: MmStruct,
+  start: bigint,
+  end: bigint,
+  lock: boolean,
+): Kernel<number> {
+  if (end < start) return -EINVAL
+  yield* splitAt(mm, start)
+  yield* splitAt(mm, end)
+  let at = start
+  while (at < end) {
+    const vma = findVma(mm, at)
+    if (vma === null || vma.vmStart > at) return -ENOMEM
+    yield* mlockFixup(vma, lock)
+    at = vma.vmEnd
+  }
+  return 0
+})
+
+/**
+ * mlock(2), bytes: 0; -ENOMEM where something is not mapped or cannot be faulted in; -EAGAIN
+ * without memory.
+ *
+ * Models: 6.2 mm/mlock.c do_mlock. Simplifies: the process may lock any amount.
+ */
+export const sysMlock = fn(function* mlock(start: bigint, length: bigint): Kernel<number> {
+  const mm = currentMm()
+  const from = start & ~(PAGE_SIZE - 1n)
+  const end = from + roundUpToPage(length + (start - from))
+  yield* downWrite(mm.mmapLock)
+  const error = yield* applyVmaLockFlags(mm, from, end, true)
+  yield* upWrite(mm.mmapLock)
+  if (error !== 0) return error
+  return mlockErrno(yield* mmPopulate(mm, from, end))
+})
+
+/** munlock(2), bytes. Models: 6.2 mm/mlock.c munlock. */
+export const sysMunlock = fn(function* munlock(start: bigint, length: bigint): Kernel<number> {
+  const mm = currentMm()
+  const from = start & ~(PAGE_SIZE - 1n)
+  yield* downWrite(mm.mmapLock)
+  const end = from + roundUpToPage(length + (start - from))
+  const ret = yield* applyVmaLockFlags(mm, from, end, false)
+  yield* upWrite(mm.mmapLock)
+  return ret
+})

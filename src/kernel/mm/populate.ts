@@ -1,0 +1,117 @@
+/** Faulting pages in ahead of their use, for MADV_POPULATE_*, mlock() and MAP_POPULATE. */
+import { read } from '../../machine/effects.js'
+import { fn, type Kernel } from '../../machine/fn.js'
+import { downRead, upRead } from '../../machine/locks.js'
+import { EAGAIN, EFAULT, EHWPOISON, EINVAL, ENOMEM } from '../include/errno.js'
+import {
+  type MmStruct,
+  VM_FAULT_ERROR,
+  VM_FAULT_RETRY,
+  VM_SHARED,
+  VM_WRITE,
+  type VmArea,
+} from '../include/mm_types.js'
+import { PAGE_SIZE } from '../include/types.js'
+import { checkVmaFlags, faultErrno, gupFaultFlags, pteAllows } from './gup.js'
+import { handleMmFault } from './memory.js'
+import { pteAt } from './pgtable.js'
+import { findVma, vmaLookup } from './vma.js'
+
+/**
+ * Fault one page of a VMA in: 0 or an error; -EAGAIN: mmap_lock was dropped, look the VMA up
+ * again. mmap_lock is held for reading.
+ *
+ * Models: 6.2 mm/gup.c __get_user_pages without pages.
+ */
+const faultinPage = fn(function* faultin_page(
+  vma: VmArea,
+  address: bigint,
+  write: boolean,
+): Kernel<number> {
+  for (;;) {
+    yield read(vma.vmMm!.pageTable, 'xaHead')
+    if (pteAllows(pteAt(vma.vmMm!, address), write)) return 0
+    const fault = yield* handleMmFault(vma, address, gupFaultFlags(write))
+    if (fault & VM_FAULT_RETRY) return -EAGAIN
+    if (fault & VM_FAULT_ERROR) return faultErrno(fault)
+  }
+})
+
+/**
+ * Fault in [start, end): 0; -ENOMEM where nothing is mapped; -EINVAL where the mapping does not
+ * allow it; -EFAULT where there is nothing behind it; -EHWPOISON.
+ *
+ * Models: 6.2 mm/madvise.c madvise_populate and mm/gup.c faultin_vma_page_range.
+ */
+export const madvisePopulate = fn(function* madvise_populate(
+  mm: MmStruct,
+  start: bigint,
+  end: bigint,
+  write: boolean,
+): Kernel<number> {
+  let at = start
+  let ret = 0
+  while (at < end && ret === 0) {
+    yield* downRead(mm.mmapLock)
+    const vma = vmaLookup(mm, at)
+    if (vma === null) ret = -ENOMEM
+    else if (checkVmaFlags(vma, write) !== 0) ret = -EINVAL
+    else ret = yield* faultinPage(vma, at, write)
+    if (ret === -EAGAIN) {
+      ret = 0
+      continue
+    }
+    yield* upRead(mm.mmapLock)
+    at += PAGE_SIZE
+  }
+  return ret
+})
+
+/** Shared mappings are read, private ones that can be written are. 0 or an error. */
+function populateFlags(vma: VmArea): boolean {
+  return (vma.vmFlags & (VM_WRITE | VM_SHARED)) === VM_WRITE
+}
+
+/**
+ * Fault in what of [start, end) is mapped: 0 or the first error. Where nothing is mapped, nothing
+ * is done.
+ *
+ * Models: 6.2 mm/gup.c __mm_populate and populate_vma_page_range.
+ */
+export const mmPopulate = fn(function* __mm_populate(
+  mm: MmStruct,
+  start: bigint,
+  end: bigint,
+): Kernel<number> {
+  let at = start
+  let ret = 0
+  while (at < end && ret === 0) {
+    yield* downRead(mm.mmapLock)
+    const vma = findVma(mm, at)
+    if (vma === null || vma.vmStart >= end) {
+      yield* upRead(mm.mmapLock)
+      return 0
+    }
+    if (vma.vmStart > at) at = vma.vmStart
+    const write = populateFlags(vma)
+    ret = checkVmaFlags(vma, write)
+    if (ret === 0) ret = yield* faultinPage(vma, at, write)
+    if (ret === -EAGAIN) {
+      ret = 0
+      continue
+    }
+    yield* upRead(mm.mmapLock)
+    at += PAGE_SIZE
+  }
+  return ret
+})
+
+/**
+ * What mlock() makes of an error. Poison is no word of its own here: FOLL_HWPOISON is not asked for.
+ *
+ * Models: 6.2 mm/mlock.c __mlock_posix_error_return.
+ */
+export function mlockErrno(error: number): number {
+  if (error === -EFAULT || error === -EHWPOISON) return -ENOMEM
+  return error === -ENOMEM ? -EAGAIN : error
+}

@@ -1,0 +1,136 @@
+/**
+ * KVM as a listener to the process's page table: what the guest has mapped of a range of user
+ * addresses goes before the page table changes, and may come back after it has. The memslots stay
+ * the same between start and end, because their writer waits for the count of those in between.
+ */
+import { write } from '../../../machine/effects.js'
+import { warnOn } from '../../../machine/fault.js'
+import { fn, type Kernel } from '../../../machine/fn.js'
+import { spinLock, spinUnlock, writeLock, writeUnlock } from '../../../machine/locks.js'
+import { srcuReadLock, srcuReadUnlock } from '../../../machine/rcu.js'
+import { containerOf, opsTable } from '../../../machine/struct.js'
+import { wakeUpAll } from '../../../machine/wait.js'
+import { kvmFlushRemoteTlbs, kvmTdpMmuZap } from '../../arch/x86/kvm/tdp_mmu.js'
+import { KVM_MEM_SLOTS_NUM, Kvm, type KvmMemorySlot, type KvmMemslots } from '../../include/kvm.js'
+import { currentMm, type MmuNotifier, type MmuNotifierOps } from '../../include/mm_types.js'
+import { bytesToPgoff, bytesToPgoffUp, type Gfn } from '../../include/types.js'
+import { mmuNotifierRegister } from '../../mm/mmu_notifier.js'
+import {
+  kvmMmuInvalidateBegin,
+  kvmMmuInvalidateEnd,
+  kvmMmuInvalidateRangeAdd,
+} from './invalidate.js'
+
+/** The first gfn of a slot that lies in a range of user addresses, and the one behind the last. */
+function firstGfn(slot: KvmMemorySlot, start: bigint): Gfn {
+  const page = Math.max(bytesToPgoff(start), slot.userspaceAddr)
+  return (slot.baseGfn + page - slot.userspaceAddr) as Gfn
+}
+
+function endGfn(slot: KvmMemorySlot, end: bigint): Gfn {
+  const page = Math.min(bytesToPgoffUp(end), slot.userspaceAddr + slot.npages)
+  return (slot.baseGfn + page - slot.userspaceAddr) as Gfn
+}
+
+/** The slot with an id if some of the user addresses [start, end) are its, else NULL. */
+function slotInHvaRange(
+  slots: KvmMemslots,
+  id: number,
+  start: bigint,
+  end: bigint,
+): KvmMemorySlot | null {
+  const slot = slots.slots.get(id)
+  return slot === null || firstGfn(slot, start) >= endGfn(slot, end) ? null : slot
+}
+
+/**
+ * Zap what is mapped of a range of user addresses; the VM's invalidation begins with the first slot
+ * that has some of it.
+ *
+ * Models: 6.2 virt/kvm/kvm_main.c __kvm_handle_hva_range, with kvm_unmap_gfn_range.
+ */
+const kvmUnmapHvaRange = fn(function* kvm_handle_hva_range(
+  kvm: Kvm,
+  start: bigint,
+  end: bigint,
+): Kernel<void> {
+  srcuReadLock(kvm.srcu)
+  const slots = kvm.memslots!
+  let found = false
+  let flush = false
+  for (let id = 0; id < KVM_MEM_SLOTS_NUM; id++) {
+    const slot = slotInHvaRange(slots, id, start, end)
+    if (slot === null) continue
+    const first = firstGfn(slot, start)
+    const last = endGfn(slot, end)
+    if (!found) {
+      found = true
+      yield* writeLock(kvm.mmuLock)
+      kvmMmuInvalidateBegin(kvm)
+    }
+    kvmMmuInvalidateRangeAdd(kvm, first, last)
+    if (yield* kvmTdpMmuZap(kvm, first, last)) flush = true
+  }
+  if (flush) yield* kvmFlushRemoteTlbs(kvm)
+  if (found) writeUnlock(kvm.mmuLock)
+  srcuReadUnlock(kvm.srcu)
+})
+
+/**
+ * Models: 6.2 virt/kvm/kvm_main.c kvm_mmu_notifier_invalidate_range_start. Simplifies: no pfn caches.
+ */
+const kvmInvalidateRangeStart = fn(function* kvm_mmu_notifier_invalidate_range_start(
+  mn: MmuNotifier,
+  start: bigint,
+  end: bigint,
+): Kernel<void> {
+  const kvm = containerOf(mn, Kvm, 'mmuNotifier')
+  yield* spinLock(kvm.mnInvalidateLock)
+  kvm.mnActiveInvalidateCount++
+  spinUnlock(kvm.mnInvalidateLock)
+  yield* kvmUnmapHvaRange(kvm, start, end)
+})
+
+/** Has any slot some of a range of user addresses? */
+function anySlotInHvaRange(slots: KvmMemslots, start: bigint, end: bigint): boolean {
+  for (let id = 0; id < KVM_MEM_SLOTS_NUM; id++) {
+    if (slotInHvaRange(slots, id, start, end) !== null) return true
+  }
+  return false
+}
+
+/** Models: 6.2 virt/kvm/kvm_main.c kvm_mmu_notifier_invalidate_range_end. */
+const kvmInvalidateRangeEnd = fn(function* kvm_mmu_notifier_invalidate_range_end(
+  mn: MmuNotifier,
+  start: bigint,
+  end: bigint,
+): Kernel<void> {
+  const kvm = containerOf(mn, Kvm, 'mmuNotifier')
+  srcuReadLock(kvm.srcu)
+  if (anySlotInHvaRange(kvm.memslots!, start, end)) {
+    yield* writeLock(kvm.mmuLock)
+    yield write(kvm, 'mmuInvalidateSeq')
+    kvmMmuInvalidateEnd(kvm)
+    writeUnlock(kvm.mmuLock)
+  }
+  srcuReadUnlock(kvm.srcu)
+  yield* spinLock(kvm.mnInvalidateLock)
+  if (!warnOn(kvm.mnActiveInvalidateCount === 0, 'an invalidation by address ends twice')) {
+    kvm.mnActiveInvalidateCount--
+  }
+  const wake = kvm.mnActiveInvalidateCount === 0
+  spinUnlock(kvm.mnInvalidateLock)
+  if (wake) yield* wakeUpAll(kvm.mnMemslotsUpdateWait)
+})
+
+const kvmMmuNotifierOps: MmuNotifierOps = opsTable({
+  name: 'kvm_mmu_notifier_ops',
+  invalidateRangeStart: kvmInvalidateRangeStart,
+  invalidateRangeEnd: kvmInvalidateRangeEnd,
+})
+
+/** Models: 6.2 virt/kvm/kvm_main.c kvm_init_mmu_notifier. */
+export const kvmInitMmuNotifier = fn(function* kvm_init_mmu_notifier(kvm: Kvm): Kernel<void> {
+  kvm.mmuNotifier.ops = kvmMmuNotifierOps
+  yield* mmuNotifierRegister(kvm.mmuNotifier, currentMm())
+})

@@ -1,0 +1,50 @@
+/** Which function decided a result. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Model } from '../../src/conform/model.js'
+import { asReturn, callsOf, chainOf } from '../../src/conform/origin.js'
+import type { Op } from '../../src/conform/program.js'
+
+test('the innermost function that gave the value, not one that ran later or gave another', () => {
+  const returns = [
+    asReturn('lock', 20, 0),
+    asReturn('check', 30, -1),
+    asReturn('inner', 20, -1),
+    asReturn('unlock', 20, 0),
+    asReturn('outer', 10, -1),
+  ]
+  assert.deepEqual(chainOf(returns), ['outer', 'inner', 'check'])
+  assert.equal(callsOf([...returns, asReturn('fstat', 10, 0)]).length, 2)
+})
+
+const EXPLAINED: readonly (readonly [readonly Op[], RegExp])[] = [
+  [
+    [
+      ['create', 2],
+      ['seal', 0, 8],
+      ['falloc', 0, 3, 0, 4096],
+    ],
+    /fallocate vfs_fallocate shmem_fallocate/,
+  ],
+  [
+    [
+      ['create', 0],
+      ['falloc', 0, 3, 0, -1],
+    ],
+    /vfs_fallocate$/,
+  ],
+  [
+    [
+      ['create', 0],
+      ['seal', 0, 1],
+    ],
+    /memfd_add_seals/,
+  ],
+]
+
+for (const [ops, chain] of EXPLAINED) {
+  test(`what answers ${ops.at(-1)?.join(' ')}`, () => {
+    const model = new Model('6.18')
+    assert.match(model.explain(ops).join(' '), chain)
+  })
+}

@@ -1,0 +1,51 @@
+/** Shrinking: what is left still shows it, and nothing can be left out of it. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { generate } from '../../src/conform/generate.js'
+import type { Op } from '../../src/conform/program.js'
+import { shrink, without } from '../../src/conform/shrink.js'
+
+test('files and maps keep their identity when calls are left out', () => {
+  const ops: Op[] = [
+    ['create', 0],
+    ['create', 2],
+    ['mmap', 0, 3, 1, 4096, 0],
+    ['mmap', 1, 3, 1, 4096, 0],
+    ['store', 0, 0, 1],
+    ['store', 1, 0, 2],
+    ['trunc', 1, 4096],
+  ]
+  assert.deepEqual(without(ops, 0), [
+    ['create', 2],
+    ['mmap', 0, 3, 1, 4096, 0],
+    ['store', 0, 0, 2],
+    ['trunc', 0, 4096],
+  ])
+  assert.deepEqual(without(ops, 4), [...ops.slice(0, 4), ...ops.slice(5)])
+})
+
+test('the culprit is found among twenty calls, with the lowest arguments', async () => {
+  const ops: Op[] = [
+    ...generate('memfd', 5).filter(([name]) => name !== 'lseek'),
+    ['lseek', 1, 70_000, 3],
+  ]
+  const shows = async (some: readonly Op[]): Promise<boolean> =>
+    some.some(([name, , offset]) => name === 'lseek' && Number(offset) > 5000)
+  assert.deepEqual(await shrink(ops, shows), [['lseek', 0, 5001, 0]])
+})
+
+test('a shrunk program still shows it, and needs each of its calls', () =>
+  fc.assert(
+    fc.asyncProperty(fc.nat(), fc.integer({ min: 1, max: 3 }), async (seed, least) => {
+      const ops = generate('memfd', seed)
+      const counts = (some: readonly Op[]): number =>
+        some.filter(([name, file]) => name === 'pwrite' && file === 0).length
+      fc.pre(counts(ops) >= least)
+      const shows = async (some: readonly Op[]): Promise<boolean> => counts(some) >= least
+      const small = await shrink(ops, shows)
+      assert.equal(counts(small), least)
+      for (const i of small.keys()) assert.ok(counts(without(small, i)) < least, `call ${i}`)
+    }),
+    { numRuns: 40 },
+  ))

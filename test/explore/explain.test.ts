@@ -1,0 +1,126 @@
+/** What is told of a finding: in few blocks, where it was lost, in the smallest scenario. */
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { builtInFiles, readScenarios } from '../../src/cli/inputs.js'
+import type { Design } from '../../src/designs/design.js'
+import { DESIGNS } from '../../src/designs/index.js'
+import { judgeEnds } from '../../src/explore/causes.js'
+import { Cell } from '../../src/explore/cell.js'
+import { checkScenario } from '../../src/explore/check.js'
+import { blocksOf, gather } from '../../src/explore/gather.js'
+import { LOOK_BACK, lookBack } from '../../src/explore/hindsight.js'
+import { reduceScenario } from '../../src/explore/reduce.js'
+import { replayScenario } from '../../src/explore/replay.js'
+import type { Move } from '../../src/explore/search.js'
+import { decodeToken } from '../../src/explore/token.js'
+import type { Finding } from '../../src/explore/verdict.js'
+import type { Scenario } from '../../src/litmus/scenario.js'
+import { alternatives, canStep, step, taskCount } from '../../src/machine/machine.js'
+import { FINDING_KINDS } from '../../src/sanitizers/index.js'
+import { type Draw, drawFrom } from '../engine/programs.js'
+
+const files = readScenarios(builtInFiles(), [])
+const fileOf = (name: string) => files.find((f) => f.scenario.name === name)!
+const designOf = (id: string): Design => DESIGNS.find((d) => d.id === id) as Design
+
+function findingsOf(scenario: Scenario, design: Design): readonly Finding[] {
+  const effort = { bound: undefined, minimise: true, keepGoing: () => true, now: () => 0 }
+  return checkScenario(scenario, design, '00000000', effort).findings
+}
+
+const upm = designOf('upm')
+
+describe('an execution told in few blocks shows the same finding', () => {
+  for (const { scenario } of files) {
+    test(scenario.name, () => {
+      for (const f of findingsOf(scenario, upm)) {
+        if (f.id === 'livelock') continue
+        const told = gather(scenario, upm, f)
+        const was = decodeToken(f.token).schedule
+        const { schedule } = decodeToken(told.token)
+        assert.ok(blocksOf(schedule) <= Math.min(12, blocksOf(was)), told.token)
+        assert.ok(told.preemptions <= f.preemptions)
+        const { trace, divergence } = replayScenario(scenario, upm, schedule, 'direct')
+        assert.equal(divergence, undefined)
+        const shown = trace.steps.at(-1)?.findings.map((x) => x.id) ?? []
+        if (trace.stuck.length > 0) shown.push('deadlock')
+        assert.ok(shown.includes(f.id), `${f.id} in ${shown.join()}`)
+      }
+    })
+  }
+})
+
+/** Run a schedule, then at random to an end; was the finding seen? */
+function endsIn(cell: Cell, id: string, schedule: readonly Move[], draw: Draw): boolean {
+  cell.boot('lowered')
+  const seen = new Set<string>()
+  const take = (task: number, choice: number): boolean => {
+    const result = step(task, choice)
+    for (const o of cell.judges.afterStep(result)) seen.add(o.id)
+    if (result.fault?.kind === 'undefined') return false
+    for (const o of judgeEnds(cell)) seen.add(o.id)
+    return true
+  }
+  for (const { task, choice } of schedule) take(task, choice)
+  let task = -1
+  for (let n = 0; n < 3000; n++) {
+    const ready = Array.from({ length: taskCount() }, (_, t) => t).filter((t) => canStep(t))
+    if (ready.length === 0) break
+    // Mostly the same task, since a way out may be that another one comes late.
+    if (!ready.includes(task) || draw(12) === 0) task = ready[draw(ready.length)] as number
+    if (!take(task, draw(alternatives(task)))) break
+  }
+  cell.judges.detach()
+  return seen.has(id)
+}
+
+describe('behind the point of no return every execution shows the finding, before it not all', () => {
+  for (const [name, id] of [
+    ['memory-failure/failure-vs-first-touch', 'poison-not-reported'],
+    ['memory-failure/failure-vs-first-touch', 'null-dereference'],
+    ['migration/guest-touch-vs-compaction', 'stale-secondary-mapping'],
+    ['size/truncate-to-the-same-size', 'secondary-use-after-free'],
+  ] as const) {
+    test(`${id} in ${name}`, () => {
+      const { scenario } = fileOf(name)
+      const finding = gather(scenario, upm, findingsOf(scenario, upm).find((f) => f.id === id)!)
+      const { schedule } = decodeToken(finding.token)
+      const lost = lookBack(scenario, upm, schedule, id, LOOK_BACK)?.pointOfNoReturn as number
+      const cell = new Cell(scenario, upm)
+      const draw = drawFrom(11)
+      for (let i = 0; i < 40; i++) assert.ok(endsIn(cell, id, schedule.slice(0, lost), draw))
+      if (lost === 0) return
+      const before = Array.from({ length: 400 }, () => 0)
+      const escaped = before.some(() => !endsIn(cell, id, schedule.slice(0, lost - 1), draw))
+      assert.ok(escaped, `after ${lost - 1} steps nothing escaped`)
+    })
+  }
+})
+
+test('what would have prevented a race is named, and nothing is for what needs no race', () => {
+  const told = (name: string, design: string, id: string) => {
+    const { scenario } = fileOf(name)
+    const d = designOf(design)
+    const f = gather(scenario, d, findingsOf(scenario, d).find((x) => x.id === id)!)
+    return lookBack(scenario, d, decodeToken(f.token).schedule, id, LOOK_BACK)?.prevention
+  }
+  assert.match(
+    told('memslot/unbind-during-punch', 'v10', 'stuck-invalidation') ?? '',
+    /^one lock around both vmm's fallocate.* and vmm2's unbind/,
+  )
+  assert.equal(told('size/truncate-to-the-same-size', 'upm', 'secondary-use-after-free'), undefined)
+})
+
+test('a reduced scenario shows the finding, and loses it with any line less', () => {
+  const { text } = fileOf('migration/guest-touch-vs-compaction')
+  const known = { designs: DESIGNS.map((d) => d.id), findings: FINDING_KINDS.map((k) => k.id) }
+  const id = 'stale-secondary-mapping'
+  const reduce = (source: string) =>
+    reduceScenario(source, upm, id, known, { keepGoing: () => true })
+  const smaller = reduce(text) as string
+  assert.doesNotMatch(smaller, /guest_read/)
+  assert.match(smaller, /migrate\(fd, page=0\)/)
+  assert.equal(reduce(smaller), undefined)
+  const clean = reduceScenario(text, upm, 'refcount-leak', known, { keepGoing: () => true })
+  assert.equal(clean, undefined)
+})
