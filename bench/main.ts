@@ -10,11 +10,14 @@ import { DESIGNS } from '../src/designs/index.js'
 import { bootScenario } from '../src/explore/boot.js'
 import { Cell } from '../src/explore/cell.js'
 import { checkScenario } from '../src/explore/check.js'
+import { Judges } from '../src/explore/judges.js'
 import { search } from '../src/explore/search.js'
 import { BYTES_PER_STATE } from '../src/explore/visited.js'
 import type { Scenario } from '../src/litmus/scenario.js'
 import { alternatives, canStep, type Mode, step, taskCount } from '../src/machine/machine.js'
 import { benchConform } from './conform.js'
+import { bootRace, type RaceSize, raceJudge } from './race.js'
+import { spinRace } from './spin.js'
 
 const out = (text: string): void => {
   process.stdout.write(`${text}\n`)
@@ -71,6 +74,34 @@ function searchRate(
   return { states, steps, seconds: (performance.now() - start) / 1000 }
 }
 
+/** The same protocol, lowered by our compiler and in Promela. */
+function raceRows(size: RaceSize): void {
+  const judges = new Judges([raceJudge])
+  const once = (): { states: number; seconds: number } => {
+    bootRace(size)
+    judges.attach()
+    const start = performance.now()
+    const { states } = search(judges, { bound: undefined, keepGoing: () => true, atRest: () => [] })
+    judges.detach()
+    return { states, seconds: (performance.now() - start) / 1000 }
+  }
+  once()
+  const own = once()
+  const ownRate = own.states / own.seconds
+  out(`race, ${JSON.stringify(size)}`)
+  out(`  lowered ${own.states} states, ${Math.round(ownRate)} states/s`)
+  const rival = spinRace(size)
+  if (typeof rival === 'string') {
+    out(`  SPIN left out: ${rival}`)
+    return
+  }
+  const rate = rival.states / rival.seconds
+  out(`  SPIN    ${rival.states} states, ${Math.round(rate)} states/s`)
+  out(`  lowered at ${(ownRate / rate).toFixed(2)} of SPIN's rate`)
+}
+
+raceRows({ vcpus: 2, punches: 1, migrations: 1, rounds: 1 })
+
 const files = readScenarios(builtInFiles(), [])
 const named = (name: string): Scenario =>
   files.find((f) => f.scenario.name === name)?.scenario as Scenario
@@ -85,7 +116,7 @@ out(`  ${best.states} states, ${best.steps} steps in ${best.seconds.toFixed(3)} 
 out(
   `  ${Math.round(best.states / best.seconds)} states/s, ${Math.round(best.steps / best.seconds)} steps/s`,
 )
-out(`  ${BYTES_PER_STATE} bytes for each state at half load of the table`)
+out(`  ${BYTES_PER_STATE.toFixed(1)} bytes for each state when the table is about to grow`)
 
 const [directSteps, directSeconds] = randomRuns(race, design('upm'), 'direct', 300)
 const [loweredSteps, loweredSeconds] = randomRuns(race, design('upm'), 'lowered', 300)

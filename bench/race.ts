@@ -1,7 +1,7 @@
 /**
  * A small race in the style of the kernel: vCPUs fault a page in, hole punches take it out of the
- * file, migration moves it. One shared access is one step. `race-flat.ts` is the same protocol
- * flattened by hand and `race.pml` the same in Promela, step for step.
+ * file, migration moves it. One shared access is one step. `race.pml` is the same protocol in
+ * Promela, step for step.
  */
 import { acquire, read, rmw, until, untilElement, write } from '../src/machine/effects.js'
 import { type FnTag, fn, type Kernel } from '../src/machine/fn.js'
@@ -286,7 +286,7 @@ export const raceJudge: Sanitizer = {
   },
 }
 
-/** What is left when all have ended, for comparing the three forms of the protocol. */
+/** What is left when all have ended, for comparing searches. */
 export function raceOutcome(): string {
   const r = race()
   const refs = Array.from({ length: FRAMES }, (_, i) => r.refs.get(i + 1))

@@ -28,8 +28,10 @@ function root(): string {
 
 function fileOf(job: Job): string {
   const { text, design, effort } = job
-  const { bound, find, exact } = effort
-  const asked = JSON.stringify([text, design.module ?? design.id, bound ?? null, find, exact])
+  // Limits do not matter: only what was finished within them is kept.
+  const { bound, find, exact, sample, seed, cross } = effort
+  const how = [bound ?? null, find, exact, sample ?? null, seed, cross ?? null]
+  const asked = JSON.stringify([text, design.module ?? design.id, ...how])
   const key = createHash('sha256').update(asked).digest('hex').slice(0, 32)
   return join(root(), codeVersion().code, `${key}.json`)
 }

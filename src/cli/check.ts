@@ -23,8 +23,9 @@ import {
   type ScenarioFile,
   UserError,
 } from './inputs.js'
-import { runJobs } from './pool.js'
+import { type Progress, runJobs } from './pool.js'
 import { interruption, ProgressLine, paintFor } from './terminal.js'
+import { runTogether } from './together.js'
 import type { Job, JobEffort } from './worker.js'
 
 export interface CheckOptions {
@@ -66,7 +67,13 @@ export async function check(paths: readonly string[], options: CheckOptions): Pr
   const start = performance.now()
   const { promise, release } = interruption()
   const threads = options.workers ?? Math.min(2, availableParallelism())
-  const run = await runJobs(open, threads, (p) => progress.update(p), promise)
+  const [only] = open
+  const together = open.length === 1 && isForSeveral(effort) && (options.workers ?? 1) > 1
+  const onProgress = (p: Progress): void => progress.update(p)
+  const run =
+    together && only !== undefined
+      ? await runTogether(only, threads, onProgress, promise)
+      : await runJobs(open, threads, onProgress, promise)
   release()
   progress.clear()
   const seconds = (performance.now() - start) / 1000
@@ -83,6 +90,12 @@ export async function check(paths: readonly string[], options: CheckOptions): Pr
   const unfinished = jobs.length - verdicts.filter((v) => !v.stopped).length
   process.stderr.write(`interrupted: ${unfinished} of ${jobs.length} cells were not finished\n`)
   return EXIT.INTERRUPTED
+}
+
+/** Only an exhaustive search by fingerprints can be shared, and it has no checkpoints then. */
+function isForSeveral({ bound, find, exact, checkpoint, sample }: JobEffort): boolean {
+  const plain = bound === undefined && !find && !exact
+  return plain && checkpoint === undefined && sample === undefined
 }
 
 function print(

@@ -93,7 +93,7 @@ function withCheckOptions(command: Command): Command {
       ]),
     )
     .option('--no-cache', 'check again what an earlier run has finished')
-    .option('--workers <n>', 'worker threads', count)
+    .option('--workers <n>', 'worker threads; several may share one cell', count)
     .addOption(
       new Option('--sample <n>', 'n random executions of each cell instead of all')
         .argParser(count)

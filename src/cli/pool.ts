@@ -72,7 +72,7 @@ export async function runJobs(
           states[place] = m.states
           depth = m.depth
           bytes = m.bytes
-        } else {
+        } else if (m.kind === 'verdict') {
           verdicts[place] = m.verdict
           states[place] = m.verdict.states
           done++

@@ -4,10 +4,12 @@ import { uniformInt } from 'pure-rand/distribution/uniformInt'
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus'
 import type { Design } from '../designs/design.js'
 import { DESIGNS } from '../designs/index.js'
-import { type CellSnapshot, checkScenario } from '../explore/check.js'
+import { type CellSnapshot, checkScenario, type Effort } from '../explore/check.js'
 import { crossCheck } from '../explore/cross.js'
 import { gather } from '../explore/gather.js'
 import { sampleScenario } from '../explore/sample/check.js'
+import type { Share } from '../explore/shared.js'
+import { concludeShares, exploreShare, type ShareResult } from '../explore/shares.js'
 import { hash32 } from '../explore/token.js'
 import type { Verdict } from '../explore/verdict.js'
 import { readScenario, type Scenario } from '../litmus/scenario.js'
@@ -20,6 +22,12 @@ export interface Job {
   readonly text: string
   readonly design: DesignRef
   readonly effort: JobEffort
+  /** The worker is one of several for this job. */
+  readonly share?: Share
+  /** What all of them have seen; this worker is to put it together. */
+  readonly shares?: readonly (ShareResult | undefined)[]
+  /** When the job was begun, by `Date.now()`. */
+  readonly begun?: number
 }
 
 /** What is asked of a job, in data that can be sent to a worker. */
@@ -51,6 +59,9 @@ export type Message =
       readonly bytes: number
     }
   | { readonly kind: 'verdict'; readonly job: number; readonly verdict: Verdict }
+  | { readonly kind: 'share'; readonly job: number; readonly share: ShareResult | undefined }
+  /** What several workers have seen can't be put together. */
+  | { readonly kind: 'alone'; readonly job: number }
   | { readonly kind: 'bug'; readonly job: number; readonly text: string }
   /** A mistake of the user's that only the worker could see. */
   | { readonly kind: 'mistake'; readonly job: number; readonly text: string }
@@ -67,7 +78,7 @@ async function designOf(ref: DesignRef): Promise<Design> {
   return known
 }
 
-async function run(job: Job): Promise<Verdict> {
+async function run(job: Job): Promise<Message> {
   const design = await designOf(job.design)
   const known = {
     designs: [...DESIGNS.map((d) => d.id), design.id],
@@ -75,15 +86,49 @@ async function run(job: Job): Promise<Verdict> {
   }
   const scenario = readScenario(job.text, withoutRows(known, job.text))
   const hash = tokenHash(job.text, job.design)
-  const { bound, find, exact, timeLimitMs, memoryBytes, checkpoint, sample, cross } = job.effort
+  const { timeLimitMs, checkpoint, sample } = job.effort
   const start = performance.now()
   const mayGoOn = (): boolean => {
     if (Atomics.load(stop, 0) !== 0) return false
     return timeLimitMs === undefined || performance.now() - start < timeLimitMs
   }
-  if (sample !== undefined) return sampled(scenario, design, job, sample, mayGoOn)
+  const { number } = job
+  const say = (verdict: Verdict): Message => ({ kind: 'verdict', job: number, verdict })
+  if (sample !== undefined) return say(sampled(scenario, design, job, sample, mayGoOn))
   const saver = checkpoint === undefined ? undefined : new Saver(checkpoint, hash)
-  const checked = checkScenario(scenario, design, hash, {
+  const effort = effortOf(job, saver, mayGoOn)
+  if (job.share !== undefined) {
+    return { kind: 'share', job: number, share: exploreShare(scenario, design, effort, job.share) }
+  }
+  const begun = start - (Date.now() - (job.begun ?? Date.now()))
+  const checked =
+    job.shares === undefined
+      ? checkScenario(scenario, design, hash, effort)
+      : concludeShares(scenario, design, hash, effort, job.shares, begun)
+  if (checked === undefined) return { kind: 'alone', job: number }
+  if (!checked.stopped) saver?.drop()
+  return say(explained(scenario, design, checked, job, mayGoOn))
+}
+
+/** With findings in their shortest form, and what a second search says, if it is asked. */
+function explained(
+  scenario: Scenario,
+  design: Design,
+  checked: Verdict,
+  job: Job,
+  keepGoing: () => boolean,
+): Verdict {
+  const { cross } = job.effort
+  const findings = checked.findings.map((f) => (f.first ? gather(scenario, design, f) : f))
+  const verdict = { ...checked, findings }
+  if (cross === undefined || verdict.verdict === 'skipped') return verdict
+  const limits = { executions: cross, keepGoing }
+  return { ...verdict, cross: crossCheck(scenario, design, limits) }
+}
+
+function effortOf(job: Job, saver: Saver | undefined, mayGoOn: () => boolean): Effort {
+  const { bound, find, exact, memoryBytes } = job.effort
+  return {
     bound,
     minimise: bound === undefined && !find,
     find,
@@ -97,13 +142,7 @@ async function run(job: Job): Promise<Verdict> {
       if (snapshot !== undefined) saver?.save(snapshot, !goOn)
       return goOn
     },
-  })
-  if (!checked.stopped) saver?.drop()
-  const findings = checked.findings.map((f) => (f.first ? gather(scenario, design, f) : f))
-  const verdict = { ...checked, findings }
-  if (cross === undefined || verdict.verdict === 'skipped') return verdict
-  const limits = { executions: cross, keepGoing: mayGoOn }
-  return { ...verdict, cross: crossCheck(scenario, design, limits) }
+  }
 }
 
 function sampled(
@@ -168,12 +207,8 @@ function send(message: Message): void {
 }
 
 parentPort?.on('message', (job: Job) => {
-  run(job).then(
-    (verdict) => send({ kind: 'verdict', job: job.number, verdict }),
-    (error: Error) => {
-      if (error instanceof UserError)
-        send({ kind: 'mistake', job: job.number, text: error.message })
-      else send({ kind: 'bug', job: job.number, text: error.stack ?? error.message })
-    },
-  )
+  run(job).then(send, (error: Error) => {
+    if (error instanceof UserError) send({ kind: 'mistake', job: job.number, text: error.message })
+    else send({ kind: 'bug', job: job.number, text: error.stack ?? error.message })
+  })
 })

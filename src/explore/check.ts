@@ -82,9 +82,22 @@ export function checkScenario(
     if (!(error instanceof SetupFailure)) throw error
     return skipped(scenario, design, error.message, effort.now() - start)
   }
-  const { result, bound, surprises } = effort.find
+  const found: Found = effort.find
     ? find(cell, effort)
     : { result: prove(cell, effort), bound: effort.bound, surprises: undefined }
+  return conclude(cell, found, scenario, design, hash, effort, start)
+}
+
+/** From what a search has seen to a verdict; minimises if that is wanted. */
+export function conclude(
+  cell: Cell,
+  { result, bound, surprises }: Found,
+  scenario: Scenario,
+  design: Design,
+  hash: string,
+  effort: Effort,
+  start: number,
+): Verdict {
   const witnesses = new Map(result.witnesses)
   if (effort.minimise && result.finished) minimise(cell, effort, witnesses)
   cell.judges.detach()
@@ -98,7 +111,7 @@ export function checkScenario(
 function prove(cell: Cell, effort: Effort): SearchResult {
   const { resume } = effort
   if (resume !== undefined) cell.restore(resume.outcomes, resume.marks)
-  return run(cell, effort, {
+  const result = run(cell, effort, {
     bound: effort.bound,
     exact: effort.exact,
     resume: resume?.search,
@@ -108,13 +121,15 @@ function prove(cell: Cell, effort: Effort): SearchResult {
         snapshot: snapshot && (() => ({ search: snapshot(), ...cell.save() })),
       }),
   })
+  // With a bound, loops are not judged: it is no proof even if the bound cut nothing off.
+  return effort.bound === undefined ? result : { ...result, cut: true }
 }
 
-interface Found {
+export interface Found {
   readonly result: SearchResult
   /** The last bounds, up to which everything was looked at. */
-  readonly bound: number
-  readonly surprises: number
+  readonly bound: number | undefined
+  readonly surprises: number | undefined
 }
 
 /** Bound after bound, until something is found or nothing is cut off any more. */
@@ -124,14 +139,15 @@ function find(cell: Cell, effort: Effort): Found {
   for (let surprises = 0; surprises <= FIND_SURPRISES; surprises++) {
     for (let bound = 0; bound <= most; bound++) {
       const result = run(cell, effort, { bound, surprises, first: true })
-      last = { result, bound, surprises }
+      last = { result: { ...result, cut: true }, bound, surprises }
       if (result.witnesses.size > 0 || !result.finished || !result.cut) return last
     }
   }
   return last as Found
 }
 
-function run(cell: Cell, effort: Effort, options: Partial<SearchOptions>): SearchResult {
+/** One search on a cell. */
+export function run(cell: Cell, effort: Effort, options: Partial<SearchOptions>): SearchResult {
   return search(cell.judges, {
     bound: undefined,
     memory: effort.memory,

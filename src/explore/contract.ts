@@ -1,5 +1,6 @@
 /** What a search is asked, and what it answers. */
 import type { Observed } from './judges.js'
+import type { Share, Unclosed } from './shared.js'
 
 /** One scheduling decision: which task, and which alternative if its step had several. */
 export interface Move {
@@ -60,6 +61,8 @@ export interface SearchOptions {
   readonly exact?: boolean | undefined
   /** Most bytes for the visited set. */
   readonly memory?: number | undefined
+  /** One of several workers of an exhaustive search. */
+  readonly share?: Share | undefined
   /** Go on from here. The machine must stand in the initial state. */
   readonly resume?: Snapshot | undefined
 }
@@ -77,6 +80,8 @@ export interface SearchResult {
   /** Expected number of states that were taken for another one. */
   readonly omissions: number
   readonly bytes: number
+  /** Of one of several workers: states that may lie on a cycle; undefined if one surely does. */
+  readonly unclosed: readonly Unclosed[] | undefined
 }
 
 /** A snapshot belongs to another scenario, design or version. */

@@ -35,6 +35,7 @@ import { describeStuck } from './deadlock.js'
 import { ExactStates } from './exact.js'
 import { fairLoop } from './fairness.js'
 import type { Judges, Observed } from './judges.js'
+import { ARRIVED, SharedStates } from './shared.js'
 import { FLAG, LEVEL, LevelStack } from './stack.js'
 import { BoundedTable, omissions, VisitedTable } from './visited.js'
 
@@ -50,6 +51,10 @@ class Search {
   readonly #visited: VisitedTable
   readonly #bounded = new BoundedTable()
   readonly #exact: ExactStates | undefined
+  readonly #shared: SharedStates | undefined
+  /** Tasks are tried in the other order: workers should not meet before they must. */
+  readonly #backwards: boolean
+  #cyclic = false
   readonly #stack = new LevelStack()
   readonly #open = new OpenStates()
   readonly #witnesses = new Map<string, Witness>()
@@ -77,14 +82,17 @@ class Search {
     this.#surprisesBound = options.surprises ?? Number.POSITIVE_INFINITY
     this.#exact = options.exact === true && this.#bound < 0 ? new ExactStates() : undefined
     this.#visited = new VisitedTable(options.memory)
+    const { share } = options
+    this.#shared = share === undefined ? undefined : new SharedStates(share)
+    this.#backwards = share !== undefined && share.worker % 2 === 1
   }
 
   run(): SearchResult {
     if (this.#options.resume === undefined) this.#begin()
     else this.#resume(this.#options.resume)
-    while (this.#stack.depth > 0) {
+    while (this.#stack.depth > 0 && !this.#interrupted) {
       // Asked between two steps: a snapshot has to be one of whole levels.
-      if ((this.#steps >= this.#askAt || this.#visited.full) && !this.#ask()) break
+      if ((this.#steps >= this.#askAt || this.#isFull()) && !this.#ask()) break
       if (this.#witnesses.size > 0 && this.#satisfied()) {
         this.#cut = true
         break
@@ -103,13 +111,15 @@ class Search {
       witnesses: this.#witnesses,
       omissions: this.#exact === undefined ? omissions(this.#states) : 0,
       bytes: this.#bytes,
+      unclosed: this.#cyclic ? undefined : (this.#shared?.unclosed() ?? []),
     }
   }
 
   #begin(): void {
     const mark = undoMark()
-    this.#arrive(-1, mark)
-    this.#enter(mark, -1)
+    if (this.#arrive(-1, mark)) this.#enter(mark, -1)
+    // Another worker was faster; both begin there, and share what comes behind.
+    else if (this.#shared !== undefined) this.#enter(mark, -1)
   }
 
   /** Walk to where the snapshot was taken. What is found on the way has been noted already. */
@@ -149,7 +159,7 @@ class Search {
 
   get #states(): number {
     if (this.#bound >= 0) return this.#bounded.size
-    return this.#exact?.size ?? this.#visited.size
+    return this.#exact?.size ?? this.#shared?.size ?? this.#visited.size
   }
 
   get #bytes(): number {
@@ -158,8 +168,13 @@ class Search {
   }
 
   get #outOfMemory(): boolean {
+    if (this.#shared !== undefined) return this.#shared.full
     if (this.#bound < 0 && this.#exact === undefined) return this.#visited.full
     return this.#bytes > (this.#options.memory ?? Number.POSITIVE_INFINITY)
+  }
+
+  #isFull(): boolean {
+    return this.#shared?.full ?? this.#visited.full
   }
 
   /** May the search go on? */
@@ -167,10 +182,12 @@ class Search {
     this.#askAt += STEPS_BETWEEN_QUESTIONS
     const depth = this.#stack.depth
     const states = this.#states
-    const whole = this.#bound < 0 && this.#exact === undefined
+    this.#shared?.sweep()
+    const whole = this.#bound < 0 && this.#exact === undefined && this.#shared === undefined
     const snapshot = whole ? (): Snapshot => this.#snapshot() : undefined
     const probe: Probe = { states, depth, bytes: this.#bytes, snapshot }
-    this.#interrupted = !this.#options.keepGoing(states, depth, probe) || this.#outOfMemory
+    const goOn = this.#options.keepGoing(states, depth, probe)
+    this.#interrupted = !goOn || this.#outOfMemory || this.#shared?.stopped === true
     return !this.#interrupted
   }
 
@@ -194,7 +211,7 @@ class Search {
     const tasks = taskCount()
     const couldGoOn = (stack.get(LEVEL.FLAGS) & FLAG.GOES_ON) !== 0
     for (let i = stack.get(LEVEL.NEXT_TASK); i < tasks; i++) {
-      const task = inOrder(running, i)
+      const task = this.#backwards ? tasks - 1 - i : inOrder(running, i)
       if (canStep(task)) {
         const ways = alternatives(task)
         const choice = stack.get(LEVEL.NEXT_CHOICE)
@@ -272,6 +289,7 @@ class Search {
       const salt = running + 1 + (this.#surprises << 5)
       return this.#bounded.insert(fingerprintLo(), fingerprintHi(), salt, this.#preemptions)
     }
+    if (this.#shared !== undefined) return this.#arriveAmongOthers(this.#shared)
     if (this.#insert(mark)) return true
     const place = this.#open.placeOf(this.#keyLo, this.#keyHi)
     if (place < 0) this.#flag(FLAG.EXITS)
@@ -279,6 +297,20 @@ class Search {
       this.#flag(FLAG.CYCLE)
       if (place < this.#stack.get(LEVEL.LOW)) this.#stack.set(LEVEL.LOW, place)
     }
+    return false
+  }
+
+  #arriveAmongOthers(shared: SharedStates): boolean {
+    this.#readKey(0)
+    const found = shared.insert(this.#keyLo, this.#keyHi)
+    if (found === ARRIVED.NEW) return true
+    if (found === ARRIVED.CLOSED) return false
+    if (this.#open.placeOf(this.#keyLo, this.#keyHi) >= 0) {
+      // A cycle, for certain: loops are judged on the whole graph, by one worker.
+      this.#cyclic = true
+      shared.stop()
+      this.#interrupted = true
+    } else if (this.#stack.depth > 0) shared.waitFor(this.#stack.depth)
     return false
   }
 
@@ -317,6 +349,7 @@ class Search {
     stack.set(LEVEL.NEXT_CHOICE, 0)
     stack.set(LEVEL.PLACE, place)
     stack.set(LEVEL.LOW, place)
+    if (this.#shared !== undefined) stack.set(LEVEL.SLOT, this.#shared.slot)
     const goesOn = running >= 0 && !isDaemon(running) && canStep(running)
     stack.set(LEVEL.FLAGS, goesOn ? FLAG.GOES_ON : 0)
     this.#task = -1
@@ -338,7 +371,10 @@ class Search {
 
   #leave(): void {
     const stack = this.#stack
-    if (this.#bound < 0) this.#closeComponent()
+    if (this.#shared !== undefined) {
+      this.#open.popTo(stack.get(LEVEL.PLACE))
+      this.#shared.leave(stack.depth, stack.get(LEVEL.SLOT))
+    } else if (this.#bound < 0) this.#closeComponent()
     const mark = stack.get(LEVEL.MARK)
     stack.pop()
     if (stack.depth > 0) this.#back(mark)

@@ -27,6 +27,8 @@ export const LEVEL = {
   LOW: 12,
   /** Bits of `FLAG`. */
   FLAGS: 13,
+  /** With several workers: where the state lies in the table. */
+  SLOT: 14,
 } as const
 
 export const FLAG = {
@@ -38,7 +40,7 @@ export const FLAG = {
   GOES_ON: 4,
 } as const
 
-const WORDS = 14
+const WORDS = 15
 
 export class LevelStack {
   words = new Int32Array(WORDS << 10)

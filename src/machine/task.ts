@@ -149,6 +149,11 @@ export function lockClass(name: string): number {
   return known >= 0 ? known + 1 : classNames.push(name)
 }
 
+/** How many classes there are. Their numbers depend on the order in which they come up. */
+export function lockClassCount(): number {
+  return classNames.length
+}
+
 export function lockClassName(number: number): string {
   return classNames[number - 1] ?? '?'
 }

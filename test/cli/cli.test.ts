@@ -202,6 +202,29 @@ describe('a design of the user', () => {
   })
 })
 
+describe('several workers on one cell', () => {
+  for (const [design, name] of [
+    ['upm', RACE],
+    ['upm-aops', 'punch/punch-vs-guest-fault'],
+    ['upm-aops', 'hotplug/offline-a-block-of-restricted-pages'],
+  ] as const) {
+    test(`say what one says: ${name}`, () => {
+      const results = ['1', '2'].map((workers) => {
+        const args = ['--json', '--no-cache', '--workers', workers, '-d', design, name]
+        const [verdict] = JSON.parse(run('check', ...args).out).results
+        const { states, executions, findings, asExpected, proof } = verdict
+        const found = findings.map((f: { id: string; preemptions: number; first: boolean }) => [
+          f.id,
+          f.preemptions,
+          f.first,
+        ])
+        return { verdict: verdict.verdict, states, executions, found, asExpected, proof }
+      })
+      assert.deepEqual(results[1], results[0])
+    })
+  }
+})
+
 describe('a verdict of an earlier run', () => {
   const name = 'size/truncate-to-the-same-size'
 

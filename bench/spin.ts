@@ -1,0 +1,40 @@
+/** The race in Promela under SPIN, as a rival; where spin and gcc are installed. */
+import { spawnSync } from 'node:child_process'
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import type { RaceSize } from './race.js'
+
+export interface Rival {
+  readonly states: number
+  readonly seconds: number
+}
+
+/** SPIN's figures for a size of the race, or why there are none. */
+export function spinRace(size: RaceSize): Rival | string {
+  const folder = mkdtempSync(join(tmpdir(), 'restrictedmem-spin-'))
+  try {
+    copyFileSync(resolve(import.meta.dirname, '../../bench/race.pml'), join(folder, 'race.pml'))
+    const run = (program: string, ...args: string[]): string | undefined => {
+      const { status, stdout } = spawnSync(program, args, { cwd: folder, encoding: 'utf8' })
+      return status === 0 ? stdout : undefined
+    }
+    const sizes = [
+      `-DVCPUS=${size.vcpus}`,
+      `-DPUNCHES=${size.punches}`,
+      `-DMIGRATIONS=${size.migrations}`,
+      `-DROUNDS=${size.rounds}`,
+    ]
+    if (run('spin', ...sizes, '-a', 'race.pml') === undefined) return 'spin is not installed'
+    if (run('gcc', '-O2', '-DSAFETY', '-DMEMLIM=12000', '-o', 'pan', 'pan.c') === undefined) {
+      return 'gcc is not installed'
+    }
+    const start = performance.now()
+    const out = run('./pan', '-m100000', '-w24') ?? ''
+    const seconds = (performance.now() - start) / 1000
+    const states = Number(/([\d.e+]+) states, stored/.exec(out)?.[1])
+    return Number.isNaN(states) ? 'pan said nothing that can be read' : { states, seconds }
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
