@@ -43,11 +43,12 @@ for (const p of problems) {
 }
 if (problems.length > 0) process.exit(1)
 
-/** What tokens are bound to: the code of the machine, the kernel, the designs and the search. */
+/** What tokens are bound to: the code that a verdict depends on. */
 const hash = createHash('sha256')
 for (const { source, text } of files) {
   const name = relative(ROOT, source)
-  if (/^src\/(machine|kernel|designs|explore|litmus)\//.test(name)) hash.update(`${name}\n${text}`)
+  if (/^src\/(machine|kernel|designs|sanitizers|explore|litmus)\//.test(name))
+    hash.update(`${name}\n${text}`)
 }
 const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
 const code = hash.digest('hex').slice(0, 16)

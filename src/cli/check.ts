@@ -12,6 +12,7 @@ import { coverage, crossSummary, renderMatrix } from '../report/matrix.js'
 import type { Paint } from '../report/paint.js'
 import { tokenLines } from '../report/paint.js'
 import { renderVerdict } from '../report/verdict.js'
+import { recall, remember } from './cache.js'
 import { EXIT, exitCodeOf } from './exit-codes.js'
 import {
   builtInFiles,
@@ -20,21 +21,18 @@ import {
   readScenarios,
   resolveDesign,
   type ScenarioFile,
+  UserError,
 } from './inputs.js'
 import { runJobs } from './pool.js'
 import { interruption, ProgressLine, paintFor } from './terminal.js'
-import type { Job } from './worker.js'
+import type { Job, JobEffort } from './worker.js'
 
 export interface CheckOptions {
   readonly design: readonly string[]
-  readonly bound: number | undefined
-  readonly timeLimit: number | undefined
+  readonly effort: JobEffort
   readonly workers: number | undefined
-  /** Random executions of each cell instead of a search, and the seed. */
-  readonly sample: number | undefined
-  readonly seed: number
-  /** Executions for a second opinion on each cell. */
-  readonly cross: number | undefined
+  /** Use verdicts of earlier runs, and keep those of this one. */
+  readonly cache: boolean
   readonly format: 'text' | 'json' | 'ktap'
 }
 
@@ -49,32 +47,41 @@ export async function check(paths: readonly string[], options: CheckOptions): Pr
     isMatrix ? builtInFiles() : paths,
     designs.map((d) => d.id),
   )
-  const jobs: Job[] = files.flatMap((f) =>
-    designs.map((design) => ({
-      number: 0,
-      text: f.text,
-      design,
-      bound: options.bound,
-      cross: options.cross,
-      sample: options.sample,
-      seed: options.seed,
-      timeLimitMs: options.timeLimit === undefined ? undefined : options.timeLimit * 1000,
-    })),
-  )
-  const numbered = jobs.map((j, number) => ({ ...j, number }))
+  const cells = files.flatMap((f) => designs.map((design) => ({ text: f.text, design })))
+  const { effort } = options
+  if (effort.checkpoint !== undefined && cells.length !== 1) {
+    const count = `this check has ${cells.length} cells`
+    throw new UserError(`--checkpoint is for one scenario on one design; ${count}`)
+  }
+  const jobs: Job[] = cells.map((c, number) => ({ number, ...c, effort }))
+  const known = new Map<number, Verdict>()
+  if (options.cache) {
+    for (const j of jobs) {
+      const verdict = recall(j)
+      if (verdict !== undefined) known.set(j.number, verdict)
+    }
+  }
+  const open = jobs.filter((j) => !known.has(j.number))
   const progress = new ProgressLine()
   const start = performance.now()
   const { promise, release } = interruption()
   const threads = options.workers ?? Math.min(2, availableParallelism())
-  const run = await runJobs(numbered, threads, (p) => progress.update(p), promise)
+  const run = await runJobs(open, threads, (p) => progress.update(p), promise)
   release()
   progress.clear()
   const seconds = (performance.now() - start) / 1000
+  run.verdicts.forEach((v, i) => {
+    if (v === undefined) return
+    const job = open[i] as Job
+    known.set(job.number, v)
+    if (options.cache) remember(job, v)
+  })
   const loaded = await Promise.all(designs.map(loadDesign))
-  print(files, loaded, run.verdicts, options, isMatrix, seconds)
-  if (!run.interrupted) return exitCodeOf(run.verdicts)
-  const open = jobs.length - run.verdicts.filter((v) => !v.stopped).length
-  process.stderr.write(`interrupted: ${open} of ${jobs.length} cells were not finished\n`)
+  const verdicts = jobs.flatMap((j) => known.get(j.number) ?? [])
+  print(files, loaded, verdicts, options, isMatrix, seconds)
+  if (!run.interrupted) return exitCodeOf(verdicts)
+  const unfinished = jobs.length - verdicts.filter((v) => !v.stopped).length
+  process.stderr.write(`interrupted: ${unfinished} of ${jobs.length} cells were not finished\n`)
   return EXIT.INTERRUPTED
 }
 
@@ -111,7 +118,7 @@ function print(
       ),
     )
     out(`\n${coverage(verdicts, seconds)}`)
-    if (options.cross !== undefined) out(crossSummary(verdicts))
+    if (options.effort.cross !== undefined) out(crossSummary(verdicts))
     for (const v of verdicts) if (v.asExpected === false) out(`\n${renderVerdict(v, paint)}`)
     if (isMatrix) out(suggestions(verdicts, paint))
   }

@@ -1,11 +1,12 @@
 /** `conform`: programs of system calls on the model and on a real kernel, call by call. */
 import { existsSync, readFileSync } from 'node:fs'
-import { compareTranscript, type Difference } from '../conform/compare.js'
+import { type Comparison, compareTranscript } from '../conform/compare.js'
 import { countByCall, describeDifference } from '../conform/describe.js'
 import { Model, profileOf } from '../conform/model.js'
 import { parseTranscript, type Transcript, TranscriptError } from '../conform/program.js'
 import { conformGuest } from './conform-guest.js'
 import { conformLive, conformProbe } from './conform-live.js'
+import { conformQemu } from './conform-qemu.js'
 import { EXIT } from './exit-codes.js'
 import { builtInTranscripts, UserError } from './inputs.js'
 
@@ -32,6 +33,7 @@ export interface ConformFlags {
   readonly ktap?: boolean
   readonly probe?: boolean
   readonly guest?: boolean
+  readonly qemu?: string
   readonly all?: boolean
 }
 
@@ -40,6 +42,7 @@ export async function conform(flags: ConformFlags): Promise<number> {
   const { family: families, seed, count, record } = flags
   const all = flags.all === true
   if (flags.probe) return conformProbe()
+  if (flags.qemu !== undefined) return conformQemu(flags.qemu, seed, record)
   if (flags.guest) return conformGuest(seed)
   if (flags.live || record !== undefined) {
     return conformLive({ families, seed, count, record, ktap: flags.ktap === true, all })
@@ -55,9 +58,9 @@ export function conformTranscripts(paths: readonly string[], all: boolean): numb
     const transcript = readTranscript(path)
     const { profile, exact } = profileOf(transcript.kernel)
     const model = new Model(profile)
-    const differences = compareTranscript(transcript, model)
-    process.stdout.write(`${path}\n${report(transcript, profile, differences, all)}\n`)
-    if (differences.length > 0 && exact) code = EXIT.DIFFERS
+    const compared = compareTranscript(transcript, model)
+    process.stdout.write(`${path}\n${report(transcript, profile, compared, all)}\n`)
+    if (compared.differences.length > 0 && exact) code = EXIT.DIFFERS
   }
   return code
 }
@@ -65,7 +68,7 @@ export function conformTranscripts(paths: readonly string[], all: boolean): numb
 function report(
   { kernel, arch, family, programs }: Transcript,
   profile: string,
-  differences: readonly Difference[],
+  { differences, unmodelled }: Comparison,
   all: boolean,
 ): string {
   const lines = [`  ${family} on Linux ${kernel} ${arch}, model of ${profile}`]
@@ -74,6 +77,7 @@ function report(
   lines.push(
     `  ${programs.length} programs, ${count === 0 ? 'none differs' : `${count} differ`}${where}`,
   )
+  if (unmodelled > 0) lines.push(`  ${unmodelled} make calls that the model has not got`)
   const shortest = differences.toSorted((a, b) => a.call - b.call)
   for (const d of all ? shortest : shortest.slice(0, SHOWN)) {
     lines.push('', `  seed ${d.program.seed}, call ${d.call + 1} of ${d.program.ops.length}`)

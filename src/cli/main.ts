@@ -10,6 +10,7 @@ import { EXIT } from './exit-codes.js'
 import { codeVersion, UserError } from './inputs.js'
 import { explain, LISTS, list } from './list.js'
 import { replay } from './replay.js'
+import type { JobEffort } from './worker.js'
 
 let code: number = EXIT.OK
 
@@ -28,7 +29,12 @@ const CROSS_EXECUTIONS = 20_000
 interface CheckFlags {
   readonly design: string[]
   readonly bound?: number
-  readonly timeLimit?: number
+  readonly find?: boolean
+  readonly exact?: boolean
+  readonly time?: number
+  readonly memory?: number
+  readonly checkpoint?: string
+  readonly cache: boolean
   readonly workers?: number
   readonly cross?: number | true
   readonly sample?: number
@@ -40,14 +46,30 @@ interface CheckFlags {
 async function runCheck(files: string[], flags: CheckFlags): Promise<void> {
   code = await check(files, {
     design: flags.design,
-    bound: flags.bound,
-    timeLimit: flags.timeLimit,
+    effort: effortOf(flags),
+    cache: isSearch(flags) && flags.cache,
     workers: flags.workers,
+    format: flags.json ? 'json' : flags.ktap ? 'ktap' : 'text',
+  })
+}
+
+function effortOf(flags: CheckFlags): JobEffort {
+  return {
+    bound: flags.bound,
+    find: flags.find === true,
+    exact: flags.exact === true,
+    timeLimitMs: flags.time === undefined ? undefined : flags.time * 1000,
+    memoryBytes: flags.memory === undefined ? undefined : flags.memory * 2 ** 20,
+    checkpoint: flags.checkpoint,
     sample: flags.sample,
     seed: flags.seed ?? 1,
     cross: flags.cross === true ? CROSS_EXECUTIONS : flags.cross,
-    format: flags.json ? 'json' : flags.ktap ? 'ktap' : 'text',
-  })
+  }
+}
+
+/** One whole search for each cell, and nothing besides: what can be kept for another time. */
+function isSearch(flags: CheckFlags): boolean {
+  return [flags.checkpoint, flags.sample, flags.cross].every((f) => f === undefined)
 }
 
 function withCheckOptions(command: Command): Command {
@@ -55,7 +77,22 @@ function withCheckOptions(command: Command): Command {
     .option('-d, --design <id|file.ts>', 'design to check (repeatable)', collect, [])
     .option('--bound <n>', 'at most n preemptions instead of all', count)
     .option('--exhaustive', 'every interleaving (the default)')
-    .option('--time-limit <s>', 'seconds for each cell', count)
+    .addOption(
+      new Option('--find', 'stop at the first finding; bound after bound').conflicts('exhaustive'),
+    )
+    .addOption(
+      new Option('--exact', 'compare whole states, not fingerprints').conflicts(['bound', 'find']),
+    )
+    .option('--time <s>', 'seconds for each cell', count)
+    .option('--memory <MiB>', 'memory for the states of each cell', count)
+    .addOption(
+      new Option('--checkpoint <file>', 'save to it, and go on from it, if it exists').conflicts([
+        'bound',
+        'find',
+        'exact',
+      ]),
+    )
+    .option('--no-cache', 'check again what an earlier run has finished')
     .option('--workers <n>', 'worker threads', count)
     .addOption(
       new Option('--sample <n>', 'n random executions of each cell instead of all')
@@ -130,6 +167,7 @@ function program(): Command {
     .option('--record <file>', 'with --live: write what the kernel answered')
     .option('--ktap', 'with --live: print KTAP')
     .option('--guest', 'what a real guest sees of guest_memfd on the running kernel')
+    .option('--qemu <deb>', "programs that break memory, on Debian's kernel in QEMU")
     .option('--probe', 'say what the running kernel offers')
     .option('--all', 'show every program that differs')
     .action(async (flags: ConformFlags) => {

@@ -1,6 +1,7 @@
 /** Worker threads that share a list of cells. Verdicts come back in the order of the list. */
 import { Worker } from 'node:worker_threads'
 import type { Verdict } from '../explore/verdict.js'
+import { UserError } from './inputs.js'
 import type { Job, Message } from './worker.js'
 
 export interface Progress {
@@ -10,6 +11,8 @@ export interface Progress {
   /** States of the cells under way and done. */
   readonly states: number
   readonly depth: number
+  /** Memory of the visited states of the cell that reported last. */
+  readonly bytes: number
 }
 
 /** A bug in restrictedmem that a worker ran into. */
@@ -17,7 +20,8 @@ export class WorkerBug extends Error {}
 
 /** How a run ended: all verdicts there are, and whether it was interrupted. */
 export interface Run {
-  readonly verdicts: readonly Verdict[]
+  /** By position in the list of jobs; undefined for one that was not begun or not answered. */
+  readonly verdicts: readonly (Verdict | undefined)[]
   readonly interrupted: boolean
 }
 
@@ -36,6 +40,7 @@ export async function runJobs(
 ): Promise<Run> {
   const verdicts: (Verdict | undefined)[] = jobs.map(() => undefined)
   const states: number[] = jobs.map(() => 0)
+  const placeOf = new Map(jobs.map((j, i) => [j.number, i]))
   let next = 0
   let done = 0
   const stop = new Int32Array(new SharedArrayBuffer(4))
@@ -56,17 +61,24 @@ export async function runJobs(
           reject(new WorkerBug(m.text))
           return
         }
+        if (m.kind === 'mistake') {
+          reject(new UserError(m.text))
+          return
+        }
+        const place = placeOf.get(m.job) as number
         let depth = 0
+        let bytes = 0
         if (m.kind === 'progress') {
-          states[m.job] = m.states
+          states[place] = m.states
           depth = m.depth
+          bytes = m.bytes
         } else {
-          verdicts[m.job] = m.verdict
-          states[m.job] = m.verdict.states
+          verdicts[place] = m.verdict
+          states[place] = m.verdict.states
           done++
         }
         const sum = states.reduce((a, b) => a + b, 0)
-        onProgress({ done, total: jobs.length, states: sum, depth })
+        onProgress({ done, total: jobs.length, states: sum, depth, bytes })
         if (m.kind === 'verdict') give()
       })
       give()
@@ -84,6 +96,5 @@ export async function runJobs(
     clearTimeout(timer)
     await Promise.all(workers.map((w) => w.terminate()))
   }
-  const there = verdicts.filter((v): v is Verdict => v !== undefined)
-  return { verdicts: there, interrupted: Atomics.load(stop, 0) !== 0 }
+  return { verdicts, interrupted: Atomics.load(stop, 0) !== 0 }
 }

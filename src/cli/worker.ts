@@ -4,7 +4,7 @@ import { uniformInt } from 'pure-rand/distribution/uniformInt'
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus'
 import type { Design } from '../designs/design.js'
 import { DESIGNS } from '../designs/index.js'
-import { checkScenario } from '../explore/check.js'
+import { type CellSnapshot, checkScenario } from '../explore/check.js'
 import { crossCheck } from '../explore/cross.js'
 import { gather } from '../explore/gather.js'
 import { sampleScenario } from '../explore/sample/check.js'
@@ -12,15 +12,30 @@ import { hash32 } from '../explore/token.js'
 import type { Verdict } from '../explore/verdict.js'
 import { readScenario, type Scenario } from '../litmus/scenario.js'
 import { FINDING_KINDS } from '../sanitizers/index.js'
-import { type DesignRef, loadDesign, tokenHash } from './inputs.js'
+import { dropCheckpoint, readCheckpoint, saveCheckpoint } from './checkpoint.js'
+import { type DesignRef, loadDesign, tokenHash, UserError } from './inputs.js'
 
 export interface Job {
   readonly number: number
   readonly text: string
   readonly design: DesignRef
+  readonly effort: JobEffort
+}
+
+/** What is asked of a job, in data that can be sent to a worker. */
+export interface JobEffort {
+  /** Most preemptions, undefined for all. */
   readonly bound: number | undefined
+  /** Look for the first finding only. */
+  readonly find: boolean
+  /** Compare whole states. */
+  readonly exact: boolean
+  /** Limits; undefined for none. */
   readonly timeLimitMs: number | undefined
-  /** Run so many random executions instead of a search. */
+  readonly memoryBytes: number | undefined
+  /** File from which to go on, if it exists, and to which to save. */
+  readonly checkpoint: string | undefined
+  /** Run so many random executions, of this seed, instead of a search. */
   readonly sample: number | undefined
   readonly seed: number
   /** Executions that a second search may take; undefined for no second search. */
@@ -33,9 +48,12 @@ export type Message =
       readonly job: number
       readonly states: number
       readonly depth: number
+      readonly bytes: number
     }
   | { readonly kind: 'verdict'; readonly job: number; readonly verdict: Verdict }
   | { readonly kind: 'bug'; readonly job: number; readonly text: string }
+  /** A mistake of the user's that only the worker could see. */
+  | { readonly kind: 'mistake'; readonly job: number; readonly text: string }
 
 /** Not 0 when the main thread wants to hear what there is. */
 const stop = workerData as Int32Array
@@ -56,39 +74,88 @@ async function run(job: Job): Promise<Verdict> {
     findings: FINDING_KINDS.map((k) => k.id),
   }
   const scenario = readScenario(job.text, withoutRows(known, job.text))
+  const hash = tokenHash(job.text, job.design)
+  const { bound, find, exact, timeLimitMs, memoryBytes, checkpoint, sample, cross } = job.effort
   const start = performance.now()
   const mayGoOn = (): boolean => {
     if (Atomics.load(stop, 0) !== 0) return false
-    return job.timeLimitMs === undefined || performance.now() - start < job.timeLimitMs
+    return timeLimitMs === undefined || performance.now() - start < timeLimitMs
   }
-  if (job.sample !== undefined) return sampled(scenario, design, job, mayGoOn)
-  const checked = checkScenario(scenario, design, tokenHash(job.text, job.design), {
-    bound: job.bound,
-    minimise: job.bound === undefined,
+  if (sample !== undefined) return sampled(scenario, design, job, sample, mayGoOn)
+  const saver = checkpoint === undefined ? undefined : new Saver(checkpoint, hash)
+  const checked = checkScenario(scenario, design, hash, {
+    bound,
+    minimise: bound === undefined && !find,
+    find,
+    exact,
+    memory: memoryBytes,
+    resume: saver?.resume(),
     now: () => performance.now(),
-    keepGoing: (states, depth) => {
-      send({ kind: 'progress', job: job.number, states, depth })
-      return mayGoOn()
+    keepGoing: (states, depth, { bytes, snapshot }) => {
+      send({ kind: 'progress', job: job.number, states, depth, bytes })
+      const goOn = mayGoOn()
+      if (snapshot !== undefined) saver?.save(snapshot, !goOn)
+      return goOn
     },
   })
+  if (!checked.stopped) saver?.drop()
   const findings = checked.findings.map((f) => (f.first ? gather(scenario, design, f) : f))
   const verdict = { ...checked, findings }
-  if (job.cross === undefined || verdict.verdict === 'skipped') return verdict
-  const limits = { executions: job.cross, keepGoing: mayGoOn }
+  if (cross === undefined || verdict.verdict === 'skipped') return verdict
+  const limits = { executions: cross, keepGoing: mayGoOn }
   return { ...verdict, cross: crossCheck(scenario, design, limits) }
 }
 
-function sampled(scenario: Scenario, design: Design, job: Job, keepGoing: () => boolean): Verdict {
+function sampled(
+  scenario: Scenario,
+  design: Design,
+  job: Job,
+  runs: number,
+  keepGoing: () => boolean,
+): Verdict {
+  const { seed } = job.effort
   // Of its own for each cell, whichever others are asked for.
-  const random = xoroshiro128plus(job.seed ^ hash32(`${scenario.name} ${design.id}`))
+  const random = xoroshiro128plus(seed ^ hash32(`${scenario.name} ${design.id}`))
   const verdict = sampleScenario(scenario, design, tokenHash(job.text, job.design), {
-    runs: job.sample ?? 0,
+    runs,
     draw: (n) => uniformInt(random, 0, n - 1),
     keepGoing,
     now: () => performance.now(),
   })
-  return { ...verdict, seed: job.seed }
+  return { ...verdict, seed }
 }
+
+/** Saves now and then, so rarely that it costs little of the time. */
+class Saver {
+  readonly #path: string
+  readonly #belongsTo: string
+  #next = performance.now() + FIRST_SAVE
+
+  constructor(path: string, belongsTo: string) {
+    this.#path = path
+    this.#belongsTo = belongsTo
+  }
+
+  resume(): CellSnapshot | undefined {
+    return readCheckpoint(this.#path, this.#belongsTo)
+  }
+
+  save(snapshot: () => CellSnapshot, now: boolean): void {
+    const start = performance.now()
+    if (!now && start < this.#next) return
+    saveCheckpoint(this.#path, this.#belongsTo, snapshot())
+    const cost = performance.now() - start
+    this.#next = start + Math.max(LEAST_INTERVAL, 20 * cost)
+  }
+
+  drop(): void {
+    dropCheckpoint(this.#path)
+  }
+}
+
+/** In milliseconds. */
+const FIRST_SAVE = 2000
+const LEAST_INTERVAL = 10_000
 
 /** The main thread has checked the names; here every name that the text has is known. */
 function withoutRows<K extends { designs: string[] }>(known: K, text: string): K {
@@ -103,6 +170,10 @@ function send(message: Message): void {
 parentPort?.on('message', (job: Job) => {
   run(job).then(
     (verdict) => send({ kind: 'verdict', job: job.number, verdict }),
-    (error: Error) => send({ kind: 'bug', job: job.number, text: error.stack ?? error.message }),
+    (error: Error) => {
+      if (error instanceof UserError)
+        send({ kind: 'mistake', job: job.number, text: error.message })
+      else send({ kind: 'bug', job: job.number, text: error.stack ?? error.message })
+    },
   )
 })

@@ -28,18 +28,38 @@ export function firstDifference(a: readonly Result[], b: readonly Result[]): num
   return -1
 }
 
-/** Run every program of a transcript and keep those that differ. */
-export function compareTranscript(
-  transcript: Transcript,
-  runner: Runner,
-  tick: (done: number) => void = () => {},
-): Difference[] {
-  const differences: Difference[] = []
-  transcript.programs.forEach((program, i) => {
-    const other = runner.run(program.ops)
+/** What the model answers to a call that it has not got; no real kernel does in a transcript. */
+const UNMODELLED = '-ENOSYS'
+
+/** Whether two kernels part only because the second has not got the call. */
+export function isUnmodelled({ call, other }: Pick<Difference, 'call' | 'other'>): boolean {
+  return other[call]?.r === UNMODELLED
+}
+
+export interface Comparison {
+  readonly differences: readonly Difference[]
+  /** Programs that the second kernel could follow only up to a call it has not got. */
+  readonly unmodelled: number
+}
+
+/** Programs with the results of one kernel, and the results of another. */
+export function compareAll(
+  programs: readonly Recorded[],
+  others: readonly (readonly Result[])[],
+): Comparison {
+  const found = programs.flatMap((program, i): Difference[] => {
+    const other = others[i] ?? []
     const call = firstDifference(program.res, other)
-    if (call >= 0) differences.push({ program, call, other })
-    tick(i + 1)
+    return call < 0 ? [] : [{ program, call, other }]
   })
-  return differences
+  const differences = found.filter((d) => !isUnmodelled(d))
+  return { differences, unmodelled: found.length - differences.length }
+}
+
+/** Run every program of a transcript. */
+export function compareTranscript({ programs }: Transcript, runner: Runner): Comparison {
+  return compareAll(
+    programs,
+    programs.map((p) => runner.run(p.ops)),
+  )
 }

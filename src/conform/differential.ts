@@ -2,7 +2,14 @@
  * Random programs on two kernels at once: the real one answers in batches, the model while it is
  * under way.
  */
-import { type Difference, firstDifference, type Runner } from './compare.js'
+import {
+  type Comparison,
+  compareAll,
+  type Difference,
+  firstDifference,
+  isUnmodelled,
+  type Runner,
+} from './compare.js'
 import { type Family, generate } from './generate.js'
 import type { Op, Recorded, Result } from './program.js'
 import { shrink } from './shrink.js'
@@ -14,20 +21,13 @@ export interface Kernel {
   refuses(ops: readonly Op[]): string | undefined
 }
 
-export interface Batch {
+export interface Batch extends Comparison {
   /** What the real kernel answered. */
   readonly programs: readonly Recorded[]
-  /** Programs on which the model answers otherwise. */
-  readonly differences: readonly Difference[]
-  /** Programs that the model could follow only up to a call it has not got. */
-  readonly unmodelled: number
 }
 
 /** Programs that are under way at a time. */
 const BATCH = 50
-
-/** What the model answers to a call that it has not got; no real kernel does in these families. */
-const UNMODELLED = '-ENOSYS'
 
 /** Run `count` programs from seed `first` on. */
 export async function* differential(
@@ -43,10 +43,8 @@ export async function* differential(
     const answered = kernel.run(programs.map((p) => p.ops))
     const others = programs.map((p) => onModel(model, p))
     const results = await answered
-    yield compared(
-      programs.map((p, i) => ({ ...p, res: results[i] ?? [] })),
-      others,
-    )
+    const answeredBy = programs.map((p, i) => ({ ...p, res: results[i] ?? [] }))
+    yield { programs: answeredBy, ...compareAll(answeredBy, others) }
   }
 }
 
@@ -59,19 +57,6 @@ function onModel(model: Runner, { seed, ops }: { seed: number; ops: readonly Op[
       cause: error,
     })
   }
-}
-
-function compared(programs: readonly Recorded[], others: readonly (readonly Result[])[]): Batch {
-  const differences: Difference[] = []
-  let unmodelled = 0
-  for (const [i, program] of programs.entries()) {
-    const other = others[i] ?? []
-    const call = firstDifference(program.res, other)
-    if (call < 0) continue
-    if (other[call]?.r === UNMODELLED) unmodelled++
-    else differences.push({ program, call, other })
-  }
-  return { programs, differences, unmodelled }
 }
 
 /**
@@ -90,7 +75,7 @@ export async function shrinkDifference(
     const [res = []] = await kernel.run([ops])
     const other = model.run(ops)
     const at = firstDifference(res, other)
-    if (at < 0 || ops[at]?.[0] !== name || other[at]?.r === UNMODELLED) return false
+    if (at < 0 || ops[at]?.[0] !== name || isUnmodelled({ call: at, other })) return false
     best = { program: { seed: program.seed, ops, res }, call: at, other }
     return true
   }

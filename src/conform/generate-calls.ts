@@ -171,3 +171,48 @@ export const store: Maker = (random, sketch) => [
 ]
 
 export const munmap: Maker = (random, sketch) => ['munmap', aMap(random, sketch)]
+
+/** Whole pages of a map. */
+function aRange(random: Random, sketch: Sketch): readonly [map: number, at: number, len: number] {
+  const map = aMap(random, sketch)
+  const pages = Math.max(1, Math.ceil((sketch.maps[map]?.len ?? 0) / PAGE))
+  if (random.chance(0.03)) return [map, random.pick([1, 0]), random.pick([0, 1, pages * PAGE + 1])]
+  const first = random.below(pages)
+  return [map, first * PAGE, (1 + random.below(pages - first)) * PAGE]
+}
+
+/**
+ * DONTNEED and REMOVE; POPULATE_READ and _WRITE; PAGEOUT, COLD, FREE and DONTNEED_LOCKED; no advice
+ * at all, and none that there is.
+ */
+const ADVICE: readonly (readonly [number, number])[] = [
+  [30, 4],
+  [20, 9],
+  [10, 22],
+  [10, 23],
+  [6, 21],
+  [4, 20],
+  [4, 8],
+  [4, 24],
+  [2, 0],
+  [1, 99],
+]
+
+export const madvise: Maker = (random, sketch) => [
+  'madvise',
+  ...aRange(random, sketch),
+  random.weighted(ADVICE),
+]
+
+export const mprotect: Maker = (random, sketch) => [
+  'mprotect',
+  ...aRange(random, sketch),
+  random.weighted([
+    [40, 3],
+    [30, 1],
+    [15, 0],
+    [5, 2],
+    [5, 5],
+    [1, 16],
+  ]),
+]

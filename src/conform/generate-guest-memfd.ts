@@ -8,7 +8,9 @@ import {
   load,
   lseek,
   type Maker,
+  madvise,
   mmap,
+  mprotect,
   munmap,
   pread,
   pwrite,
@@ -133,7 +135,14 @@ const ALWAYS: Weighted<Maker> = [
   [1, write],
 ]
 
-const WITH_MAPS: Weighted<Maker> = [...ALWAYS, [12, load], [14, store], [4, munmap]]
+const WITH_MAPS: Weighted<Maker> = [
+  ...ALWAYS,
+  [12, load],
+  [14, store],
+  [4, munmap],
+  [7, madvise],
+  [4, mprotect],
+]
 
 export function guestMemfdProgram(random: Random, calls: number): Op[] {
   const sketch: Sketch = { files: [], maps: [] }

@@ -7,7 +7,9 @@ import {
   load,
   lseek,
   type Maker,
+  madvise,
   mmap,
+  mprotect,
   munmap,
   pread,
   pwrite,
@@ -71,7 +73,14 @@ const ALWAYS: Weighted<Maker> = [
   [1, close],
 ]
 
-const WITH_MAPS: Weighted<Maker> = [...ALWAYS, [14, load], [16, store], [4, munmap]]
+const WITH_MAPS: Weighted<Maker> = [
+  ...ALWAYS,
+  [14, load],
+  [16, store],
+  [4, munmap],
+  [7, madvise],
+  [4, mprotect],
+]
 
 export function memfdProgram(random: Random, calls: number): Op[] {
   const sketch: Sketch = { files: [], maps: [] }

@@ -7,7 +7,9 @@ import {
   load,
   lseek,
   type Maker,
+  madvise,
   mmap,
+  mprotect,
   munmap,
   pread,
   pwrite,
@@ -63,7 +65,14 @@ const ALWAYS: Weighted<Maker> = [
   [1, close],
 ]
 
-const WITH_MAPS: Weighted<Maker> = [...ALWAYS, [16, load], [20, store], [5, munmap]]
+const WITH_MAPS: Weighted<Maker> = [
+  ...ALWAYS,
+  [16, load],
+  [20, store],
+  [5, munmap],
+  [7, madvise],
+  [4, mprotect],
+]
 
 export function secretmemProgram(random: Random, calls: number): Op[] {
   const sketch: Sketch = { files: [], maps: [] }

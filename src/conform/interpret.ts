@@ -2,7 +2,7 @@
  * What the calls of a program mean, in terms of system calls. Both kernels are run by this same
  * interpreter, so a difference between two results is a difference between two kernels.
  */
-import { errnoName } from '../kernel/include/errno.js'
+import { ENOSYS, errnoName } from '../kernel/include/errno.js'
 import { exact, type Int, type Op, type Result } from './program.js'
 
 /**
@@ -27,9 +27,14 @@ export interface Syscalls {
   /** The address, or a negative errno. */
   mmap(fd: number, prot: number, flags: number, len: bigint, offset: bigint): bigint
   munmap(address: bigint, len: bigint): number
-  /** The byte that user space finds at an address; -EFAULT if the access faults. */
+  madvise(address: bigint, len: bigint, advice: number): number
+  mprotect(address: bigint, len: bigint, prot: number): number
+  /**
+   * The byte that user space finds at an address; -EFAULT if the access faults, -EHWPOISON if the
+   * signal says that the memory is broken.
+   */
   load(address: bigint): number
-  /** 1, or -EFAULT. */
+  /** 1, or an error as for load. */
   store(address: bigint, byte: number): number
   /** st_size and st_blocks. */
   fstat(fd: number): readonly [size: bigint, blocks: bigint]
@@ -64,8 +69,15 @@ const buffer = new Uint8Array(MAX_TRANSFER)
 /** Results from here to -1 are errors; others are values, whatever they mean. */
 const MAX_ERRNO = 4095
 
+const PAGE = 4096n
+
 /** Bytes a plain `write` writes. */
 const WRITE_BYTE = 1
+
+/** What a kernel returned, as transcripts have it: errors by name, all else as it is. */
+export function namedAnswer(value: Int): Int | string {
+  return value < 0 && value >= -MAX_ERRNO ? errnoName(Number(value)) : value
+}
 
 function fnv1a(bytes: Uint8Array): number {
   let h = 0x811c9dc5
@@ -96,8 +108,7 @@ export class Interpreter {
     this.#named = undefined
     this.#hash = undefined
     const answer = this.#call(op)
-    const isError = typeof answer !== 'string' && answer < 0 && answer >= -MAX_ERRNO
-    const r = isError ? errnoName(Number(answer)) : answer
+    const r = typeof answer === 'string' ? answer : namedAnswer(answer)
     const h = this.#hash === undefined ? {} : { h: this.#hash }
     if (this.#named === undefined || this.#named < 0) return { r, ...h }
     const [size, blocks] = this.#kernel.fstat(this.#named)
@@ -144,6 +155,11 @@ export class Interpreter {
         return k.kvmRun(BigInt(op[1]))
       case 'close':
         return this.#close(op[1])
+      case 'slot':
+      case 'move':
+      case 'compact':
+        // Only the second kernel can be asked for these.
+        return -ENOSYS
       case 'pwrite':
       case 'pread':
       case 'read':
@@ -154,6 +170,9 @@ export class Interpreter {
       case 'load':
       case 'store':
         return this.#memory(op)
+      case 'madvise':
+      case 'mprotect':
+        return this.#range(op)
     }
   }
 
@@ -191,6 +210,18 @@ export class Interpreter {
     if (offset < 0n || offset >= map.len) return 'nomap'
     const at = map.address + offset
     return op[0] === 'load' ? k.load(at) : k.store(at, Number(op[3]))
+  }
+
+  /** Calls on whole pages of a map; a range that leaves the map could be anybody's. */
+  #range(op: Extract<Op, readonly ['madvise' | 'mprotect', ...unknown[]]>): Int | string {
+    const [name, number, start, length, how] = op
+    const map = this.#maps[Number(number)]
+    const [offset, len] = [BigInt(start), BigInt(length)]
+    const pages = map === undefined ? 0n : ((map.len + PAGE - 1n) / PAGE) * PAGE
+    if (map === undefined || offset < 0n || len < 0n || offset + len > pages) return 'nomap'
+    const at = map.address + offset
+    const k = this.#kernel
+    return name === 'madvise' ? k.madvise(at, len, Number(how)) : k.mprotect(at, len, Number(how))
   }
 
   #hashed(bytes: Uint8Array, read: (bytes: Uint8Array) => number): number {

@@ -9,11 +9,13 @@ import { sysClose } from '../kernel/fs/file_table.js'
 import { sysFallocate, sysFtruncate } from '../kernel/fs/open.js'
 import { sysLseek, sysPread, sysPwrite, sysRead, sysWrite } from '../kernel/fs/read_write.js'
 import { vfsFstat } from '../kernel/fs/stat.js'
-import { EBADF, EFAULT, ENXIO } from '../kernel/include/errno.js'
+import { EBADF, EFAULT, EHWPOISON, ENXIO } from '../kernel/include/errno.js'
 import { Kstat } from '../kernel/include/fs.js'
-import { KVM_X86_DEFAULT_VM } from '../kernel/include/uapi.js'
+import { KVM_X86_DEFAULT_VM, SIGBUS_MCEERR_AR } from '../kernel/include/uapi.js'
+import { sysMadvise } from '../kernel/mm/madvise.js'
 import { sysFcntlAddSeals, sysFcntlGetSeals, sysMemfdCreate } from '../kernel/mm/memfd.js'
 import { sysMmap, sysMunmap } from '../kernel/mm/mmap.js'
+import { sysMprotect } from '../kernel/mm/mprotect.js'
 import { sysMemfdSecret } from '../kernel/mm/secretmem.js'
 import { taskWorkRun } from '../kernel/task_work.js'
 import { userLoad, userStore } from '../kernel/user/access.js'
@@ -36,9 +38,10 @@ export function profileOf(release: string): { profile: Profile; exact: boolean }
   return { profile: version >= 6018 ? '6.18' : '6.2', exact: [6002, 6018].includes(version) }
 }
 
-/** What the live side's way to load sees of a signal. */
+/** A byte, or the errno that stands for the signal. */
 function faulted(byte: number): number {
-  return byte < 0 ? -EFAULT : byte
+  if (byte >= 0) return byte
+  return byte === SIGBUS_MCEERR_AR ? -EHWPOISON : -EFAULT
 }
 
 /** The user address of every memslot: anonymous memory, which no call of a program reaches. */
@@ -84,8 +87,10 @@ function syscalls(alone: Alone, stat: Kstat): Syscalls {
     mmap: (fd, prot, flags, len, offset) =>
       alone.call(sysMmap, 0n, len, prot, flags, fd, offset) as bigint,
     munmap: (address, len) => call(sysMunmap, address, len),
+    madvise: (address, len, advice) => call(sysMadvise, address, len, advice),
+    mprotect: (address, len, prot) => call(sysMprotect, address, len, prot),
     load: (address) => faulted(call(userLoad, address)),
-    store: (address, byte) => (call(userStore, address, byte) < 0 ? -EFAULT : 1),
+    store: (address, byte) => faulted(call(userStore, address, byte)) || 1,
     kvmCreateGuestMemfd: (size, flags) => call(sysKvmCreateGuestMemfd, theVm(), size, flags),
     kvmSetUserMemoryRegion2: (slot, flags, gpa, size, fd, offset) =>
       call(sysKvmSetUserMemoryRegion2, theVm(), slot, flags, gpa, size, USER_AREA, fd, offset),

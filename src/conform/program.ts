@@ -26,9 +26,14 @@ export const OPS = {
   munmap: ['map'],
   load: ['map', 'offset'],
   store: ['map', 'offset', 'byte'],
+  madvise: ['map', 'offset', 'len', 'advice'],
+  mprotect: ['map', 'offset', 'len', 'prot'],
   fstat: ['file'],
   close: ['file'],
   run: ['gpa'],
+  slot: ['map'],
+  move: ['map', 'offset', 'node'],
+  compact: [],
 } as const
 
 export type OpName = keyof typeof OPS

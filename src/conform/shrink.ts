@@ -65,6 +65,12 @@ async function fewerCalls(ops: readonly Op[], shows: Shows): Promise<readonly Op
   return best
 }
 
+function replaced(op: Op, at: number, value: Int): Op {
+  const parts: (string | Int)[] = [...op]
+  parts[at] = value
+  return parts as unknown as Op
+}
+
 async function lowerArguments(ops: readonly Op[], shows: Shows): Promise<readonly Op[]> {
   let best = ops
   for (let i = 0; i < best.length; i++) {
@@ -73,7 +79,7 @@ async function lowerArguments(ops: readonly Op[], shows: Shows): Promise<readonl
       const value = (best[i] as Op)[n + 1] as Int
       for (const candidate of lower(value, kinds[n] as string)) {
         const changed = [...best]
-        changed[i] = (best[i] as Op).with(n + 1, candidate) as unknown as Op
+        changed[i] = replaced(best[i] as Op, n + 1, candidate)
         if (!(await shows(changed))) continue
         best = changed
         n--

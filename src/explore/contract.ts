@@ -71,7 +71,7 @@ export interface SearchResult {
   /** False if it was stopped, by `keepGoing` or because memory ran out. */
   readonly finished: boolean
   readonly outOfMemory: boolean
-  /** The bound cut something off. */
+  /** The bound cut something off, or what was wanted had been found. */
   readonly cut: boolean
   readonly witnesses: ReadonlyMap<string, Witness>
   /** Expected number of states that were taken for another one. */

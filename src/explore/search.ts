@@ -84,8 +84,11 @@ class Search {
     else this.#resume(this.#options.resume)
     while (this.#stack.depth > 0) {
       // Asked between two steps: a snapshot has to be one of whole levels.
-      if (this.#steps >= this.#askAt && !this.#ask()) break
-      if (this.#witnesses.size > 0 && this.#satisfied()) break
+      if ((this.#steps >= this.#askAt || this.#visited.full) && !this.#ask()) break
+      if (this.#witnesses.size > 0 && this.#satisfied()) {
+        this.#cut = true
+        break
+      }
       if (this.#nextMove()) this.#take()
       else this.#leave()
     }
@@ -111,19 +114,19 @@ class Search {
 
   /** Walk to where the snapshot was taken. What is found on the way has been noted already. */
   #resume(from: Snapshot): void {
-    const saved = new LevelStack()
-    saved.load(from.stack)
-    const root = undoMark()
-    for (const { task, choice } of saved.schedule()) {
+    const stack = this.#stack
+    stack.load(from.stack)
+    const marks = [undoMark()]
+    for (const { task, choice } of stack.schedule()) {
+      marks.push(undoMark())
       this.#judges.afterStep(step(task, choice))
       if (endedBelow(EXIT_PHASE)) this.#judgeRest()
     }
-    if (fingerprintLo() !== saved.get(LEVEL.LO) || fingerprintHi() !== saved.get(LEVEL.HI)) {
-      undoTo(root)
+    stack.setMarks(marks)
+    if (fingerprintLo() !== stack.get(LEVEL.LO) || fingerprintHi() !== stack.get(LEVEL.HI)) {
       throw new SnapshotError('the steps of the snapshot lead to another state')
     }
     this.#visited.load(from.visited, from.states)
-    this.#stack.load(from.stack)
     this.#open.load(from.open)
     this.#witnesses.clear()
     for (const [id, witness] of from.witnesses) this.#witnesses.set(id, witness)
@@ -370,6 +373,7 @@ class Search {
       return place < low ? -1 : place
     })
     if (loop === undefined) return
+    this.#task = -1
     this.#preemptions = this.#stack.get(LEVEL.PREEMPTIONS)
     const runner = (loop.round[0] as Move).task
     const message = `${taskName(runner)} runs for ever and gets nowhere: the last ${loop.round.length} steps repeat`

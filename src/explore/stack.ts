@@ -85,6 +85,13 @@ export class LevelStack {
     this.top = saved.length - WORDS
   }
 
+  /** Where the undo log stood at each level, from the bottom. */
+  setMarks(marks: readonly number[]): void {
+    marks.forEach((mark, i) => {
+      this.words[i * WORDS + LEVEL.MARK] = mark
+    })
+  }
+
   /** The moves that led to the topmost level. */
   schedule(): Move[] {
     const moves: Move[] = []

@@ -59,7 +59,10 @@ export interface Verdict {
   readonly states: number
   /** Complete executions seen. */
   readonly executions: number
+  /** How long the check took; if it was reused, how long it took then. */
   readonly ms: number
+  /** The verdict is that of an earlier run with the same code, scenario, design and effort. */
+  readonly reused?: boolean
   readonly findings: readonly Finding[]
   readonly outcomes: readonly Outcome[]
   /** Undefined if the scenario expects nothing of this design. */

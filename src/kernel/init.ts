@@ -3,6 +3,7 @@ import { kzalloc } from '../machine/alloc.js'
 import { fn, type Kernel } from '../machine/fn.js'
 import { initRwsem, mutexInit, spinLockInit } from '../machine/locks.js'
 import { constructAt, type Obj, type Struct } from '../machine/struct.js'
+import { hugetlbfsOps } from './fs/hugetlbfs.js'
 import { pseudoFsMount, sget } from './fs/libfs.js'
 import { FilesStruct, FsState, filesStruct, fsState, S_IFDIR } from './include/fs.js'
 import { MmState, mmState } from './include/mm.js'
@@ -17,7 +18,12 @@ import {
   VmArea,
 } from './include/mm_types.js'
 import { bytesToPgoff } from './include/types.js'
-import { ANON_INODE_FS_MAGIC, SECRETMEM_MAGIC, TMPFS_MAGIC } from './include/uapi.js'
+import {
+  ANON_INODE_FS_MAGIC,
+  HUGETLBFS_MAGIC,
+  SECRETMEM_MAGIC,
+  TMPFS_MAGIC,
+} from './include/uapi.js'
 import { xaInit } from './lib/xarray.js'
 import { shmemGetInode, shmemSuperOperations } from './mm/shmem.js'
 import { vmaLink } from './mm/vma.js'
@@ -61,4 +67,5 @@ export const kernelInit = fn(function* kernel_init(): Kernel<void> {
   state.anonInodes = yield* pseudoFsMount(ANON_INODE_FS_MAGIC)
   state.secretmem = yield* pseudoFsMount(SECRETMEM_MAGIC)
   state.secretmem.noexec = true
+  state.hugetlbfs = yield* sget(HUGETLBFS_MAGIC, hugetlbfsOps)
 })

@@ -5,7 +5,14 @@
  */
 import type { Op } from '../conform/program.js'
 import { isGuestAddress } from './guest.js'
-import { FALLOC_FL_PUNCH_HOLE, KVM_MEM_GUEST_MEMFD, MAP_PRIVATE, MAP_SHARED } from './uapi.js'
+import {
+  FALLOC_FL_PUNCH_HOLE,
+  KVM_MEM_GUEST_MEMFD,
+  MADV_HWPOISON,
+  MADV_SOFT_OFFLINE,
+  MAP_PRIVATE,
+  MAP_SHARED,
+} from './uapi.js'
 
 /** Bytes that one call may allocate. */
 const MAX_ALLOCATION = 1n << 20n
@@ -59,11 +66,22 @@ function refusalOf(op: Op): string | undefined {
       return describesMuch(BigInt(op[4])) ? 'more than 16 MiB' : undefined
     case 'run':
       return isGuestAddress(BigInt(op[1])) ? undefined : 'not from 64 KiB to 1 MiB'
+    case 'slot':
+    case 'move':
+    case 'compact':
+      return 'only for a kernel of its own'
+    case 'madvise':
+      return breaksMemory(Number(op[4])) ? 'memory of this host would break' : undefined
     case 'mmap':
       return refusedMap(Number(op[3]), BigInt(op[4]))
     default:
       return undefined
   }
+}
+
+/** Whether advice takes frames of the machine out of use, for good. */
+export function breaksMemory(advice: number): boolean {
+  return advice === MADV_HWPOISON || advice === MADV_SOFT_OFFLINE
 }
 
 function refusedTransfer(len: bigint): string | undefined {

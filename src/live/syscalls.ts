@@ -6,6 +6,7 @@ import { MAX_TRANSFER, type Syscalls } from '../conform/interpret.js'
 import { Guest } from './guest.js'
 import type { Kvm } from './kvm.js'
 import type { Libc } from './libc.js'
+import { breaksMemory } from './limits.js'
 import type { Memory } from './memory.js'
 import { F_ADD_SEALS, F_GET_SEALS, MFD_CLOEXEC, NR, O_CLOEXEC } from './uapi.js'
 
@@ -99,6 +100,11 @@ export class Live {
         maps.delete(address)
         return call(NR.munmap, address, len)
       },
+      madvise: (address, len, advice) => {
+        if (breaksMemory(advice)) throw new Error(`advice ${advice} on a running host`)
+        return call(NR.madvise, address, len, advice)
+      },
+      mprotect: (address, len, prot) => call(NR.mprotect, address, len, prot),
       load: (address) => memory.load(address),
       store: (address, byte) => memory.store(address, byte),
       kvmCreateGuestMemfd: (size, flags) => opened(kvm.createGuestMemfd(programVm(), size, flags)),

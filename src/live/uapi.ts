@@ -8,6 +8,7 @@ export const NR = {
   fstat: 5,
   lseek: 8,
   mmap: 9,
+  mprotect: 10,
   munmap: 11,
   ioctl: 16,
   pread64: 17,
@@ -46,7 +47,9 @@ export const MAP_SHARED = 1
 export const MAP_PRIVATE = 2
 export const MAP_ANONYMOUS = 0x20
 
-export const MADV_DONTNEED = 4
+/** Advice that breaks memory. */
+export const MADV_HWPOISON = 100
+export const MADV_SOFT_OFFLINE = 101
 
 export const PR_SET_PDEATHSIG = 1
 export const SIGKILL = 9

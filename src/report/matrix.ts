@@ -176,7 +176,10 @@ export function coverage(verdicts: readonly Verdict[], seconds: number): string 
   const proof = exhaustive === run.length ? 'all exhaustive' : `${exhaustive} of them exhaustive`
   const unexpected = run.filter((v) => v.asExpected === false).length
   const as = unexpected === 0 ? 'all as expected' : `${unexpected} not as expected`
-  return `${run.length} cells, ${proof}, ${as}: ${states} states in ${seconds.toFixed(1)} s`
+  const old = run.filter((v) => v.reused === true).length
+  const reused =
+    old === 0 ? '' : `\n${old} of them reused from an earlier run; --no-cache checks all again`
+  return `${run.length} cells, ${proof}, ${as}: ${states} states in ${seconds.toFixed(1)} s${reused}`
 }
 
 /** One line on how many cells a second search confirms. */

@@ -17,7 +17,8 @@ export function proofLine(v: Verdict): string {
   const why = v.outOfMemory === true ? ', out of memory' : ''
   const stopped = v.stopped ? `${why}, stopped before the end` : ''
   const counts = `${v.states} states, ${v.executions} executions, ${(v.ms / 1000).toFixed(2)} s`
-  return `${v.proof}${bound}${surprises}${stopped}: ${counts}${omissionsText(v)}`
+  const reused = v.reused === true ? '; reused from an earlier run' : ''
+  return `${v.proof}${bound}${surprises}${stopped}: ${counts}${omissionsText(v)}${reused}`
 }
 
 function omissionsText({ omissions, exact }: Verdict): string {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { after, describe, test } from 'node:test'
@@ -14,6 +14,8 @@ const MAIN = join(ROOT, 'dist/src/cli/main.js')
 const RACE = 'migration/guest-touch-vs-compaction'
 const folder = mkdtempSync(join(tmpdir(), 'restrictedmem-test-'))
 after(() => rmSync(folder, { recursive: true }))
+/** Verdicts of these runs stay among them. */
+process.env.XDG_CACHE_HOME = folder
 
 function run(...args: string[]): { code: number | null; out: string; err: string } {
   const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, ...args], {
@@ -200,6 +202,22 @@ describe('a design of the user', () => {
   })
 })
 
+describe('a verdict of an earlier run', () => {
+  const name = 'size/truncate-to-the-same-size'
+
+  test('is used again, and the output says so', () => {
+    const first = run('check', '-d', 'v10', name)
+    const second = run('check', '-d', 'v10', name)
+    assert.match(second.out, /reused\s+from an earlier\s+run/)
+    assert.equal(second.code, first.code)
+  })
+
+  test('is not used when that is not wanted', () => {
+    run('check', '-d', 'v10', name)
+    assert.doesNotMatch(run('check', '-d', 'v10', '--no-cache', name).out, /reused/)
+  })
+})
+
 describe('replay', () => {
   const token = tokenOf('upm')
   test('shows columns, a splat or every step, and the state it leads to', () => {
@@ -293,10 +311,35 @@ task kcompactd
 `
   test('by its time limit says that it was, and ends with 20', () => {
     const path = file('long.litmus', long)
-    const { code, out } = run('check', '-d', 'upm-aops', '--time-limit', '1', path)
+    const { code, out } = run('check', '-d', 'upm-aops', '--time', '1', path)
     assert.equal(code, 20)
     assert.match(out, /inconclusive/)
     assert.match(out, /bounded, stopped before the end: \d+ states/)
+  })
+
+  test('by the memory that it may take says so, and ends with 20', () => {
+    const path = file('long.litmus', long)
+    const { code, out } = run('check', '-d', 'upm-aops', '--memory', '1', path)
+    assert.equal(code, 20)
+    assert.match(out, /out of memory, stopped before the\s+end/)
+  })
+
+  test('by kill -9 goes on from its checkpoint', async () => {
+    const path = file('long.litmus', long)
+    const saved = join(folder, 'long.checkpoint')
+    const args = ['check', '-d', 'upm-aops', '--checkpoint', saved, path]
+    const child = spawn(process.execPath, [MAIN, ...args], { cwd: ROOT, stdio: 'ignore' })
+    while (!existsSync(saved)) await new Promise((resolve) => setTimeout(resolve, 50))
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+    const states = (text: string): number => Number(/(\d+) states/.exec(text)?.[1])
+    const killed = run(...args, '--time', '0')
+    const later = run(...args, '--time', '1')
+    assert.equal(killed.code, 20)
+    assert.ok(states(killed.out) > 10_000 && states(later.out) > states(killed.out))
+    const other = run('check', '-d', 'upm', '--checkpoint', saved, path)
+    assert.equal(other.code, 2)
+    assert.match(other.err, /the checkpoint belongs to\s+another/)
   })
 
   test('by the user prints what it had, and ends with 130', async () => {

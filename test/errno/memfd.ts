@@ -17,6 +17,69 @@ const sealable = (...then: readonly Op[]): readonly Op[] => [
   ...then,
 ]
 
+const MIB2 = 1n << 21n
+const huge = (...then: readonly Op[]): readonly Op[] => [['create', 4 | 2], ...then]
+
+/** A machine that has no huge pages in reserve. */
+const hugeRows: readonly Row[] = [
+  same(create, 'MFD_HUGETLB', 'fd', huge()),
+  same(create, 'MFD_HUGETLB of 1 GiB', 'fd', [['create', 4 | (30 << 26)]]),
+  same('fcntl(F_GET_SEALS)', 'of huge pages, with MFD_ALLOW_SEALING', 0, huge(['getseals', 0])),
+  same('ftruncate', 'of huge pages, not to a multiple of one', '-EINVAL', huge(['trunc', 0, 4096])),
+  same('ftruncate', 'of huge pages, to a multiple of one', 0, huge(['trunc', 0, MIB2])),
+  same('pread', 'of huge pages, a hole', 4096, huge(['trunc', 0, MIB2], ['pread', 0, 0, 4096])),
+  same('pwrite', 'of huge pages', '-EINVAL', huge(['trunc', 0, MIB2], ['pwrite', 0, 0, 1, 1])),
+  same(
+    'lseek',
+    'of huge pages, SEEK_DATA in a hole',
+    0,
+    huge(['trunc', 0, MIB2], ['lseek', 0, 0, 3]),
+  ),
+  same('fallocate', 'of huge pages without any', '-ENOSPC', huge(['falloc', 0, 0, 0, 4096])),
+  same(
+    'fallocate',
+    'of huge pages, PUNCH_HOLE',
+    0,
+    huge(['trunc', 0, MIB2], ['falloc', 0, 3, 0, 4096]),
+  ),
+  same(
+    'mmap',
+    'of huge pages without any',
+    '-ENOMEM',
+    huge(['trunc', 0, MIB2], ['mmap', 0, 3, 1, MIB2, 0]),
+  ),
+  same(
+    'mmap',
+    'of huge pages at an offset within one',
+    '-EINVAL',
+    huge(['trunc', 0, MIB2], ['mmap', 0, 3, 1, MIB2, 4096]),
+  ),
+  same(
+    'mmap',
+    'of huge pages with MAP_NORESERVE',
+    'map',
+    huge(['trunc', 0, MIB2], ['mmap', 0, 3, 0x4001, MIB2, 0]),
+  ),
+  same(
+    'load',
+    'of huge pages without any',
+    '-EFAULT',
+    huge(['trunc', 0, MIB2], ['mmap', 0, 3, 0x4001, MIB2, 0], ['load', 0, 0]),
+  ),
+  same(
+    add,
+    'F_SEAL_WRITE of huge pages with a mapping',
+    '-EBUSY',
+    huge(['trunc', 0, MIB2], ['mmap', 0, 3, 0x4001, MIB2, 0], ['seal', 0, 8]),
+  ),
+  same(
+    'ftruncate',
+    'of huge pages, smaller with F_SEAL_SHRINK',
+    '-EPERM',
+    huge(['trunc', 0, MIB2], ['seal', 0, 2], ['trunc', 0, 0]),
+  ),
+]
+
 export const memfdRows: readonly Row[] = [
   same(create, 'flags 0', 'fd', [['create', 0]]),
   same(create, 'an unknown flag', '-EINVAL', [['create', 0x100]]),
@@ -118,4 +181,5 @@ export const memfdRows: readonly Row[] = [
       ['getseals', 0],
     ],
   },
+  ...hugeRows,
 ]

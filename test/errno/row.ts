@@ -66,6 +66,17 @@ export function differs(
   }
 }
 
+/** A row of a call that 6.2 does not have. */
+export function now(
+  call: string,
+  condition: string,
+  answer: string | number,
+  what: readonly Op[] | ((call: Call) => number),
+  source: Source = 'live',
+): Row {
+  return { call, condition, answer: { '6.18': answer }, source: { '6.18': source }, ...how(what) }
+}
+
 function how(what: readonly Op[] | ((call: Call) => number)): Pick<Row, 'ops' | 'run'> {
   return typeof what === 'function' ? { run: what } : { ops: what }
 }

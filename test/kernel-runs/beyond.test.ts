@@ -1,13 +1,16 @@
 /** What the recorded runs do not show, said with the same device: other designs, other halves. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { type Design, replacementsOf } from '../../src/designs/design.js'
 import { DESIGNS } from '../../src/designs/index.js'
 import { sysPread } from '../../src/kernel/fs/read_write.js'
 import { EAGAIN, EBUSY, EINVAL, EIO } from '../../src/kernel/include/errno.js'
-import { MF_SW_SIMULATED } from '../../src/kernel/include/mm.js'
+import { type Folio, MF_SW_SIMULATED } from '../../src/kernel/include/mm.js'
 import { sysMemfdCreate } from '../../src/kernel/mm/memfd.js'
 import { memoryFailure } from '../../src/kernel/mm/memory_failure.js'
+import { moveToNewFolio } from '../../src/kernel/mm/migrate.js'
 import { migratePage } from '../../src/kernel/mm/page_ops.js'
+import { activate, fn, type Kernel, original, replace } from '../../src/machine/fn.js'
 import {
   allocate,
   bind,
@@ -17,6 +20,7 @@ import {
   getPage,
   pfnOf,
   punch,
+  putPage,
   touch,
   unbind,
 } from './calls.js'
@@ -27,9 +31,11 @@ import { mapFile, store } from './process.js'
 import { bootRecorded, call, takeFindings } from './runner.js'
 import { withOverlapWarned } from './toggles.js'
 
+const design = (id: string): Design => DESIGNS.find((d) => d.id === id)!
+
 function start(id: string): void {
   resetDevice()
-  bootRecorded(noted(DESIGNS.find((d) => d.id === id)!))
+  bootRecorded(noted(design(id)))
 }
 
 const fail = (fd: number, index: number): number =>
@@ -62,7 +68,34 @@ describe('memory failure crashes', () => {
   }
 })
 
+/** How often a page was tried to be moved. */
+let tries = 0
+const countTry = (): number => tries++
+const move = original(moveToNewFolio)
+const countedMove = fn(function* move_to_new_folio(
+  dst: Folio,
+  src: Folio,
+  mode: number,
+): Kernel<number> {
+  countTry()
+  return yield* move(dst, src, mode)
+})
+
 describe('migration', () => {
+  test('a page with an extra reference is tried ten times, and moves once it is put', () => {
+    start('upm')
+    const fd = create()
+    bind(fd, 0, 511, 1)
+    getPage(fd, 0)
+    activate([...replacementsOf(design('upm')), replace(moveToNewFolio, countedMove)])
+    tries = 0
+    assert.equal(call(migratePage, fd, 0), -EAGAIN)
+    assert.equal(tries, 10)
+    putPage()
+    assert.equal(call(migratePage, fd, 0), 0)
+    assert.equal(tries, 11)
+  })
+
   test('a pinned page answers -EAGAIN, an overridden mapping -EBUSY', () => {
     for (const [id, answer] of [
       ['upm-pin', -EAGAIN],
@@ -81,7 +114,7 @@ describe('migration', () => {
 
 describe('an overlap that is only warned about', () => {
   const shared = (last: number, first: number): number => {
-    bootRecorded(withOverlapWarned(noted(DESIGNS.find((d) => d.id === 'upm')!)))
+    bootRecorded(withOverlapWarned(noted(design('upm'))))
     resetDevice()
     const fd = create()
     assert.equal(bind(fd, 0, last, 1), 0)

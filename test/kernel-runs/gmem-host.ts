@@ -53,6 +53,8 @@ export class Host {
   fd = -1
   /** First byte of the user memory behind the test slot. */
   hva = 0n
+  /** Maps of files: first byte and size. */
+  readonly #maps: [address: bigint, size: bigint][] = []
 
   constructor(design: Design) {
     bootRecorded(design)
@@ -84,7 +86,9 @@ export class Host {
   }
 
   mmap(fd: number, size: bigint, flags = MAP_SHARED): bigint {
-    return BigInt(this.call(sysMmap, 0n, size, READ_WRITE, flags, fd, 0n))
+    const address = BigInt(this.call(sysMmap, 0n, size, READ_WRITE, flags, fd, 0n))
+    if (fd >= 0 && address > 0n) this.#maps.push([address, size])
+    return address
   }
 
   /** Anonymous memory at this address. */
@@ -95,6 +99,14 @@ export class Host {
 
   munmap(address: bigint, size: bigint): number {
     return this.call(sysMunmap, address, size)
+  }
+
+  /** The VM and its file go, and every map of a file. */
+  closeAll(): void {
+    for (const [address, size] of this.#maps) this.munmap(address, size)
+    this.#maps.length = 0
+    this.close(this.fd)
+    this.close(this.vm)
   }
 
   load(address: bigint): number {

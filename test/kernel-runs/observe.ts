@@ -143,8 +143,8 @@ function content(f: Folio): Observation {
 }
 
 /**
- * A page frame; `in_cache` says that page->mapping is set, as it is of anonymous pages too. The kind of its page block is known while it is in a file: here a frame gets its
- * kind when it is allocated.
+ * A page frame. `in_cache` says that page->mapping is set, as it is of anonymous pages too. A free
+ * frame has no kind of page block here: it gets one when it is allocated.
  */
 export function page(pfn: Pfn): Observation {
   const f = pfnToFolio(pfn) as Folio
@@ -157,7 +157,7 @@ export function page(pfn: Pfn): Observation {
     index: inCache ? f.index : -1,
     ...(free ? { word0: 'not read (free page)', uniform: -1 } : content(f)),
     folio_order: 0,
-    pageblock: inCache ? Number(f.movableBlock) : ANY,
+    pageblock: free ? ANY : Number(f.movableBlock),
   }
 }
 

@@ -4,14 +4,18 @@
  */
 import assert from 'node:assert/strict'
 import type { Design } from '../../src/designs/design.js'
+import { sysClose } from '../../src/kernel/fs/file_table.js'
 import { ERRNO } from '../../src/kernel/include/errno.js'
+import { XA_CHUNK_SHIFT } from '../../src/kernel/include/xarray.js'
+import { shmemAops } from '../../src/kernel/mm/shmem.js'
 import { allBodies } from '../../src/machine/fn.js'
+import { create } from './calls.js'
 import { resetDevice, takeLog } from './device.js'
 import { noted, takeCounts, takePrinted } from './kernel-log.js'
 import { consoleReason, keyReason, rowReason } from './not-expressible.js'
-import { ANY, type Observation } from './observe.js'
+import { ANY, inner, inodes, type Observation } from './observe.js'
 import type { Boot, CallRow, EventRow } from './recording.js'
-import { bootRecorded, takeFindings, takeStacks } from './runner.js'
+import { bootRecorded, call, takeFindings, takeStacks } from './runner.js'
 
 /** What a step of a script gave. */
 export interface Step {
@@ -66,6 +70,7 @@ export class Replay {
     takeLog()
     takeCounts()
     takePrinted()
+    this.row('boot', 'start', { ret: 0, obs: flavour() })
   }
 
   /** The flavour is `upm`, without the patch of the thread. */
@@ -171,6 +176,15 @@ export class Replay {
       this.listed++
     }
   }
+}
+
+/** By what the recorded kernels tell which flavour they are. */
+function flavour(): Observation {
+  const fd = create()
+  const aops = Number(inner(fd).aOps !== shmemAops)
+  const repaired = inodes(fd).wrapper_on_s_inodes
+  call(sysClose, fd)
+  return { aops, repaired, xa_chunk_shift: XA_CHUNK_SHIFT }
 }
 
 /** Does `part` come in this order in `whole`? */

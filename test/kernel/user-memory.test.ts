@@ -5,6 +5,7 @@ import { exitFiles } from '../../src/kernel/exit.js'
 import { sysFallocate, sysFtruncate } from '../../src/kernel/fs/open.js'
 import { sysPread, sysPwrite } from '../../src/kernel/fs/read_write.js'
 import { STAT_BLOCKS, sysFstat } from '../../src/kernel/fs/stat.js'
+import { currentMm } from '../../src/kernel/include/mm_types.js'
 import {
   MAP_ANONYMOUS,
   MAP_PRIVATE,
@@ -16,8 +17,10 @@ import {
   SIGSEGV_ACCERR,
   SIGSEGV_MAPERR,
 } from '../../src/kernel/include/uapi.js'
+import { compact } from '../../src/kernel/mm/compaction.js'
 import { sysMemfdCreate } from '../../src/kernel/mm/memfd.js'
 import { drainLru, memoryFailureOp, migratePage } from '../../src/kernel/mm/page_ops.js'
+import { pteAt, pteFolio } from '../../src/kernel/mm/pgtable.js'
 import { userLoadAt, userStoreAt } from '../../src/kernel/user/access.js'
 import { userMmap, userMunmap } from '../../src/kernel/user/memory.js'
 import { PAGE, User } from './user.js'
@@ -135,6 +138,17 @@ for (const profile of ['6.2', '6.18'] as const) {
       assert.deepEqual([load(at), load(second)], [0x42, 0x42])
       assert.equal(store(at, 0, 0x43), 0)
       assert.equal(load(second), 0x43)
+    })
+
+    test('an anonymous page moves under its mapping', () => {
+      const at = user.call(userMmap, -1, READ_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, 4096n, 0n)
+      store(at, 0, 0x66)
+      user.call(drainLru)
+      const frame = pteFolio(pteAt(currentMm(), BigInt(at)))
+      assert.equal(user.call(compact), 0)
+      assert.notEqual(pteFolio(pteAt(currentMm(), BigInt(at))), frame)
+      assert.deepEqual([load(at), store(at, 1, 0x67), load(at, 1)], [0x66, 0, 0x67])
+      user.call(userMunmap, at, 4096n)
     })
 
     test('poison: the entry stays behind a punch, and not behind a truncation', () => {

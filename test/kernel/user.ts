@@ -5,9 +5,11 @@ import { type AddressSpace, filesStruct } from '../../src/kernel/include/fs.js'
 import type { Folio } from '../../src/kernel/include/mm.js'
 import type { Pgoff } from '../../src/kernel/include/types.js'
 import { xaLoad } from '../../src/kernel/lib/xarray.js'
+import { getUserPages } from '../../src/kernel/mm/gup.js'
+import { folioPut } from '../../src/kernel/mm/swap.js'
 import { taskWorkRun } from '../../src/kernel/task_work.js'
 import { Alone } from '../../src/machine/alone.js'
-import type { FnTag } from '../../src/machine/fn.js'
+import { type FnTag, fn, type Kernel } from '../../src/machine/fn.js'
 
 export const PAGE = 4096
 
@@ -35,3 +37,18 @@ export class User {
     return xaLoad(this.mapping(fd).iPages, index as Pgoff) as Folio | null
   }
 }
+
+let pinned: Folio | undefined
+
+/** Take a reference to the page behind an address, as I/O on it would. */
+export const pinPage = fn(function* pin_page(address: number): Kernel<number> {
+  const folio = yield* getUserPages(BigInt(address), false)
+  pinned = folio
+  return 0
+})
+
+/** Put it. */
+export const unpinPage = fn(function* unpin_page(): Kernel<number> {
+  yield* folioPut(pinned!)
+  return 0
+})

@@ -1,4 +1,8 @@
-/** The XArray: what lib/test_xarray.c asserts, as laws, and what stores over ranges do. */
+/**
+ * The XArray: what lib/test_xarray.c asserts, as laws, and what stores over ranges do. Its groups
+ * on allocating arrays, cmpxchg, conflicts, splitting, preallocation and iteration with a state
+ * that survives the lock have no counterpart here: nothing in this kernel uses those calls.
+ */
 import assert from 'node:assert/strict'
 import { beforeEach, describe, test } from 'node:test'
 import fc from 'fast-check'
@@ -64,6 +68,8 @@ function visits(first: number, last: number): number[] {
   for (let i = xaFindIndex(xa, first, last); i >= 0; i = xaFindAfterIndex(xa, i, last)) seen.push(i)
   return seen
 }
+
+const ORDERS = Array.from({ length: 19 }, (_, i) => i)
 
 const times = (n: number, value: number): number[] => Array(n).fill(value)
 
@@ -140,6 +146,64 @@ describe('single entries', () => {
     assert.equal(id(xaLoad(xa, 7)), 2)
   })
 
+  test('each is found from every start before it, and by nothing behind it', () => {
+    for (let i = 0; i < 100; i += 9) {
+      for (let j = 0; j < 100; j += 7) {
+        xaStore(xa, i, thing(1))
+        xaStore(xa, j, thing(2))
+        for (let start = 0; start < 100; start++) {
+          const next = [i, j].filter((at) => at >= start)
+          assert.equal(xaFindIndex(xa, start, 2 ** 52), next.length > 0 ? Math.min(...next) : -1)
+          const after = next.filter((at) => at > start)
+          assert.equal(
+            xaFindAfterIndex(xa, start, 2 ** 52),
+            after.length > 0 ? Math.min(...after) : -1,
+          )
+        }
+        xaErase(xa, i)
+        xaErase(xa, j)
+      }
+    }
+    assert.ok(xaEmpty(xa))
+  })
+
+  test('erasing while walking visits each once and empties the array', () => {
+    for (let i = 0; i < 200; i++) xaStore(xa, i * 7, thing(i % 8))
+    let seen = 0
+    for (let i = xaFindIndex(xa, 0, 2 ** 30); i >= 0; i = xaFindAfterIndex(xa, i, 2 ** 30)) {
+      assert.equal(i, seen * 7)
+      xaErase(xa, i)
+      seen++
+    }
+    assert.equal(seen, 200)
+    assert.ok(xaEmpty(xa))
+  })
+
+  test('a prefix reads back as stored, with nothing behind it, at every length', () => {
+    for (let length = 0; length < 1024; length++) {
+      if (length % 16 === 0) {
+        for (let i = 0; i < 1024; i += 11) assert.equal(id(xaLoad(xa, i)), i < length ? i % 8 : -1)
+      }
+      xaStore(xa, length, thing(length % 8))
+    }
+    for (let i = 0; i < 1024; i++) xaErase(xa, i)
+    assert.ok(xaEmpty(xa))
+  })
+
+  test('growing to the last index and shrinking leaves what was there', () => {
+    for (const order of ORDERS) {
+      xaStoreOrder(xa, 0, order, thing(1))
+      const head = xa.xaHead
+      xaStore(xa, 2 ** 52, thing(2))
+      assert.notEqual(xa.xaHead, head)
+      xaErase(xa, 2 ** 52)
+      assert.equal(id(xaLoad(xa, 2 ** order - 1)), 1)
+      assert.equal(xaLoad(xa, 2 ** order), null)
+      xaErase(xa, 0)
+      assert.ok(xaEmpty(xa))
+    }
+  })
+
   test('destroying leaves an empty array', () => {
     for (const at of [0, 999, 2 ** 52]) {
       xaStore(xa, at, thing(1))
@@ -153,7 +217,27 @@ describe('single entries', () => {
 })
 
 describe('entries of 2^order indices', () => {
-  const ORDERS = Array.from({ length: 19 }, (_, i) => i)
+  test('a store of one index inside replaces the whole entry', () => {
+    for (const order of ORDERS.slice(1)) {
+      const min = 3 * 2 ** order
+      const last = min + 2 ** order - 1
+      xaStoreOrder(xa, min, order, thing(1))
+      xaStore(xa, last, thing(2))
+      assert.deepEqual([id(xaLoad(xa, min)), id(xaLoad(xa, last))], [2, 2])
+      assert.deepEqual(visits(min + 1, 2 ** 40), [min + 1])
+      xaErase(xa, min)
+      assert.ok(xaEmpty(xa))
+    }
+  })
+
+  test('NULL over everything empties the array, whatever is in its first slot', () => {
+    for (const first of [0, 1, 64, 4096]) {
+      xaStore(xa, first, thing(1))
+      xaStoreOrder(xa, 8192, 3, thing(2))
+      xaStoreRange(xa, 0, 2 ** 52, null)
+      assert.ok(xaEmpty(xa), String(first))
+    }
+  })
 
   test('cover their range and nothing else; every index in it tells the order', () => {
     for (const order of ORDERS) {
@@ -244,6 +328,42 @@ describe('marks', () => {
     xaSetMark(xa, 0x41, 1)
     for (let at = 0x40; at < 0x44; at++) assert.equal(xaGetMark(xa, at, 1), true)
     assert.equal(xaGetMark(xa, 0x44, 1), false)
+  })
+
+  test('of all that an entry replaces are its own, and its neighbour has none of them', () => {
+    for (const index of [0, 4, 64, 1024, 4096]) {
+      for (let order = 2; order <= 8; order++) {
+        const base = index - (index % 2 ** order)
+        const next = base + 2 ** order
+        xaStore(xa, index + 1, thing(1))
+        xaSetMark(xa, index + 1, 0)
+        xaStore(xa, index + 2, thing(2))
+        xaSetMark(xa, index + 2, 2)
+        xaStore(xa, next, thing(3))
+        xaStoreOrder(xa, index, order, thing(4))
+        for (let at = base; at < next; at++) {
+          const marks = [0, 1, 2].map((m) => xaGetMark(xa, at, m))
+          assert.deepEqual(marks, [true, false, true], `${at} of order ${order}`)
+        }
+        assert.deepEqual(
+          [0, 1, 2].map((m) => xaGetMark(xa, next, m)),
+          [false, false, false],
+        )
+        assert.deepEqual(visits(base, next), [base, next])
+        xaDestroy(xa)
+      }
+    }
+  })
+
+  test('are counted exactly over a thousand entries, also while they are cleared', () => {
+    for (let i = 3500; i < 4500; i++) {
+      xaStore(xa, i, thing(1))
+      xaSetMark(xa, i, 0)
+    }
+    const marked = (): number => visits(0, 10000).filter((i) => xaGetMark(xa, i, 0)).length
+    assert.equal(marked(), 1000)
+    for (const i of visits(0, 10000)) xaClearMark(xa, i, 0)
+    assert.equal(marked(), 0)
   })
 
   test('follow an entry into the lone head and out of it', () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { beforeEach, test } from 'node:test'
-import { kfree, kmalloc, kzalloc } from '../../src/machine/alloc.js'
+import { kfree, kmalloc, kzalloc, offStack, onStack } from '../../src/machine/alloc.js'
+import { fingerprintLo } from '../../src/machine/arena.js'
 import { asNullDereference, KernelFault } from '../../src/machine/fault.js'
 import { boot } from '../../src/machine/machine.js'
 import {
@@ -135,4 +136,15 @@ test('NULL and ERR_PTR fault when they are followed', () => {
     faultOf(() => error.before),
     'wild-pointer',
   )
+})
+
+test('what was on the stack leaves no trace, and is no object afterwards', () => {
+  const before = fingerprintLo()
+  const outer = onStack(Outer)
+  outer.inner.value = 7
+  assert.notEqual(fingerprintLo(), before)
+  offStack(outer)
+  assert.equal(fingerprintLo(), before)
+  assert.throws(() => outer.before, KernelFault)
+  assert.equal(onStack(Outer), outer)
 })

@@ -174,6 +174,21 @@ export const Inode: Struct<Inode> = struct<Inode>(
   { capacity: 256 },
 )
 
+/** struct hugetlbfs_inode_info. */
+export interface HugetlbfsInodeInfo extends Obj {
+  /** F_SEAL_* bits. Guard: i_rwsem. */
+  seals: number
+  /** log2 of the size of its pages. Set once. */
+  pageShift: number
+  vfsInode: Inode
+}
+
+export const HugetlbfsInodeInfo: Struct<HugetlbfsInodeInfo> = struct<HugetlbfsInodeInfo>(
+  'HugetlbfsInodeInfo',
+  { seals: num(), pageShift: num(), vfsInode: embed('Inode') },
+  { capacity: 64 },
+)
+
 export interface SuperBlock extends Obj {
   sMagic: number
   /** Head of the list of inodes, newest first. Guard: s_inode_list_lock. */
@@ -282,6 +297,8 @@ export interface FsState extends Obj {
   anonInodes: SuperBlock | null
   devtmpfs: SuperBlock | null
   secretmem: SuperBlock | null
+  /** The internal mount of files of huge pages. */
+  hugetlbfs: SuperBlock | null
 }
 
 export const FsState: Struct<FsState> = struct<FsState>(
@@ -294,6 +311,7 @@ export const FsState: Struct<FsState> = struct<FsState>(
     anonInodes: ptr('SuperBlock'),
     devtmpfs: ptr('SuperBlock'),
     secretmem: ptr('SuperBlock'),
+    hugetlbfs: ptr('SuperBlock'),
   },
   { capacity: 1 },
 )

@@ -46,6 +46,7 @@ export const MAP_PRIVATE = 2
 
 export const TMPFS_MAGIC = 0x01021994
 export const ANON_INODE_FS_MAGIC = 0x09041934
+export const HUGETLBFS_MAGIC = 0x958458f6 | 0
 export const SECRETMEM_MAGIC = 0x5345434d
 export const RESTRICTEDMEM_MAGIC = 0x5245534d
 
@@ -86,6 +87,7 @@ export const MAP_FIXED = 0x10
 export const MAP_ANONYMOUS = 0x20
 export const MAP_GROWSDOWN = 0x100
 export const MAP_LOCKED = 0x2000
+export const MAP_NORESERVE = 0x4000
 export const MAP_POPULATE = 0x8000
 export const MAP_NONBLOCK = 0x10000
 export const MAP_HUGETLB = 0x40000

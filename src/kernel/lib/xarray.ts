@@ -275,9 +275,32 @@ function storeAt(xa: XArray, index: number, shift: number, siblings: number, ent
   }
   const run = shift < node.shift ? 0 : siblings
   if (place.entry === entry && run === 0) return place.entry
+  if (entry !== 0) squashMarks(node, place.offset, place.offset + run)
   writeRun(node, place.offset, place.offset + run, entry)
   if (node.count === 0 || entry === 0) prune(xa, node)
   return isNode(place.entry) ? 0 : place.entry
+}
+
+/** xas_squash_marks(): what replaces a run of slots has every mark that one of them had. */
+function squashMarks(node: XaNode, first: number, max: number): void {
+  for (let m = 0; m < XA_MAX_MARKS; m++) {
+    let any = false
+    for (let offset = first; offset <= max; offset++) {
+      const entry = node.slots.get(offset)
+      any ||= getBit(node, m, offset) || (isNode(entry) && anyMark(nodeAt(entry), m))
+      setBit(node, m, offset, false)
+    }
+    setBit(node, m, first, any)
+  }
+}
+
+/** Has anything in the tree below a node this mark? */
+function anyMark(node: XaNode, mark: number): boolean {
+  for (let offset = 0; offset < XA_CHUNK_SIZE; offset++) {
+    const entry = node.slots.get(offset)
+    if (getBit(node, mark, offset) || (isNode(entry) && anyMark(nodeAt(entry), mark))) return true
+  }
+  return false
 }
 
 /**

@@ -43,7 +43,7 @@ import { memoryFailure } from './memory_failure.js'
 import { nextPte, PTE_PRESENT, pteAt, pteFolio } from './pgtable.js'
 import { madvisePopulate } from './populate.js'
 import { softOffline } from './soft_offline.js'
-import { folioIsolateLru, folioPut, folioPutbackLru, folioTryGet } from './swap.js'
+import { folioIsolateLru, folioPut, folioPutbackLru, folioTryGet, lruAddDrain } from './swap.js'
 import { findVma, linearPageIndex, vmaIsAnonymous } from './vma.js'
 import { reclaimFolio } from './vmscan.js'
 import { zapPageRange } from './zap.js'
@@ -93,6 +93,16 @@ const injectError = fn(function* madvise_inject_error(
 })
 
 /**
+ * May pages be punched through this mapping? In 6.2 it must be shared and writable.
+ *
+ * Models: 6.2 mm/madvise.c madvise_remove, one of its tests.
+ */
+export const vmaMayRemove = fn(function vma_may_remove(vma: VmArea): boolean {
+  const both = VM_SHARED | VM_WRITE
+  return (vma.vmFlags & both) === both
+})
+
+/**
  * Punch the pages out of the file, without mmap_lock meanwhile.
  *
  * Models: 6.2 mm/madvise.c madvise_remove.
@@ -106,8 +116,7 @@ const madviseRemove = fn(function* madvise_remove(
   if (vma.vmFlags & VM_LOCKED) return -EINVAL
   const file = vma.vmFile
   if (file === null) return -EINVAL
-  const both = VM_SHARED | VM_WRITE
-  if ((vma.vmFlags & both) !== both) return -EACCES
+  if (!vmaMayRemove(vma)) return -EACCES
   const offset = pgoffToBytes(linearPageIndex(vma, start))
   yield* getFile(file)
   yield* upRead(mm.mmapLock)
@@ -172,6 +181,7 @@ const madviseVma = fn(function* madvise_vma_behavior(
     case MADV_COLD:
     case MADV_PAGEOUT:
       if (locked) return -EINVAL
+      yield* lruAddDrain()
       if (advice === MADV_PAGEOUT) yield* madvisePageout(vma.vmMm!, start, end)
       return 0
     default:

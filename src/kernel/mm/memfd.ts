@@ -9,7 +9,8 @@ import { fn, type Kernel } from '../../machine/fn.js'
 import { downWrite, upWrite } from '../../machine/locks.js'
 import { isErr, ptrErr } from '../../machine/struct.js'
 import { fdInstall, fget, fput, getUnusedFdFlags, putUnusedFd } from '../fs/file_table.js'
-import { EBADF, EBUSY, EFAULT, EINVAL, ENODEV, EPERM } from '../include/errno.js'
+import { hugetlbFileSetup, hugetlbfsInfo, isFileHugepages } from '../fs/hugetlbfs.js'
+import { EBADF, EBUSY, EFAULT, EINVAL, EPERM } from '../include/errno.js'
 import { type AddressSpace, type File, FMODE_WRITE, type Inode } from '../include/fs.js'
 import { type Folio, nrPages } from '../include/mm.js'
 import { PGOFF_MAX, type Pgoff } from '../include/types.js'
@@ -44,8 +45,7 @@ const MFD_NAME_MAX_LEN = 249
 /**
  * The flags of memfd_create(), or an error.
  *
- * Models: 6.2 mm/memfd.c memfd_create, its first lines. Simplifies: no huge pages, so MFD_HUGETLB
- * is refused as a machine without them would refuse a size that it has not got, but later.
+ * Models: 6.2 mm/memfd.c memfd_create, its first lines.
  */
 export const memfdSanitizeFlags = fn(function memfd_sanitize_flags(flags: number): number {
   return unknownFlags(flags, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_HUGETLB) ? -EINVAL : flags
@@ -57,9 +57,25 @@ export function unknownFlags(flags: number, all: number): boolean {
   return (flags & ~(all | sizes)) !== 0
 }
 
+/**
+ * The seals of a file that can be sealed; -1 for another.
+ *
+ * Models: 6.2 mm/memfd.c memfd_file_seals_ptr.
+ */
+export function memfdFileSeals(file: File): number {
+  if (shmemFile(file)) return shmemI(file.fInode!).seals
+  return isFileHugepages(file) ? hugetlbfsInfo(file).seals : -1
+}
+
+/** Change them. */
+export function setMemfdFileSeals(file: File, seals: number): void {
+  if (isFileHugepages(file)) hugetlbfsInfo(file).seals = seals
+  else shmemI(file.fInode!).seals = seals
+}
+
 /** A new memfd gets its seals: sealed against sealing, unless sealing was asked for. */
 export const memfdInitFile = fn(function memfd_init_file(file: File, flags: number): void {
-  if (flags & MFD_ALLOW_SEALING) shmemI(file.fInode!).seals &= ~F_SEAL_SEAL
+  if (flags & MFD_ALLOW_SEALING) setMemfdFileSeals(file, memfdFileSeals(file) & ~F_SEAL_SEAL)
 })
 
 /**
@@ -80,10 +96,11 @@ export const memfdCreateNamed = fn(function* memfd_create(
   if (name > MFD_NAME_MAX_LEN) return -EINVAL
   const fd = yield* getUnusedFdFlags(flags & MFD_CLOEXEC ? O_CLOEXEC : 0)
   if (fd < 0) return fd
-  const file = flags & MFD_HUGETLB ? null : yield* shmemFileSetup()
-  if (file === null || isErr(file)) {
+  const log = (flags >>> MFD_HUGE_SHIFT) & MFD_HUGE_MASK
+  const file = flags & MFD_HUGETLB ? yield* hugetlbFileSetup(log) : yield* shmemFileSetup()
+  if (isErr(file)) {
     yield* putUnusedFd(fd)
-    return file === null ? -ENODEV : ptrErr(file)
+    return ptrErr(file)
   }
   file.fFlags |= O_LARGEFILE
   memfdInitFile(file, flags)
@@ -104,7 +121,8 @@ export const sysMemfdCreate = fn(function* memfd_create(flags: number): Kernel<n
 export const sysFcntlGetSeals = fn(function* memfd_get_seals(fd: number): Kernel<number> {
   const file = yield* fget(fd)
   if (file === null) return -EBADF
-  const ret = shmemFile(file) ? shmemI(file.fInode!).seals : -EINVAL
+  const seals = memfdFileSeals(file)
+  const ret = seals >= 0 ? seals : -EINVAL
   yield* fput(file)
   return ret
 })
@@ -216,11 +234,11 @@ const addSealsLocked = fn(function* memfd_add_seals_locked(
 ): Kernel<number> {
   const inode = file.fInode!
   const mapping = file.fMapping!
-  if (!shmemFile(file)) return -EINVAL
-  const info = shmemI(inode)
-  if (info.seals & F_SEAL_SEAL) return -EPERM
+  const now = memfdFileSeals(file)
+  if (now < 0) return -EINVAL
+  if (now & F_SEAL_SEAL) return -EPERM
   const seals = memfdImpliedSeals(inode, given)
-  if (seals & F_SEAL_WRITE && !(info.seals & F_SEAL_WRITE)) {
+  if (seals & F_SEAL_WRITE && !(now & F_SEAL_WRITE)) {
     const denied = yield* mappingDenyWritable(mapping)
     if (denied !== 0) return denied
     const pinned = yield* memfdWaitForPins(mapping)
@@ -229,8 +247,9 @@ const addSealsLocked = fn(function* memfd_add_seals_locked(
       return pinned
     }
   }
-  yield write(info, 'seals')
-  info.seals |= seals
+  if (isFileHugepages(file)) yield write(hugetlbfsInfo(file), 'seals')
+  else yield write(shmemI(inode), 'seals')
+  setMemfdFileSeals(file, now | seals)
   return 0
 })
 

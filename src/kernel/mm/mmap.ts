@@ -7,6 +7,7 @@ import { rmw } from '../../machine/effects.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { downWrite, upWrite } from '../../machine/locks.js'
 import { fget, fput, getFile } from '../fs/file_table.js'
+import { isFileHugepages } from '../fs/hugetlbfs.js'
 import {
   EACCES,
   EBADF,
@@ -28,6 +29,7 @@ import {
   VM_MAYREAD,
   VM_MAYSHARE,
   VM_MAYWRITE,
+  VM_NORESERVE,
   VM_READ,
   VM_SHARED,
   VM_WRITE,
@@ -50,6 +52,7 @@ import {
   MAP_HUGETLB,
   MAP_LOCKED,
   MAP_NONBLOCK,
+  MAP_NORESERVE,
   MAP_POPULATE,
   MAP_PRIVATE,
   MAP_SHARED,
@@ -92,7 +95,8 @@ function vmFlagsOf(prot: number, flags: number): number {
     (prot & PROT_READ ? VM_READ : 0) |
     (prot & PROT_WRITE ? VM_WRITE : 0) |
     (prot & PROT_EXEC ? VM_EXEC : 0) |
-    (flags & MAP_LOCKED ? VM_LOCKED : 0)
+    (flags & MAP_LOCKED ? VM_LOCKED : 0) |
+    (flags & MAP_NORESERVE ? VM_NORESERVE : 0)
   )
 }
 
@@ -263,7 +267,7 @@ export const sysMmap = fn(function* mmap(
     if (file === null) return BigInt(-EBADF)
   }
   let ret = BigInt(-EINVAL)
-  if (!(flags & MAP_HUGETLB)) {
+  if (!(flags & MAP_HUGETLB) || (file !== null && isFileHugepages(file))) {
     const mm = currentMm()
     yield* downWrite(mm.mmapLock)
     ret = yield* doMmap(file, addr, length, prot, flags, offset)

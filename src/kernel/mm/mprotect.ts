@@ -20,6 +20,9 @@ import { nextPte, PTE_PROTNONE, PTE_WRITE, type Pte, pteAt, setPteAt } from './p
 import { findVma } from './vma.js'
 
 const ACCESS = VM_READ | VM_WRITE | VM_EXEC
+/** PROT_GROWSDOWN and PROT_GROWSUP; all rights that there are, PROT_SEM among them. */
+const GROWS = 0x03000000
+const PROT_KNOWN = 0xf
 /** From a right to the permission to take it: VM_MAYREAD is VM_READ << 4. */
 const MAY_SHIFT = 4
 
@@ -53,7 +56,10 @@ const changeProtection = fn(function* change_protection(vma: VmArea): Kernel<voi
   yield* mmuNotifierInvalidateRangeEnd(mm, vma.vmStart, vma.vmEnd)
 })
 
-/** Models: 6.2 mm/mprotect.c do_mprotect_pkey, its loop. */
+/**
+ * Models: 6.2 mm/mprotect.c do_mprotect_pkey, from the lock on. Simplifies: no mapping here grows, so
+ * PROT_GROWSDOWN and _GROWSUP are always refused.
+ */
 const mprotectRange = fn(function* do_mprotect_pkey(
   mm: MmStruct,
   start: bigint,
@@ -62,14 +68,15 @@ const mprotectRange = fn(function* do_mprotect_pkey(
 ): Kernel<number> {
   const first = findVma(mm, start)
   if (first === null || first.vmStart > start) return -ENOMEM
+  if (prot & GROWS) return -EINVAL
   let at = start
   while (at < end) {
     const found = findVma(mm, at)
     if (found === null || found.vmStart > at) return -ENOMEM
     const rights = protFlags(prot)
     if (rights & ~(found.vmFlags >> MAY_SHIFT)) return -EACCES
-    yield* splitAt(mm, at)
     const stop = found.vmEnd < end ? found.vmEnd : end
+    yield* splitAt(mm, at)
     yield* splitAt(mm, stop)
     const vma = findVma(mm, at) as VmArea
     if ((vma.vmFlags & ACCESS) !== rights) {
@@ -82,7 +89,7 @@ const mprotectRange = fn(function* do_mprotect_pkey(
 })
 
 /**
- * mprotect(2), bytes: 0; -EINVAL for an address that is not page aligned; -ENOMEM where something
+ * mprotect(2), bytes: 0; -EINVAL for an address that is not page aligned or unknown rights; -ENOMEM where something
  * is not mapped; -EACCES for a right that the mapping may not have.
  *
  * Models: 6.2 mm/mprotect.c mprotect.
@@ -92,10 +99,11 @@ export const sysMprotect = fn(function* mprotect(
   length: bigint,
   prot: number,
 ): Kernel<number> {
-  if (!isPageAligned(start)) return -EINVAL
+  if ((prot & GROWS) === GROWS || !isPageAligned(start)) return -EINVAL
   if (length === 0n) return 0
   const end = start + roundUpToPage(length)
   if (end <= start) return -ENOMEM
+  if (prot & ~(GROWS | PROT_KNOWN)) return -EINVAL
   const mm = currentMm()
   yield* downWrite(mm.mmapLock)
   const ret = yield* mprotectRange(mm, start, end, prot)

@@ -2,7 +2,7 @@
 import { read } from '../../machine/effects.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { downRead, upRead } from '../../machine/locks.js'
-import { EAGAIN, EFAULT, EINVAL, ENOMEM } from '../include/errno.js'
+import { EAGAIN, EFAULT, EHWPOISON, EINVAL, ENOMEM } from '../include/errno.js'
 import {
   type MmStruct,
   VM_FAULT_ERROR,
@@ -106,8 +106,12 @@ export const mmPopulate = fn(function* __mm_populate(
   return ret
 })
 
-/** What mlock() makes of an error. Models: 6.2 mm/mlock.c __mlock_posix_error_return. */
+/**
+ * What mlock() makes of an error. Poison is no word of its own here: FOLL_HWPOISON is not asked for.
+ *
+ * Models: 6.2 mm/mlock.c __mlock_posix_error_return.
+ */
 export function mlockErrno(error: number): number {
-  if (error === -EFAULT) return -ENOMEM
+  if (error === -EFAULT || error === -EHWPOISON) return -ENOMEM
   return error === -ENOMEM ? -EAGAIN : error
 }

@@ -131,7 +131,7 @@ function inPage(pos: bigint, len: number): number {
 }
 
 /**
- * Read: the bytes available up to `len`, 0 behind the end; -EIO at a poisoned page.
+ * Read: the bytes available up to `len`, 0 behind the end; -EIO at a poisoned page, even for none.
  *
  * Models: 6.2 mm/shmem.c shmem_file_read_iter. Simplifies: tells how many bytes, not which.
  */
@@ -142,7 +142,7 @@ export const shmemRead = fn(function* shmem_file_read_iter(
 ): Kernel<number> {
   const inode = file.fInode!
   let done = 0
-  while (done < len) {
+  do {
     const at = pos + BigInt(done)
     yield read(inode, 'iSize')
     const left = inode.iSize - at
@@ -159,7 +159,7 @@ export const shmemRead = fn(function* shmem_file_read_iter(
     }
     const here = inPage(at, len - done)
     done += left < BigInt(here) ? Number(left) : here
-  }
+  } while (done < len)
   return done
 })
 

@@ -6,11 +6,13 @@
 import { type Replacement, replace } from '../../machine/fn.js'
 import { kvmMmuPageFault } from '../arch/x86/kvm/mmu.js'
 import { handleRemovedSpte } from '../arch/x86/kvm/tdp_mmu.js'
+import { dropCaches } from '../fs/drop_caches.js'
 import { pseudoFsMount } from '../fs/libfs.js'
 import { vfsFallocateMode } from '../fs/open.js'
 import { migratepageSuitable } from '../mm/compaction.js'
+import { vmaMayRemove } from '../mm/madvise.js'
 import { memfdAllSeals, memfdImpliedSeals, memfdInitFile, memfdSanitizeFlags } from '../mm/memfd.js'
-import { moveToNewFolio } from '../mm/migrate.js'
+import { migrateFolio, migratePagesLoop, moveToNewFolio } from '../mm/migrate.js'
 import { memfdCheckSealsMmap } from '../mm/mmap.js'
 import { sealCheckFutureWrite } from '../mm/shmem_mmap.js'
 import { vmaCountsAsWriter } from '../mm/vma.js'
@@ -28,6 +30,7 @@ import {
 } from '../virt/kvm/memslots.js'
 import { handleChangedSpte, kvmMmuPageFault618 } from './arch/x86/kvm/mmu.js'
 import { anonInodefsMount } from './fs/anon_inodes.js'
+import { dropCachesDrained } from './fs/drop_caches.js'
 import { fallocateMode } from './fs/open.js'
 import { migratepageAccessible, moveToNewFolioAccessible } from './mm/inaccessible.js'
 import {
@@ -39,6 +42,7 @@ import {
   noSealCheck,
   sanitizeFlags,
 } from './mm/memfd.js'
+import { migrateFolioCopyFirst, migratePagesTwice } from './mm/migrate.js'
 import { kvmVmIoctlCheckExtension } from './virt/kvm/capabilities.js'
 import { kvmGmemCreate } from './virt/kvm/guest_memfd.js'
 import { kvmVmIoctlSetMemAttributes } from './virt/kvm/memory_attributes.js'
@@ -76,6 +80,10 @@ const MEMFD: readonly Replacement[] = [
 ]
 
 const MM: readonly Replacement[] = [
+  replace(vmaMayRemove, countsAsWriter),
+  replace(dropCaches, dropCachesDrained),
+  replace(migrateFolio, migrateFolioCopyFirst),
+  replace(migratePagesLoop, migratePagesTwice),
   replace(migratepageSuitable, migratepageAccessible),
   replace(moveToNewFolio, moveToNewFolioAccessible),
 ]

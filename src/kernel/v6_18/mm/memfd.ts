@@ -18,7 +18,7 @@ import {
   MFD_NOEXEC_SEAL,
   S_IXUGO,
 } from '../../include/uapi.js'
-import { unknownFlags } from '../../mm/memfd.js'
+import { memfdFileSeals, setMemfdFileSeals, unknownFlags } from '../../mm/memfd.js'
 import { shmemFile, shmemI } from '../../mm/shmem.js'
 import { vmaIsSharedMaywrite } from '../../mm/vma.js'
 
@@ -36,12 +36,11 @@ export const sanitizeFlags = fn(function sanitize_flags(flags: number): number {
 
 /** Models: 6.18 mm/memfd.c alloc_file, its end. */
 export const allocFile = fn(function alloc_file(file: File, flags: number): void {
-  const info = shmemI(file.fInode!)
+  const seals = memfdFileSeals(file) & ~F_SEAL_SEAL
   if (flags & MFD_NOEXEC_SEAL) {
     file.fInode!.iMode &= ~S_IXUGO
-    info.seals &= ~F_SEAL_SEAL
-    info.seals |= F_SEAL_EXEC
-  } else if (flags & MFD_ALLOW_SEALING) info.seals &= ~F_SEAL_SEAL
+    setMemfdFileSeals(file, seals | F_SEAL_EXEC)
+  } else if (flags & MFD_ALLOW_SEALING) setMemfdFileSeals(file, seals)
 })
 
 /** Models: 6.18 mm/memfd.c F_ALL_SEALS. */
@@ -71,10 +70,9 @@ export const checkSealsMmap = fn(function memfd_check_seals_mmap(
   file: File,
   vmFlags: number,
 ): number {
-  if (!shmemFile(file)) return vmFlags
-  const info = shmemI(file.fInode!)
-  alsoReads(info, 'seals')
-  if (!(info.seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))) return vmFlags
+  if (shmemFile(file)) alsoReads(shmemI(file.fInode!), 'seals')
+  const seals = memfdFileSeals(file)
+  if (seals < 0 || !(seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))) return vmFlags
   if (!(vmFlags & VM_SHARED)) return vmFlags
   return vmFlags & VM_WRITE ? -EPERM : vmFlags & ~VM_MAYWRITE
 })

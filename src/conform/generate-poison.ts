@@ -1,0 +1,182 @@
+/**
+ * Programs that break memory: hard and soft offlining of pages in use. They are for a kernel that
+ * nobody else needs. The first are fixed, each the story of one question; then random ones.
+ */
+import {
+  fstat,
+  load,
+  lseek,
+  type Maker,
+  mmap,
+  munmap,
+  pread,
+  pwrite,
+  store,
+  truncate,
+} from './generate-calls.js'
+import type { Op } from './program.js'
+import type { Random, Weighted } from './random.js'
+import type { Sketch } from './sketch.js'
+
+const PAGE = 4096
+const HWPOISON = 100
+const SOFT_OFFLINE = 101
+const DONTNEED = 4
+const REMOVE = 9
+const POPULATE_READ = 22
+
+/** A memfd of two pages with a byte in each, mapped. */
+const TWO_PAGES: readonly Op[] = [
+  ['create', 0],
+  ['trunc', 0, 2 * PAGE],
+  ['mmap', 0, 3, 1, 2 * PAGE, 0],
+  ['store', 0, 0, 7],
+  ['store', 0, PAGE, 8],
+]
+
+const BREAK: Op = ['madvise', 0, 0, PAGE, HWPOISON]
+const LOOK: readonly Op[] = [
+  ['load', 0, 0],
+  ['pread', 0, 0, 1],
+]
+
+export const POISON_STORIES: readonly (readonly Op[])[] = [
+  [
+    ...TWO_PAGES,
+    BREAK,
+    ...LOOK,
+    ['store', 0, 0, 1],
+    ['pwrite', 0, 0, 1, 1],
+    ['load', 0, PAGE],
+    ['lseek', 0, 0, 3],
+    ['falloc', 0, 0, 0, PAGE],
+    ['madvise', 0, 0, PAGE, POPULATE_READ],
+    BREAK,
+    ['mmap', 0, 3, 2, PAGE, 0],
+    ['load', 1, 0],
+    ['falloc', 0, 3, 0, PAGE],
+    ...LOOK,
+    ['pwrite', 0, 0, 1, 9],
+    ...LOOK,
+    ['madvise', 0, 0, PAGE, DONTNEED],
+    ...LOOK,
+  ],
+  [...TWO_PAGES, BREAK, ['trunc', 0, 0], ['load', 0, 0], ['trunc', 0, 2 * PAGE], ...LOOK],
+  [...TWO_PAGES, BREAK, ['madvise', 0, 0, PAGE, REMOVE], ...LOOK, ['store', 0, 0, 5], ...LOOK],
+  [
+    ...TWO_PAGES,
+    ['falloc', 0, 3, 0, 2 * PAGE],
+    BREAK,
+    ...LOOK,
+    ['fstat', 0],
+    ['munmap', 0],
+    ['pread', 0, 0, 1],
+  ],
+  [
+    ...TWO_PAGES,
+    ['madvise', 0, 0, 2 * PAGE, SOFT_OFFLINE],
+    ...LOOK,
+    ['load', 0, PAGE],
+    ['store', 0, 0, 9],
+    ...LOOK,
+  ],
+  [
+    ...TWO_PAGES,
+    ['compact'],
+    ...LOOK,
+    ['move', 0, 0, 1],
+    ...LOOK,
+    ['mmap', 0, 3, 1, PAGE, 0],
+    ['load', 1, 0],
+    BREAK,
+    ['move', 0, 0, 0],
+    ['load', 1, 0],
+  ],
+  [
+    ['secret', 0],
+    ['trunc', 0, PAGE],
+    ['mmap', 0, 3, 1, PAGE, 0],
+    ['store', 0, 0, 7],
+    ['madvise', 0, 0, PAGE, SOFT_OFFLINE],
+    ['madvise', 0, 0, PAGE, HWPOISON],
+    ['move', 0, 0, 1],
+    ['compact'],
+    ['load', 0, 0],
+  ],
+  [
+    ...TWO_PAGES,
+    ['slot', 0],
+    ['run', 0x10000],
+    ['store', 0, 0, 0x50],
+    ['run', 0x10000],
+    ['falloc', 0, 3, 0, PAGE],
+    ['run', 0x10000],
+    ['madvise', 0, 0, PAGE, SOFT_OFFLINE],
+    ['run', 0x10000],
+    BREAK,
+    ['run', 0x10000],
+    ['falloc', 0, 3, 0, PAGE],
+    ['run', 0x10000],
+    ['madvise', 0, 0, PAGE, DONTNEED],
+    ['run', 0x10000],
+  ],
+]
+
+const create: Maker = (_random, sketch) => {
+  sketch.files.push({ size: 0 })
+  return ['create', 0]
+}
+
+const map = mmap({
+  prot: [[1, 3]],
+  flags: [
+    [3, 1],
+    [1, 2],
+  ],
+})
+
+/**
+ * Soft offlining is left to the stories: it fails if the page waits in a batch to be activated,
+ * which depends on how often it was looked at before.
+ */
+const advise: Maker = (random, sketch) => {
+  const advice = random.weighted([
+    [30, HWPOISON],
+    [20, DONTNEED],
+    [10, REMOVE],
+    [5, POPULATE_READ],
+  ])
+  const page = random.below(4) * PAGE
+  return ['madvise', random.below(Math.max(1, sketch.maps.length)), page, PAGE, advice]
+}
+
+const punch: Maker = (random, sketch) => [
+  'falloc',
+  random.below(sketch.files.length),
+  3,
+  random.below(4) * PAGE,
+  random.pick([PAGE, PAGE, 2 * PAGE, 100]),
+]
+
+const CHOICES: Weighted<Maker> = [
+  [22, advise],
+  [20, load],
+  [16, store],
+  [8, pread],
+  [8, pwrite],
+  [8, punch],
+  [5, truncate],
+  [4, lseek],
+  [4, map],
+  [3, munmap],
+  [2, fstat],
+]
+
+export function poisonProgram(random: Random, calls: number): Op[] {
+  const sketch: Sketch = { files: [], maps: [] }
+  const ops: Op[] = [create(random, sketch), ['trunc', 0, 4 * PAGE], ['mmap', 0, 3, 1, 4 * PAGE, 0]]
+  sketch.files[0] = { size: 4 * PAGE }
+  sketch.maps.push({ file: 0, len: 4 * PAGE, offset: 0, likely: true })
+  while (ops.length < calls) ops.push(random.weighted(CHOICES)(random, sketch))
+  return ops
+}

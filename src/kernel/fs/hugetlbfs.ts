@@ -1,0 +1,209 @@
+/**
+ * Files of huge pages on a machine that has none in reserve: they can be made, sized, read as
+ * zeroes and sealed, but nothing can be allocated in them.
+ */
+import { kzalloc } from '../../machine/alloc.js'
+import { read, write } from '../../machine/effects.js'
+import { fn, type Kernel } from '../../machine/fn.js'
+import { containerOf, errPtr, opsTable } from '../../machine/struct.js'
+import { EINVAL, ENODEV, ENOMEM, ENOSPC, ENXIO, EOPNOTSUPP, EPERM } from '../include/errno.js'
+import {
+  type AddressSpaceOps,
+  type Dentry,
+  File,
+  type FileOperations,
+  fsState,
+  HugetlbfsInodeInfo,
+  type Inode,
+  type InodeOperations,
+  S_IFREG,
+  type SuperOperations,
+} from '../include/fs.js'
+import {
+  VM_FAULT_SIGBUS,
+  VM_NORESERVE,
+  type VmArea,
+  type VmFault,
+  type VmOperations,
+} from '../include/mm_types.js'
+import { MAX_LFS_FILESIZE } from '../include/types.js'
+import {
+  F_SEAL_FUTURE_WRITE,
+  F_SEAL_GROW,
+  F_SEAL_SEAL,
+  F_SEAL_SHRINK,
+  F_SEAL_WRITE,
+  FALLOC_FL_KEEP_SIZE,
+  FALLOC_FL_PUNCH_HOLE,
+  O_RDWR,
+  SEEK_CUR,
+  SEEK_DATA,
+  SEEK_END,
+  SEEK_HOLE,
+} from '../include/uapi.js'
+import { allocFilePseudo } from './file_table.js'
+import { freeInodeRcu, inodeInit, inodeSbListAdd } from './inode.js'
+
+const HPAGE_SHIFT = 21
+/** log2 of the sizes that x86-64 has. */
+const SIZES: readonly number[] = [21, 30]
+
+function hugetlbfsI(inode: Inode): HugetlbfsInodeInfo {
+  return containerOf(inode, HugetlbfsInodeInfo, 'vfsInode')
+}
+
+/** Is this a file of huge pages? Models: 6.2 include/linux/hugetlb.h is_file_hugepages. */
+export function isFileHugepages(file: File): boolean {
+  return file.fOp === hugetlbfsFileOperations
+}
+
+/** HUGETLBFS_I(), of a file. */
+export function hugetlbfsInfo(file: File): HugetlbfsInodeInfo {
+  return hugetlbfsI(file.fInode!)
+}
+
+function pageMask(inode: Inode): bigint {
+  return (1n << BigInt(hugetlbfsI(inode).pageShift)) - 1n
+}
+
+/** Models: 6.2 fs/hugetlbfs/inode.c hugetlbfs_setattr, the size. */
+const hugetlbfsSetattr = fn(function* hugetlbfs_setattr(
+  dentry: Dentry,
+  size: bigint,
+  mode: number,
+  uid: number,
+): Kernel<number> {
+  const inode = dentry.dInode!
+  const seals = hugetlbfsI(inode).seals
+  if (size >= 0n) {
+    if (size & pageMask(inode)) return -EINVAL
+    if (size < inode.iSize && seals & F_SEAL_SHRINK) return -EPERM
+    if (size > inode.iSize && seals & F_SEAL_GROW) return -EPERM
+    yield write(inode, 'iSize')
+    inode.iSize = size
+  }
+  if (mode >= 0) inode.iMode = mode
+  if (uid >= 0) inode.iUid = uid
+  return 0
+})
+
+/** Holes read as zeroes. Models: 6.2 fs/hugetlbfs/inode.c hugetlbfs_read_iter. */
+const hugetlbfsRead = fn(function* hugetlbfs_read_iter(
+  file: File,
+  pos: bigint,
+  len: number,
+): Kernel<number> {
+  yield read(file.fInode!, 'iSize')
+  const left = file.fInode!.iSize - pos
+  if (left <= 0n) return 0
+  return left < BigInt(len) ? Number(left) : len
+})
+
+/** All of the file is data. Models: 6.2 fs/read_write.c generic_file_llseek. */
+const genericFileLlseek = fn(function* generic_file_llseek(
+  file: File,
+  offset: bigint,
+  whence: number,
+): Kernel<bigint> {
+  yield read(file.fInode!, 'iSize')
+  const size = file.fInode!.iSize
+  let pos = offset
+  if (whence === SEEK_DATA || whence === SEEK_HOLE) {
+    if (offset < 0n || offset >= size) return BigInt(-ENXIO)
+    if (whence === SEEK_HOLE) pos = size
+  }
+  if (whence === SEEK_CUR) pos += file.fPos
+  if (whence === SEEK_END) pos += size
+  if (pos < 0n || pos > MAX_LFS_FILESIZE) return BigInt(-EINVAL)
+  file.fPos = pos
+  return pos
+})
+
+/** Models: 6.2 fs/hugetlbfs/inode.c hugetlbfs_fallocate. */
+const hugetlbfsFallocate = fn(function* hugetlbfs_fallocate(
+  file: File,
+  mode: number,
+  offset: bigint,
+  len: bigint,
+): Kernel<number> {
+  const inode = file.fInode!
+  if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE)) return -EOPNOTSUPP
+  yield read(inode, 'iSize')
+  const seals = hugetlbfsI(inode).seals
+  if (mode & FALLOC_FL_PUNCH_HOLE) {
+    return seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE) ? -EPERM : 0
+  }
+  if (seals & F_SEAL_GROW && offset + len > inode.iSize) return -EPERM
+  return -ENOSPC
+})
+
+/** There is no page to be had. Models: 6.2 mm/hugetlb.c hugetlb_no_page. */
+const hugetlbFault = fn(function* hugetlb_no_page(_vmf: VmFault): Kernel<number> {
+  return VM_FAULT_SIGBUS
+})
+
+const hugetlbVmOps: VmOperations = opsTable({ name: 'hugetlb_vm_ops', fault: hugetlbFault })
+
+/**
+ * A mapping wants its pages reserved, and there are none, unless it does not want that.
+ *
+ * Models: 6.2 fs/hugetlbfs/inode.c hugetlbfs_file_mmap. Simplifies: address and length are not
+ * rounded to huge pages.
+ */
+const hugetlbfsMmap = fn(function* hugetlbfs_file_mmap(file: File, vma: VmArea): Kernel<number> {
+  if ((BigInt(vma.vmPgoff) << 12n) & pageMask(file.fInode!)) return -EINVAL
+  if (!(vma.vmFlags & VM_NORESERVE)) return -ENOMEM
+  vma.vmOps = hugetlbVmOps
+  return 0
+})
+
+/** noop_fsync(). */
+const noopFsync = fn(function* noop_fsync(_file: File): Kernel<number> {
+  return 0
+})
+
+const hugetlbfsFileOperations: FileOperations = opsTable({
+  name: 'hugetlbfs_file_operations',
+  read: hugetlbfsRead,
+  llseek: genericFileLlseek,
+  mmap: hugetlbfsMmap,
+  fallocate: hugetlbfsFallocate,
+  fsync: noopFsync,
+})
+
+const hugetlbfsInodeOperations: InodeOperations = opsTable({
+  name: 'hugetlbfs_inode_operations',
+  setattr: hugetlbfsSetattr,
+})
+
+const hugetlbfsAops: AddressSpaceOps = opsTable({ name: 'hugetlbfs_aops' })
+
+const hugetlbfsFreeInode = fn(function* hugetlbfs_free_inode(inode: Inode): Kernel<void> {
+  freeInodeRcu(hugetlbfsI(inode))
+})
+
+export const hugetlbfsOps: SuperOperations = opsTable({
+  name: 'hugetlbfs_ops',
+  freeInode: hugetlbfsFreeInode,
+})
+
+/**
+ * A file of size 0 with pages of 2^`log` bytes, 0 for the machine's default; an ERR_PTR: -ENODEV
+ * for a size that the machine has not got.
+ *
+ * Models: 6.2 fs/hugetlbfs/inode.c hugetlb_file_setup.
+ */
+export const hugetlbFileSetup = fn(function* hugetlb_file_setup(log: number): Kernel<File> {
+  const pageShift = log === 0 ? HPAGE_SHIFT : log
+  if (!SIZES.includes(pageShift)) return errPtr(File, -ENODEV)
+  const info = kzalloc(HugetlbfsInodeInfo)
+  const inode = info.vfsInode
+  inodeInit(inode, fsState().hugetlbfs!, S_IFREG | 0o777)
+  info.pageShift = pageShift
+  info.seals = F_SEAL_SEAL
+  inode.iNlink = 0
+  inode.iMapping!.aOps = hugetlbfsAops
+  inode.iOp = hugetlbfsInodeOperations
+  yield* inodeSbListAdd(inode)
+  return allocFilePseudo(inode, hugetlbfsFileOperations, O_RDWR)
+})

@@ -1,0 +1,182 @@
+/** mprotect, mlock, madvise and mincore, and what can be done with secret memory. */
+import { sysFtruncate } from '../../src/kernel/fs/open.js'
+import { sysMemfdCreate } from '../../src/kernel/mm/memfd.js'
+import {
+  userMadvise,
+  userMincore,
+  userMlock,
+  userMmap,
+  userMprotect,
+  userMunlock,
+  userMunmap,
+} from '../../src/kernel/user/memory.js'
+import { type Call, differs, type Row, same } from './row.js'
+
+const READ = 1
+const WRITE = 2
+const SHARED = 1
+const PRIVATE = 2
+const ANONYMOUS = 0x20
+const PAGE = 4096n
+/** An address at which nothing is mapped. */
+const NOWHERE = 0x20000
+
+/** A memfd of two pages and a mapping of it, of so many pages. */
+function mapped(call: Call, prot = READ | WRITE, flags = SHARED, pages = 2n): number {
+  const fd = call(sysMemfdCreate, 0)
+  call(sysFtruncate, fd, 2n * PAGE)
+  return call(userMmap, fd, prot, flags, pages * PAGE, 0n)
+}
+
+const anonymous = (call: Call): number =>
+  call(userMmap, -1, READ | WRITE, PRIVATE | ANONYMOUS, PAGE, 0n)
+
+/** The same mapping, locked. */
+function locked(call: Call): number {
+  const at = mapped(call)
+  call(userMlock, at, 2n * PAGE)
+  return at
+}
+
+const advice = (
+  condition: string,
+  answer: string | number,
+  number: number,
+  at: (call: Call) => number,
+  size = PAGE,
+): Row => same('madvise', condition, answer, (call) => call(userMadvise, at(call), size, number))
+
+const DONTNEED = 4
+const FREE = 8
+const REMOVE = 9
+const COLD = 20
+const PAGEOUT = 21
+const POPULATE_READ = 22
+const POPULATE_WRITE = 23
+
+const madviseRows: readonly Row[] = [
+  advice('advice that there is not', '-EINVAL', 7, mapped),
+  advice('an unaligned address', '-EINVAL', DONTNEED, (call) => mapped(call) + 1),
+  advice('a length that wraps', '-EINVAL', DONTNEED, mapped, -PAGE),
+  advice('length 0 of what is not mapped', 0, DONTNEED, () => NOWHERE, 0n),
+  advice('what is not mapped', '-ENOMEM', DONTNEED, () => NOWHERE),
+  advice('MADV_DONTNEED of locked memory', '-EINVAL', DONTNEED, locked),
+  advice('MADV_FREE of a file', '-EINVAL', FREE, mapped),
+  advice('MADV_FREE of anonymous memory', 0, FREE, anonymous),
+  advice('MADV_REMOVE of locked memory', '-EINVAL', REMOVE, locked),
+  advice('MADV_REMOVE of anonymous memory', '-EINVAL', REMOVE, anonymous),
+  advice('MADV_REMOVE of a private mapping', '-EACCES', REMOVE, (call) =>
+    mapped(call, READ | WRITE, PRIVATE),
+  ),
+  differs('madvise', 'MADV_REMOVE of a shared mapping that is read-only', '-EACCES', 0, (call) =>
+    call(userMadvise, mapped(call, READ), PAGE, REMOVE),
+  ),
+  advice('MADV_COLD of locked memory', '-EINVAL', COLD, locked),
+  advice('MADV_PAGEOUT of locked memory', '-EINVAL', PAGEOUT, locked),
+  advice(
+    'MADV_POPULATE_READ behind the end of the file',
+    '-EFAULT',
+    POPULATE_READ,
+    (call) => mapped(call, READ, SHARED, 3n),
+    3n * PAGE,
+  ),
+  advice('MADV_POPULATE_READ of what is not mapped', '-ENOMEM', POPULATE_READ, () => NOWHERE),
+  advice('MADV_POPULATE_WRITE of a read-only mapping', '-EINVAL', POPULATE_WRITE, (call) =>
+    mapped(call, READ),
+  ),
+  advice('MADV_POPULATE_READ of a mapping without rights', '-EINVAL', POPULATE_READ, (call) =>
+    mapped(call, 0),
+  ),
+]
+
+const mprotectRows: readonly Row[] = [
+  same('mprotect', 'an unaligned address', '-EINVAL', (call) =>
+    call(userMprotect, mapped(call) + 1, PAGE, READ),
+  ),
+  same('mprotect', 'length 0 of what is not mapped', 0, (call) =>
+    call(userMprotect, NOWHERE, 0n, READ),
+  ),
+  same('mprotect', 'a length that wraps', '-ENOMEM', (call) =>
+    call(userMprotect, mapped(call), -PAGE, READ),
+  ),
+  same('mprotect', 'what is not mapped', '-ENOMEM', (call) =>
+    call(userMprotect, NOWHERE, PAGE, READ),
+  ),
+]
+
+const mlockRows: readonly Row[] = [
+  same('mlock', 'what is not mapped', '-ENOMEM', (call) => call(userMlock, NOWHERE, PAGE)),
+  same('mlock', 'a mapping that reaches behind the end of the file', '-ENOMEM', (call) =>
+    call(userMlock, mapped(call, READ, SHARED, 3n), 3n * PAGE),
+  ),
+  same('mlock', 'a mapping without rights', '-ENOMEM', (call) =>
+    call(userMlock, mapped(call, 0), PAGE),
+  ),
+  same('mlock', 'an unaligned address', 0, (call) => call(userMlock, mapped(call) + 1, 1n)),
+  same('munlock', 'what is not mapped', '-ENOMEM', (call) => call(userMunlock, NOWHERE, PAGE)),
+]
+
+const otherRows: readonly Row[] = [
+  same('mincore', 'an unaligned address', '-EINVAL', (call) => call(userMincore, mapped(call), 1n)),
+  same('mincore', 'what is not mapped', '-ENOMEM', (call) => call(userMincore, NOWHERE, 0n)),
+  same('mincore', 'a hole', 0, (call) => call(userMincore, mapped(call), 0n)),
+  same('munmap', 'an unaligned address', '-EINVAL', (call) =>
+    call(userMunmap, mapped(call) + 1, PAGE),
+  ),
+  same('munmap', 'length 0', '-EINVAL', (call) => call(userMunmap, mapped(call), 0n)),
+  same('munmap', 'what is not mapped', 0, (call) => call(userMunmap, NOWHERE, PAGE)),
+]
+
+const secretRows: readonly Row[] = [
+  same('memfd_secret', 'flags 0', 'fd', [['secret', 0]]),
+  same('memfd_secret', 'O_CLOEXEC', 'fd', [['secret', 0o2000000]]),
+  same('memfd_secret', 'another flag', '-EINVAL', [['secret', 1]]),
+  same('ftruncate', 'of secret memory, a second size', '-EINVAL', [
+    ['secret', 0],
+    ['trunc', 0, 100],
+    ['trunc', 0, 100],
+  ]),
+  same('ftruncate', 'of secret memory, size 0 and then another', 0, [
+    ['secret', 0],
+    ['trunc', 0, 0],
+    ['trunc', 0, 100],
+  ]),
+  same('fallocate', 'of secret memory', '-EOPNOTSUPP', [
+    ['secret', 0],
+    ['falloc', 0, 0, 0, 4096],
+  ]),
+  same('lseek', 'of secret memory', '-ESPIPE', [
+    ['secret', 0],
+    ['lseek', 0, 0, 0],
+  ]),
+  same('pread', 'of secret memory', '-ESPIPE', [
+    ['secret', 0],
+    ['pread', 0, 0, 1],
+  ]),
+  same('fcntl(F_GET_SEALS)', 'of secret memory', '-EINVAL', [
+    ['secret', 0],
+    ['getseals', 0],
+  ]),
+  same('fcntl(F_ADD_SEALS)', 'of secret memory', '-EINVAL', [
+    ['secret', 0],
+    ['seal', 0, 2],
+  ]),
+  same('mmap', 'secret memory, private', '-EINVAL', [
+    ['secret', 0],
+    ['trunc', 0, 4096],
+    ['mmap', 0, 3, PRIVATE, 4096, 0],
+  ]),
+  same('mmap', 'secret memory, executable', '-EPERM', [
+    ['secret', 0],
+    ['trunc', 0, 4096],
+    ['mmap', 0, 5, SHARED, 4096, 0],
+  ]),
+]
+
+export const callRows: readonly Row[] = [
+  ...madviseRows,
+  ...mprotectRows,
+  ...mlockRows,
+  ...otherRows,
+  ...secretRows,
+]

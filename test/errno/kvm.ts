@@ -1,0 +1,260 @@
+/** KVM: files of guest memory, memslots, attributes, prefault. 6.2 has none of these calls. */
+import type { Op } from '../../src/conform/program.js'
+import {
+  sysKvmCreateGuestMemfd,
+  sysKvmPreFaultMemory,
+} from '../../src/kernel/virt/kvm/guest_memfd.js'
+import { sysKvmCreateVm } from '../../src/kernel/virt/kvm/kvm_main.js'
+import { sysKvmSetMemoryAttributes } from '../../src/kernel/virt/kvm/memory_attributes.js'
+import {
+  sysKvmSetUserMemoryRegion,
+  sysKvmSetUserMemoryRegion2,
+} from '../../src/kernel/virt/kvm/memslots.js'
+import { type Call, now, type Row } from './row.js'
+
+const P = 4096
+const KEEP = 1
+const PUNCH = 3
+const GMEM = 4
+const READ_WRITE = 3
+const SHARED = 1
+const PRIVATE = 2
+const TOP = 2n ** 63n
+
+/** A guest_memfd of four pages that can be mapped and is shared from the start, then more. */
+const file = (...then: readonly Op[]): readonly Op[] => [['gmem', 4 * P, 3], ...then]
+/** The same bound to slot 0 at guest address 0. */
+const bound = (...then: readonly Op[]): readonly Op[] =>
+  file(['bind', 0, GMEM, 0, 4 * P, 0, 0], ...then)
+
+const createRows: readonly Row[] = [
+  now('KVM_CREATE_GUEST_MEMFD', 'size 0', '-EINVAL', [['gmem', 0, 0]]),
+  now('KVM_CREATE_GUEST_MEMFD', 'a size that is not page aligned', '-EINVAL', [['gmem', 1, 0]]),
+  now('KVM_CREATE_GUEST_MEMFD', 'a negative size', '-EINVAL', [['gmem', -P, 0]]),
+  now('KVM_CREATE_GUEST_MEMFD', '2^63 - 4096', 'fd', [['gmem', TOP - 4096n, 0]]),
+  now('KVM_CREATE_GUEST_MEMFD', 'an unknown flag', '-EINVAL', [['gmem', P, 4]]),
+  now('KVM_CREATE_GUEST_MEMFD', 'INIT_SHARED without MMAP', 'fd', [['gmem', P, 2]]),
+  now(
+    'KVM_CREATE_GUEST_MEMFD',
+    'INIT_SHARED in a VM with private memory',
+    '-EINVAL',
+    (call) => call(sysKvmCreateGuestMemfd, call(sysKvmCreateVm, 1), 4096n, 2n),
+    'recorded',
+  ),
+]
+
+const gmemFileRows: readonly Row[] = [
+  now(
+    'fallocate of a guest_memfd',
+    'without KEEP_SIZE',
+    '-EOPNOTSUPP',
+    file(['falloc', 0, 0, 0, P]),
+  ),
+  now(
+    'fallocate of a guest_memfd',
+    'without KEEP_SIZE, and not page aligned',
+    '-EOPNOTSUPP',
+    file(['falloc', 0, 0, 1, P]),
+  ),
+  now('fallocate of a guest_memfd', 'not page aligned', '-EINVAL', file(['falloc', 0, KEEP, 1, P])),
+  now(
+    'fallocate of a guest_memfd',
+    'allocation beyond the end',
+    '-EINVAL',
+    file(['falloc', 0, KEEP, 4 * P, P]),
+  ),
+  now(
+    'fallocate of a guest_memfd',
+    'punch beyond the end',
+    0,
+    file(['falloc', 0, PUNCH, 4 * P, P]),
+  ),
+  now(
+    'fallocate of a guest_memfd',
+    'punch that ends at 2^63',
+    '-EFBIG',
+    file(['falloc', 0, PUNCH, TOP - 4096n, P]),
+  ),
+  now('ftruncate of a guest_memfd', 'any size', '-EINVAL', file(['trunc', 0, 4 * P])),
+  now('read of a guest_memfd', '', '-EINVAL', file(['read', 0, 8])),
+  now('pread of a guest_memfd', '', '-ESPIPE', file(['pread', 0, 0, 8])),
+  now('lseek of a guest_memfd', '', '-ESPIPE', file(['lseek', 0, 0, 0])),
+  now('fcntl(F_GET_SEALS) of a guest_memfd', '', '-EINVAL', file(['getseals', 0])),
+  now('mmap of a guest_memfd', 'without the flag MMAP', '-ENODEV', [
+    ['gmem', P, 0],
+    ['mmap', 0, READ_WRITE, SHARED, P, 0],
+  ]),
+  now(
+    'mmap of a guest_memfd',
+    'MAP_PRIVATE',
+    '-EINVAL',
+    file(['mmap', 0, READ_WRITE, PRIVATE, P, 0]),
+  ),
+  now('a load from a guest_memfd', 'behind the end of the file', '-EFAULT', [
+    ['gmem', P, 3],
+    ['mmap', 0, READ_WRITE, SHARED, 2 * P, 0],
+    ['load', 0, P],
+  ]),
+  now('a load from a guest_memfd', 'without the flag INIT_SHARED', '-EFAULT', [
+    ['gmem', P, 1],
+    ['mmap', 0, READ_WRITE, SHARED, P, 0],
+    ['load', 0, 0],
+  ]),
+]
+
+const REGION2 = 'KVM_SET_USER_MEMORY_REGION2'
+
+const regionRows: readonly Row[] = [
+  now(REGION2, 'an unknown flag', '-EINVAL', file(['bind', 0, 8, 0, P, 0, 0])),
+  now(REGION2, 'GUEST_MEMFD and LOG_DIRTY_PAGES', '-EINVAL', file(['bind', 0, 5, 0, P, 0, 0])),
+  now(REGION2, 'GUEST_MEMFD and READONLY', '-EINVAL', file(['bind', 0, 6, 0, P, 0, 0])),
+  now(REGION2, 'an unaligned size', '-EINVAL', file(['bind', 0, GMEM, 0, P + 1, 0, 0])),
+  now(REGION2, 'an unaligned guest address', '-EINVAL', file(['bind', 0, GMEM, 1, P, 0, 0])),
+  now(REGION2, 'an unaligned offset', '-EINVAL', file(['bind', 0, GMEM, 0, P, 0, 1])),
+  now(REGION2, 'an unaligned offset, and a bad descriptor', '-EINVAL', [
+    ['bind', 0, GMEM, 0, P, 0, 1],
+  ]),
+  now(REGION2, 'a range of guest memory that wraps', '-EINVAL', [['bind', 0, 0, -P, 2 * P, 0, 0]]),
+  now(REGION2, 'a slot number that there is not', '-EINVAL', [['bind', 32764, 0, 0, P, 0, 0]]),
+  now(REGION2, 'another address space', '-EINVAL', [['bind', 65536, 0, 0, P, 0, 0]]),
+  now(REGION2, 'deleting a slot that there is not', '-EINVAL', [['delete', 0]]),
+  now(REGION2, 'the same request again, with GUEST_MEMFD', '-EINVAL', [
+    ...bound(),
+    ['bind', 0, GMEM, 0, 4 * P, 0, 0],
+  ]),
+  now(REGION2, 'the same request again, without', 0, [
+    ['bind', 0, 0, 0, P, 0, 0],
+    ['bind', 0, 0, 0, P, 0, 0],
+  ]),
+  now(REGION2, 'GUEST_MEMFD cleared on a live slot (0 on 6.18.2)', '-EINVAL', [
+    ...bound(),
+    ['bind', 0, 0, 0, 4 * P, 0, 0],
+  ]),
+  now(REGION2, 'another size of a live slot', '-EINVAL', [
+    ['bind', 0, 0, 0, P, 0, 0],
+    ['bind', 0, 0, 0, 2 * P, 0, 0],
+  ]),
+  now(REGION2, 'READONLY set on a live slot', '-EINVAL', [
+    ['bind', 0, 0, 0, P, 0, 0],
+    ['bind', 0, 2, 0, P, 0, 0],
+  ]),
+  now(REGION2, 'LOG_DIRTY_PAGES set on a live slot', 0, [
+    ['bind', 0, 0, 0, P, 0, 0],
+    ['bind', 0, 1, 0, P, 0, 0],
+  ]),
+  now(REGION2, 'guest memory that another slot has', '-EEXIST', [
+    ...bound(),
+    ['bind', 1, 0, P, P, 0, 0],
+  ]),
+  now(REGION2, 'guest memory that another slot has, and a bad descriptor', '-EEXIST', [
+    ...bound(),
+    ['bind', 1, GMEM, P, P, 7, 0],
+  ]),
+  now(REGION2, 'a bad descriptor', '-EBADF', [['bind', 0, GMEM, 0, P, 0, 0]]),
+  now(REGION2, 'a memfd', '-EINVAL', [
+    ['create', 0],
+    ['bind', 0, GMEM, 0, P, 0, 0],
+  ]),
+  now(REGION2, 'beyond the end of the file', '-EINVAL', file(['bind', 0, GMEM, 0, P, 0, 4 * P])),
+  now(REGION2, 'pages of the file that another slot has', '-EINVAL', [
+    ...bound(),
+    ['bind', 1, GMEM, 8 * P, P, 0, 0],
+  ]),
+  now(
+    REGION2,
+    'an offset whose sum with the size is 2^63',
+    0,
+    file(['bind', 0, GMEM, 0, P, 0, TOP - 4096n]),
+  ),
+  now(
+    REGION2,
+    'an offset whose sum with the size is less',
+    '-EINVAL',
+    file(['bind', 0, GMEM, 0, P, 0, TOP - 8192n]),
+  ),
+  now(
+    REGION2,
+    'a user address of the kernel',
+    '-EINVAL',
+    (call) => {
+      const vm = call(sysKvmCreateVm, 0)
+      const hva = 0xffff800000000000n
+      return call(sysKvmSetUserMemoryRegion2, vm, 0, 0, 0n, 4096n, hva, -1, 0n)
+    },
+    'recorded',
+  ),
+  now(
+    REGION2,
+    "another VM's guest_memfd",
+    '-EINVAL',
+    (call) => {
+      const fd = call(sysKvmCreateGuestMemfd, call(sysKvmCreateVm, 0), 4096n, 0n)
+      const other = call(sysKvmCreateVm, 0)
+      return call(sysKvmSetUserMemoryRegion2, other, 0, GMEM, 0n, 4096n, 0n, fd, 0n)
+    },
+    'recorded',
+  ),
+  now(
+    'KVM_SET_USER_MEMORY_REGION',
+    'GUEST_MEMFD',
+    '-EINVAL',
+    (call) => call(sysKvmSetUserMemoryRegion, call(sysKvmCreateVm, 0), 0, GMEM, 0n, 4096n, 0n),
+    'recorded',
+  ),
+]
+
+type Words = readonly [gpa: bigint, size: bigint, attributes: bigint, flags: bigint]
+
+/** A row of KVM_SET_MEMORY_ATTRIBUTES in a VM of this type. */
+function attributes(type: number, condition: string, answer: string | number, words: Words): Row {
+  const run = (call: Call): number =>
+    call(sysKvmSetMemoryAttributes, call(sysKvmCreateVm, type), ...words)
+  return now('KVM_SET_MEMORY_ATTRIBUTES', condition, answer, run, 'recorded')
+}
+
+const attributeRows: readonly Row[] = [
+  attributes(1, 'PRIVATE, where no slot is', 0, [0n, 4096n, 8n, 0n]),
+  attributes(0, 'PRIVATE in a VM without private memory', '-EINVAL', [0n, 4096n, 8n, 0n]),
+  attributes(0, 'no attribute in a VM without private memory', 0, [0n, 4096n, 0n, 0n]),
+  attributes(1, 'an unknown attribute', '-EINVAL', [0n, 4096n, 1n, 0n]),
+  attributes(1, 'a flag', '-EINVAL', [0n, 4096n, 8n, 1n]),
+  attributes(1, 'size 0', '-EINVAL', [0n, 0n, 8n, 0n]),
+  attributes(1, 'an unaligned size', '-EINVAL', [0n, 1n, 8n, 0n]),
+  attributes(1, 'an unaligned address', '-EINVAL', [1n, 4096n, 8n, 0n]),
+  attributes(1, 'a range that ends at 2^64', '-EINVAL', [2n ** 64n - 4096n, 4096n, 8n, 0n]),
+  attributes(1, 'beyond the width of guest addresses', 0, [2n ** 51n, 4096n, 8n, 0n]),
+]
+
+type Range = readonly [gpa: bigint, size: bigint, flags: bigint]
+
+/** A row of KVM_PRE_FAULT_MEMORY in a software-protected VM without slots. */
+function prefault(
+  condition: string,
+  answer: string | number,
+  range: Range,
+  isPrivate = false,
+): Row {
+  const run = (call: Call): number => {
+    const vm = call(sysKvmCreateVm, 1)
+    if (isPrivate) call(sysKvmSetMemoryAttributes, vm, 0n, 4096n, 8n, 0n)
+    return call(sysKvmPreFaultMemory, vm, ...range)
+  }
+  return now('KVM_PRE_FAULT_MEMORY', condition, answer, run, 'recorded')
+}
+
+const prefaultRows: readonly Row[] = [
+  prefault('a flag', '-EINVAL', [0n, 4096n, 1n]),
+  prefault('size 0', '-EINVAL', [0n, 0n, 0n]),
+  prefault('an unaligned size', '-EINVAL', [0n, 1n, 0n]),
+  prefault('a range that ends at 2^64', '-EINVAL', [2n ** 64n - 4096n, 4096n, 0n]),
+  prefault('no slot', '-ENOENT', [0n, 4096n, 0n]),
+  prefault('no slot, and the attribute PRIVATE', '-EFAULT', [0n, 4096n, 0n], true),
+]
+
+export const kvmRows: readonly Row[] = [
+  ...createRows,
+  ...gmemFileRows,
+  ...regionRows,
+  ...attributeRows,
+  ...prefaultRows,
+]

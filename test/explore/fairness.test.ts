@@ -1,0 +1,81 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { fingerprint } from '../../src/explore/boot.js'
+import { Judges } from '../../src/explore/judges.js'
+import { type Move, search, type Witness } from '../../src/explore/search.js'
+import type { FnTag } from '../../src/machine/fn.js'
+import { boot, canStep, load, step } from '../../src/machine/machine.js'
+import { constructAt, type Obj, type Struct } from '../../src/machine/struct.js'
+import {
+  afterYou,
+  lockAndLook,
+  lockAndSet,
+  noAfterYou,
+  openAndShut,
+  retryWhileBusy,
+  Shared,
+  setFlag,
+  slipThrough,
+  spinForFlag,
+} from './loops.js'
+
+function start(tasks: readonly FnTag[]): void {
+  boot('lowered', () => constructAt(Shared as unknown as Struct<Obj>, Shared.base, 0))
+  load({
+    faults: 0,
+    tasks: tasks.map((f) => ({
+      name: f.cName,
+      operations: [{ fn: f, args: [], text: f.cName }],
+    })),
+  })
+}
+
+function livelock(...tasks: FnTag[]): Witness | undefined {
+  start(tasks)
+  const judges = new Judges([])
+  judges.attach()
+  const options = { bound: undefined, keepGoing: () => true, atRest: () => [] }
+  const { witnesses } = search(judges, options)
+  judges.detach()
+  return witnesses.get('livelock')
+}
+
+/** The last `length` moves of the witness lead from a state back to it. */
+function assertRound(tasks: readonly FnTag[], { schedule, message }: Witness): void {
+  const length = Number(/the last (\d+) steps repeat/.exec(message)?.[1])
+  start(tasks)
+  const take = ({ task, choice }: Move): void => {
+    assert.ok(canStep(task))
+    step(task, choice)
+  }
+  schedule.slice(0, -length).forEach(take)
+  const before = fingerprint()
+  schedule.slice(-length).forEach(take)
+  assert.deepEqual(fingerprint(), before)
+}
+
+describe('nobody is called stuck who only has to wait', () => {
+  test('for a task that can step and has not been let', () => {
+    assert.equal(livelock(spinForFlag, setFlag), undefined)
+  })
+  test('for a lock that others take again and again', () => {
+    assert.equal(livelock(lockAndLook, lockAndSet), undefined)
+  })
+  test('for another outcome of a choice', () => {
+    assert.equal(livelock(retryWhileBusy), undefined)
+  })
+})
+
+describe('a livelock is told with its round', () => {
+  for (const [what, tasks] of [
+    ['a wait for what nobody will do', [spinForFlag]],
+    ['two that give way to each other', [afterYou, noAfterYou]],
+    ['a door that is always shut when its turn comes', [openAndShut, slipThrough]],
+  ] as const) {
+    test(what, () => {
+      const found = livelock(...tasks)
+      assert.ok(found !== undefined)
+      assertRound(tasks, found)
+    })
+  }
+})

@@ -1,0 +1,79 @@
+/** Migration, by version: who is asked how often, and what a page in a batch is to drop_caches. */
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { dropCaches } from '../../src/kernel/fs/drop_caches.js'
+import { sysFtruncate } from '../../src/kernel/fs/open.js'
+import { EAGAIN, EBUSY } from '../../src/kernel/include/errno.js'
+import { MAP_SHARED, PROT_READ, PROT_WRITE } from '../../src/kernel/include/uapi.js'
+import { sysMemfdCreate } from '../../src/kernel/mm/memfd.js'
+import { drainLru, migratePage } from '../../src/kernel/mm/page_ops.js'
+import { sysMemfdSecret } from '../../src/kernel/mm/secretmem.js'
+import { userLoadAt, userStoreAt } from '../../src/kernel/user/access.js'
+import { userMmap, userMunmap } from '../../src/kernel/user/memory.js'
+import { watchReturns } from '../../src/machine/frames.js'
+import { pinPage, User, unpinPage } from './user.js'
+
+const ONE = 4096n
+
+/** How often a kernel function returns while something runs. */
+function returnsOf(cName: string, run: () => void): number {
+  let count = 0
+  watchReturns((name) => {
+    if (name === cName) count++
+  })
+  run()
+  watchReturns(undefined)
+  return count
+}
+
+for (const profile of ['6.2', '6.18'] as const) {
+  describe(`migration on ${profile}`, () => {
+    const mapOf = (user: User, fd: number): number => {
+      user.call(sysFtruncate, fd, ONE)
+      return user.call(userMmap, fd, PROT_READ | PROT_WRITE, MAP_SHARED, ONE, 0n)
+    }
+
+    test('a mapping that refuses is asked once in 6.2, twice in 6.18', () => {
+      const user = new User(profile)
+      const fd = user.call(sysMemfdSecret, 0)
+      user.call(userStoreAt, mapOf(user, fd), 0n, 1)
+      const asked = returnsOf('secretmem_migrate_folio', () => {
+        assert.equal(user.call(migratePage, fd, 0), -EBUSY)
+      })
+      assert.equal(asked, profile === '6.2' ? 1 : 2)
+    })
+
+    test('a page with another reference is tried ten times, and stays mapped', () => {
+      const user = new User(profile)
+      const fd = user.call(sysMemfdCreate, 0)
+      const at = mapOf(user, fd)
+      user.call(userStoreAt, at, 0n, 0x5a)
+      user.call(pinPage, at)
+      const tried = returnsOf('migrate_folio', () => {
+        assert.equal(user.call(migratePage, fd, 0), -EAGAIN)
+      })
+      assert.equal(tried, 10)
+      assert.equal(user.cached(fd, 0)!.mapcount, 1)
+      assert.equal(user.call(userLoadAt, at, 0n), 0x5a)
+      user.call(unpinPage)
+      assert.equal(user.call(migratePage, fd, 0), 0)
+      assert.equal(user.call(userLoadAt, at, 0n), 0x5a)
+    })
+
+    test('drop_caches spares a clean page in a batch in 6.2, not in 6.18', () => {
+      const user = new User(profile)
+      const fd = user.call(sysMemfdCreate, 0)
+      const at = mapOf(user, fd)
+      user.call(userLoadAt, at, 0n)
+      user.call(userMunmap, at, ONE)
+      // The new frame waits in a batch, as any new page does.
+      assert.equal(user.call(migratePage, fd, 0), 0)
+      assert.notEqual(user.cached(fd, 0)!.lruBatch, 0)
+      user.call(dropCaches)
+      assert.equal(user.cached(fd, 0) !== null, profile === '6.2')
+      user.call(drainLru)
+      user.call(dropCaches)
+      assert.equal(user.cached(fd, 0), null)
+    })
+  })
+}
