@@ -151,7 +151,10 @@ class Dpor {
       if (!sleep.has(n) && (first < 0 || n === last)) first = n
     }
     if (enabled === 0) this.#final()
-    else if (first < 0) this.#blocked++
+    else if (first < 0) {
+      this.#blocked++
+      this.#pendingRaces(undefined)
+    }
     this.#nodes.push({
       enabled,
       wanted: first < 0 ? 0 : 1 << first,
@@ -284,7 +287,10 @@ class Dpor {
     this.#pendingRaces(this.#nodes.length - 1)
   }
 
-  /** Races of the steps that were announced and never taken. */
+  /**
+   * Races of the steps that were announced and never taken, because somebody holds the lock, or
+   * because the execution ended with step `halt`.
+   */
   #pendingRaces(halt: number | undefined): void {
     if (halt === undefined && !this.#dependence.follows('blocked')) return
     if (halt !== undefined && !this.#dependence.follows('halt')) return
@@ -292,6 +298,8 @@ class Dpor {
     for (let n = 0; n < taskCount(); n++) {
       if (n === halting || hasEnded(n)) continue
       if (taskNumber(n).started === 0 && phaseOf(n) > 0) continue
+      // Who could step and sleeps was looked at where it was put to sleep.
+      if (halt === undefined && canStep(n)) continue
       const { pending } = taskNumber(n)
       const against = this.#dependents(n, waitFootprint(pending))
       if (halt !== undefined) against.unshift(halt)
