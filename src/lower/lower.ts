@@ -1,12 +1,13 @@
 /**
- * Lowering: gives each `fn(function* …)` of a source file its step function, as a second argument
- * next to the generator. The text stays TypeScript; the step functions stand in the same scope and
+ * Lowering: gives each `fn(function* …)` of a source file its step function and its plain function,
+ * as arguments next to the generator. The text stays TypeScript; both stand in the same scope and
  * see the same imports.
  */
 import ts from 'typescript'
 import { forgottenYields } from './forgotten.js'
 import { generate } from './gen.js'
 import { Builder, type Problem } from './graph.js'
+import { straight } from './straight.js'
 
 /** Something that the subset of TypeScript for kernel code does not have. */
 export interface LoweringProblem {
@@ -45,7 +46,8 @@ export function lowerFile(
       const generated = generate(builder.blocks, params, builder.locals, RUNTIME)
       problems.push(...forgottenYields(body, checker))
       problems.push(...builder.problems, ...generated.problems)
-      insertions.push({ at: body.getEnd(), text: `, ${generated.text}` })
+      const plain = straight(body, file, RUNTIME)
+      insertions.push({ at: body.getEnd(), text: `, ${generated.text}, ${plain}` })
     }
     ts.forEachChild(node, visit)
   }

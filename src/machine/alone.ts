@@ -1,7 +1,8 @@
 /**
- * Calls one after the other in one task of lowered code, with nobody else in the machine: no
- * scheduler and no choice, so nothing is asked at an announcement but whether it could be waited
- * for. The machine can be set back to where the series began.
+ * Calls one after the other in one task, with nobody else in the machine: no scheduler and no
+ * choice, so nothing is asked at an announcement but whether it could be waited for. Code runs
+ * straight through, or in frames for who wants to see its calls and returns. The machine can be set
+ * back to where the series began.
  */
 import { undoMark, undoTo } from './arena.js'
 import { blobMark, forgetBlobs } from './blob.js'
@@ -10,6 +11,7 @@ import { asNullDereference, KernelFault, takeRemarks } from './fault.js'
 import type { FnTag } from './fn.js'
 import { lastResult, runFrames, startFrames } from './frames.js'
 import { load } from './machine.js'
+import { straightOf } from './straight.js'
 import { setCurrent, type Task, taskNumber } from './task.js'
 
 /** The kernel did what no kernel should: the id of the finding. */
@@ -24,6 +26,8 @@ export class Misbehaviour extends Error {
 
 /** A series of calls on a kernel that has booted. */
 export class Alone {
+  /** Run in frames, so that calls and returns can be watched. */
+  inFrames = false
   readonly #exitWork: FnTag
   readonly #mark: number
   readonly #blobs: number
@@ -55,6 +59,7 @@ export class Alone {
   }
 
   #runToEnd(task: Task, f: FnTag, args: readonly unknown[]): unknown {
+    if (!this.inFrames) return straightOf(f)(...args)
     startFrames(f, args)
     while (!runFrames(0)) {
       if (!isEnabled(task.pending)) throw new Misbehaviour('deadlock', `${f.cName} never returns`)

@@ -34,6 +34,9 @@ export interface Body {
   // biome-ignore lint/suspicious/noExplicitAny: the table holds functions of every type
   readonly direct: (...args: any[]) => unknown
   readonly lowered: Lowered | undefined
+  /** The same without a yield, for a task that is alone in the machine. */
+  // biome-ignore lint/suspicious/noExplicitAny: the table holds functions of every type
+  readonly straight: ((...args: any[]) => unknown) | undefined
 }
 
 /** Marks a function that lives in the table. */
@@ -48,15 +51,16 @@ export type Op<A extends unknown[], R> = ((...args: A) => Kernel<R>) & FnTag
 const bodies: Body[] = []
 let active: Body[] = []
 
-/** Declare a kernel function. The second argument is put there by the lowering. */
+/** Declare a kernel function. The second and third argument are put there by the lowering. */
 // biome-ignore lint/suspicious/noExplicitAny: any function can be a kernel function
 export function fn<F extends (...args: any[]) => any>(
   body: F,
   lowered?: Lowered,
+  straight?: Body['straight'],
   cName = body.name,
 ): F & FnTag {
   const id = bodies.length
-  const entry: Body = { id, cName, direct: body, lowered }
+  const entry: Body = { id, cName, direct: body, lowered, straight }
   bodies.push(entry)
   active.push(entry)
   const dispatch = (...args: unknown[]): unknown => (active[id] as Body).direct(...args)
@@ -86,7 +90,7 @@ export function replace<F extends FnTag>(of: F, by: NoInfer<F>): Replacement {
  */
 export function original<F extends FnTag>(f: F): F {
   const body = bodies[f.id] as Body
-  return fn(body.direct as never, body.lowered, body.cName) as F
+  return fn(body.direct as never, body.lowered, body.straight, body.cName) as F
 }
 
 /** The body that runs when the function `f` is called. */

@@ -16,6 +16,7 @@ export {
   suspend,
   wantEffects,
 } from './frames.js'
+export { pass, straightOf } from './straight.js'
 export { opsAt as loadOps, saveOps } from './struct.js'
 
 /** The handle of whatever object a word of a frame points to. */

@@ -6,6 +6,7 @@ import { readTranscript } from '../../src/cli/conform.js'
 import { builtInTranscripts } from '../../src/cli/inputs.js'
 import { compareTranscript } from '../../src/conform/compare.js'
 import { countByCall } from '../../src/conform/describe.js'
+import { FAMILIES, generate } from '../../src/conform/generate.js'
 import { Model, profileOf } from '../../src/conform/model.js'
 
 /** How many programs make calls that the model has not got: move_pages, compaction on request, KVM. */
@@ -20,6 +21,16 @@ for (const path of builtInTranscripts()) {
     assert.equal(unmodelled, UNMODELLED[basename(path)] ?? 0)
   })
 }
+
+test('code that runs straight through answers as code in frames does', () => {
+  const straight = new Model('6.18')
+  const programs = FAMILIES.flatMap((f) => Array.from({ length: 100 }, (_, i) => generate(f, i)))
+  const answers = programs.map((ops) => straight.run(ops))
+  const frames = new Model('6.18', true)
+  programs.forEach((ops, i) => {
+    assert.deepEqual(frames.run(ops), answers[i])
+  })
+})
 
 test('a program leaves nothing behind for the next', () => {
   const model = new Model('6.18')

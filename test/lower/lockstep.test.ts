@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { Alone, Misbehaviour } from '../../src/machine/alone.js'
 import { fingerprintHi, fingerprintLo, mem } from '../../src/machine/arena.js'
 import {
   alternatives,
@@ -69,6 +70,27 @@ test('lowered and direct code agree after every step of every schedule tried', (
     }),
     { numRuns: 1000 },
   )
+})
+
+/** A program alone in the machine: its result, or the finding, and what it left. */
+function alone(p: number, inFrames: boolean): unknown {
+  start('lowered', [0])
+  const series = new Alone(PROGRAMS[0]!)
+  series.inFrames = inFrames
+  let result: unknown
+  try {
+    result = series.call(PROGRAMS[p]!)
+  } catch (error) {
+    if (!(error instanceof Misbehaviour)) throw error
+    result = error.id
+  }
+  return [result, Array.from(mem.subarray(Cell.base, Cell.base + CELLS * Cell.words))]
+}
+
+test('code that runs straight through does what it does in frames', () => {
+  PROGRAMS.forEach((_, p) => {
+    assert.deepEqual(alone(p, false), alone(p, true))
+  })
 })
 
 test('a task that has ended leaves its stack empty', () => {
