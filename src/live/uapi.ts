@@ -21,10 +21,13 @@ export const NR = {
   mlock: 149,
   munlock: 150,
   prctl: 157,
+  sched_setaffinity: 203,
+  sched_getaffinity: 204,
   openat: 257,
   fallocate: 285,
   pipe2: 293,
   prlimit64: 302,
+  getcpu: 309,
   memfd_create: 319,
   memfd_secret: 447,
 } as const

@@ -2,6 +2,7 @@
  * The oracle worker: a process of its own that makes the calls, because a call may kill the process
  * that makes it, or never return. It dies with its parent.
  */
+import { Affinity } from './affinity.js'
 import { Kvm } from './kvm.js'
 import { type Libc, loadLibc, NoLiveKernel } from './libc.js'
 import { Memory } from './memory.js'
@@ -24,13 +25,15 @@ function bindToParent(libc: Libc): void {
   libc.call(NR.prlimit64, 0, RLIMIT_CORE, libc.address(none), 0)
 }
 
-async function answer(live: Live, request: Request): Promise<Reply> {
+async function answer(live: Live, affinity: Affinity, request: Request): Promise<Reply> {
   switch (request.kind) {
     case 'probe':
       return { kind: 'probed', capabilities: probe(live) }
     case 'race':
+      affinity.roam()
       return { kind: 'raced', race: await racePunches(live, request.ms) }
     case 'run':
+      affinity.stay()
       return { kind: 'ran', results: request.programs.map((ops) => runLive(live, ops)) }
   }
 }
@@ -39,8 +42,9 @@ function start(): void {
   const libc = loadLibc()
   bindToParent(libc)
   const live = new Live(libc, new Memory(libc), new Kvm(libc))
+  const affinity = new Affinity(libc)
   process.on('message', (request: Request) => {
-    answer(live, request).then(send, (error: Error) => {
+    answer(live, affinity, request).then(send, (error: Error) => {
       send({ kind: 'bug', text: error.stack ?? error.message })
     })
   })

@@ -21,6 +21,7 @@ export class User {
     const design = { id: `linux-${profile}`, summary: 'as released', profile, cite: [] }
     bootKernel(defineDesign({ ...design, replaces: [] }), 'lowered')
     this.#alone = new Alone(taskWorkRun)
+    this.#alone.inFrames = true
   }
 
   /** What a call returns; numbers for bigints. @throws Misbehaviour */

@@ -36,6 +36,8 @@ export interface VmOperations {
    * handler has dropped it.
    */
   readonly fault?: Op<[vmf: VmFault], number>
+  /** A read fault may map pages that the file has around it (map_pages). */
+  readonly mapsAround?: boolean
 }
 
 export interface VmArea extends Obj {

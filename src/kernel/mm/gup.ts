@@ -22,15 +22,36 @@ import {
 } from '../include/mm_types.js'
 import { type Pgoff, pgoffToBytes } from '../include/types.js'
 import { handleMmFault } from './memory.js'
-import { PTE_PRESENT, PTE_PROTNONE, PTE_WRITE, type Pte, pteAt, pteFolio } from './pgtable.js'
+import {
+  PTE_DIRTY,
+  PTE_PRESENT,
+  PTE_PROTNONE,
+  PTE_WRITE,
+  type Pte,
+  pteAt,
+  pteFolio,
+} from './pgtable.js'
 import { folioIsSecretmem, vmaIsSecretmem } from './secretmem.js'
-import { folioPut, folioTryGet } from './swap.js'
+import { folioMarkAccessed, folioPut, folioTryGet } from './swap.js'
 import { vmaLookup } from './vma.js'
 
 /** Do these bits of a PTE allow what is asked for? */
 export function pteAllows(pte: Pte, write: boolean): boolean {
   const wanted = PTE_PRESENT | (write ? PTE_WRITE : 0)
   return (pte & (wanted | PTE_PROTNONE)) === wanted
+}
+
+/**
+ * Whoever gets a page has used it, and written it if that was asked for. Under the page table lock,
+ * part of the step that looked the PTE up.
+ *
+ * Models: 6.2 mm/gup.c follow_page_pte, with FOLL_TOUCH.
+ */
+export function followTouch(pte: Pte, write: boolean): void {
+  const folio = pteFolio(pte)
+  alsoWrites(folio, 'dirty')
+  if (write && !(pte & PTE_DIRTY)) folio.dirty = true
+  folioMarkAccessed(folio)
 }
 
 /** FAULT_FLAG_* of a fault on behalf of get_user_pages(). */

@@ -3,8 +3,7 @@
  * is mmap_lock, folio lock, page table lock; a handler of a file takes the folio lock and returns
  * with it, so the page cannot leave the file until its PTE stands.
  *
- * Left out: swap, the zero page, huge pages, mapping what lies around a read fault (it maps only
- * what the next read would map), userfaultfd.
+ * Left out: swap, the zero page, huge pages, userfaultfd.
  */
 
 import { offStack, onStack } from '../../machine/alloc.js'
@@ -29,6 +28,7 @@ import {
   VmFault,
 } from '../include/mm_types.js'
 import { PAGE_SIZE } from '../include/types.js'
+import { doFaultAround } from './fault_around.js'
 import { folioLock, folioUnlock } from './filemap.js'
 import { mlockVmaFolio, munlockVmaFolio } from './mlocked.js'
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from './mmu_notifier.js'
@@ -161,8 +161,12 @@ export const finishFault = fn(function* finish_fault(vmf: VmFault): Kernel<numbe
 
 const NO_PTE = VM_FAULT_ERROR | VM_FAULT_NOPAGE | VM_FAULT_RETRY
 
-/** Models: 6.2 mm/memory.c do_read_fault. Simplifies: no do_fault_around. */
+/** Models: 6.2 mm/memory.c do_read_fault. */
 const doReadFault = fn(function* do_read_fault(vmf: VmFault): Kernel<number> {
+  if (vmf.vma!.vmOps!.mapsAround === true) {
+    const around = yield* doFaultAround(vmf, pteFlags(vmf))
+    if (around !== 0) return around
+  }
   let ret = yield* __doFault(vmf)
   if (ret & NO_PTE) return ret
   ret |= yield* finishFault(vmf)

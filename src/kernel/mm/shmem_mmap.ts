@@ -93,7 +93,11 @@ export const shmemFault = fn(function* shmem_fault(vmf: VmFault): Kernel<number>
   return VM_FAULT_LOCKED
 })
 
-export const shmemVmOps: VmOperations = opsTable({ name: 'shmem_anon_vm_ops', fault: shmemFault })
+export const shmemVmOps: VmOperations = opsTable({
+  name: 'shmem_vm_ops',
+  fault: shmemFault,
+  mapsAround: true,
+})
 
 /**
  * F_SEAL_FUTURE_WRITE: no new mapping that is shared and writable, nor one that could become so.
