@@ -6,6 +6,7 @@ import { Kvm } from './kvm.js'
 import { type Libc, loadLibc, NoLiveKernel } from './libc.js'
 import { Memory } from './memory.js'
 import type { Reply, Request } from './messages.js'
+import { PageReader } from './page-facts.js'
 import { probe } from './probe.js'
 import { racePunches } from './race.js'
 import { runLive } from './run.js'
@@ -38,7 +39,7 @@ async function answer(live: Live, request: Request): Promise<Reply> {
 function start(): void {
   const libc = loadLibc()
   bindToParent(libc)
-  const live = new Live(libc, new Memory(libc), new Kvm(libc))
+  const live = new Live(libc, new Memory(libc), new Kvm(libc), new PageReader(libc))
   process.on('message', (request: Request) => {
     answer(live, request).then(send, (error: Error) => {
       send({ kind: 'bug', text: error.stack ?? error.message })

@@ -22,7 +22,15 @@ import {
 } from '../include/mm_types.js'
 import { type Pgoff, pgoffToBytes } from '../include/types.js'
 import { handleMmFault } from './memory.js'
-import { PTE_PRESENT, PTE_PROTNONE, PTE_WRITE, type Pte, pteAt, pteFolio } from './pgtable.js'
+import {
+  PTE_DIRTY,
+  PTE_PRESENT,
+  PTE_PROTNONE,
+  PTE_WRITE,
+  type Pte,
+  pteAt,
+  pteFolio,
+} from './pgtable.js'
 import { folioIsSecretmem, vmaIsSecretmem } from './secretmem.js'
 import { folioPut, folioTryGet } from './swap.js'
 import { vmaLookup } from './vma.js'
@@ -32,6 +40,21 @@ export function pteAllows(pte: Pte, write: boolean): boolean {
   const wanted = PTE_PRESENT | (write ? PTE_WRITE : 0)
   return (pte & (wanted | PTE_PROTNONE)) === wanted
 }
+
+/**
+ * Whoever got a page to write to it may have done so without the page table's knowledge: it is
+ * dirty. Part of the step that reads the PTE.
+ *
+ * Models: 6.2 mm/gup.c follow_page_pte, FOLL_TOUCH. Simplifies: no folio_mark_accessed.
+ */
+export const touchPage = fn(function follow_page_pte(pte: Pte, write: boolean): void {
+  if (!write || pte & PTE_DIRTY) return
+  const folio = pteFolio(pte)
+  alsoReads(folio, 'dirty')
+  if (folio.dirty) return
+  alsoWrites(folio, 'dirty')
+  folio.dirty = true
+})
 
 /** FAULT_FLAG_* of a fault on behalf of get_user_pages(). */
 export function gupFaultFlags(write: boolean): number {
@@ -97,6 +120,7 @@ const gupSlow = fn(function* __get_user_pages(address: bigint, write: boolean): 
     const folio = pteFolio(pte)
     alsoWrites(folio, 'refcount')
     folio.refcount++
+    touchPage(pte, write)
     yield* upRead(mm.mmapLock)
     return folio
   }

@@ -12,7 +12,7 @@ import {
   type VmArea,
 } from '../include/mm_types.js'
 import { PAGE_SIZE } from '../include/types.js'
-import { checkVmaFlags, faultErrno, gupFaultFlags, pteAllows } from './gup.js'
+import { checkVmaFlags, faultErrno, gupFaultFlags, pteAllows, touchPage } from './gup.js'
 import { handleMmFault } from './memory.js'
 import { pteAt } from './pgtable.js'
 import { findVma, vmaLookup } from './vma.js'
@@ -30,7 +30,11 @@ const faultinPage = fn(function* faultin_page(
 ): Kernel<number> {
   for (;;) {
     yield read(vma.vmMm!.pageTable, 'xaHead')
-    if (pteAllows(pteAt(vma.vmMm!, address), write)) return 0
+    const pte = pteAt(vma.vmMm!, address)
+    if (pteAllows(pte, write)) {
+      touchPage(pte, write)
+      return 0
+    }
     const fault = yield* handleMmFault(vma, address, gupFaultFlags(write))
     if (fault & VM_FAULT_RETRY) return -EAGAIN
     if (fault & VM_FAULT_ERROR) return faultErrno(fault)
