@@ -170,6 +170,8 @@ export const store: Maker = (random, sketch) => [
   1 + random.below(255),
 ]
 
+export const page: Maker = (random, sketch) => ['page', ...aPlace(random, sketch)]
+
 export const munmap: Maker = (random, sketch) => ['munmap', aMap(random, sketch)]
 
 /** Whole pages of a map. */

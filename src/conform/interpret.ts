@@ -3,6 +3,7 @@
  * interpreter, so a difference between two results is a difference between two kernels.
  */
 import { ENOSYS, errnoName } from '../kernel/include/errno.js'
+import { type PageFacts, pageAnswer } from './page-facts.js'
 import { exact, type Int, type Op, type Result } from './program.js'
 
 /**
@@ -36,6 +37,8 @@ export interface Syscalls {
   load(address: bigint): number
   /** 1, or an error as for load. */
   store(address: bigint, byte: number): number
+  /** What is mapped at an address; undefined if nothing is. */
+  pageFacts(address: bigint): PageFacts | undefined
   /** st_size and st_blocks. */
   fstat(fd: number): readonly [size: bigint, blocks: bigint]
   /** KVM_CREATE_GUEST_MEMFD on the program's VM. */
@@ -169,6 +172,7 @@ export class Interpreter {
       case 'munmap':
       case 'load':
       case 'store':
+      case 'page':
         return this.#memory(op)
       case 'madvise':
       case 'mprotect':
@@ -191,7 +195,7 @@ export class Interpreter {
     }
   }
 
-  #memory(op: Extract<Op, readonly ['mmap' | 'munmap' | 'load' | 'store', ...unknown[]]>) {
+  #memory(op: Extract<Op, readonly ['mmap' | 'munmap' | 'load' | 'store' | 'page', ...unknown[]]>) {
     const k = this.#kernel
     if (op[0] === 'mmap') {
       const [, file, prot, flags, len, offset] = op
@@ -209,6 +213,7 @@ export class Interpreter {
     const offset = BigInt(op[2])
     if (offset < 0n || offset >= map.len) return 'nomap'
     const at = map.address + offset
+    if (op[0] === 'page') return pageAnswer(k.pageFacts(at))
     return op[0] === 'load' ? k.load(at) : k.store(at, Number(op[3]))
   }
 

@@ -11,11 +11,13 @@ import { sysLseek, sysPread, sysPwrite, sysRead, sysWrite } from '../kernel/fs/r
 import { vfsFstat } from '../kernel/fs/stat.js'
 import { EBADF, EFAULT, EHWPOISON, ENXIO } from '../kernel/include/errno.js'
 import { Kstat } from '../kernel/include/fs.js'
+import { currentMm } from '../kernel/include/mm_types.js'
 import { KVM_X86_DEFAULT_VM, SIGBUS_MCEERR_AR } from '../kernel/include/uapi.js'
 import { sysMadvise } from '../kernel/mm/madvise.js'
 import { sysFcntlAddSeals, sysFcntlGetSeals, sysMemfdCreate } from '../kernel/mm/memfd.js'
 import { sysMmap, sysMunmap } from '../kernel/mm/mmap.js'
 import { sysMprotect } from '../kernel/mm/mprotect.js'
+import { PTE_PRESENT, pteAt, pteFolio } from '../kernel/mm/pgtable.js'
 import { sysMemfdSecret } from '../kernel/mm/secretmem.js'
 import { taskWorkRun } from '../kernel/task_work.js'
 import { userLoad, userStore } from '../kernel/user/access.js'
@@ -29,6 +31,7 @@ import type { FnTag } from '../machine/fn.js'
 import { watchReturns } from '../machine/frames.js'
 import { Interpreter, type Syscalls } from './interpret.js'
 import { asReturn, callsOf, chainOf, type Return } from './origin.js'
+import type { PageFacts } from './page-facts.js'
 import type { Op, Result } from './program.js'
 
 /** The profile whose kernel answers for a release: the newest that is not younger. */
@@ -42,6 +45,22 @@ export function profileOf(release: string): { profile: Profile; exact: boolean }
 function faulted(byte: number): number {
   if (byte >= 0) return byte
   return byte === SIGBUS_MCEERR_AR ? -EHWPOISON : -EFAULT
+}
+
+/** What the page table of the process has at an address. */
+function pageFacts(address: bigint): PageFacts | undefined {
+  const pte = pteAt(currentMm(), address)
+  if (!(pte & PTE_PRESENT)) return undefined
+  const { mapcount, uptodate, dirty, anon, swapbacked, mlockCount } = pteFolio(pte)
+  return {
+    mapcount,
+    uptodate,
+    dirty,
+    mmap: mapcount > 0,
+    anon,
+    swapbacked,
+    mlocked: mlockCount > 0,
+  }
 }
 
 /** The user address of every memslot: anonymous memory, which no call of a program reaches. */
@@ -91,6 +110,7 @@ function syscalls(alone: Alone, stat: Kstat): Syscalls {
     mprotect: (address, len, prot) => call(sysMprotect, address, len, prot),
     load: (address) => faulted(call(userLoad, address)),
     store: (address, byte) => faulted(call(userStore, address, byte)) || 1,
+    pageFacts,
     kvmCreateGuestMemfd: (size, flags) => call(sysKvmCreateGuestMemfd, theVm(), size, flags),
     kvmSetUserMemoryRegion2: (slot, flags, gpa, size, fd, offset) =>
       call(sysKvmSetUserMemoryRegion2, theVm(), slot, flags, gpa, size, USER_AREA, fd, offset),

@@ -28,6 +28,7 @@ export const OPS = {
   store: ['map', 'offset', 'byte'],
   madvise: ['map', 'offset', 'len', 'advice'],
   mprotect: ['map', 'offset', 'len', 'prot'],
+  page: ['map', 'offset'],
   fstat: ['file'],
   close: ['file'],
   run: ['gpa'],
@@ -45,7 +46,7 @@ export type Op = { [N in OpName]: readonly [N, ...Args<(typeof OPS)[N]>] }[OpNam
 
 /** What a call gave. */
 export interface Result {
-  /** A number, `fd`, `map`, `nomap`, or an errno such as `-EINVAL`. */
+  /** A number, `fd`, `map`, `nomap`, facts of a page, or an errno such as `-EINVAL`. */
   readonly r: Int | string
   /** Hash (FNV-1a, 32 bits) of the bytes that the call read. */
   readonly h?: number

@@ -28,7 +28,7 @@ export interface Capabilities {
   readonly secretmem: boolean
   /** Whether any swap is in use; pages may then leave memory. */
   readonly swap: boolean
-  /** Whether /proc/self/pagemap shows page frame numbers. */
+  /** Whether /proc tells which frame a page is in, and of the frame's flags. */
   readonly frames: boolean
   /** Why no guest can be asked, or empty. */
   readonly guest: string
@@ -51,7 +51,7 @@ export function probe(live: Live): Capabilities {
     kvm: Object.fromEntries(caps) as Capabilities['kvm'],
     secretmem: opens(live, ['secret', 0]),
     swap: readFileSync('/proc/swaps', 'utf8').trim().split('\n').length > 1,
-    frames: showsFrames(),
+    frames: live.pages.sees,
     guest: whyNoGuest(live),
     files: fileLimit(libc),
   }
@@ -79,15 +79,6 @@ function whyNoGuest(live: Live): string {
   }
 }
 
-/** The page frame number in the entry of a page that is there; it is 0 for those who may not know. */
-function showsFrames(): boolean {
-  try {
-    return readFileSync('/proc/kpageflags').length > 0
-  } catch {
-    return false
-  }
-}
-
 function fileLimit(libc: Libc): number {
   const limit = new BigUint64Array(2)
   libc.call(NR.prlimit64, 0, RLIMIT_NOFILE, 0, libc.address(limit))
@@ -101,8 +92,10 @@ export function missingFor(family: Family, c: Capabilities): string | undefined 
   }
   if (family === 'secretmem' && !c.secretmem) return 'memfd_secret is not enabled'
   if (family === 'secretmem' || family === 'memfd') return undefined
+  if (family === 'page' && !c.frames) return '/proc hides page frames from this user'
+  if (family === 'page' && c.swap) return 'swap is in use: pages may leave memory at any time'
   const missing = missingKvm(c)
-  if (missing !== undefined || family === 'guest_memfd') return missing
+  if (missing !== undefined || family !== 'guest') return missing
   return c.guest === '' ? undefined : c.guest
 }
 

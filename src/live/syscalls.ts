@@ -8,6 +8,7 @@ import type { Kvm } from './kvm.js'
 import type { Libc } from './libc.js'
 import { breaksMemory } from './limits.js'
 import type { Memory } from './memory.js'
+import type { PageReader } from './page-facts.js'
 import { F_ADD_SEALS, F_GET_SEALS, MFD_CLOEXEC, NR, O_CLOEXEC } from './uapi.js'
 
 /** Offsets in struct stat, in units of 8 bytes. */
@@ -19,15 +20,17 @@ export class Live {
   readonly libc: Libc
   readonly memory: Memory
   readonly kvm: Kvm
+  readonly pages: PageReader
   readonly #name = Buffer.from('restrictedmem\0')
   readonly #bytes = new Uint8Array(MAX_TRANSFER)
   readonly #stat = new BigInt64Array(18)
   readonly #at: { readonly name: bigint; readonly bytes: bigint; readonly stat: bigint }
 
-  constructor(libc: Libc, memory: Memory, kvm: Kvm) {
+  constructor(libc: Libc, memory: Memory, kvm: Kvm, pages: PageReader) {
     this.libc = libc
     this.memory = memory
     this.kvm = kvm
+    this.pages = pages
     this.#at = {
       name: libc.address(this.#name),
       bytes: libc.address(this.#bytes),
@@ -51,7 +54,7 @@ export class Live {
   }
 
   #syscalls(files: Set<number>, maps: Map<bigint, bigint>, userAddress: bigint): Syscalls {
-    const { libc, memory, kvm } = this
+    const { libc, memory, kvm, pages } = this
     const { call, wide } = libc
     const at = this.#at
     const opened = (fd: number): number => {
@@ -107,6 +110,7 @@ export class Live {
       mprotect: (address, len, prot) => call(NR.mprotect, address, len, prot),
       load: (address) => memory.load(address),
       store: (address, byte) => memory.store(address, byte),
+      pageFacts: (address) => pages.facts(address),
       kvmCreateGuestMemfd: (size, flags) => opened(kvm.createGuestMemfd(programVm(), size, flags)),
       kvmSetUserMemoryRegion2: (slot, flags, gpa, size, fd, offset) =>
         kvm.setUserMemoryRegion2(programVm(), { slot, flags, gpa, size, fd, offset, userAddress }),

@@ -33,6 +33,7 @@ export const NR = {
 } as const
 
 export const AT_FDCWD = -100
+export const O_RDONLY = 0
 export const O_RDWR = 2
 export const O_NONBLOCK = 0o4000
 export const O_CLOEXEC = 0o2000000

@@ -7,6 +7,7 @@ import { Kvm } from './kvm.js'
 import { type Libc, loadLibc, NoLiveKernel } from './libc.js'
 import { Memory } from './memory.js'
 import type { Reply, Request } from './messages.js'
+import { PageReader } from './page-facts.js'
 import { probe } from './probe.js'
 import { racePunches } from './race.js'
 import { runLive } from './run.js'
@@ -41,7 +42,7 @@ async function answer(live: Live, affinity: Affinity, request: Request): Promise
 function start(): void {
   const libc = loadLibc()
   bindToParent(libc)
-  const live = new Live(libc, new Memory(libc), new Kvm(libc))
+  const live = new Live(libc, new Memory(libc), new Kvm(libc), new PageReader(libc))
   const affinity = new Affinity(libc)
   process.on('message', (request: Request) => {
     answer(live, affinity, request).then(send, (error: Error) => {

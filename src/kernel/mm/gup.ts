@@ -42,17 +42,20 @@ export function pteAllows(pte: Pte, write: boolean): boolean {
 }
 
 /**
- * Whoever gets a page has used it, and written it if that was asked for. Under the page table lock,
- * part of the step that looked the PTE up.
+ * Whoever gets a page has used it; if to write, perhaps without the page table's knowledge, so it is
+ * dirty. Part of the step that reads the PTE.
  *
- * Models: 6.2 mm/gup.c follow_page_pte, with FOLL_TOUCH.
+ * Models: 6.2 mm/gup.c follow_page_pte, FOLL_TOUCH.
  */
-export function followTouch(pte: Pte, write: boolean): void {
+export const touchPage = fn(function follow_page_pte(pte: Pte, write: boolean): void {
   const folio = pteFolio(pte)
-  alsoWrites(folio, 'dirty')
-  if (write && !(pte & PTE_DIRTY)) folio.dirty = true
+  alsoReads(folio, 'dirty')
+  if (write && !(pte & PTE_DIRTY) && !folio.dirty) {
+    alsoWrites(folio, 'dirty')
+    folio.dirty = true
+  }
   folioMarkAccessed(folio)
-}
+})
 
 /** FAULT_FLAG_* of a fault on behalf of get_user_pages(). */
 export function gupFaultFlags(write: boolean): number {
@@ -118,6 +121,7 @@ const gupSlow = fn(function* __get_user_pages(address: bigint, write: boolean): 
     const folio = pteFolio(pte)
     alsoWrites(folio, 'refcount')
     folio.refcount++
+    touchPage(pte, write)
     yield* upRead(mm.mmapLock)
     return folio
   }

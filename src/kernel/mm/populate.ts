@@ -12,7 +12,7 @@ import {
   type VmArea,
 } from '../include/mm_types.js'
 import { PAGE_SIZE } from '../include/types.js'
-import { checkVmaFlags, faultErrno, followTouch, gupFaultFlags, pteAllows } from './gup.js'
+import { checkVmaFlags, faultErrno, gupFaultFlags, pteAllows, touchPage } from './gup.js'
 import { handleMmFault } from './memory.js'
 import { pteAt } from './pgtable.js'
 import { findVma, vmaLookup } from './vma.js'
@@ -32,7 +32,7 @@ const faultinPage = fn(function* faultin_page(
     yield read(vma.vmMm!.pageTable, 'xaHead')
     const pte = pteAt(vma.vmMm!, address)
     if (pteAllows(pte, write)) {
-      followTouch(pte, write)
+      touchPage(pte, write)
       return 0
     }
     const fault = yield* handleMmFault(vma, address, gupFaultFlags(write))

@@ -1,0 +1,136 @@
+/**
+ * Programs that look at the pages of their maps: those of memfds, shared and private, of
+ * guest_memfds, or of secret memory.
+ *
+ * Around a read fault on a memfd Linux maps what else of the file is cached, as far as the mapping
+ * goes; the model leaves that out (do_read_fault). So a map of a memfd is one page, an even one of
+ * the file: two that lie side by side are then never merged into one mapping.
+ */
+import {
+  aFile,
+  allocate,
+  load,
+  type Maker,
+  madvise,
+  mprotect,
+  munmap,
+  page,
+  pread,
+  pwrite,
+  store,
+} from './generate-calls.js'
+import type { Op } from './program.js'
+import type { Random, Weighted } from './random.js'
+import type { Sketch } from './sketch.js'
+
+const PAGE = 4096
+const SIZE = 6 * PAGE
+
+interface MapKinds {
+  readonly flags: Weighted<number>
+  /** Bytes. */
+  readonly len: Weighted<number>
+  readonly offset: Weighted<number>
+}
+
+function mapOf(kinds: MapKinds): Maker {
+  return (random, sketch) => {
+    const file = aFile(random, sketch)
+    const [len, offset] = [random.weighted(kinds.len), random.weighted(kinds.offset)]
+    sketch.maps.push({ file, len, offset, likely: true })
+    const prot = random.chance(0.75) ? 3 : 1
+    return ['mmap', file, prot, random.weighted(kinds.flags), len, offset]
+  }
+}
+
+const SHARED: Weighted<number> = [[1, 1]]
+
+/** The pages that a map of several can have. */
+const MANY = {
+  flags: SHARED,
+  len: [
+    [1, PAGE],
+    [2, 2 * PAGE],
+    [1, 4 * PAGE],
+  ],
+  offset: [
+    [3, 0],
+    [1, PAGE],
+    [1, 2 * PAGE],
+  ],
+} satisfies MapKinds
+
+/** What a program can be about: how its files begin, and what is done to them. */
+interface Subject {
+  readonly begin: (file: number) => readonly Op[]
+  readonly map: Maker
+  readonly calls: Weighted<Maker>
+}
+
+const LOOKS: Weighted<Maker> = [
+  [40, page],
+  [16, load],
+  [20, store],
+]
+
+const memfd: Subject = {
+  begin: (file) => [
+    ['create', 2],
+    ['trunc', file, SIZE],
+  ],
+  map: mapOf({
+    flags: [
+      [2, 1],
+      [1, 2],
+    ],
+    len: [[1, PAGE]],
+    offset: [
+      [3, 0],
+      [1, 2 * PAGE],
+      [1, 4 * PAGE],
+    ],
+  }),
+  calls: [
+    ...LOOKS,
+    [8, allocate],
+    [8, madvise],
+    [5, pwrite],
+    [2, pread],
+    [4, munmap],
+    [3, mprotect],
+  ],
+}
+
+const guestMemfd: Subject = {
+  begin: () => [['gmem', SIZE, 3]],
+  map: mapOf(MANY),
+  calls: [...LOOKS, [8, allocate], [8, madvise], [4, munmap], [3, mprotect]],
+}
+
+const secretmem: Subject = {
+  begin: (file) => [
+    ['secret', 0],
+    ['trunc', file, SIZE],
+  ],
+  map: mapOf(MANY),
+  calls: [...LOOKS, [4, madvise], [4, munmap], [3, mprotect]],
+}
+
+export function pageProgram(random: Random, calls: number): Op[] {
+  const subject = random.weighted<Subject>([
+    [5, memfd],
+    [4, guestMemfd],
+    [2, secretmem],
+  ])
+  const sketch: Sketch = { files: [], maps: [] }
+  const ops: Op[] = []
+  do {
+    ops.push(...subject.begin(sketch.files.length))
+    sketch.files.push({ size: SIZE })
+  } while (sketch.files.length < 2 && random.chance(0.3))
+  const maps = 1 + random.below(2)
+  for (let i = 0; i < maps; i++) ops.push(subject.map(random, sketch))
+  const choices: Weighted<Maker> = [...subject.calls, [6, subject.map]]
+  while (ops.length < calls) ops.push(random.weighted(choices)(random, sketch))
+  return ops
+}
