@@ -53,8 +53,10 @@ const punchHole = fn(function* shmem_punch_hole(
   const end = bytesToPgoff(offset + len)
   const falloc = onStack(ShmemFalloc)
   publishPunch(inode, falloc, start, end)
-  if (end > start) {
-    const whole = pgoffToBytes(end) - pgoffToBytes(start)
+  // The end of a hole within the first page is -1, compared as unsigned: everything behind the
+  // start is unmapped, though not punched.
+  if (end > start || end === 0) {
+    const whole = end === 0 ? 0n : pgoffToBytes(end) - pgoffToBytes(start)
     yield* unmapMappingRange(inode.iMapping!, pgoffToBytes(start), whole, false)
   }
   yield* shmemTruncateRange(inode, offset, offset + len - 1n)
