@@ -23,6 +23,9 @@ const out = (text: string): void => {
   process.stdout.write(`${text}\n`)
 }
 
+// Whoever reads may have had enough, as `head` has.
+process.stdout.on('error', () => process.exit())
+
 /** A generator of pseudo-random numbers that is the same in every run. */
 function random(seed: number): () => number {
   let s = seed

@@ -7,7 +7,15 @@
  */
 import { type Addr, undoMark, writtenSince } from '../machine/arena.js'
 import { EFFECT, effectAddr, effectArg, effectKind } from '../machine/effects.js'
-import { allStructs, CENSUS, HEADER, setAccessHook, structNamed } from '../machine/struct.js'
+import {
+  allStructs,
+  CENSUS,
+  HEADER,
+  type Obj,
+  type Struct,
+  setAccessHook,
+  structNamed,
+} from '../machine/struct.js'
 import { MAX_TASKS, taskNumber } from '../machine/task.js'
 import { type Footprint, MODE } from './independence.js'
 import { WORD, type Words, wordTable } from './words.js'
@@ -69,9 +77,7 @@ export class Recorder {
   #lifeOf(at: number): void {
     const base = this.#words.owner[at] as number
     const id = this.#words.struct[at] as number
-    const s = allStructs()[id - 1] as typeof allStructs extends () => readonly (infer S)[]
-      ? S
-      : never
+    const s = allStructs()[id - 1] as Struct<Obj>
     const pool = ((base - s.base) / s.words) % MAX_TASKS
     this.#add(base, MODE.USE | MODE.LIFE)
     this.#add(CENSUSES + id, MODE.CENSUS)
