@@ -1,20 +1,13 @@
 /**
  * Lock order, as lockdep: the classes of locks form a graph, held before taken, and a cycle in it
  * means that some timing deadlocks, whether or not this execution did. The graph is that of one
- * execution; it lies in the arena, outside the fingerprint, because what a task has locked on its
- * way is determined by where it is.
+ * execution and part of the state: two ways to one place may have taken different locks, and what
+ * the one lacks to a cycle the other may have.
  *
  * Left out: two locks of one class (lockdep wants an annotation there), and the difference between
  * reading and writing a lock, which lockdep drops too for sleeping locks.
  */
-import {
-  constructAt,
-  type Obj,
-  type Struct,
-  statistics,
-  struct,
-  type Vec,
-} from '../machine/struct.js'
+import { constructAt, type Obj, type Struct, struct, type Vec, vec } from '../machine/struct.js'
 import { lockClassName, type Task } from '../machine/task.js'
 import type { Context, Sanitizer } from './sanitizer.js'
 
@@ -27,7 +20,7 @@ interface LockGraph extends Obj {
 
 const LockGraph: Struct<LockGraph> = struct<LockGraph>(
   'LockGraph',
-  { after: statistics(MAX_CLASSES + 1) },
+  { after: vec(MAX_CLASSES + 1) },
   { capacity: 1 },
 )
 

@@ -108,7 +108,8 @@ function endIn(vma: VmArea, last: Pgoff): bigint {
  * `evenCows`. Faults may map them again at once, unless something else keeps them away.
  *
  * Models: 6.2 mm/memory.c unmap_mapping_pages. Simplifies: that nobody maps the file is read
- * without i_mmap_rwsem, as if it were taken for that moment.
+ * without i_mmap_rwsem, as if it were taken for that moment; for a file that nobody maps, waiting
+ * for that lock and its place in the lock order are not judged.
  */
 export const unmapMappingPages = fn(function* unmap_mapping_pages(
   mapping: AddressSpace,
