@@ -73,12 +73,6 @@ export const restrictedmemInit = fn(function* restrictedmem_init(): Kernel<void>
   state.mnt = sb
 })
 
-/** The design's object between the two files, with operations for the outer one. */
-export interface Wrapper {
-  readonly fops: FileOperations
-  readonly iops: InodeOperations
-}
-
 /**
  * Make the outer file for an inner one. Takes over the reference on `memfd` if it succeeds;
  * otherwise returns an ERR_PTR and `memfd` stays the caller's.

@@ -73,7 +73,6 @@ export const KVM_CREATE_VCPU = 0xae41
 export const KVM_RUN = 0xae80
 export const KVM_GET_SUPPORTED_CPUID = 0xc008ae05
 export const KVM_SET_CPUID2 = 0x4008ae90
-export const KVM_GET_REGS = 0x8090ae81
 export const KVM_SET_REGS = 0x4090ae82
 export const KVM_GET_SREGS = 0x8138ae83
 export const KVM_SET_SREGS = 0x4138ae84

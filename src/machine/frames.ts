@@ -16,7 +16,6 @@ import { currentAt, STACK_WORDS, Task, taskNumber } from './task.js'
 export const SUSPEND = 0
 export const CALL = 1
 export const RETURN = 2
-export const FRAME_HEADER = 3
 
 let result: unknown
 let calleeFp = 0

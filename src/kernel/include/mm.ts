@@ -169,7 +169,6 @@ export const MIGRATE_SYNC = 2
 export const MR_COMPACTION = 0
 export const MR_MEMORY_FAILURE = 1
 export const MR_MEMORY_HOTPLUG = 2
-export const MR_SYSCALL = 3
 
 /** What writepage returns when it has not started to write and the folio is still locked. */
 export const AOP_WRITEPAGE_ACTIVATE = 0x80000

@@ -6,7 +6,7 @@
  * Here is where a page that leaves its place is taken from those who map it, and where KVM hears
  * of it, if the process has mapped the page: restricted memory is mapped nowhere.
  */
-import { alsoWrites, read, rmw } from '../../machine/effects.js'
+import { alsoWrites, rmw } from '../../machine/effects.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { downRead, upRead } from '../../machine/locks.js'
 import type { Folio } from '../include/mm.js'
@@ -152,10 +152,4 @@ export const removeMigrationPtes = fn(function* remove_migration_ptes(
     vma = vma.iMmapNext
   }
   yield* upRead(mapping.iMmapRwsem)
-})
-
-/** folio_mapped(), announced. */
-export const folioMapped = fn(function* folio_mapped(folio: Folio): Kernel<boolean> {
-  yield read(folio, 'mapcount')
-  return folio.mapcount > 0
 })

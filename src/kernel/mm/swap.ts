@@ -5,7 +5,7 @@
  * Left out: the lists themselves, whose order decides nothing here; lru_lock, whose sections are
  * one step each.
  */
-import { alsoReads, alsoWrites, read, rmw } from '../../machine/effects.js'
+import { alsoReads, alsoWrites, rmw } from '../../machine/effects.js'
 import { KernelFault } from '../../machine/fault.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { currentTaskNumber } from '../../machine/task.js'
@@ -170,10 +170,4 @@ export const folioIsolateLru = fn(function* folio_isolate_lru(folio: Folio): Ker
 export const folioPutbackLru = fn(function* folio_putback_lru(folio: Folio): Kernel<void> {
   yield* folioAddLru(folio)
   yield* folioPut(folio)
-})
-
-/** folio_ref_count(), announced. */
-export const folioRefCount = fn(function* folio_ref_count(folio: Folio): Kernel<number> {
-  yield read(folio, 'refcount')
-  return folio.refcount
 })
