@@ -35,9 +35,8 @@ export type Terminator =
     }
   | {
       readonly kind: 'call'
-      /** The function and its arguments, as one array. */
       readonly callee: Item
-      readonly args: Item
+      readonly args: readonly Item[]
       readonly into: Local | undefined
       readonly next: Block
       readonly line: number
@@ -90,7 +89,7 @@ function liveInto(block: Block, live: Map<Block, Set<Local>>): Set<Local> {
     if (end.into !== undefined) now.delete(end.into)
     if (end.kind === 'yield') back(now, end.effect)
     else {
-      back(now, end.args)
+      for (const a of end.args) back(now, a)
       back(now, end.callee)
     }
   } else if (end.kind === 'branch') back(now, end.cond)

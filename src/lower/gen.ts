@@ -3,18 +3,10 @@
  * a step runs; at a yield or a call those that are still needed go into the frame and every other
  * word of it becomes zero, so that dead locals do not tell states apart.
  */
-import { type Block, type Local, liveness, type Terminator } from './cfg.js'
+import type { Block, Local, Terminator } from './cfg.js'
 import type { Problem } from './graph.js'
+import { HEADER, planOf, type Suspension } from './plan.js'
 import { type Keep, wordsOf } from './types.js'
-
-const HEADER = 3
-
-interface Suspension {
-  readonly block: Block
-  readonly end: Extract<Terminator, { kind: 'yield' | 'call' }>
-  /** What lives in the frame meanwhile. */
-  readonly kept: readonly Local[]
-}
 
 export interface Generated {
   readonly text: string
@@ -28,13 +20,9 @@ export function generate(
   locals: readonly Local[],
   rt: string,
 ): Generated {
-  const reachable = reachableFrom(blocks[0] as Block)
-  const live = liveness(reachable)
-  const suspensions = suspensionsOf(reachable, live)
-  const problems = forbidden(suspensions, params, live.get(blocks[0] as Block) as Set<Local>)
-  const slots = allocate(params, suspensions)
-  const words = Math.max(HEADER, ...[...slots].map(([l, at]) => at + wordsOf(l.keep)))
-  const entryLive = live.get(blocks[0] as Block) as Set<Local>
+  const plan = planOf(blocks, params)
+  const { suspensions, slots, words, entryLive } = plan
+  const problems = forbidden(suspensions, params, entryLive)
   const lines = [
     '(() => {',
     ...structConstants(locals, slots, rt),
@@ -44,7 +32,7 @@ export function generate(
     '  step(fp, $pc, $v) {',
     ...(locals.length > 0 ? [`    let ${locals.map((l) => l.name).join(', ')};`] : []),
     '    for (;;) switch ($pc) {',
-    ...reachable.flatMap((b) =>
+    ...plan.blocks.flatMap((b) =>
       blockText(b, blocks[0] as Block, suspensions, slots, params, entryLive, words, rt),
     ),
     "      default: throw new Error('no such place in this function');",
@@ -53,28 +41,6 @@ export function generate(
     '})()',
   ]
   return { text: lines.join('\n'), problems }
-}
-
-function reachableFrom(entry: Block): Block[] {
-  const seen = new Set<Block>([entry])
-  for (const b of seen) {
-    const end = b.end as Terminator
-    if (end.kind === 'jump') seen.add(end.to)
-    else if (end.kind === 'branch') seen.add(end.yes).add(end.no)
-    else if (end.kind === 'yield' || end.kind === 'call') seen.add(end.next)
-  }
-  return [...seen]
-}
-
-function suspensionsOf(blocks: readonly Block[], live: Map<Block, Set<Local>>): Suspension[] {
-  const found: Suspension[] = []
-  for (const block of blocks) {
-    const end = block.end as Terminator
-    if (end.kind !== 'yield' && end.kind !== 'call') continue
-    const kept = [...(live.get(end.next) as Set<Local>)].filter((l) => l !== end.into)
-    found.push({ block, end, kept })
-  }
-  return found
 }
 
 function forbidden(
@@ -93,48 +59,6 @@ function forbidden(
   for (const s of suspensions) for (const l of s.kept) check(l)
   for (const p of params) if (entryLive.has(p)) check(p)
   return [...problems.values()]
-}
-
-/** Frame words for every local that is kept; locals that are never kept together may share. */
-function allocate(
-  params: readonly Local[],
-  suspensions: readonly Suspension[],
-): Map<Local, number> {
-  const slots = new Map<Local, number>()
-  let next = HEADER
-  for (const p of params) {
-    slots.set(p, next)
-    next += wordsOf(p.keep)
-  }
-  const meets = new Map<Local, Set<Local>>()
-  for (const { kept } of suspensions) {
-    for (const a of kept) {
-      const others = meets.get(a) ?? new Set<Local>()
-      for (const b of kept) if (b !== a) others.add(b)
-      meets.set(a, others)
-    }
-  }
-  for (const [local, others] of meets) {
-    if (slots.has(local)) continue
-    slots.set(local, firstFit(local, others, slots))
-  }
-  return slots
-}
-
-function firstFit(
-  local: Local,
-  others: ReadonlySet<Local>,
-  slots: ReadonlyMap<Local, number>,
-): number {
-  const size = wordsOf(local.keep)
-  for (let at = HEADER; ; at++) {
-    let free = true
-    for (const o of others) {
-      const there = slots.get(o)
-      if (there !== undefined && at < there + wordsOf(o.keep) && there < at + size) free = false
-    }
-    if (free) return at
-  }
 }
 
 function structConstants(
@@ -272,7 +196,9 @@ function suspendText(
   // Evaluated before the frame changes: it may need a local that is not kept.
   const pc = end.next.id
   if (end.kind === 'call')
-    lines.push(`{ const $f = ${end.callee.text}; const $a = ${end.args.text};`)
+    lines.push(
+      `{ const $f = ${end.callee.text}; const $a = [${end.args.map((a) => a.text).join(', ')}];`,
+    )
   else if (!end.plain) lines.push(`{ const $e = ${end.effect.text};`)
   else lines.push(`{ const $e = ${rt}.wantEffects ? ${end.effect.text} : 0;`)
   for (const l of own.kept) {

@@ -5,6 +5,7 @@
  */
 import ts from 'typescript'
 import type { Block, Item, Local, Terminator } from './cfg.js'
+import { type Dialect, JavaScript, type Surroundings } from './dialect.js'
 import { type Keep, keepOf } from './types.js'
 
 export interface Problem {
@@ -31,11 +32,22 @@ export class Builder {
   readonly #targets: Target[] = []
   /** Text that stands for a sub-expression which has been taken out, and the locals in it. */
   readonly #replaced = new Map<ts.Node, Item>()
+  readonly #dialect: Dialect
+  readonly #around: Surroundings = {
+    localOf: (name) => this.#localOf(name),
+    replaced: (node) => this.#replaced.get(node),
+    reject: (node, reason) => this.#reject(node, reason),
+  }
   #current: Block
 
-  constructor(checker: ts.TypeChecker, file: ts.SourceFile) {
+  constructor(
+    checker: ts.TypeChecker,
+    file: ts.SourceFile,
+    dialect: Dialect = new JavaScript(file),
+  ) {
     this.#checker = checker
     this.#file = file
+    this.#dialect = dialect
     this.#current = this.#block()
   }
 
@@ -48,9 +60,8 @@ export class Builder {
       return []
     })
     for (const s of f.body.statements) this.#statement(s)
-    if (this.#current.end === undefined)
-      this.#end({ kind: 'return', value: this.#text('undefined') })
-    for (const b of this.blocks) b.end ??= { kind: 'return', value: this.#text('undefined') }
+    if (this.#current.end === undefined) this.#end({ kind: 'return', value: this.#nothing() })
+    for (const b of this.blocks) b.end ??= { kind: 'return', value: this.#nothing() }
     return params
   }
 
@@ -97,6 +108,14 @@ export class Builder {
     return this.#local('$t', keepOf(type, this.#checker), node.getStart(this.#file))
   }
 
+  #nothing(): Item {
+    return this.#text(this.#dialect.nothing)
+  }
+
+  #emit(node: ts.Node): Item {
+    return this.#dialect.emit(node, this.#around)
+  }
+
   #text(text: string, uses: Iterable<Local> = [], defs: Iterable<Local> = []): Item {
     return { text, uses: new Set(uses), defs: new Set(defs) }
   }
@@ -121,7 +140,7 @@ export class Builder {
     else if (ts.isSwitchStatement(s)) this.#switch(s, undefined)
     else if (ts.isLabeledStatement(s)) this.#labelled(s)
     else if (ts.isReturnStatement(s)) {
-      const value = s.expression ? this.#expression(s.expression) : this.#text('undefined')
+      const value = s.expression ? this.#expression(s.expression) : this.#nothing()
       this.#end({ kind: 'return', value })
       this.#current = this.#block()
     } else if (ts.isThrowStatement(s)) {
@@ -287,7 +306,10 @@ export class Builder {
         return
       }
       const test = this.#expression(c.expression)
-      const cond = this.#text(`${value.text} === (${test.text})`, [...value.uses, ...test.uses])
+      const cond = this.#text(this.#dialect.isEqual(value.text, test.text), [
+        ...value.uses,
+        ...test.uses,
+      ])
       const next = this.#block()
       this.#end({ kind: 'branch', cond, yes: bodies[i] as Block, no: next })
       this.#current = next
@@ -347,7 +369,7 @@ export class Builder {
     if (ts.isConditionalExpression(e)) return this.#conditional(e)
     if (ts.isPrefixUnaryExpression(e)) {
       const inner = this.#expression(e.operand)
-      return { ...inner, text: `${ts.tokenToString(e.operator)}(${inner.text})` }
+      return { ...inner, text: this.#dialect.unary(e.operator, inner.text) }
     }
     return this.#parts(e)
   }
@@ -360,7 +382,7 @@ export class Builder {
     else if (ts.isElementAccessExpression(e)) operands.push(e.expression, e.argumentExpression)
     else {
       this.#reject(e, `a yield cannot stand inside this ${ts.SyntaxKind[e.kind]}`)
-      return this.#text('undefined')
+      return this.#nothing()
     }
     this.#operands(operands)
     return this.#emit(e)
@@ -400,16 +422,11 @@ export class Builder {
     if (e.asteriskToken !== undefined) {
       if (!ts.isCallExpression(operand)) {
         this.#reject(e, 'yield* must stand before the call of a kernel function')
-        return this.#text('undefined')
+        return this.#nothing()
       }
       this.#operands([operand.expression, ...operand.arguments])
       const callee = this.#emit(operand.expression)
-      const each = operand.arguments.map((a) => this.#emit(a))
-      const text = `[${each.map((a) => a.text).join(', ')}]`
-      const args = this.#text(
-        text,
-        each.flatMap((a) => [...a.uses]),
-      )
+      const args = operand.arguments.map((a) => this.#emit(a))
       const next = this.#block()
       this.#end({ kind: 'call', callee, args, into, next, line, note })
       this.#current = next
@@ -437,7 +454,8 @@ export class Builder {
     }
     const left = this.#hasYield(e.right) ? this.#saved(e.left) : this.#expression(e.left)
     const right = this.#expression(e.right)
-    const text = `(${left.text} ${e.operatorToken.getText(this.#file)} ${right.text})`
+    const operator = e.operatorToken.getText(this.#file)
+    const text = this.#dialect.binary(operator, left.text, right.text, e)
     return this.#text(text, [...left.uses, ...right.uses])
   }
 
@@ -446,7 +464,7 @@ export class Builder {
     const operator = e.operatorToken.getText(this.#file).slice(0, -1)
     if (/^(&&|\|\||\?\?)$/.test(operator)) {
       this.#reject(e, `write ${operator}= with a yield as an if`)
-      return this.#text('undefined')
+      return this.#nothing()
     }
     this.#target(e.left)
     const old = operator === '' ? undefined : this.#savedText(this.#emit(e.left), e.left)
@@ -454,14 +472,16 @@ export class Builder {
     const result =
       old === undefined
         ? value
-        : this.#text(`${old.text} ${operator} ${value.text}`, [...old.uses, ...value.uses])
+        : this.#text(this.#dialect.binary(operator, old.text, value.text, e), [
+            ...old.uses,
+            ...value.uses,
+          ])
     const local = ts.isIdentifier(e.left) ? this.#localOf(e.left) : undefined
     if (local !== undefined) {
       this.#assign(local, result)
       return this.#text(local.name, [local])
     }
-    const target = this.#emit(e.left)
-    return this.#text(`${target.text} = ${result.text}`, [...target.uses, ...result.uses])
+    return this.#dialect.store(e.left, result, this.#around)
   }
 
   /** Evaluate an assignment's target as far as JavaScript does before the right side. */
@@ -479,7 +499,8 @@ export class Builder {
     const right = this.#block()
     const after = this.#block()
     const isAnd = op === ts.SyntaxKind.AmpersandAmpersandToken
-    const test = op === ts.SyntaxKind.QuestionQuestionToken ? `${result.name} != null` : result.name
+    const isThere = op === ts.SyntaxKind.QuestionQuestionToken
+    const test = isThere ? this.#dialect.isThere(result.name) : result.name
     const cond = this.#text(test, [result])
     this.#end({ kind: 'branch', cond, yes: isAnd ? right : after, no: isAnd ? after : right })
     this.#current = right
@@ -512,36 +533,6 @@ export class Builder {
       ? this.#checker.getShorthandAssignmentValueSymbol(name.parent)
       : this.#checker.getSymbolAtLocation(name)
     return symbol === undefined ? undefined : this.#bySymbol.get(symbol)
-  }
-
-  /** A node's own text, with locals renamed and what was taken out replaced. */
-  #emit(node: ts.Node): Item {
-    const uses = new Set<Local>()
-    const pieces: string[] = []
-    let at = node.getStart(this.#file)
-    const splice = (n: ts.Node, text: string): void => {
-      pieces.push(this.#file.text.slice(at, n.getStart(this.#file)), text)
-      at = n.getEnd()
-    }
-    const visit = (n: ts.Node): void => {
-      const replaced = this.#replaced.get(n)
-      if (replaced !== undefined) {
-        for (const u of replaced.uses) uses.add(u)
-        splice(n, replaced.text)
-      } else if (ts.isIdentifier(n)) {
-        const local = this.#localOf(n)
-        if (local === undefined) return
-        uses.add(local)
-        const shorthand = ts.isShorthandPropertyAssignment(n.parent)
-        splice(n, shorthand ? `${n.text}: ${local.name}` : local.name)
-      } else if (!ts.isTypeNode(n)) {
-        if (n.kind === ts.SyntaxKind.ThisKeyword) this.#reject(n, 'there is no this in kernel code')
-        ts.forEachChild(n, visit)
-      }
-    }
-    visit(node)
-    pieces.push(this.#file.text.slice(at, node.getEnd()))
-    return { text: pieces.join(''), uses, defs: NOTHING }
   }
 
   // Questions about a tree

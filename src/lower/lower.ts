@@ -28,43 +28,53 @@ export interface LoweredFile {
 const RUNTIME = '__rt'
 
 /**
- * Lower a file. `runtime` is the module specifier of `machine/lowered.js` as seen from it. A file
- * without kernel functions comes back as it is.
+ * Lower a file. `runtime` is the module specifier of `machine/lowered.js` as seen from it, `name`
+ * what the file is called in the places of its functions. A file without kernel functions comes
+ * back as it is.
  */
 export function lowerFile(
   file: ts.SourceFile,
   checker: ts.TypeChecker,
   runtime: string,
+  name: string,
 ): LoweredFile {
   const insertions: { at: number; text: string }[] = []
   const problems: Problem[] = []
+  let functions = 0
   const visit = (node: ts.Node): void => {
     const body = kernelFunction(node, checker)
-    if (body !== undefined) {
+    const place = JSON.stringify(`${name}:${body?.getStart(file)}`)
+    if (body !== undefined && body.asteriskToken === undefined) {
+      insertions.push({ at: body.getEnd(), text: `, undefined, undefined, ${place}` })
+    } else if (body !== undefined) {
+      functions++
       const builder = new Builder(checker, file)
       const params = builder.build(body)
       const generated = generate(builder.blocks, params, builder.locals, RUNTIME)
       problems.push(...forgottenYields(body, checker))
       problems.push(...builder.problems, ...generated.problems)
       const plain = straight(body, file, RUNTIME)
-      insertions.push({ at: body.getEnd(), text: `, ${generated.text}, ${plain}` })
+      insertions.push({ at: body.getEnd(), text: `, ${generated.text}, ${plain}, ${place}` })
     }
     ts.forEachChild(node, visit)
   }
   visit(file)
   return {
     text: insertions.length === 0 ? file.text : withInsertions(file.text, insertions, runtime),
-    functions: insertions.length,
+    functions,
     problems: problems.map((p) => located(file, p)),
   }
 }
 
-/** The generator in `fn(function* name(…) {…})`. */
-function kernelFunction(node: ts.Node, checker: ts.TypeChecker): ts.FunctionExpression | undefined {
+/** The function in `fn(function* name(…) {…})` or `fn(function name(…) {…})`. */
+export function kernelFunction(
+  node: ts.Node,
+  checker: ts.TypeChecker,
+): ts.FunctionExpression | undefined {
   if (!ts.isCallExpression(node) || !ts.isIdentifier(node.expression)) return undefined
   const [body] = node.arguments
   if (node.arguments.length !== 1 || body === undefined) return undefined
-  if (!ts.isFunctionExpression(body) || body.asteriskToken === undefined) return undefined
+  if (!ts.isFunctionExpression(body)) return undefined
   return isFn(node.expression, checker) ? body : undefined
 }
 

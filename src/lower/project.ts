@@ -56,7 +56,8 @@ export function emitProject(
   for (const file of program.getSourceFiles()) {
     if (file.isDeclarationFile || !file.fileName.startsWith(`${layout.root}/`)) continue
     if (file.fileName.includes('/node_modules/')) continue
-    const lowered = lowerFile(file, checker, runtimeFrom(file.fileName, layout.root))
+    const runtime = runtimeFrom(file.fileName, layout.root)
+    const lowered = lowerFile(file, checker, runtime, file.fileName.slice(layout.root.length + 1))
     functions += lowered.functions
     problems.push(...lowered.problems.map(({ reason, ...at }) => ({ ...at, message: reason })))
     files.push({ source: file.fileName, text: emit(lowered.text, file.fileName) })
@@ -102,7 +103,7 @@ export function lowerDesign(
     ...program.getSemanticDiagnostics(file),
   ])
   const runtime = moduleUrl('machine/lowered')
-  const lowered = lowerFile(file, program.getTypeChecker(), runtime)
+  const lowered = lowerFile(file, program.getTypeChecker(), runtime, fileName)
   problems.push(...lowered.problems.map(({ reason, ...at }) => ({ ...at, message: reason })))
   if (problems.length > 0) return { text: '', problems }
   return {

@@ -37,6 +37,8 @@ export interface Body {
   /** The same without a yield, for a task that is alone in the machine. */
   // biome-ignore lint/suspicious/noExplicitAny: the table holds functions of every type
   readonly straight: ((...args: any[]) => unknown) | undefined
+  /** Where the function is written: file and offset of its first character; '' if not lowered. */
+  readonly place: string
 }
 
 /** Marks a function that lives in the table. */
@@ -51,16 +53,17 @@ export type Op<A extends unknown[], R> = ((...args: A) => Kernel<R>) & FnTag
 const bodies: Body[] = []
 let active: Body[] = []
 
-/** Declare a kernel function. The second and third argument are put there by the lowering. */
+/** Declare a kernel function. The arguments behind the first are put there by the lowering. */
 // biome-ignore lint/suspicious/noExplicitAny: any function can be a kernel function
 export function fn<F extends (...args: any[]) => any>(
   body: F,
   lowered?: Lowered,
   straight?: Body['straight'],
+  place = '',
   cName = body.name,
 ): F & FnTag {
   const id = bodies.length
-  const entry: Body = { id, cName, direct: body, lowered, straight }
+  const entry: Body = { id, cName, direct: body, lowered, straight, place }
   bodies.push(entry)
   active.push(entry)
   const dispatch = (...args: unknown[]): unknown => (active[id] as Body).direct(...args)
@@ -90,7 +93,8 @@ export function replace<F extends FnTag>(of: F, by: NoInfer<F>): Replacement {
  */
 export function original<F extends FnTag>(f: F): F {
   const body = bodies[f.id] as Body
-  return fn(body.direct as never, body.lowered, body.straight, body.cName) as F
+  const { direct, lowered, straight, place, cName } = body
+  return fn(direct as never, lowered, straight, place, cName) as F
 }
 
 /** The body that runs when the function `f` is called. */
