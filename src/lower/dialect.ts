@@ -17,6 +17,8 @@ export interface Surroundings {
 export interface Dialect {
   /** `undefined`. */
   readonly nothing: string
+  /** What a local is called that the source calls so. */
+  nameOf(source: string): string
   /** The text of a statement or an expression without yields. */
   emit(node: ts.Node, around: Surroundings): Item
   unary(operator: ts.PrefixUnaryOperator, operand: string): string
@@ -36,6 +38,10 @@ export class JavaScript implements Dialect {
 
   constructor(file: ts.SourceFile) {
     this.#file = file
+  }
+
+  nameOf(source: string): string {
+    return source
   }
 
   /** A node's own text, with locals renamed and what was taken out replaced. */

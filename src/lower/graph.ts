@@ -95,8 +95,9 @@ export class Builder {
   }
 
   #local(source: string, keep: Keep, pos: number): Local {
-    let name = source
-    for (let i = 1; this.#names.has(name); i++) name = `${source}$${i}`
+    const first = this.#dialect.nameOf(source)
+    let name = first
+    for (let i = 1; this.#names.has(name); i++) name = `${first}$${i}`
     this.#names.add(name)
     const local: Local = { name, source, keep, pos }
     this.locals.push(local)

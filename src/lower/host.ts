@@ -17,6 +17,13 @@ function compilerOptions(root: string): ts.CompilerOptions {
   return ts.parseJsonConfigFileContent(config, ts.sys, root).options
 }
 
+/** The sources behind these files of the project, for a second look at what was built. */
+export function projectSources(files: readonly string[]): { program: ts.Program; root: string } {
+  const root = packageRoot()
+  const names = files.map((f) => resolve(root, f))
+  return { program: ts.createProgram(names, compilerOptions(root)), root }
+}
+
 /**
  * Check and lower the design file at a path: JavaScript that can be imported as a data: URL, or
  * what is wrong with the file.

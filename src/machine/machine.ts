@@ -130,6 +130,11 @@ export function load(next: Program): void {
   forgetUndo()
 }
 
+/** The program that the machine runs. */
+export function loadedProgram(): Program {
+  return program
+}
+
 export function taskCount(): number {
   return tasks
 }

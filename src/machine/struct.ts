@@ -135,6 +135,11 @@ export function opsTable<T extends object>(table: T): T {
   return table
 }
 
+/** All ops tables; the number of one in the arena is its place here + 1. */
+export function allOpsTables(): readonly object[] {
+  return opsTables
+}
+
 /** Number of an ops table in the arena; 0 is NULL. */
 function opsNumber(table: object | null): number {
   if (table === null) return 0
