@@ -9,7 +9,7 @@ import type { Model, Runtime } from '../promela/model.js'
 export function modelRuntime(): Runtime {
   const read = (name: string): string =>
     readFileSync(resolve(import.meta.dirname, '../../../src/promela', name), 'utf8')
-  return { memory: read('memory.c'), machine: read('machine.c') }
+  return { memory: read('memory.c'), blob: read('blob.c'), machine: read('machine.c') }
 }
 
 /** What SPIN said of a model. */
@@ -77,7 +77,7 @@ export class Verifier {
   /** Search from one of the model's initial states. @throws NoVerdict */
   run(state = 0): SpinResult {
     const start = performance.now()
-    const { stdout, error } = spawnSync('./pan', [`-m${this.#limits.depth}`], {
+    const { stdout, error } = spawnSync('./pan', [`-m${this.#limits.depth}`, `-w20`], {
       cwd: this.#folder,
       encoding: 'utf8',
       env: { ...process.env, MODEL_CASE: String(state) },

@@ -44,6 +44,11 @@ export function blobMark(): number {
   return byId.size
 }
 
+/** All contents by their ids, each as runs: first offset, and byte with its `RESIDUE` bit. */
+export function allBlobs(): ReadonlyMap<number, Runs> {
+  return byId
+}
+
 /** Forget the contents interned since a mark; no page may hold one of them any more. */
 export function forgetBlobs(mark: number): void {
   if (byId.size === mark) return

@@ -212,6 +212,11 @@ export function structNamed(name: string): Struct<Obj> {
   return found
 }
 
+/** The struct with a number. */
+export function structNumbered(id: number): Struct<Obj> {
+  return byId[id - 1] as Struct<Obj>
+}
+
 export function allStructs(): readonly Struct<Obj>[] {
   return byId
 }

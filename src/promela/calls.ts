@@ -11,9 +11,11 @@ export function callText(e: ts.CallExpression, place: Place): string {
   const callee = e.expression
   if (ts.isPropertyAccessExpression(callee)) return methodText(e, callee, place)
   if (!ts.isIdentifier(callee)) return world.refuse(e, 'a call of this')
-  const local = place.local(callee)
-  if (local !== undefined) return `${local}(${argumentTexts(e, place).join(', ')})`
   if (world.typeName(world.typeOf(callee)) === 'Report') return reportText(e, place)
+  const local = place.local(callee)
+  if (local !== undefined) {
+    return inOrder(argumentTexts(e, place), (args) => `${local}(${args.join(', ')})`)
+  }
   const declaration = world.declarationOf(callee)
   if (declaration === undefined) return builtin(callee.text, e, place)
   const file = world.machineFile(declaration)
@@ -127,6 +129,10 @@ function methodText(
       return `(V)run_plain(${f}, (B[${count}]){ ${args.join(', ') || '0'} })`
     })
   }
+  if (name === 'Map' && /^(get|set)$/.test(method)) {
+    const args = [expressionText(owner, place), ...argumentTexts(e, place)]
+    return inOrder(args, (values) => `map_${method}(${values.join(', ')})`)
+  }
   if (method === 'includes') return includesText(e, owner, place)
   return world.refuse(e, `a call of ${method}()`)
 }
@@ -150,6 +156,9 @@ function includesText(e: ts.CallExpression, owner: ts.Expression, place: Place):
 function builtin(name: string, e: ts.CallExpression, place: Place): string {
   const { world } = place
   const [first] = e.arguments
+  if (name === 'Math.floor' && first?.getText().startsWith('Math.log2(') === true) {
+    return expressionText(first, place)
+  }
   if (name === 'Math.floor' && first !== undefined && ts.isBinaryExpression(first)) {
     if (first.operatorToken.kind === ts.SyntaxKind.SlashToken) {
       const parts = [expressionText(first.left, place), expressionText(first.right, place)]
@@ -165,6 +174,9 @@ function builtin(name: string, e: ts.CallExpression, place: Place): string {
     case 'Math.floor':
     case 'Math.trunc':
       return a
+    case 'Math.log2':
+      if (!/^Math\.floor\(/.test(e.parent.getText())) return world.refuse(e, 'a logarithm')
+      return `floor_log2(${a})`
     case 'Math.abs':
       return `llabs(${a})`
     case 'Number':
@@ -231,8 +243,14 @@ const nothing: Emit = (e, place) => {
     : `(${args.map((a) => `(void)${a}`).join(', ')}, UNDEFINED)`
 }
 
+/** The functions of blob.ts are written by hand, in blob.c. */
+const BLOBS: Readonly<Record<string, Emit>> = Object.fromEntries(
+  ['withBytes', 'byteAt', 'isResidue', 'residueOf'].map((f) => [`blob.${f}`, same(f)]),
+)
+
 /** What the hand-written part has in place of functions of the machine. */
 const MACHINE: Readonly<Record<string, Emit>> = {
+  ...BLOBS,
   'arena.poke': same('poke'),
   'struct.constructAt': same('construct_at'),
   'struct.destroyAt': same('destroy_at'),
@@ -247,6 +265,15 @@ const MACHINE: Readonly<Record<string, Emit>> = {
     `((V)rd(${expressionText(e.arguments[1] as ts.Expression, place)}))`,
   'struct.forEachAlive': same('for_each_alive'),
   'struct.objectName': () => 'TEXT',
+  'census.structText': () => 'TEXT',
+  'census.structCount': () => '((V)struct_count)',
+  'census.aliveOf': same('alive_of'),
+  'census.forEachPointerTo': same('for_each_pointer_to'),
+  'census.forEachEmbedded': (e, place) =>
+    closuresFirst(e, place, ([inner = '', , visit = '']) => {
+      const f = `${inner.replace(/^\(*S_|\)/g, '')}_${literal(e, 1, place.world)}`
+      return `for_each_embedded(${inner}, ${f}, ${visit})`
+    }),
   'struct.addressOf': (e, place) => {
     const object = e.arguments[0] as ts.Expression
     const f = place.world.fieldOf(object, literal(e, 1, place.world))

@@ -83,9 +83,61 @@ export function expressionText(e: ts.Expression, place: Place): string {
   if (ts.isPrefixUnaryExpression(e)) return prefixText(e, place)
   if (ts.isPostfixUnaryExpression(e)) return stepText(e.operand, e.operator, false, place)
   if (ts.isBinaryExpression(e)) return binaryExpression(e, place)
-  if (ts.isNewExpression(e)) return throwText(e, place)
+  if (ts.isObjectLiteralExpression(e)) return recordText(e, place)
+  if (ts.isArrayLiteralExpression(e)) return tupleText(e, place)
+  if (ts.isNewExpression(e)) {
+    return e.expression.getText() === 'Map' ? 'map_new()' : throwText(e, place)
+  }
   if (ts.isVoidExpression(e)) return `((void)${expressionText(e.expression, place)}, UNDEFINED)`
   return world.refuse(e, `a ${ts.SyntaxKind[e.kind]} has no counterpart`)
+}
+
+/** `{ a, b }`, a record that lives until the step ends. */
+function recordText(e: ts.ObjectLiteralExpression, place: Place): string {
+  const { world } = place
+  const names: string[] = []
+  const texts = e.properties.map((p) => {
+    if (p.name === undefined || !ts.isIdentifier(p.name)) return world.refuse(p, 'such a property')
+    names.push(p.name.text)
+    if (ts.isPropertyAssignment(p)) return expressionText(p.initializer, place)
+    if (ts.isShorthandPropertyAssignment(p)) return identifierText(p.name, place)
+    return world.refuse(p, 'such a property')
+  })
+  const sorted = [...names].sort()
+  return inOrder(texts, (values) => {
+    const list = sorted.map((n) => values[names.indexOf(n)]).join(', ')
+    return `record(${world.layout(sorted)}, ${names.length}, (B[]){ ${list} })`
+  })
+}
+
+function tupleText(e: ts.ArrayLiteralExpression, place: Place): string {
+  const { world } = place
+  const texts = e.elements.map((item) => expressionText(item, place))
+  const layout = world.layout(texts.map((_, i) => `${i}`))
+  return inOrder(texts, (values) => {
+    return `record(${layout}, ${values.length}, (B[]){ ${values.join(', ')} })`
+  })
+}
+
+/** A property of a record; undefined if the type is none. */
+export function ofRecord(
+  record: string,
+  type: ts.Type,
+  name: string,
+  world: World,
+): string | undefined {
+  const plain = world.checker.getNonNullableType(type)
+  const isRecord = plain.flags & ts.TypeFlags.Object && plain.getProperty('at') === undefined
+  if (!isRecord || plain.getCallSignatures().length > 0) return undefined
+  const names = world.checker
+    .getPropertiesOfType(plain)
+    .map((p) => p.name)
+    .sort()
+  const i = names.indexOf(name)
+  const symbol = plain.getProperty(name)
+  if (i < 0 || symbol === undefined) return undefined
+  const c = world.cType(world.checker.getTypeOfSymbol(symbol))
+  return `((${c})record_get(${record}, ${world.layout(names)}, ${i}))`
 }
 
 function conditionalText(e: ts.ConditionalExpression, place: Place): string {
@@ -107,6 +159,8 @@ function identifierText(e: ts.Identifier, place: Place): string {
   if (file === 'blob' && /^(ZERO|STALE)_PAGE$/.test(e.text)) return e.text
   const kernel = world.kernelFunctionAt(declaration)
   if (kernel !== undefined) return kernel.name
+  const table = world.opsNumberAt(declaration)
+  if (table !== undefined) return `${table}`
   if (world.typeName(world.typeOf(e)) === 'Struct') return `S_${structName(e, declaration, world)}`
   const constant = constantOf(e, place)
   if (constant !== undefined) return constant
@@ -167,8 +221,10 @@ function propertyText(e: ts.PropertyAccessExpression, place: Place): string {
 function ofConstant(e: ts.PropertyAccessExpression, place: Place): string | undefined {
   const { world } = place
   if (!ts.isIdentifier(e.expression) || place.local(e.expression) !== undefined) return undefined
-  if (e.expression.text === 'Number' && e.name.text === 'MAX_SAFE_INTEGER')
-    return `${2 ** 53 - 1}LL`
+  if (e.expression.text === 'Number') {
+    if (e.name.text === 'MAX_SAFE_INTEGER') return `${2 ** 53 - 1}LL`
+    if (e.name.text === 'POSITIVE_INFINITY') return 'INFINITE'
+  }
   const declaration = world.declarationOf(e.name)
   if (declaration === undefined || !ts.isPropertyAssignment(declaration)) return undefined
   return constantOf(e, place) ?? `(${expressionText(declaration.initializer, nowhere(place))})`
@@ -187,6 +243,10 @@ function fieldText(object: string, e: ts.Expression, field: string, place: Place
   if (/(Ops|Operations)$/.test(name)) return `ops_slot(${object}, ${world.slot(field)})`
   if (field === 'at') return `at_of(${object})`
   if (name === 'Context' && field === 'crashed') return 'anybody_died()'
+  if (world.structOf(type) === undefined) {
+    const part = ofRecord(object, type, field, world)
+    if (part !== undefined) return part
+  }
   const f = world.fieldOf(e, field)
   const kind = world.structOf(type)?.fields.get(field)?.field.kind
   return `${kind === 'i64' ? 'get_big' : 'get'}(${object}, ${f})`
@@ -281,12 +341,13 @@ export function storeText(target: ts.Expression, value: string, place: Place): s
 }
 
 function binaryExpression(e: ts.BinaryExpression, place: Place): string {
+  const { world } = place
   const operator = e.operatorToken.getText()
   const value = (): string => expressionText(e.right, place)
   if (operator === '=') return storeText(e.left, value(), place)
   const compound = /^(\S+)=$/.exec(operator)?.[1]
   if (compound !== undefined && !/^([=!]=?|<|>)$/.test(compound)) {
-    if (/^(&&|\|\||\?\?)$/.test(compound)) return place.world.refuse(e, operator)
+    if (/^(&&|\|\||\?\?)$/.test(compound)) return assignIfText(e, compound, place)
     return updateText(e.left, place, (old) => binaryText(compound, old, value(), e, place), true)
   }
   if (operator === ',') return `((void)${expressionText(e.left, place)}, ${value()})`
@@ -296,9 +357,30 @@ function binaryExpression(e: ts.BinaryExpression, place: Place): string {
     const test = isThereText(x, e.left, place)
     return `({ __auto_type ${x} = ${expressionText(e.left, place)}; ${test} ? ${x} : ${value()}; })`
   }
+  if (/^[<>]=?$/.test(operator) && isQuotient(e.right)) {
+    const { left, right } = e.right
+    const by = world.typeOf(right)
+    if (by.isNumberLiteral() && by.value > 0) {
+      const parts = [expressionText(e.left, place), expressionText(left, place)]
+      return inOrder(parts, ([a, b]) => `(${a} * ${by.value} ${operator} ${b})`)
+    }
+  }
   return inOrder([expressionText(e.left, place), value()], ([a = '', b = '']) =>
     binaryText(operator, a, b, e, place),
   )
+}
+
+function isQuotient(e: ts.Expression): e is ts.BinaryExpression {
+  return ts.isBinaryExpression(e) && e.operatorToken.kind === ts.SyntaxKind.SlashToken
+}
+
+/** `x ||= y` for a local. */
+function assignIfText(e: ts.BinaryExpression, operator: string, place: Place): string {
+  const name = ts.isIdentifier(e.left) ? place.local(e.left) : undefined
+  if (name === undefined || operator === '??') return place.world.refuse(e, `${operator}=`)
+  const set = `(${name} = ${expressionText(e.right, place)})`
+  const [yes, no] = operator === '&&' ? [set, name] : [name, set]
+  return `(${conditionText(e.left, place)} ? ${yes} : ${no})`
 }
 
 function isBoolean(e: ts.Expression, { world }: Place): boolean {
@@ -345,6 +427,8 @@ export function binaryText(
   const word = WORD_OPERATORS[operator]
   if (!big && word !== undefined) return word(a, b)
   if (operator === '/' && !big) return place.world.refuse(e, 'a division that may leave a fraction')
+  if (operator === '+' && place.world.typeOf(e.left).flags & ts.TypeFlags.StringLike) return 'TEXT'
+  if (operator === '**') return `power(${a}, ${b})`
   const same = /^([=!])==?$/.exec(operator)?.[1]
   if (same !== undefined) return `(${a} ${same}= ${b})`
   if (!/^(\+|-|\*|\/|%|<|<=|>|>=|&|\||\^|<<|>>)$/.test(operator)) {

@@ -6,6 +6,7 @@ import {
   conditionText,
   expressionText,
   numberText,
+  ofRecord,
   type Place,
   storeText,
   temporary,
@@ -256,7 +257,12 @@ function fieldsText(
   const parts = pattern.elements.map((b) => {
     const field = (b.propertyName ?? b.name).getText()
     if (!ts.isIdentifier(b.name)) return world.refuse(b, 'a pattern in a pattern')
-    if (struct?.fields.has(field) !== true) return world.refuse(b, `a field ${field} of this`)
+    if (struct?.fields.has(field) !== true) {
+      const type = world.typeOf(initializer)
+      const part = struct === undefined ? ofRecord(object, type, field, world) : undefined
+      if (part === undefined) return world.refuse(b, `a field ${field} of this`)
+      return `__auto_type ${declare(b.name, place)} = ${part};`
+    }
     const isWide = struct.fields.get(field)?.field.kind === 'i64'
     const get = isWide ? 'B' : 'V'
     const value = `${isWide ? 'get_big' : 'get'}(${object}, ${struct.name}_${field})`
@@ -275,6 +281,7 @@ function elementsText(
   let list = initializer
   while (list !== undefined && ts.isAsExpression(list)) list = list.expression
   const name = list !== undefined && ts.isIdentifier(list) ? place.local(list) : undefined
+  if (list !== undefined && ts.isCallExpression(list)) return tupleParts(pattern, list, place)
   return pattern.elements
     .map((b, i) => {
       if (ts.isOmittedExpression(b)) return ''
@@ -283,6 +290,21 @@ function elementsText(
       return `V ${declare(b.name, place)} = ${itemText(list, i, pattern, place)};`
     })
     .join(' ')
+}
+
+/** The parts of a tuple that a function returns. */
+function tupleParts(pattern: ts.ArrayBindingPattern, e: ts.Expression, place: Place): string {
+  const { world } = place
+  const types = world.checker.getTypeArguments(world.typeOf(e) as ts.TypeReference)
+  const tuple = temporary()
+  const layout = world.layout(types.map((_, i) => `${i}`))
+  const parts = pattern.elements.map((b, i) => {
+    if (ts.isOmittedExpression(b)) return ''
+    if (!ts.isIdentifier(b.name)) return world.refuse(b, 'a pattern in a pattern')
+    const c = world.cType(types[i] as ts.Type)
+    return `${c} ${declare(b.name, place)} = (${c})record_get(${tuple}, ${layout}, ${i});`
+  })
+  return `V ${tuple} = ${expressionText(e, place)}; ${parts.join(' ')}`
 }
 
 function itemText(list: ts.Expression | undefined, i: number, node: ts.Node, place: Place): string {

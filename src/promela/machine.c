@@ -44,6 +44,7 @@ static void start(void) {
   int number = which ? atoi(which) : 0;
   if (number < 0 || number >= case_count) give_up("there is no such case");
   now_running = &cases[number];
+  add_blobs();
   for (int i = 0; i < now_running->word_count; i++)
     initial[now_running->words[i].at] = now_running->words[i].value;
 }
@@ -248,7 +249,7 @@ static void step(int n, int choice) {
   memcpy(loose_before, U, sizeof U);
   current_number = n;
   current_at = at_of(task_of(n));
-  pending_count = dirty = judging = 0;
+  pending_count = dirty = judging = heap_used = 0;
   fault_id = 0;
   if (setjmp(step_ends) == 0) {
     if ((word_of(n, Task_pending) & 15) == E_INJECT && choice > 0)
@@ -297,6 +298,7 @@ static int is_frame(V at) {
 
 /** Tell how it ended, by a key that both searches make in the same way. */
 static void at_standstill(void) {
+  heap_used = 0;
   uint32_t low = 0, high = 0;
   int somebody_waits = 0;
   for (int i = 0; i < words_used; i++) {

@@ -20,6 +20,8 @@ typedef __int128 B;
 static const V UNDEFINED = 1LL << 62;
 /** Stands for a text that is only read by people. */
 static const V TEXT = (1LL << 61) + 1;
+/** Larger than any number. */
+static const V INFINITE = 1LL << 60;
 static const int32_t UNINITIALISED = INT32_MIN;
 
 enum { ARENA_WORDS = 1 << 21 };
@@ -112,6 +114,70 @@ static V at_of(V r) {
 }
 static int struct_of(V r) { return (int)(r >> 32); }
 static V floor_div(V a, V b) { return a / b - (a % b != 0 && (a < 0) != (b < 0)); }
+
+static V power(V a, V b) {
+  V result = 1;
+  for (V i = 0; i < b; i++) result *= a;
+  return result;
+}
+
+static V floor_log2(V n) {
+  V result = -1;
+  for (; n > 0; n >>= 1) result++;
+  return result;
+}
+
+/* Records and maps of JavaScript: they live until the step ends. */
+
+enum { HEAP = 1 << 16 };
+static B heap[HEAP];
+static int heap_used;
+
+static V heap_take(int count) {
+  if (heap_used + count > HEAP) give_up("a step makes more records than there is room for");
+  heap_used += count;
+  return heap_used - count + (1LL << 34);
+}
+
+static B *heap_at(V r) { return &heap[r - (1LL << 34)]; }
+
+/** The parts in the order of their names; the layout says what they are called. */
+static V record(int layout, int count, const B *parts) {
+  V r = heap_take(count + 1);
+  heap_at(r)[0] = layout;
+  memcpy(heap_at(r) + 1, parts, (size_t)count * sizeof(B));
+  return r;
+}
+
+static B record_get(V r, int layout, int part) {
+  if (heap_at(r)[0] != layout) give_up("a record of another form");
+  return heap_at(r)[1 + part];
+}
+
+enum { MAP_ROOM = 64 };
+
+static V map_new(void) {
+  V m = heap_take(1 + 2 * MAP_ROOM);
+  heap_at(m)[0] = 0;
+  return m;
+}
+
+static V map_get(V m, V key) {
+  B *at = heap_at(m);
+  for (int i = 0; i < (int)at[0]; i++) if (at[1 + 2 * i] == key) return (V)at[2 + 2 * i];
+  return UNDEFINED;
+}
+
+static V map_set(V m, V key, V value) {
+  B *at = heap_at(m);
+  int i = 0;
+  while (i < (int)at[0] && at[1 + 2 * i] != key) i++;
+  if (i == MAP_ROOM) give_up("a map is full");
+  if (i == (int)at[0]) at[0]++;
+  at[1 + 2 * i] = key;
+  at[2 + 2 * i] = value;
+  return m;
+}
 
 /* Structs */
 
@@ -277,6 +343,36 @@ static V for_each_alive(V s, V (*visit)()) {
     V at = structs[s].base + (V)i * structs[s].words;
     if (rd(at) == s) visit(ref((int)s, at));
   }
+  return UNDEFINED;
+}
+
+static V alive_of(V s) {
+  V alive = 0;
+  for (int i = 0; i < structs[s].capacity; i++)
+    if (rd(structs[s].base + (V)i * structs[s].words) == s) alive++;
+  return alive;
+}
+
+/** Every field of a kind that leads to `target`, in every live object: word, struct. */
+static void for_each_field(int kind, V target, int inner, V (*visit)()) {
+  for (int s = 1; s <= struct_count; s++) {
+    for (int f = structs[s].first_field; f < structs[s].end_field; f++) {
+      if (fields[f].kind != kind || fields[f].target != target || s == target) continue;
+      for (int i = 0; i < structs[s].capacity; i++) {
+        V at = structs[s].base + (V)i * structs[s].words;
+        if (rd(at) == s) visit((V)rd(at + fields[f].offset + inner), (V)s);
+      }
+    }
+  }
+}
+
+static V for_each_pointer_to(V target, V (*visit)()) {
+  for_each_field(K_PTR, target, 0, visit);
+  return UNDEFINED;
+}
+
+static V for_each_embedded(V target, int f, V (*visit)()) {
+  for_each_field(K_EMBED, target, fields[f].offset, visit);
   return UNDEFINED;
 }
 

@@ -10,6 +10,7 @@ import { plainText } from './function.js'
 import { type JudgesAt, judgesText } from './judges.js'
 import { kernelText } from './step.js'
 import {
+  blobsText,
   casesText,
   functionsInSlots,
   type InitialState,
@@ -23,6 +24,7 @@ import { type Gap, type KernelFunction, NotExpressible, type Sources, World } fr
 /** The hand-written part. */
 export interface Runtime {
   readonly memory: string
+  readonly blob: string
   readonly machine: string
 }
 
@@ -59,7 +61,9 @@ interface Written {
 /** Generate the model. */
 export function modelOf(request: ModelRequest): Model {
   const { runtime, states, judges } = request
-  const reserved = new Set(`${runtime.memory} ${runtime.machine}`.match(/[A-Za-z_]\w*/g))
+  const reserved = new Set(
+    `${runtime.memory} ${runtime.blob} ${runtime.machine}`.match(/[A-Za-z_]\w*/g),
+  )
   const world = new World(request.sources, reserved)
   const cases = casesText(states, world)
   const file = request.sources.program.getSourceFile(`${request.sources.root}/${judges.file}`)
@@ -71,6 +75,8 @@ export function modelOf(request: ModelRequest): Model {
     sizesText(states, request.ways),
     namesText(),
     runtime.memory,
+    runtime.blob,
+    blobsText(),
     `enum { ${names.join(', ')} };`,
     ...judged.heads.map((h) => `${h};`),
     'static V task_of(int n);\nstatic V anybody_died(void);',

@@ -1,5 +1,6 @@
 /** The data of a model in C: structs and their fields, ops tables, programs and initial memory. */
 import { ARENA_WORDS, mem } from '../machine/arena.js'
+import { allBlobs, STALE_PAGE, ZERO_PAGE } from '../machine/blob.js'
 import { loadedProgram, type Operation, type Program } from '../machine/machine.js'
 import { allOpsTables, allStructs, type Field } from '../machine/struct.js'
 import type { Sanitizer } from '../sanitizers/sanitizer.js'
@@ -32,11 +33,20 @@ function fieldRows(): FieldRow[] {
   )
 }
 
+/** Page contents that are there already. */
+export function blobsText(): string {
+  const adds = [...allBlobs()].map(([id, runs]) => {
+    return `add_blob(${id}, ${runs.length}, (int[]){ ${runs.flat().join(', ')} });`
+  })
+  return `static void add_blobs(void) {\n${adds.join('\n')}\n}`
+}
+
 /** Names of structs and fields, for the text that follows. */
 export function namesText(): string {
   const structs = allStructs().map((s) => `S_${s.name} = ${s.id}`)
   const fields = fieldRows().map((f) => `${f.of}_${f.name}`)
-  return `enum { ${structs.join(', ')} };\nenum { ${fields.join(', ')} };`
+  const pages = `enum { ZERO_PAGE = ${ZERO_PAGE}, STALE_PAGE = ${STALE_PAGE} };`
+  return `${pages}\nenum { ${structs.join(', ')} };\nenum { ${fields.join(', ')} };`
 }
 
 /** The tables behind the names. `judges` decides which fields are watched. */

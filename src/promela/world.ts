@@ -7,7 +7,7 @@ import ts from 'typescript'
 import { kernelFunction } from '../lower/lower.js'
 import { keepOf } from '../lower/types.js'
 import { allBodies, type Body, bodyOf, type FnTag } from '../machine/fn.js'
-import { type Struct, structNamed } from '../machine/struct.js'
+import { allOpsTables, type Struct, structNamed } from '../machine/struct.js'
 
 /** The source that a model is made from. */
 export interface Sources {
@@ -70,6 +70,7 @@ export class World {
   readonly #kernelByBody = new Map<number, KernelFunction>()
   readonly #plainBySource = new Map<Plain, PlainFunction>()
   readonly #texts: string[] = []
+  readonly #layouts: string[] = []
   readonly #reserved: ReadonlySet<string>
 
   /** `reserved`: names that the hand-written part of the model uses. */
@@ -185,6 +186,40 @@ export class World {
   slot(name: string): number {
     const known = this.slots.indexOf(name)
     return known >= 0 ? known : this.slots.push(name) - 1
+  }
+
+  /** The number of a kind of record, by the names of its parts in order. */
+  layout(names: readonly string[]): number {
+    const key = names.join()
+    const known = this.#layouts.indexOf(key)
+    return known >= 0 ? known : this.#layouts.push(key) - 1
+  }
+
+  /** The number of the ops table that a constant holds; undefined if it holds none. */
+  opsNumberAt(declaration: ts.Declaration): number | undefined {
+    if (!ts.isVariableDeclaration(declaration)) return undefined
+    const { initializer } = declaration
+    if (initializer === undefined || !ts.isCallExpression(initializer)) return undefined
+    const [table] = initializer.arguments
+    if (initializer.expression.getText() !== 'opsTable' || table === undefined) return undefined
+    if (!ts.isObjectLiteralExpression(table)) return undefined
+    const found = allOpsTables().flatMap((t, i) => (this.#isWrittenAs(t, table) ? [i + 1] : []))
+    if (found.length !== 1) this.refuse(declaration, 'an ops table like another one')
+    return found[0]
+  }
+
+  #isWrittenAs(table: object, source: ts.ObjectLiteralExpression): boolean {
+    const values = table as Readonly<Record<string, unknown>>
+    return source.properties.every((p) => {
+      if (p.name === undefined || !ts.isPropertyAssignment(p)) return true
+      const value = values[p.name.getText()]
+      if (ts.isStringLiteral(p.initializer)) return value === p.initializer.text
+      const of = ts.isIdentifier(p.initializer) ? this.declarationOf(p.initializer) : undefined
+      const body = of && ts.isVariableDeclaration(of) ? of.initializer : undefined
+      const written = body && kernelFunction(body, this.checker)
+      if (written === undefined) return true
+      return (value as FnTag | undefined)?.id === this.#declaredAt(written).id
+    })
   }
 
   /** A number that stands for a text. */

@@ -5,24 +5,20 @@
  */
 import { KvmMemorySlot } from '../kernel/include/kvm.js'
 import { RestrictedmemNotifier } from '../kernel/include/restrictedmem.js'
-import { XaNode } from '../kernel/include/xarray.js'
-import {
-  allStructs,
-  headerAt,
-  type Obj,
-  rawField,
-  type Struct,
-  structNamed,
-} from '../machine/struct.js'
+import { XArray, XaNode } from '../kernel/include/xarray.js'
+import { forEachEmbedded, forEachPointerTo, structText } from '../machine/census.js'
+import { headerAt, type Obj, type Struct } from '../machine/struct.js'
 import type { Context, Report, Sanitizer } from './sanitizer.js'
 import { forEachAlive } from './view.js'
 
-/** What a binding may point to. */
-const BOUND = [RestrictedmemNotifier, KvmMemorySlot] as unknown as readonly Struct<Obj>[]
+const NOTIFIER = RestrictedmemNotifier as unknown as Struct<Obj>
+const SLOT = KvmMemorySlot as unknown as Struct<Obj>
+const ARRAY = XArray as unknown as Struct<Obj>
 
 /** Does this word point to a memslot, or to the notifier of one, that has been freed? */
 function dangles(word: number): boolean {
-  return word > 0 && BOUND.some((s) => headerAt(s, word) === -s.id)
+  if (word <= 0) return false
+  return headerAt(NOTIFIER, word) === -NOTIFIER.id || headerAt(SLOT, word) === -SLOT.id
 }
 
 function tell(holder: string, report: Report): void {
@@ -35,35 +31,15 @@ function judgeArrays(report: Report): void {
       if (dangles(node.slots.get(i))) return tell('the bindings of a file', report)
     }
   })
-  forEachSlot('XArray', 'xaHead', (word) => {
+  forEachEmbedded(ARRAY, 'xaHead', (word) => {
     if (dangles(word)) tell('the bindings of a file', report)
   })
 }
 
-/** Every word of a field, in every live object of a struct, embedded ones included. */
-function forEachSlot(struct: string, field: string, visit: (word: number) => void): void {
-  const inner = structNamed(struct)
-  for (const outer of allStructs()) {
-    for (const placed of outer.fields.values()) {
-      if (placed.field.kind !== 'embed' || placed.field.target !== struct) continue
-      forEachAlive(outer, (object: Obj) => {
-        visit(rawField(inner, object.at + placed.offset, field))
-      })
-    }
-  }
-}
-
 function judgePointers(report: Report): void {
-  for (const s of allStructs()) {
-    for (const placed of s.fields.values()) {
-      if (placed.field.kind !== 'ptr' || placed.field.target !== RestrictedmemNotifier.name)
-        continue
-      if (s.name === RestrictedmemNotifier.name) continue
-      forEachAlive(s, (object: Obj) => {
-        if (dangles(rawField(s, object.at, placed.name))) tell(`a ${s.cName}`, report)
-      })
-    }
-  }
+  forEachPointerTo(NOTIFIER, (word, holder) => {
+    if (dangles(word)) tell(`a ${structText(holder)}`, report)
+  })
 }
 
 function judge({ report }: Context): void {

@@ -2,23 +2,28 @@
  * When the process has exited, every kernel object that was not there when the kernel had booted
  * must be gone (R2). After an oops this says nothing: what the dead thread held stays.
  */
-import { allStructs, forEachAlive } from '../machine/struct.js'
+import { aliveOf, structCount, structText } from '../machine/census.js'
+import { constructAt, type Obj, type Struct, struct, type Vec, vec } from '../machine/struct.js'
 import type { Sanitizer } from './sanitizer.js'
 
+const MAX_STRUCTS = 127
+
+interface Baseline extends Obj {
+  /** By struct: objects alive when the kernel had booted; -1 if they never leave. */
+  alive: Vec
+}
+
+const Baseline: Struct<Baseline> = struct<Baseline>(
+  'Baseline',
+  { alive: vec(MAX_STRUCTS + 1) },
+  { capacity: 1 },
+)
+
 /** Structs that never leave: the memmap, the machine's own, and the judges'. */
-const PERMANENT = new Set(['Folio', 'Task', 'VerdictBit', 'LockGraph', 'Variables'])
+const PERMANENT = new Set(['folio', 'task', 'verdict_bit', 'lock_graph', 'variables', 'baseline'])
 
-let baseline = new Map<string, number>()
-
-function countAlive(): Map<string, number> {
-  const counts = new Map<string, number>()
-  for (const s of allStructs()) {
-    if (PERMANENT.has(s.name)) continue
-    let alive = 0
-    forEachAlive(s, () => alive++)
-    counts.set(s.cName, alive)
-  }
-  return counts
+function baseline(): Baseline {
+  return Baseline.at(Baseline.base) as Baseline
 }
 
 export const leaks: Sanitizer = {
@@ -31,15 +36,22 @@ export const leaks: Sanitizer = {
     },
   ],
   booted() {
-    baseline = countAlive()
+    constructAt(Baseline as unknown as Struct<Obj>, Baseline.base, 0)
+    for (let id = 1; id <= structCount(); id++) {
+      baseline().alive.set(id, PERMANENT.has(structText(id)) ? -1 : aliveOf(id))
+    }
   },
   atEnd({ report, crashed }) {
     if (crashed) return
-    const left: string[] = []
-    for (const [name, alive] of countAlive()) {
-      const extra = alive - (baseline.get(name) ?? 0)
-      if (extra > 0) left.push(`${extra} ${name}`)
+    let leaked = 0
+    let left = ''
+    for (let id = 1; id <= structCount(); id++) {
+      const before = baseline().alive.get(id)
+      const extra = before < 0 ? 0 : aliveOf(id) - before
+      if (extra <= 0) continue
+      left += `${leaked > 0 ? ', ' : ''}${extra} ${structText(id)}`
+      leaked += extra
     }
-    if (left.length > 0) report('memory-leak', `after exit there are still ${left.join(', ')}`)
+    if (leaked > 0) report('memory-leak', `after exit there are still ${left}`)
   },
 }
