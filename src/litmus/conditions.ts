@@ -5,9 +5,24 @@ import type { ConditionSyntax, ExprSyntax, Named } from './syntax.js'
 
 export type Read = (variable: number) => number
 
+/** A condition whose names are known, as data: what a search evaluates, and what is exported. */
+export type Formula =
+  | { readonly kind: 'not'; readonly inner: Formula }
+  | { readonly kind: 'and' | 'or'; readonly left: Formula; readonly right: Formula }
+  | {
+      readonly kind: 'compare'
+      /** `==`, `!=`, `<`, `<=`, `>` or `>=`. */
+      readonly operator: string
+      readonly left: Operand
+      readonly right: Operand
+    }
+
+export type Operand = { readonly variable: number } | { readonly value: number }
+
 export interface Condition {
   readonly kind: 'always' | 'never' | 'sometimes'
   readonly text: string
+  readonly formula: Formula
   readonly holds: (read: Read) => boolean
 }
 
@@ -22,52 +37,58 @@ export interface Names {
 }
 
 export function bindCondition(syntax: ConditionSyntax, names: Names): Condition {
-  return { kind: syntax.kind, text: syntax.text, holds: bindExpr(syntax.expr, names) }
+  const { kind, text } = syntax
+  const formula = bindExpr(syntax.expr, names)
+  return { kind, text, formula, holds: (read) => holds(formula, read) }
 }
 
-function bindExpr(e: ExprSyntax, names: Names): (read: Read) => boolean {
-  if (e.kind === 'not') {
-    const inner = bindExpr(e.inner, names)
-    return (read) => !inner(read)
+function bindExpr(e: ExprSyntax, names: Names): Formula {
+  if (e.kind === 'not') return { kind: 'not', inner: bindExpr(e.inner, names) }
+  if (e.kind !== 'compare') {
+    return { kind: e.kind, left: bindExpr(e.left, names), right: bindExpr(e.right, names) }
   }
-  if (e.kind === 'compare') return bindCompare(e.operator, e.left, e.right, names)
-  const left = bindExpr(e.left, names)
-  const right = bindExpr(e.right, names)
-  return e.kind === 'and'
-    ? (read) => left(read) && right(read)
-    : (read) => left(read) || right(read)
+  const { kind, operator } = e
+  return {
+    kind,
+    operator,
+    left: bindOperand(e.left, names),
+    right: bindOperand(e.right, names),
+  }
 }
 
-function bindCompare(
-  operator: string,
-  leftName: Named,
-  rightName: Named,
-  names: Names,
-): (read: Read) => boolean {
-  const left = bindOperand(leftName, names)
-  const right = bindOperand(rightName, names)
-  switch (operator) {
+function holds(f: Formula, read: Read): boolean {
+  if (f.kind === 'not') return !holds(f.inner, read)
+  if (f.kind !== 'compare') {
+    const left = holds(f.left, read)
+    return f.kind === 'and' ? left && holds(f.right, read) : left || holds(f.right, read)
+  }
+  const [left, right] = [operandValue(f.left, read), operandValue(f.right, read)]
+  switch (f.operator) {
     case '==':
-      return (read) => left(read) === right(read)
+      return left === right
     case '!=':
-      return (read) => left(read) !== right(read)
+      return left !== right
     case '<':
-      return (read) => left(read) < right(read)
+      return left < right
     case '<=':
-      return (read) => left(read) <= right(read)
+      return left <= right
     case '>':
-      return (read) => left(read) > right(read)
+      return left > right
     default:
-      return (read) => left(read) >= right(read)
+      return left >= right
   }
 }
 
-function bindOperand(operand: Named, names: Names): (read: Read) => number {
+function operandValue(operand: Operand, read: Read): number {
+  return 'value' in operand ? operand.value : read(operand.variable)
+}
+
+function bindOperand(operand: Named, names: Names): Operand {
   const text = operand.text.replace(/\s+/g, '')
   const index = names.variable(text)
-  if (index !== undefined) return (read) => read(index)
+  if (index !== undefined) return { variable: index }
   const value = termValue(text, names.constants)
-  if (value !== undefined) return () => value
+  if (value !== undefined) return { value }
   const accepted = [...names.all, ...Object.keys(ERRNO).map((e) => `-${e}`)]
   const hint = suggest(text, names.all.length > 0 ? names.all : accepted)
   throw new LitmusError(`no variable, number or errno "${text}".${hint}`, names.source, operand.at)

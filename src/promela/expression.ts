@@ -159,6 +159,8 @@ function identifierText(e: ts.Identifier, place: Place): string {
   if (file === 'blob' && /^(ZERO|STALE)_PAGE$/.test(e.text)) return e.text
   const kernel = world.kernelFunctionAt(declaration)
   if (kernel !== undefined) return kernel.name
+  // Evaluated before the arguments if one of those has a yield; `callText` looks at the name.
+  if (ts.isCallExpression(e.parent) && e.parent.expression === e) return e.text
   const table = world.opsNumberAt(declaration)
   if (table !== undefined) return `${table}`
   if (world.typeName(world.typeOf(e)) === 'Struct') return `S_${structName(e, declaration, world)}`

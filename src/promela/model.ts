@@ -12,6 +12,7 @@ import { kernelText } from './step.js'
 import {
   blobsText,
   casesText,
+  conditionsText,
   functionsInSlots,
   type InitialState,
   mostArguments,
@@ -36,8 +37,6 @@ export interface ModelRequest {
   readonly sources: Sources
   readonly runtime: Runtime
   readonly judges: JudgesAt
-  /** Text in C of what is judged when the scenario's tasks have ended. */
-  readonly conditions: string
   /** Most outcomes of a choice. */
   readonly ways: number
   /** Initial states; which one, the environment says. */
@@ -89,7 +88,7 @@ export function modelOf(request: ModelRequest): Model {
     `const Function functions[] = { {0},\n${rows.join(',\n')} };`,
     RUN_PLAIN,
     runtime.machine,
-    `static void judge_conditions(void) {\n${request.conditions}\n}`,
+    conditionsText(states),
     cases,
   ].join('\n\n')
   return {

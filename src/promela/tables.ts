@@ -1,4 +1,5 @@
 /** The data of a model in C: structs and their fields, ops tables, programs and initial memory. */
+import type { Condition, Formula, Operand } from '../litmus/conditions.js'
 import { ARENA_WORDS, mem } from '../machine/arena.js'
 import { allBlobs, STALE_PAGE, ZERO_PAGE } from '../machine/blob.js'
 import { loadedProgram, type Operation, type Program } from '../machine/machine.js'
@@ -11,13 +12,15 @@ export interface InitialState {
   /** Address and value of each word that is not 0. */
   readonly words: readonly (readonly [number, number])[]
   readonly program: Program
+  /** What the scenario says must hold when its tasks have ended. */
+  readonly conditions: readonly Condition[]
 }
 
 /** The machine as it stands. */
-export function captureState(): InitialState {
+export function captureState(conditions: readonly Condition[] = []): InitialState {
   const words: [number, number][] = []
   for (let at = 0; at < ARENA_WORDS; at++) if (mem[at] !== 0) words.push([at, mem[at] as number])
-  return { words, program: loadedProgram() }
+  return { words, program: loadedProgram(), conditions }
 }
 
 interface FieldRow {
@@ -109,6 +112,31 @@ function slotText(value: unknown, world: World): string {
   if (typeof value === 'number') return `${value}`
   if (typeof value === 'boolean') return value ? '1' : '0'
   return typeof value === 'string' ? world.text(value) : '(1LL << 62)'
+}
+
+/** The conditions of all cases, judged in the one that runs. */
+export function conditionsText(states: readonly InitialState[]): string {
+  const cases = states.map(({ conditions }, i) => {
+    const tests = conditions.flatMap((c) => {
+      if (c.kind === 'sometimes') return []
+      const test = `${c.kind === 'always' ? '!' : ''}(${formulaText(c.formula)})`
+      return [`if (${test}) { report("condition-violated"); collect(); }`]
+    })
+    return `if (now_running == &cases[${i}]) {\n${tests.join('\n')}\n}`
+  })
+  return `static void judge_conditions(void) {\n${cases.join('\n')}\n}`
+}
+
+function formulaText(f: Formula): string {
+  if (f.kind === 'not') return `!(${formulaText(f.inner)})`
+  if (f.kind === 'compare') return `${operandText(f.left)} ${f.operator} ${operandText(f.right)}`
+  return `(${formulaText(f.left)}) ${f.kind === 'and' ? '&&' : '||'} (${formulaText(f.right)})`
+}
+
+function operandText(o: Operand): string {
+  return 'value' in o
+    ? `${o.value}LL`
+    : `vec_get(get(variables(), Variables_values), ${o.variable})`
 }
 
 /** Most arguments of any operation. */

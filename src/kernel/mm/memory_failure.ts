@@ -73,7 +73,8 @@ export function pageFlags(p: Folio): number {
 
 /** The first state of the table that fits the flags; the catch-all is MF_MSG_UNKNOWN. */
 function pageState(flags: number): number {
-  return errorStates.find(({ mask, res }) => (flags & mask) === res)?.type ?? MF_MSG_UNKNOWN
+  for (const s of errorStates) if ((flags & s.mask) === s.res) return s.type
+  return MF_MSG_UNKNOWN
 }
 
 /**
