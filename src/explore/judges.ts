@@ -95,9 +95,14 @@ export class Judges {
     if (result.fault !== undefined) this.#context.report(result.fault.id, result.fault.message)
     for (const r of result.remarks) this.#context.report(r.id, r.message)
     // After undefined behaviour the state means nothing.
-    if (result.fault?.kind !== 'undefined' && result.dirty !== 0) {
+    return this.afterRepeat(result.fault?.kind === 'undefined' ? 0 : result.dirty)
+  }
+
+  /** Judge the state after a step that has not run: it did what it did before, without a report. */
+  afterRepeat(dirty: number): readonly Observed[] {
+    if (dirty !== 0) {
       for (let i = 0; i < this.#sanitizers.length; i++) {
-        if (result.dirty & (1 << i)) this.#sanitizers[i]?.state?.(this.#context)
+        if (dirty & (1 << i)) this.#sanitizers[i]?.state?.(this.#context)
       }
     }
     return this.#collect()
