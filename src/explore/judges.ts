@@ -45,9 +45,15 @@ export class Judges {
   readonly #marks = new Set<string>()
   #pending: { id: string; message: string }[] = []
   readonly #context: Context
+  /**
+   * Bits of the sanitizers whose state checks read more than what they watch: what such a check
+   * says of a state depends on the step that led to it.
+   */
+  readonly ofSteps: number
 
   constructor(sanitizers: readonly Sanitizer[]) {
     this.#sanitizers = sanitizers
+    this.ofSteps = sanitizers.reduce((bits, s, i) => (s.ofStates ? bits : bits | (1 << i)), 0)
     const pending = (): { id: string; message: string }[] => this.#pending
     this.#context = {
       report: (id, message) => {

@@ -270,7 +270,8 @@ class Search {
   #repeat(memo: Memo, deed: number): void {
     const lo = this.#stack.get(LEVEL.LO) ^ memo.changeLo(deed)
     const hi = this.#stack.get(LEVEL.HI) ^ memo.changeHi(deed)
-    if (this.#isKnown(lo, hi)) {
+    const mustJudge = (memo.dirty(deed) & this.#judges.ofSteps) !== 0
+    if (!mustJudge && this.#isKnown(lo, hi)) {
       this.#keyLo = lo
       this.#keyHi = hi
       if (this.#shared !== undefined) this.#arriveAmongOthers(this.#shared)

@@ -50,6 +50,8 @@ export const references: Sanitizer = {
     },
   ],
   watches: ['Folio.refcount', 'Folio.mapping', 'Folio.lruBatch', 'Folio.buddy'],
+  // Besides, it reads which folios there are, and their numbers: the memmap never changes.
+  ofStates: true,
   state,
   atEnd,
 }
