@@ -109,6 +109,13 @@ export const getSeals: Maker = (random, sketch) => ['getseals', aFile(random, sk
 
 export const fstat: Maker = (random, sketch) => ['fstat', aFile(random, sketch)]
 
+/** Another descriptor of the same open file. */
+export const dup: Maker = (random, sketch) => {
+  const file = aFile(random, sketch)
+  sketch.files.push(sketch.files[file] ?? { size: 0 })
+  return ['dup', file]
+}
+
 export const close: Maker = (random, sketch) => ['close', aFile(random, sketch)]
 
 /** Sharing and protection of a map, as mmap wants them. */
