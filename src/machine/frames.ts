@@ -19,7 +19,8 @@ export const RETURN = 2
 
 let result: unknown
 let calleeFp = 0
-let lastRun = 0
+/** The frame that ran last. */
+let lastFp = 0
 
 /** Told which function returned what, and where its frame was; frames of callees lie higher. */
 export type ReturnWatcher = (cName: string, fp: number, value: unknown) => void
@@ -101,8 +102,8 @@ export function runFrames(value: unknown): boolean {
   let fp = mem[currentAt + SP] as number
   let incoming = value
   for (;;) {
-    lastRun = mem[fp] as number
-    const { lowered } = bodyNumber(lastRun - 1)
+    lastFp = fp
+    const { lowered } = bodyNumber((mem[fp] as number) - 1)
     if (lowered === undefined) throw new Error('a frame of a function that was not lowered')
     const outcome = lowered.step(fp, mem[fp + 1] as number, incoming)
     if (outcome === SUSPEND) {
@@ -114,7 +115,7 @@ export function runFrames(value: unknown): boolean {
       incoming = undefined
       continue
     }
-    if (returnWatcher !== undefined) returnWatcher(functionName(lastRun), fp, result)
+    if (returnWatcher !== undefined) returnWatcher(functionName(mem[fp] as number), fp, result)
     const caller = mem[fp + 2] as number
     for (let i = 0; i < lowered.words; i++) poke(fp + i, 0)
     incoming = result
@@ -128,7 +129,7 @@ export function runFrames(value: unknown): boolean {
 
 /** The function that ran last, in C's spelling: where a fault has just happened. */
 export function faultingFunction(): string {
-  return functionName(lastRun)
+  return functionName(mem[lastFp] as number)
 }
 
 /** Which function a task stands in, innermost, as a number for `functionName`; 0 for none. */
@@ -155,8 +156,17 @@ export interface Level {
 
 /** The call stack of a task that runs lowered code, innermost first. */
 export function backtrace(n: number): Level[] {
+  return levelsFrom(taskNumber(n).sp)
+}
+
+/** The call stack in which a fault has just happened, innermost first. */
+export function faultingStack(): Level[] {
+  return levelsFrom(lastFp)
+}
+
+function levelsFrom(innermost: number): Level[] {
   const levels: Level[] = []
-  for (let fp = taskNumber(n).sp; fp !== 0; fp = mem[fp + 2] as number) {
+  for (let fp = innermost; fp !== 0; fp = mem[fp + 2] as number) {
     const body = bodyNumber((mem[fp] as number) - 1)
     const site = body.lowered?.sites[mem[fp + 1] as number]
     levels.push({ cName: body.cName, line: site?.line ?? 0, text: site?.text ?? '' })

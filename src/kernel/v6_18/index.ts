@@ -13,6 +13,7 @@ import { migratepageSuitable } from '../mm/compaction.js'
 import { vmaMayRemove } from '../mm/madvise.js'
 import { memfdAllSeals, memfdImpliedSeals, memfdInitFile, memfdSanitizeFlags } from '../mm/memfd.js'
 import { migrateFolio, migratePagesLoop, moveToNewFolio } from '../mm/migrate.js'
+import { mincorePte } from '../mm/mincore.js'
 import { memfdCheckSealsMmap } from '../mm/mmap.js'
 import { sealCheckFutureWrite } from '../mm/shmem_mmap.js'
 import { vmaCountsAsWriter } from '../mm/vma.js'
@@ -43,6 +44,7 @@ import {
   sanitizeFlags,
 } from './mm/memfd.js'
 import { migrateFolioCopyFirst, migratePagesTwice } from './mm/migrate.js'
+import { mincorePteSwap } from './mm/mincore.js'
 import { kvmVmIoctlCheckExtension } from './virt/kvm/capabilities.js'
 import { kvmGmemCreate } from './virt/kvm/guest_memfd.js'
 import { kvmVmIoctlSetMemAttributes } from './virt/kvm/memory_attributes.js'
@@ -86,6 +88,7 @@ const MM: readonly Replacement[] = [
   replace(migratePagesLoop, migratePagesTwice),
   replace(migratepageSuitable, migratepageAccessible),
   replace(moveToNewFolio, moveToNewFolioAccessible),
+  replace(mincorePte, mincorePteSwap),
 ]
 
 export const LINUX_6_18: readonly Replacement[] = [...KVM, ...MEMFD, ...MM]
