@@ -19,6 +19,7 @@ import {
   taskCount,
   taskName,
 } from '../machine/machine.js'
+import { Memo } from '../machine/memo.js'
 import { hasStarted } from '../machine/task.js'
 import { EXIT_PHASE } from './boot.js'
 import { OpenStates } from './components.js'
@@ -29,7 +30,6 @@ import {
   type SearchResult,
   type Snapshot,
   SnapshotError,
-  type Witness,
 } from './contract.js'
 import { describeStuck } from './deadlock.js'
 import { ExactStates } from './exact.js'
@@ -37,7 +37,9 @@ import { fairLoop } from './fairness.js'
 import type { Judges, Observed } from './judges.js'
 import { ARRIVED, SharedStates } from './shared.js'
 import { FLAG, LEVEL, LevelStack } from './stack.js'
+import { inOrder, someRunner } from './turns.js'
 import { BoundedTable, omissions, VisitedTable } from './visited.js'
+import { Witnesses } from './witnesses.js'
 
 export * from './contract.js'
 
@@ -52,12 +54,13 @@ class Search {
   readonly #bounded = new BoundedTable()
   readonly #exact: ExactStates | undefined
   readonly #shared: SharedStates | undefined
+  readonly #memo: Memo | undefined
   /** Tasks are tried in the other order: workers should not meet before they must. */
   readonly #backwards: boolean
   #cyclic = false
   readonly #stack = new LevelStack()
   readonly #open = new OpenStates()
-  readonly #witnesses = new Map<string, Witness>()
+  readonly #witnesses = new Witnesses()
   #steps = 0
   #askAt = STEPS_BETWEEN_QUESTIONS
   #executions = 0
@@ -82,6 +85,7 @@ class Search {
     this.#surprisesBound = options.surprises ?? Number.POSITIVE_INFINITY
     this.#exact = options.exact === true && this.#bound < 0 ? new ExactStates() : undefined
     this.#visited = new VisitedTable(options.memory)
+    this.#memo = options.afresh === true || options.exact === true ? undefined : new Memo()
     const { share } = options
     this.#shared = share === undefined ? undefined : new SharedStates(share)
     this.#backwards = share !== undefined && share.worker % 2 === 1
@@ -93,7 +97,7 @@ class Search {
     while (this.#stack.depth > 0 && !this.#interrupted) {
       // Asked between two steps: a snapshot has to be one of whole levels.
       if ((this.#steps >= this.#askAt || this.#isFull()) && !this.#ask()) break
-      if (this.#witnesses.size > 0 && this.#satisfied()) {
+      if (this.#witnesses.suffice(this.#options)) {
         this.#cut = true
         break
       }
@@ -108,7 +112,7 @@ class Search {
       finished: !this.#interrupted,
       outOfMemory: this.#outOfMemory,
       cut: this.#cut,
-      witnesses: this.#witnesses,
+      witnesses: this.#witnesses.all,
       omissions: this.#exact === undefined ? omissions(this.#states) : 0,
       bytes: this.#bytes,
       unclosed: this.#cyclic ? undefined : (this.#shared?.unclosed() ?? []),
@@ -138,8 +142,7 @@ class Search {
     }
     this.#visited.load(from.visited, from.states)
     this.#open.load(from.open)
-    this.#witnesses.clear()
-    for (const [id, witness] of from.witnesses) this.#witnesses.set(id, witness)
+    this.#witnesses.load(from.witnesses)
     this.#steps = from.steps
     this.#askAt = from.steps + STEPS_BETWEEN_QUESTIONS
     this.#executions = from.executions
@@ -151,7 +154,7 @@ class Search {
       states: this.#visited.size,
       stack: this.#stack.save(),
       open: this.#open.save(),
-      witnesses: new Map(this.#witnesses),
+      witnesses: new Map(this.#witnesses.all),
       steps: this.#steps,
       executions: this.#executions,
     }
@@ -164,7 +167,8 @@ class Search {
 
   get #bytes(): number {
     const states = this.#bound >= 0 ? this.#bounded.bytes : this.#visited.bytes
-    return states + (this.#exact?.bytes ?? 0) + this.#stack.bytes + this.#open.bytes
+    const memo = this.#memo?.bytes ?? 0
+    return states + (this.#exact?.bytes ?? 0) + this.#stack.bytes + this.#open.bytes + memo
   }
 
   get #outOfMemory(): boolean {
@@ -191,16 +195,6 @@ class Search {
     return !this.#interrupted
   }
 
-  #satisfied(): boolean {
-    if (this.#options.first === true) return true
-    const { wanted } = this.#options
-    if (wanted === undefined) return false
-    for (const [id, first] of wanted) {
-      const witness = this.#witnesses.get(id)
-      if (witness === undefined || (first && !witness.first)) return false
-    }
-    return true
-  }
   /**
    * Go on to the next untried move of the topmost state, the running task first, so that bound 0
    * is cheap. False if there is none.
@@ -245,20 +239,54 @@ class Search {
 
   #take(): void {
     this.#steps++
+    const memo = this.#memo
+    const deed = memo === undefined ? 0 : memo.recall(this.#task, this.#choice)
+    if (memo === undefined || deed === 0) this.#execute()
+    else this.#repeat(memo, deed)
+  }
+
+  /** Run the code of the step. */
+  #execute(): void {
     const task = this.#task
     const at = standsIn(task)
     const mark = undoMark()
+    this.#memo?.listen(task, this.#choice)
     const result = step(task, this.#choice)
+    const inputs = this.#memo?.heard()
     const observed = this.#judges.afterStep(result)
     if (observed.length > 0) {
       this.#note(observed, result.fault === undefined ? functionName(at) : faultingFunction())
-    }
+    } else if (inputs !== undefined) this.#memo?.keep(inputs, mark, result.dirty)
     if (result.fault?.kind === 'undefined') {
       this.#executions++
       this.#flag(FLAG.EXITS)
       this.#back(mark)
       return
     }
+    this.#arriveFrom(task, mark)
+  }
+
+  /** The step did something like this before, so it is known where it leads to. */
+  #repeat(memo: Memo, deed: number): void {
+    const lo = this.#stack.get(LEVEL.LO) ^ memo.changeLo(deed)
+    const hi = this.#stack.get(LEVEL.HI) ^ memo.changeHi(deed)
+    const mustJudge = (memo.dirty(deed) & this.#judges.ofSteps) !== 0
+    if (!mustJudge && this.#isKnown(lo, hi)) {
+      this.#keyLo = lo
+      this.#keyHi = hi
+      if (this.#shared !== undefined) this.#arriveAmongOthers(this.#shared)
+      else if (this.#bound < 0) this.#meet()
+      return
+    }
+    const at = standsIn(this.#task)
+    const mark = undoMark()
+    memo.perform(deed, lo, hi)
+    const observed = this.#judges.afterRepeat(memo.dirty(deed))
+    if (observed.length > 0) this.#note(observed, functionName(at))
+    this.#arriveFrom(this.#task, mark)
+  }
+
+  #arriveFrom(task: number, mark: number): void {
     if (endedBelow(EXIT_PHASE)) this.#judgeRest()
     if (this.#arrive(task, mark)) this.#enter(mark, task)
     else this.#back(mark)
@@ -286,22 +314,42 @@ class Search {
   /** Is the present state new (with so few preemptions)? If it is open, note the cycle. */
   #arrive(running: number, mark: number): boolean {
     if (this.#bound >= 0) {
-      const salt = running + 1 + (this.#surprises << 5)
-      return this.#bounded.insert(fingerprintLo(), fingerprintHi(), salt, this.#preemptions)
+      const lo = fingerprintLo()
+      return this.#bounded.insert(lo, fingerprintHi(), this.#salt(running), this.#preemptions)
     }
-    if (this.#shared !== undefined) return this.#arriveAmongOthers(this.#shared)
+    if (this.#shared !== undefined) {
+      this.#readKey(0)
+      return this.#arriveAmongOthers(this.#shared)
+    }
     if (this.#insert(mark)) return true
+    this.#meet()
+    return false
+  }
+
+  /** A bounded search tells states apart by who ran last, and by what has surprised it. */
+  #salt(running: number): number {
+    return running + 1 + (this.#surprises << 5)
+  }
+
+  /** Would `#arrive` find a state with this fingerprint new? */
+  #isKnown(lo: number, hi: number): boolean {
+    if (this.#bound >= 0) {
+      return this.#bounded.has(lo, hi, this.#salt(this.#task), this.#preemptions)
+    }
+    return this.#shared?.has(lo, hi) ?? this.#visited.has(lo, hi)
+  }
+
+  /** The step leads to the known state of `#keyLo` and `#keyHi`. */
+  #meet(): void {
     const place = this.#open.placeOf(this.#keyLo, this.#keyHi)
     if (place < 0) this.#flag(FLAG.EXITS)
     else {
       this.#flag(FLAG.CYCLE)
       if (place < this.#stack.get(LEVEL.LOW)) this.#stack.set(LEVEL.LOW, place)
     }
-    return false
   }
 
   #arriveAmongOthers(shared: SharedStates): boolean {
-    this.#readKey(0)
     const found = shared.insert(this.#keyLo, this.#keyHi)
     if (found === ARRIVED.NEW) return true
     if (found === ARRIVED.CLOSED) return false
@@ -434,34 +482,13 @@ class Search {
   }
 
   #noteOf(observed: readonly Observed[], task: number, where: string): void {
-    for (const { id, message, first } of observed) {
-      const known = this.#witnesses.get(id)
-      // A witness on which nothing went wrong before is the better one.
-      if (known !== undefined && (known.first || !first)) continue
-      this.#witnesses.set(id, {
-        id,
-        message,
-        first,
-        schedule: this.#schedule(),
-        preemptions: this.#preemptions,
-        task: taskName(task),
-        function: where,
-      })
-    }
+    this.#witnesses.note(observed, () => ({
+      schedule: this.#schedule(),
+      preemptions: this.#preemptions,
+      task: taskName(task),
+      function: where,
+    }))
   }
-}
-
-/** The task that is tried as number `i`, when `running` is tried first. */
-function inOrder(running: number, i: number): number {
-  if (running < 0) return i
-  if (i === 0) return running
-  return i <= running ? i - 1 : i
-}
-
-/** A task that can step and is no daemon, or -1. */
-function someRunner(): number {
-  for (let n = 0; n < taskCount(); n++) if (canStep(n) && !isDaemon(n)) return n
-  return -1
 }
 
 /** Search from the machine's present state; the machine is in that state again afterwards. */

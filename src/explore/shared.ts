@@ -104,6 +104,18 @@ export class SharedStates {
     }
   }
 
+  /** Has somebody put this fingerprint in? */
+  has(lo: number, hi: number): boolean {
+    const table = this.#table
+    const first = lo | 1
+    const second = (hi & ~3) | PUBLISHED
+    for (let i = Math.floor((first >>> 0) * this.#scale) * 2; ; i = (i + 2) % table.length) {
+      const there = table[i] as number
+      if (there === 0) return false
+      if (there === first && ((table[i + 1] as number) & ~OPEN) === second) return true
+    }
+  }
+
   #count(): void {
     this.#size++
     if (++this.#unannounced < BATCH) return

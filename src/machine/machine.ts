@@ -228,7 +228,7 @@ function advance(task: Task, choice: number): void {
     return
   }
   if (mode === 'lowered') {
-    if (runFrames(choice)) finishOperation(task, lastResult())
+    if (runFrames(choice, true)) finishOperation(task, lastResult())
     return
   }
   const generator = generators[task.number]
@@ -304,7 +304,7 @@ let directResult: unknown
 function startCall(task: Task, f: FnTag, args: readonly unknown[]): boolean {
   if (mode === 'lowered') {
     startFrames(f, args)
-    return !runFrames(undefined)
+    return !runFrames(undefined, false)
   }
   const generator = bodyOf(f).direct(...args) as Kernel<unknown>
   generators[task.number] = generator

@@ -51,6 +51,8 @@ export const references: Sanitizer = {
     },
   ],
   watches: ['Folio.refcount', 'Folio.mapping', 'Folio.swap', 'Folio.lruBatch', 'Folio.buddy'],
+  // Besides, it reads which folios there are, and their numbers: the memmap never changes.
+  ofStates: true,
   state,
   atEnd,
 }

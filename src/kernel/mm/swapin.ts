@@ -45,7 +45,7 @@ function shouldTryToFreeSwap(folio: Folio, vmf: VmFault): boolean {
  * Models: 6.2 mm/memory.c do_swap_page, from the page table lock on. Simplifies: nobody forks, so
  * an anonymous page is always exclusive.
  */
-const mapSwappedPage = fn(function* do_swap_page_map(
+export const mapSwappedPage = fn(function* do_swap_page_map(
   vmf: VmFault,
   orig: Pte,
   folio: Folio,
@@ -77,7 +77,10 @@ const mapSwappedPage = fn(function* do_swap_page_map(
  * names the slot, and the device is synchronous. Simplifies: what the shadow says of the page's
  * age decides nothing here.
  */
-const readSwappedPage = fn(function* do_swap_page_read(vmf: VmFault, orig: Pte): Kernel<number> {
+export const readSwappedPage = fn(function* do_swap_page_read(
+  vmf: VmFault,
+  orig: Pte,
+): Kernel<number> {
   const folio = yield* allocFolioMayFail(true)
   if (folio === null) {
     const mm = vmf.vma!.vmMm!
