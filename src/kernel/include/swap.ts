@@ -21,7 +21,7 @@ export interface SwapInfo extends Obj {
   max: number
   /** By slot: how many PTEs name it, and SWAP_HAS_CACHE. Guard: si->lock, which is a leaf. */
   swapMap: Vec
-  /** By slot: the content that was written there. Whoever uses the slot knows that nobody writes. */
+  /** By slot: the content that was written there last; it stays when the slot is free. */
   data: Vec
   /** swapper_spaces[0]: slot to folio, or to the shadow of one that was reclaimed. */
   space: AddressSpace

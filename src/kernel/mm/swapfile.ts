@@ -68,10 +68,7 @@ function swapEntryFree(entry: SwpEntry, user: number): number {
   alsoWrites(swapInfo(), 'swapMap')
   const usage = swapMap.get(entry) - user
   swapMap.set(entry, usage)
-  if (usage === 0) {
-    swapInfo().data.set(entry, 0)
-    clearShadowFromSwapCache(entry)
-  }
+  if (usage === 0) clearShadowFromSwapCache(entry)
   return usage
 }
 

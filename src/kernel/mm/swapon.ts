@@ -1,4 +1,5 @@
 /** swapon(2). Without it there is no swap area, and anonymous memory stays where it is. */
+import { ZERO_PAGE } from '../../machine/blob.js'
 import { write } from '../../machine/effects.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { opsTable } from '../../machine/struct.js'
@@ -29,6 +30,7 @@ export const sysSwapon = fn(function* swapon(size: bigint): Kernel<number> {
   yield write(si, 'max')
   if (si.max !== 0) return -EBUSY
   si.space.aOps = swapAops
+  for (let slot = 1; slot < pages; slot++) si.data.set(slot, ZERO_PAGE)
   si.max = pages
   return 0
 })

@@ -16,6 +16,7 @@ import { migrateFolio, migratePagesLoop, moveToNewFolio } from '../mm/migrate.js
 import { mincorePte } from '../mm/mincore.js'
 import { memfdCheckSealsMmap } from '../mm/mmap.js'
 import { sealCheckFutureWrite } from '../mm/shmem_mmap.js'
+import { readSwappedPage } from '../mm/swapin.js'
 import { vmaCountsAsWriter } from '../mm/vma.js'
 import {
   sysKvmCheckExtension,
@@ -45,6 +46,7 @@ import {
 } from './mm/memfd.js'
 import { migrateFolioCopyFirst, migratePagesTwice } from './mm/migrate.js'
 import { mincorePteSwap } from './mm/mincore.js'
+import { readSwappedPagePinned } from './mm/swapin.js'
 import { kvmVmIoctlCheckExtension } from './virt/kvm/capabilities.js'
 import { kvmGmemCreate } from './virt/kvm/guest_memfd.js'
 import { kvmVmIoctlSetMemAttributes } from './virt/kvm/memory_attributes.js'
@@ -89,6 +91,7 @@ const MM: readonly Replacement[] = [
   replace(migratepageSuitable, migratepageAccessible),
   replace(moveToNewFolio, moveToNewFolioAccessible),
   replace(mincorePte, mincorePteSwap),
+  replace(readSwappedPage, readSwappedPagePinned),
 ]
 
 export const LINUX_6_18: readonly Replacement[] = [...KVM, ...MEMFD, ...MM]
