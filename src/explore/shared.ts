@@ -104,6 +104,11 @@ export class SharedStates {
     }
   }
 
+  /** Fetch the slot at which a search for a fingerprint begins, ahead of the search. */
+  glance(lo: number): number {
+    return this.#table[Math.floor(((lo | 1) >>> 0) * this.#scale) * 2] as number
+  }
+
   /** Has somebody put this fingerprint in? */
   has(lo: number, hi: number): boolean {
     const table = this.#table

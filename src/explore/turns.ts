@@ -1,15 +1,12 @@
-/** Whose turn it may be. */
-import { canStep, isDaemon, taskCount } from '../machine/machine.js'
+/** Whose turn it is, of a set of tasks given as bits. */
 
-/** The task that is tried as number `i`, when `running` is tried first. */
-export function inOrder(running: number, i: number): number {
-  if (running < 0) return i
-  if (i === 0) return running
-  return i <= running ? i - 1 : i
+/** `running` if it is among them, else the one with the lowest number. */
+export function firstOf(tasks: number, running: number): number {
+  if (running >= 0 && (tasks >> running) & 1) return running
+  return 31 - Math.clz32(tasks & -tasks)
 }
 
-/** A task that can step and is no daemon, or -1. */
-export function someRunner(): number {
-  for (let n = 0; n < taskCount(); n++) if (canStep(n) && !isDaemon(n)) return n
-  return -1
+/** The one with the highest number. */
+export function lastOf(tasks: number): number {
+  return 31 - Math.clz32(tasks)
 }

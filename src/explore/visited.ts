@@ -62,6 +62,11 @@ export class VisitedTable {
     this.#size = size
   }
 
+  /** Fetch the slot at which a search for a fingerprint begins, ahead of the search. */
+  glance(lo: number): number {
+    return this.#words[Math.floor(((lo | 1) >>> 0) * this.#scale) * 2] as number
+  }
+
   has(lo: number, hi: number): boolean {
     return find(this.#words, this.#slots, this.#scale, lo, hi)
   }

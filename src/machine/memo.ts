@@ -13,8 +13,12 @@ import { placeHash } from './frames.js'
 import { noteAccesses, notedAccesses } from './struct.js'
 import { MAX_TASKS } from './task.js'
 
-/** A node: the word that is read, a value, where to go on if it has it, and if it has not. */
-const NODE = { AT: 0, VALUE: 1, SAME: 2, OTHER: 3, WORDS: 4 } as const
+/**
+ * A node: the word that is read, a value, and the node to go on at if it has another one, or 0. If
+ * it has this one, the next node lies behind it: a way through the tree is one line in memory.
+ * Where a way ends lies one word, minus the deed.
+ */
+const NODE = { AT: 0, VALUE: 1, OTHER: 2, WORDS: 3 } as const
 
 /** What a step did: change of the fingerprint, sanitizers concerned, end of the changes behind. */
 const DEED = { LO: 0, HI: 1, DIRTY: 2, END: 3, CHANGES: 4 } as const
@@ -30,7 +34,7 @@ export class Memo {
   /** By task, choice and place: the first node. Node 0 is none. */
   readonly #roots = new Int32Array(MAX_TASKS * CHOICES * PLACES)
   #nodes = new Int32Array(1 << 12)
-  #nodesEnd: number = NODE.WORDS
+  #nodesEnd = 1
   #deeds = new Int32Array(1 << 12)
   /** Deed 0 is none. */
   #deedsEnd = 1
@@ -47,12 +51,14 @@ export class Memo {
   recall(n: number, choice: number): number {
     if (choice >= CHOICES) return 0
     const nodes = this.#nodes
-    let at = this.#roots[rootOf(n, choice)] as number
-    while (at > 0) {
-      const same = mem[nodes[at] as number] === nodes[at + NODE.VALUE]
-      at = nodes[at + (same ? NODE.SAME : NODE.OTHER)] as number
+    let node = this.#roots[rootOf(n, choice)] as number
+    while (node !== 0) {
+      const at = nodes[node] as number
+      if (at <= 0) return -at
+      if (mem[at] === nodes[node + NODE.VALUE]) node += NODE.WORDS
+      else node = nodes[node + NODE.OTHER] as number
     }
-    return -at
+    return 0
   }
 
   /** By what a deed changes the lanes of the fingerprint. */
@@ -91,28 +97,47 @@ export class Memo {
   keep(inputs: Int32Array, mark: number, dirty: number): void {
     if (this.#root < 0 || this.#nodesEnd + this.#deedsEnd > MOST_WORDS) return
     const deed = this.#record(mark, dirty)
-    this.#grow(inputs.length)
+    const [known, from] = this.#follow(inputs)
+    const way = this.#nodesEnd
+    if (from === 0) this.#roots[this.#root] = way
+    else this.#nodes[from + NODE.OTHER] = way
+    this.#layDown(inputs, known, deed)
+  }
+
+  /**
+   * How many words of these inputs lie on a way that is known, and the node at which another value
+   * leaves it; 0 if there is none yet.
+   */
+  #follow(inputs: Int32Array): readonly [number, number] {
     const nodes = this.#nodes
-    let from = 0
-    let field = 0
-    let next = this.#roots[this.#root] as number
-    const link = (to: number): void => {
-      if (from === 0) this.#roots[this.#root] = to
-      else nodes[from + field] = to
-    }
+    let node = this.#roots[this.#root] as number
+    if (node === 0) return [0, 0]
     for (let i = 0; i < inputs.length; ) {
-      if (next <= 0) {
-        next = this.#add(inputs[i] as number, inputs[i + 1] as number)
-        link(next)
+      if (nodes[node] !== inputs[i]) break
+      if (nodes[node + NODE.VALUE] === inputs[i + 1]) {
+        node += NODE.WORDS
+        i += 2
+        continue
       }
-      if (nodes[next] !== inputs[i]) throw new Error('a step depends on more than it has read')
-      const same = nodes[next + NODE.VALUE] === inputs[i + 1]
-      from = next
-      field = same ? NODE.SAME : NODE.OTHER
-      if (same) i += 2
-      next = nodes[from + field] as number
+      const other = nodes[node + NODE.OTHER] as number
+      if (other === 0) return [i, node]
+      node = other
     }
-    link(-deed)
+    throw new Error('a step depends on more than it has read')
+  }
+
+  /** The way of these inputs from word `known` on, and at its end the deed. */
+  #layDown(inputs: Int32Array, known: number, deed: number): void {
+    const end = this.#nodesEnd + ((inputs.length - known) / 2) * NODE.WORDS + 1
+    if (end > this.#nodes.length) this.#nodes = grown(this.#nodes, end)
+    let node = this.#nodesEnd
+    for (let i = known; i < inputs.length; i += 2) {
+      this.#nodes[node] = inputs[i] as number
+      this.#nodes[node + NODE.VALUE] = inputs[i + 1] as number
+      node += NODE.WORDS
+    }
+    this.#nodes[node] = -deed
+    this.#nodesEnd = end
   }
 
   #record(mark: number, dirty: number): number {
@@ -127,19 +152,6 @@ export class Memo {
     this.#deeds.set(changes, deed + DEED.CHANGES)
     this.#deedsEnd = end
     return deed
-  }
-
-  #grow(inputs: number): void {
-    const end = this.#nodesEnd + (inputs / 2) * NODE.WORDS
-    if (end > this.#nodes.length) this.#nodes = grown(this.#nodes, end)
-  }
-
-  #add(at: number, value: number): number {
-    const node = this.#nodesEnd
-    this.#nodes[node] = at
-    this.#nodes[node + NODE.VALUE] = value
-    this.#nodesEnd += NODE.WORDS
-    return node
   }
 }
 
