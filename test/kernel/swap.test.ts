@@ -1,8 +1,12 @@
 /** Anonymous memory that goes to swap and comes back, and what else can happen to it there. */
 import assert from 'node:assert/strict'
 import { beforeEach, describe, test } from 'node:test'
+import { builtInFiles, readScenarios } from '../../src/cli/inputs.js'
+import { defineDesign } from '../../src/designs/design.js'
+import { checkScenario } from '../../src/explore/check.js'
 import { exitFiles } from '../../src/kernel/exit.js'
 import { EBUSY, EHWPOISON, EINVAL } from '../../src/kernel/include/errno.js'
+import type { AddressSpace } from '../../src/kernel/include/fs.js'
 import type { Folio } from '../../src/kernel/include/mm.js'
 import { currentMm } from '../../src/kernel/include/mm_types.js'
 import { SWAP_HAS_CACHE, swapInfo } from '../../src/kernel/include/swap.js'
@@ -17,10 +21,12 @@ import {
   PROT_WRITE,
   SIGBUS_MCEERR_AR,
   SIGSEGV_ACCERR,
+  TMPFS_MAGIC,
 } from '../../src/kernel/include/uapi.js'
 import { compact } from '../../src/kernel/mm/compaction.js'
 import { memoryFailure } from '../../src/kernel/mm/memory_failure.js'
 import { PTE_PRESENT, PTE_SWAP, pteAt, pteFolio } from '../../src/kernel/mm/pgtable.js'
+import { shmemMapping } from '../../src/kernel/mm/shmem.js'
 import { sysSwapon } from '../../src/kernel/mm/swapon.js'
 import { userLoadAt, userStoreAt } from '../../src/kernel/user/access.js'
 import {
@@ -31,7 +37,32 @@ import {
   userMprotect,
   userMunmap,
 } from '../../src/kernel/user/memory.js'
+import { fn, replace } from '../../src/machine/fn.js'
 import { PAGE, pinPage, User, unpinPage } from './user.js'
+
+describe('a predicate that asks the host of a mapping', () => {
+  const askHost = fn(function shmem_mapping(mapping: AddressSpace): boolean {
+    return mapping.host!.iSb!.sMagic === TMPFS_MAGIC
+  })
+  const name = 'reclaim/mincore-of-swapped-memory'
+  const found = readScenarios(builtInFiles(), []).find((f) => f.scenario.name === name)
+  const scenario = { ...found!.scenario, expect: [] }
+  for (const [profile, where] of [
+    ['6.2', 'filemap_get_incore_folio'],
+    ['6.18', 'pageout'],
+  ] as const) {
+    test(`faults on ${profile} in ${where}`, () => {
+      const design = { id: 'asks-host', summary: 'as the patch', profile, cite: ['seeded'] }
+      const patched = defineDesign({ ...design, replaces: [replace(shmemMapping, askHost)] })
+      const effort = { bound: undefined, minimise: false, keepGoing: () => true, now: () => 0 }
+      const { findings } = checkScenario(scenario, patched, '00000000', effort)
+      assert.deepEqual(
+        findings.filter((f) => f.first).map((f) => [f.id, f.function]),
+        [['null-dereference', where]],
+      )
+    })
+  }
+})
 
 for (const profile of ['6.2', '6.18'] as const) {
   describe(`swap on ${profile}`, () => {

@@ -21,6 +21,18 @@ const PAGE_SUCCESS = 2
 const PAGE_CLEAN = 3
 
 /**
+ * Does reclaim write folios of this mapping?
+ *
+ * Models: 6.2 mm/vmscan.c pageout, one of its tests.
+ */
+export const pageoutWrites = fn(function pageout_writes(
+  _folio: Folio,
+  mapping: AddressSpace,
+): boolean {
+  return mapping.aOps!.writepage !== undefined
+})
+
+/**
  * Have a locked dirty folio written. PAGE_*.
  *
  * Models: 6.2 mm/vmscan.c pageout.
@@ -30,7 +42,7 @@ const pageout = fn(function* pageout(folio: Folio, mapping: AddressSpace | null)
   // Only the cache, and who isolated it, may know it.
   if (folio.refcount !== nrPages(folio) + 1) return PAGE_KEEP
   if (mapping === null) return PAGE_KEEP
-  if (mapping.aOps!.writepage === undefined) return PAGE_ACTIVATE
+  if (!pageoutWrites(folio, mapping)) return PAGE_ACTIVATE
   yield rmw(folio, 'dirty')
   if (!folio.dirty) return PAGE_CLEAN
   folio.dirty = false

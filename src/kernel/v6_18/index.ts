@@ -18,6 +18,7 @@ import { memfdCheckSealsMmap } from '../mm/mmap.js'
 import { sealCheckFutureWrite } from '../mm/shmem_mmap.js'
 import { readSwappedPage } from '../mm/swapin.js'
 import { vmaCountsAsWriter } from '../mm/vma.js'
+import { pageoutWrites } from '../mm/vmscan.js'
 import {
   sysKvmCheckExtension,
   sysKvmCreateGuestMemfd,
@@ -47,6 +48,7 @@ import {
 import { migrateFolioCopyFirst, migratePagesTwice } from './mm/migrate.js'
 import { mincorePteSwap } from './mm/mincore.js'
 import { readSwappedPagePinned } from './mm/swapin.js'
+import { pageoutToSwap } from './mm/vmscan.js'
 import { kvmVmIoctlCheckExtension } from './virt/kvm/capabilities.js'
 import { kvmGmemCreate } from './virt/kvm/guest_memfd.js'
 import { kvmVmIoctlSetMemAttributes } from './virt/kvm/memory_attributes.js'
@@ -91,6 +93,7 @@ const MM: readonly Replacement[] = [
   replace(migratepageSuitable, migratepageAccessible),
   replace(moveToNewFolio, moveToNewFolioAccessible),
   replace(mincorePte, mincorePteSwap),
+  replace(pageoutWrites, pageoutToSwap),
   replace(readSwappedPage, readSwappedPagePinned),
 ]
 
