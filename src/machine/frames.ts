@@ -19,7 +19,8 @@ export const RETURN = 2
 
 let result: unknown
 let calleeFp = 0
-let lastRun = 0
+/** The frame that ran last. */
+let lastFp = 0
 
 /** Told which function returned what, and where its frame was; frames of callees lie higher. */
 export type ReturnWatcher = (cName: string, fp: number, value: unknown) => void
@@ -105,8 +106,8 @@ export function runFrames(value: unknown, resumes: boolean): boolean {
   let oldest = resumes ? Number.POSITIVE_INFINITY : 0
   let incoming = value
   for (;;) {
-    lastRun = mem[fp] as number
-    const { lowered } = bodyNumber(lastRun - 1)
+    lastFp = fp
+    const { lowered } = bodyNumber((mem[fp] as number) - 1)
     if (lowered === undefined) throw new Error('a frame of a function that was not lowered')
     if (noting && fp < oldest) {
       noteFrame(fp, lowered.words)
@@ -122,7 +123,7 @@ export function runFrames(value: unknown, resumes: boolean): boolean {
       incoming = undefined
       continue
     }
-    if (returnWatcher !== undefined) returnWatcher(functionName(lastRun), fp, result)
+    if (returnWatcher !== undefined) returnWatcher(functionName(mem[fp] as number), fp, result)
     const caller = mem[fp + 2] as number
     for (let i = 0; i < lowered.words; i++) pokeFrame(fp + i, 0)
     incoming = result
@@ -148,7 +149,7 @@ export function placeHash(n: number): number {
 
 /** The function that ran last, in C's spelling: where a fault has just happened. */
 export function faultingFunction(): string {
-  return functionName(lastRun)
+  return functionName(mem[lastFp] as number)
 }
 
 /** Which function a task stands in, innermost, as a number for `functionName`; 0 for none. */
@@ -175,8 +176,17 @@ export interface Level {
 
 /** The call stack of a task that runs lowered code, innermost first. */
 export function backtrace(n: number): Level[] {
+  return levelsFrom(taskNumber(n).sp)
+}
+
+/** The call stack in which a fault has just happened, innermost first. */
+export function faultingStack(): Level[] {
+  return levelsFrom(lastFp)
+}
+
+function levelsFrom(innermost: number): Level[] {
   const levels: Level[] = []
-  for (let fp = taskNumber(n).sp; fp !== 0; fp = mem[fp + 2] as number) {
+  for (let fp = innermost; fp !== 0; fp = mem[fp + 2] as number) {
     const body = bodyNumber((mem[fp] as number) - 1)
     const site = body.lowered?.sites[mem[fp + 1] as number]
     levels.push({ cName: body.cName, line: site?.line ?? 0, text: site?.text ?? '' })
