@@ -10,7 +10,7 @@ import { Folio } from '../kernel/include/mm.js'
 import type { Scenario } from '../litmus/scenario.js'
 import { undoMark, undoTo, valueAt, writtenSince } from '../machine/arena.js'
 import { type Blob, describeBlob } from '../machine/blob.js'
-import { backtrace } from '../machine/frames.js'
+import { backtrace, faultingStack } from '../machine/frames.js'
 import {
   allEnded,
   alternatives,
@@ -125,11 +125,13 @@ function oneStep(
   preempts: boolean,
   atRest: () => readonly Observed[],
 ): { traceStep: TraceStep; ended: boolean } {
-  const stack = mode === 'lowered' ? backtrace(move.task) : []
+  const lowered = mode === 'lowered'
+  let stack = lowered ? backtrace(move.task) : []
   const operation = operationOf(move.task)
   const before = taskNumber(move.task).op
   const mark = undoMark()
   const result = step(move.task, move.choice)
+  if (lowered && result.fault !== undefined) stack = faultingStack()
   const findings = [...judges.afterStep(result)]
   if (result.fault?.kind !== 'undefined') findings.push(...judgeEnd(atRest, judges))
   const returned: string[] = []

@@ -252,6 +252,7 @@ const BLOBS: Readonly<Record<string, Emit>> = Object.fromEntries(
 const MACHINE: Readonly<Record<string, Emit>> = {
   ...BLOBS,
   'arena.poke': same('poke'),
+  'arena.note': nothing,
   'struct.constructAt': same('construct_at'),
   'struct.destroyAt': same('destroy_at'),
   'struct.vanishAt': same('vanish_at'),

@@ -156,6 +156,7 @@ function identifierText(e: ts.Identifier, place: Place): string {
   if (ts.isBindingElement(declaration) && e.text === 'crashed') return 'anybody_died()'
   const file = world.machineFile(declaration)
   if (file === 'task' && e.text === 'currentAt') return 'current_at'
+  if (file === 'arena' && e.text === 'noting') return '0'
   if (file === 'blob' && /^(ZERO|STALE)_PAGE$/.test(e.text)) return e.text
   const kernel = world.kernelFunctionAt(declaration)
   if (kernel !== undefined) return kernel.name

@@ -2,8 +2,18 @@
  * When the process has exited, every kernel object that was not there when the kernel had booted
  * must be gone (R2). After an oops this says nothing: what the dead thread held stays.
  */
+import { swapInfo } from '../kernel/include/swap.js'
+import { XaNode } from '../kernel/include/xarray.js'
 import { aliveOf, structCount, structText } from '../machine/census.js'
-import { constructAt, type Obj, type Struct, struct, type Vec, vec } from '../machine/struct.js'
+import {
+  constructAt,
+  forEachAlive,
+  type Obj,
+  type Struct,
+  struct,
+  type Vec,
+  vec,
+} from '../machine/struct.js'
 import type { Sanitizer } from './sanitizer.js'
 
 const MAX_STRUCTS = 127
@@ -26,6 +36,20 @@ function baseline(): Baseline {
   return Baseline.at(Baseline.base) as Baseline
 }
 
+/** A page may stay in the swap cache, with nobody else who knows it, until it is reclaimed. */
+function isOfSwapCache(node: XaNode): boolean {
+  return node.array?.at === swapInfo().space.iPages.at
+}
+
+function countOf(id: number): number {
+  let alive = aliveOf(id)
+  if (id !== XaNode.id) return alive
+  forEachAlive(XaNode, (node) => {
+    if (isOfSwapCache(node)) alive--
+  })
+  return alive
+}
+
 export const leaks: Sanitizer = {
   name: 'leaks',
   kinds: [
@@ -38,7 +62,7 @@ export const leaks: Sanitizer = {
   booted() {
     constructAt(Baseline as unknown as Struct<Obj>, Baseline.base, 0)
     for (let id = 1; id <= structCount(); id++) {
-      baseline().alive.set(id, PERMANENT.has(structText(id)) ? -1 : aliveOf(id))
+      baseline().alive.set(id, PERMANENT.has(structText(id)) ? -1 : countOf(id))
     }
   },
   atEnd({ report, crashed }) {
@@ -47,7 +71,7 @@ export const leaks: Sanitizer = {
     let left = ''
     for (let id = 1; id <= structCount(); id++) {
       const before = baseline().alive.get(id)
-      const extra = before < 0 ? 0 : aliveOf(id) - before
+      const extra = before < 0 ? 0 : countOf(id) - before
       if (extra <= 0) continue
       left += `${leaked > 0 ? ', ' : ''}${extra} ${structText(id)}`
       leaked += extra
