@@ -24,6 +24,7 @@ import {
   UserError,
 } from './inputs.js'
 import { type Progress, runJobs } from './pool.js'
+import { writeModel } from './promela.js'
 import { interruption, ProgressLine, paintFor } from './terminal.js'
 import { runTogether } from './together.js'
 import type { Job, JobEffort } from './worker.js'
@@ -32,6 +33,8 @@ export interface CheckOptions {
   readonly design: readonly string[]
   readonly effort: JobEffort
   readonly workers: number | undefined
+  /** File for the model of the only cell. */
+  readonly promela: string | undefined
   /** Use verdicts of earlier runs, and keep those of this one. */
   readonly cache: boolean
   readonly format: 'text' | 'json' | 'ktap'
@@ -53,6 +56,16 @@ export async function check(paths: readonly string[], options: CheckOptions): Pr
   if (effort.checkpoint !== undefined && cells.length !== 1) {
     const count = `this check has ${cells.length} cells`
     throw new UserError(`--checkpoint is for one scenario on one design; ${count}`)
+  }
+  if (options.promela !== undefined) {
+    const [file, ...others] = files
+    const [ref] = designs
+    if (file === undefined || ref === undefined || others.length + designs.length > 1) {
+      throw new UserError(`--promela is for one scenario on one design; ${cells.length} are named`)
+    }
+    for (const gap of writeModel(file.scenario, await loadDesign(ref), options.promela)) {
+      process.stderr.write(`not in the model: ${gap}\n`)
+    }
   }
   const jobs: Job[] = cells.map((c, number) => ({ number, ...c, effort }))
   const known = new Map<number, Verdict>()

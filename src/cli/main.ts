@@ -37,6 +37,7 @@ interface CheckFlags {
   readonly cache: boolean
   readonly workers?: number
   readonly cross?: number | true
+  readonly promela?: string
   readonly sample?: number
   readonly seed?: number
   readonly json?: boolean
@@ -49,6 +50,7 @@ async function runCheck(files: string[], flags: CheckFlags): Promise<void> {
     effort: effortOf(flags),
     cache: isSearch(flags) && flags.cache,
     workers: flags.workers,
+    promela: flags.promela,
     format: flags.json ? 'json' : flags.ktap ? 'ktap' : 'text',
   })
 }
@@ -100,7 +102,12 @@ function withCheckOptions(command: Command): Command {
         .conflicts(['bound', 'exhaustive', 'cross']),
     )
     .option('--seed <n>', 'for --sample: another seed, other executions (default: 1)', count)
-    .option('--cross [n]', 'ask a second, stateless search, for n executions at most', count)
+    .option(
+      '--cross [n]',
+      'ask a second, stateless search, for n executions at most, and SPIN if it is installed',
+      count,
+    )
+    .option('--promela <file.pml>', 'write the cell as a model for SPIN, and file.c with it')
     .addOption(new Option('--json', 'print JSON').conflicts('ktap'))
     .option('--ktap', 'print KTAP')
 }

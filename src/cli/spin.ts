@@ -41,12 +41,19 @@ export const SPIN_LIMITS: SpinLimits = {
 /** Why there is no verdict. */
 export class NoVerdict extends Error {}
 
+/** Which of the programs that are needed is not there; undefined if all are. */
+export function missingTool(): string | undefined {
+  return ['spin', 'gcc'].find((tool) => {
+    const arg = tool === 'spin' ? '-V' : '--version'
+    return spawnSync(tool, [arg], { stdio: 'ignore' }).error !== undefined
+  })
+}
+
 /** A verifier made from a model, in a folder of its own. */
 export class Verifier {
   readonly #folder: string
   readonly #limits: SpinLimits
 
-  /** @throws NoVerdict if spin or gcc is missing. */
   constructor(name: string, model: Model, limits = SPIN_LIMITS) {
     this.#limits = limits
     this.#folder = mkdtempSync(join(tmpdir(), 'restrictedmem-spin-'))
@@ -68,9 +75,7 @@ export class Verifier {
       cwd: this.#folder,
       encoding: 'utf8',
     })
-    if ((error as NodeJS.ErrnoException | undefined)?.code === 'ENOENT') {
-      throw new NoVerdict(`${program} is not installed`)
-    }
+    if (error !== undefined) throw error
     if (status !== 0) throw new Error(`${program} does not take the model: ${stdout}${stderr}`)
   }
 

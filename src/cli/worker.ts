@@ -16,6 +16,7 @@ import { readScenario, type Scenario } from '../litmus/scenario.js'
 import { FINDING_KINDS } from '../sanitizers/index.js'
 import { dropCheckpoint, readCheckpoint, saveCheckpoint } from './checkpoint.js'
 import { type DesignRef, loadDesign, tokenHash, UserError } from './inputs.js'
+import { askSpin } from './promela.js'
 
 export interface Job {
   readonly number: number
@@ -123,7 +124,7 @@ function explained(
   const verdict = { ...checked, findings }
   if (cross === undefined || verdict.verdict === 'skipped') return verdict
   const limits = { executions: cross, keepGoing }
-  return { ...verdict, cross: crossCheck(scenario, design, limits) }
+  return { ...verdict, cross: crossCheck(scenario, design, limits, askSpin) }
 }
 
 function effortOf(job: Job, saver: Saver | undefined, mayGoOn: () => boolean): Effort {

@@ -28,7 +28,31 @@ export interface Certificate {
   /** Findings and final states of the stateful search; how many of them the stateless one saw. */
   readonly findings: readonly [number, number]
   readonly finalStates: readonly [number, number]
+  /** What a third search says, which visits every state of a model of the cell. */
+  readonly model: ModelOpinion | undefined
 }
+
+/** A search of every state, by other means. */
+export interface WholeSearch {
+  readonly states: number
+  /** By id: does it come first on some execution? */
+  readonly findings: ReadonlyMap<string, boolean>
+  readonly finals: ReadonlySet<string>
+}
+
+/** What such a search says next to the stateful one. */
+export interface ModelOpinion {
+  readonly outcome: 'agrees' | 'differs' | 'missing'
+  /** What differs, or why there is none. */
+  readonly why: string | undefined
+  readonly states: number
+  /** As in a certificate. */
+  readonly findings: readonly [number, number]
+  readonly finalStates: readonly [number, number]
+}
+
+/** Judges the cell by a model of it, or says why it can't. */
+export type AskModel = (scenario: Scenario, design: Design) => WholeSearch | string
 
 export interface CrossLimits {
   /** Executions after which the stateless search is given up. */
@@ -89,14 +113,60 @@ function common(a: ReadonlySet<string>, b: ReadonlySet<string>): number {
   return n
 }
 
-/** Judge a cell twice and compare. The set-up must succeed. */
-export function crossCheck(scenario: Scenario, design: Design, limits: CrossLimits): Certificate {
+/** Judge a cell twice, or three times, and compare. The set-up must succeed. */
+export function crossCheck(
+  scenario: Scenario,
+  design: Design,
+  limits: CrossLimits,
+  askModel?: AskModel,
+): Certificate {
   const one = stateful(scenario, design, limits)
   const two = stateless(scenario, design, limits)
-  return { ...compare(one, two), ...counts(one, two) }
+  const { outcome, why } = compare(one, two)
+  const three = askModel === undefined ? undefined : askModel(scenario, design)
+  const model = three === undefined ? undefined : compareWhole(one, three)
+  const wrong = model?.outcome === 'differs' ? `by the model, ${model.why}` : undefined
+  return {
+    ...counts(one, two),
+    outcome: wrong === undefined ? outcome : 'differs',
+    why: wrong === undefined || why === undefined ? (wrong ?? why) : `${why}; ${wrong}`,
+    model,
+  }
 }
 
-interface One extends Opinion {
+/** What a search of a model does not judge: it has no notion of fairness. */
+const OF_LOOPS = 'livelock'
+
+/**
+ * Compare with a search of every state. Both must have the same number of them: a model merges
+ * and splits no states.
+ */
+export function compareWhole(one: One, three: WholeSearch | string): ModelOpinion {
+  const none = { states: 0, findings: [0, 0], finalStates: [0, 0] } as const
+  if (typeof three === 'string') return { outcome: 'missing', why: three, ...none }
+  if (!one.finished) return { outcome: 'missing', why: 'the first search was stopped', ...none }
+  const there = new Set([...three.findings].map(([id, first]) => (first ? id : `${id}+`)))
+  const here = new Set([...one.findings].filter((f) => f.replace('+', '') !== OF_LOOPS))
+  const wrong: string[] = []
+  const only = (a: ReadonlySet<string>, b: ReadonlySet<string>): string[] =>
+    [...a].filter((x) => !b.has(x))
+  if (three.states !== one.states) wrong.push(`${three.states} states instead of ${one.states}`)
+  const [lost, extra] = [only(here, there), only(there, here)]
+  if (lost.length > 0) wrong.push(`no ${lost.join(', ')}`)
+  if (extra.length > 0) wrong.push(`also ${extra.join(', ')}`)
+  const same = common(one.finals, three.finals)
+  if (same < one.finals.size) wrong.push(`${one.finals.size - same} final states are missing`)
+  if (same < three.finals.size) wrong.push(`${three.finals.size - same} final states are new`)
+  return {
+    outcome: wrong.length === 0 ? 'agrees' : 'differs',
+    why: wrong.length === 0 ? undefined : wrong.join('; '),
+    states: three.states,
+    findings: [here.size, common(here, there)],
+    finalStates: [one.finals.size, same],
+  }
+}
+
+export interface One extends Opinion {
   readonly states: number
   readonly finished: boolean
 }
@@ -107,7 +177,7 @@ interface Two extends Opinion {
   readonly unfinished: string | undefined
 }
 
-function counts(one: One, two: Two): Omit<Certificate, 'outcome' | 'why'> {
+function counts(one: One, two: Two): Omit<Certificate, 'outcome' | 'why' | 'model'> {
   return {
     states: one.states,
     executions: two.executions,

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import ts from 'typescript'
-import { lowerDesign, type SourceProblem } from './project.js'
+import { lowerDesign, PACKAGE, type SourceProblem } from './project.js'
 
 /** The package's root: this file is built to `dist/src/lower/host.js`. */
 function packageRoot(): string {
@@ -17,11 +17,15 @@ function compilerOptions(root: string): ts.CompilerOptions {
   return ts.parseJsonConfigFileContent(config, ts.sys, root).options
 }
 
-/** The sources behind these files of the project, for a second look at what was built. */
+/**
+ * The sources behind these files, for a second look at what was built: of the project, as seen from
+ * its root, or a design of the user's by its full path.
+ */
 export function projectSources(files: readonly string[]): { program: ts.Program; root: string } {
   const root = packageRoot()
   const names = files.map((f) => resolve(root, f))
-  return { program: ts.createProgram(names, compilerOptions(root)), root }
+  const paths = { [`${PACKAGE}/*`]: [`${root}/src/*`] }
+  return { program: ts.createProgram(names, { ...compilerOptions(root), paths }), root }
 }
 
 /**

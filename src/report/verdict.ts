@@ -1,6 +1,6 @@
 /** One verdict in a few lines: what was found, where, how to see it again. */
 
-import type { Certificate } from '../explore/cross.js'
+import type { Certificate, ModelOpinion } from '../explore/cross.js'
 import type { SamplerResult } from '../explore/sample/sample.js'
 import type { Finding, Verdict } from '../explore/verdict.js'
 import { errnoName } from '../kernel/include/errno.js'
@@ -65,9 +65,20 @@ function renderCertificate(c: Certificate, paint: Paint): string {
         : paint.bad(`DIFFERS: ${c.why}`)
   const how = `stateless, over the generators: ${c.executions} executions (${c.redundant} more given up)`
   const what = `${seen(c.findings, 'findings')}, ${seen(c.finalStates, 'final states')}`
-  return [`  second search: ${word}`, paint.dim(`    ${how}`), paint.dim(`    ${what}`)]
-    .map((line) => wrap(line.trimStart(), 79, /^ */.exec(line)?.[0] ?? ''))
-    .join('\n')
+  const lines = [`  second search: ${word}`, paint.dim(`    ${how}`), paint.dim(`    ${what}`)]
+  if (c.model !== undefined) lines.push(...modelLines(c.states, c.model, paint))
+  return lines.map((line) => wrap(line.trimStart(), 79, /^ */.exec(line)?.[0] ?? '')).join('\n')
+}
+
+/** What SPIN says of the model of a cell. */
+function modelLines(states: number, m: ModelOpinion, paint: Paint): string[] {
+  if (m.outcome === 'missing') return [paint.dim(`  SPIN: no opinion: ${m.why}`)]
+  const word = m.outcome === 'agrees' ? paint.good('agrees') : paint.bad('DIFFERS')
+  const [findings, finals] = [m.findings, m.finalStates]
+  const what =
+    `on a model of the same code in C: ${m.states} states, here ${states}; ` +
+    `${findings[1]} of ${findings[0]} findings, ${finals[1]} of ${finals[0]} final states`
+  return [`  SPIN: ${word}`, paint.dim(`    ${what}`)]
 }
 
 function renderFinding(f: Finding, paint: Paint): string {

@@ -19,6 +19,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   report: ['explore', 'trace', 'kernel', 'litmus'],
   conform: ['machine', 'kernel', 'designs', 'explore'],
   live: ['conform'],
+  promela: ['machine', 'lower', 'litmus', 'sanitizers'],
   cli: [
     'machine',
     'kernel',
@@ -31,6 +32,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'lower',
     'conform',
     'live',
+    'promela',
   ],
 }
 
