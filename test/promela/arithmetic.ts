@@ -25,6 +25,12 @@ function triangle(n: number, visit: (i: number, odd: boolean) => void): void {
   for (let i = 0; i < n; i++) visit(i, i % 2 === 1)
 }
 
+/** Of a record that another function made. */
+function mixed(n: number): number {
+  const { high, low } = split(n)
+  return high - low * 3
+}
+
 function split(n: number): { high: number; low: number } {
   return { low: n & 0xff, high: n >> 8 }
 }
@@ -36,8 +42,7 @@ export const closures = fn(function* closures(a: number, b: number): Kernel<numb
     if (odd) sum += i * b
     else sum -= i
   })
-  const { high, low } = split(a)
-  return (sum + high - low * 3) | 0
+  return (sum + mixed(a)) | 0
 })
 
 export const control = fn(function* control(a: number, b: number): Kernel<number> {
@@ -62,12 +67,16 @@ export const control = fn(function* control(a: number, b: number): Kernel<number
 })
 
 /** The order of evaluation shows in what comes out. */
-export const order = fn(function* order(a: number, b: number): Kernel<number> {
-  let n = a & 0xff
-  yield read(current(), 'op')
+function chained(start: number, b: number): number {
+  let n = start
   const next = (by: number): number => {
     n = (n * 31 + by) % 1009
     return n
   }
   return next(b & 7) * 3 + (next(1) - next(2)) * (n & 1 ? next(3) : next(5)) + n++ + ++n
+}
+
+export const order = fn(function* order(a: number, b: number): Kernel<number> {
+  yield read(current(), 'op')
+  return chained(a & 0xff, b)
 })

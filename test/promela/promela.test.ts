@@ -43,8 +43,8 @@ const SLIPS: readonly (readonly [what: string, from: RegExp, to: string])[] = [
     'case E_LOCK: return 1;',
   ],
   [
-    'a reader does not see waiting writers',
-    /return rd\(at\) == 0 && rd\(at \+ 2\) == 0;/,
+    'a writer does not see readers',
+    /return rd\(at\) == 0 && rd\(at \+ 1\) == 0;/,
     'return rd(at) == 0;',
   ],
   ['a wait is over at once', /case E_UNTIL: return rd\(at\) == arg;/, 'case E_UNTIL: return 1;'],
