@@ -119,6 +119,14 @@ function syscalls(alone: Alone, stat: Kstat): Syscalls {
   }
 }
 
+/** Which call of a program decided an answer, and the functions that its result went through. */
+export interface Explanation {
+  /** Its index. */
+  readonly call: number
+  /** Outermost first; empty if the call did not return. */
+  readonly chain: readonly string[]
+}
+
 /** A booted kernel that runs programs, each from the same state. */
 export class Model {
   readonly profile: Profile
@@ -153,10 +161,20 @@ export class Model {
   }
 
   /**
-   * Why the model answers a call as it does: the functions that the result of the last call went
-   * through, outermost first.
+   * Why the model answers the last call as it does. That which only looks runs no kernel code: what
+   * it sees is the work of the last call before that changed it.
    */
-  explain(ops: readonly Op[]): string[] {
+  explain(ops: readonly Op[]): Explanation {
+    const last = ops.at(-1)
+    if (last?.[0] !== 'page') return { call: ops.length - 1, chain: this.#chain(ops) }
+    let call = ops.length - 1
+    const seen = this.run(ops).at(-1)?.r
+    while (call > 0 && this.run([...ops.slice(0, call), last]).at(-1)?.r === seen) call--
+    return { call, chain: this.#chain(ops.slice(0, call + 1)) }
+  }
+
+  /** The functions that the result of the last call went through, outermost first. */
+  #chain(ops: readonly Op[]): string[] {
     const interpreter = new Interpreter(syscalls(this.#alone, this.#stat))
     const returns: Return[] = []
     const { inFrames } = this.#alone
