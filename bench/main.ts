@@ -1,7 +1,8 @@
 /**
  * Measures the engine on the built-in scenarios: rate of the search, lowered code against direct
  * generators on the same schedules, memory for each state, seconds to exhaust each cell. Compare
- * ratios of one run; absolute figures depend on the machine.
+ * ratios of one run; absolute figures depend on the machine. With `--largest` also a search of
+ * more than 10^8 states.
  */
 
 import { builtInFiles, readScenarios } from '../src/cli/inputs.js'
@@ -10,14 +11,12 @@ import { DESIGNS } from '../src/designs/index.js'
 import { bootScenario } from '../src/explore/boot.js'
 import { Cell } from '../src/explore/cell.js'
 import { checkScenario } from '../src/explore/check.js'
-import { Judges } from '../src/explore/judges.js'
 import { search } from '../src/explore/search.js'
 import { BYTES_PER_STATE } from '../src/explore/visited.js'
 import type { Scenario } from '../src/litmus/scenario.js'
 import { alternatives, canStep, type Mode, step, taskCount } from '../src/machine/machine.js'
 import { benchConform } from './conform.js'
-import { bootRace, type RaceSize, raceJudge } from './race.js'
-import { spinRace } from './spin.js'
+import { againstSpin, largest, secondWorker } from './race-rows.js'
 
 const out = (text: string): void => {
   process.stdout.write(`${text}\n`)
@@ -77,33 +76,9 @@ function searchRate(
   return { states, steps, seconds: (performance.now() - start) / 1000 }
 }
 
-/** The same protocol, lowered by our compiler and in Promela. */
-function raceRows(size: RaceSize): void {
-  const judges = new Judges([raceJudge])
-  const once = (): { states: number; seconds: number } => {
-    bootRace(size)
-    judges.attach()
-    const start = performance.now()
-    const { states } = search(judges, { bound: undefined, keepGoing: () => true, atRest: () => [] })
-    judges.detach()
-    return { states, seconds: (performance.now() - start) / 1000 }
-  }
-  once()
-  const own = once()
-  const ownRate = own.states / own.seconds
-  out(`race, ${JSON.stringify(size)}`)
-  out(`  lowered ${own.states} states, ${Math.round(ownRate)} states/s`)
-  const rival = spinRace(size)
-  if (typeof rival === 'string') {
-    out(`  SPIN left out: ${rival}`)
-    return
-  }
-  const rate = rival.states / rival.seconds
-  out(`  SPIN    ${rival.states} states, ${Math.round(rate)} states/s`)
-  out(`  lowered at ${(ownRate / rate).toFixed(2)} of SPIN's rate`)
-}
-
-raceRows({ vcpus: 2, punches: 1, migrations: 1, rounds: 1 })
+for (const text of againstSpin()) out(text)
+for (const text of await secondWorker()) out(text)
+if (process.argv.includes('--largest')) for (const text of await largest()) out(text)
 
 const files = readScenarios(builtInFiles(), [])
 const named = (name: string): Scenario =>

@@ -275,6 +275,7 @@ export const raceJudge: Sanitizer = {
   name: 'race',
   kinds: [{ id: 'mapped-free-page', sentence: 'A free page is mapped.', source: 'bench' }],
   watches: ['Race.spte', 'Race.refs'],
+  ofStates: true,
   state({ report }: Context) {
     const r = race()
     if (r.spte !== 0 && r.refs.get(r.spte) <= 0) {

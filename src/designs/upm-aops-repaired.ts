@@ -1,7 +1,8 @@
 /**
  * upm-aops-repaired: upm-aops with the two repairs that its memory failure walk needs to get to
  * the bindings at all: the outer inode is put on the list that the walk reads, and the walk skips
- * an inode without an object. It shows what lies behind the crash.
+ * an inode without an object. It shows what lies behind the crash. Nothing else is repaired:
+ * shmem_mapping() still faults where it is asked of the swap cache.
  */
 
 import { inodeSbListAdd } from '../kernel/fs/inode.js'

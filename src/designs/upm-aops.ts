@@ -58,7 +58,7 @@ const aopsPrepareMapping = fn(function restrictedmem_set_aops(memfd: File): void
   memfd.fMapping!.aOps = restrictedAops
 })
 
-/** Models: 20230123154334 include/linux/shmem_fs.h shmem_mapping. A NULL host faults. */
+/** Models: 20230123154334 include/linux/shmem_fs.h shmem_mapping. The swap cache has no host. */
 const magicShmemMapping = fn(function shmem_mapping(mapping: AddressSpace): boolean {
   return mapping.host!.iSb!.sMagic === TMPFS_MAGIC
 })

@@ -59,6 +59,8 @@ export interface SearchOptions {
   readonly first?: boolean
   /** Keep whole states instead of fingerprints. */
   readonly exact?: boolean | undefined
+  /** Run the code of every step, also of one whose inputs have been met before. */
+  readonly afresh?: boolean | undefined
   /** Most bytes for the visited set. */
   readonly memory?: number | undefined
   /** One of several workers of an exhaustive search. */

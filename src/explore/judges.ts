@@ -45,9 +45,15 @@ export class Judges {
   readonly #marks = new Set<string>()
   #pending: { id: string; message: string }[] = []
   readonly #context: Context
+  /**
+   * Bits of the sanitizers whose state checks read more than what they watch: what such a check
+   * says of a state depends on the step that led to it.
+   */
+  readonly ofSteps: number
 
   constructor(sanitizers: readonly Sanitizer[]) {
     this.#sanitizers = sanitizers
+    this.ofSteps = sanitizers.reduce((bits, s, i) => (s.ofStates ? bits : bits | (1 << i)), 0)
     const pending = (): { id: string; message: string }[] => this.#pending
     this.#context = {
       report: (id, message) => {
@@ -95,9 +101,14 @@ export class Judges {
     if (result.fault !== undefined) this.#context.report(result.fault.id, result.fault.message)
     for (const r of result.remarks) this.#context.report(r.id, r.message)
     // After undefined behaviour the state means nothing.
-    if (result.fault?.kind !== 'undefined' && result.dirty !== 0) {
+    return this.afterRepeat(result.fault?.kind === 'undefined' ? 0 : result.dirty)
+  }
+
+  /** Judge the state after a step that has not run: it did what it did before, without a report. */
+  afterRepeat(dirty: number): readonly Observed[] {
+    if (dirty !== 0) {
       for (let i = 0; i < this.#sanitizers.length; i++) {
-        if (result.dirty & (1 << i)) this.#sanitizers[i]?.state?.(this.#context)
+        if (dirty & (1 << i)) this.#sanitizers[i]?.state?.(this.#context)
       }
     }
     return this.#collect()

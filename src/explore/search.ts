@@ -11,15 +11,16 @@ import { faultingFunction, functionName, standsIn } from '../machine/frames.js'
 import {
   allEnded,
   alternatives,
-  canStep,
+  daemonTasks,
   endedBelow,
-  isDaemon,
   phaseOf,
+  readyTasks,
   step,
   taskCount,
   taskName,
 } from '../machine/machine.js'
-import { hasStarted } from '../machine/task.js'
+import { Memo } from '../machine/memo.js'
+import { hasStarted, MAX_TASKS } from '../machine/task.js'
 import { EXIT_PHASE } from './boot.js'
 import { OpenStates } from './components.js'
 import {
@@ -29,15 +30,15 @@ import {
   type SearchResult,
   type Snapshot,
   SnapshotError,
-  type Witness,
 } from './contract.js'
 import { describeStuck } from './deadlock.js'
-import { ExactStates } from './exact.js'
 import { fairLoop } from './fairness.js'
 import type { Judges, Observed } from './judges.js'
-import { ARRIVED, SharedStates } from './shared.js'
+import { KnownStates } from './known.js'
+import { ARRIVED, type SharedStates } from './shared.js'
 import { FLAG, LEVEL, LevelStack } from './stack.js'
-import { BoundedTable, omissions, VisitedTable } from './visited.js'
+import { firstOf, lastOf } from './turns.js'
+import { Witnesses } from './witnesses.js'
 
 export * from './contract.js'
 
@@ -48,16 +49,19 @@ class Search {
   readonly #options: SearchOptions
   readonly #bound: number
   readonly #surprisesBound: number
-  readonly #visited: VisitedTable
-  readonly #bounded = new BoundedTable()
-  readonly #exact: ExactStates | undefined
+  readonly #known: KnownStates
   readonly #shared: SharedStates | undefined
+  readonly #memo: Memo | undefined
   /** Tasks are tried in the other order: workers should not meet before they must. */
   readonly #backwards: boolean
   #cyclic = false
   readonly #stack = new LevelStack()
   readonly #open = new OpenStates()
-  readonly #witnesses = new Map<string, Witness>()
+  /** By task: the fingerprint of the state that its step is known to lead to. */
+  readonly #ends = new Int32Array(MAX_TASKS * 2)
+  /** What a glance at the table has seen; of no use but that it has been fetched. */
+  #glimpse = 0
+  readonly #witnesses = new Witnesses()
   #steps = 0
   #askAt = STEPS_BETWEEN_QUESTIONS
   #executions = 0
@@ -71,19 +75,16 @@ class Search {
   #surprises = 0
   /** Steps behind the topmost level that belong to a finding. */
   #after: readonly Move[] = []
-  /** How the state that was reached last is known among the open ones. */
-  #keyLo = 0
-  #keyHi = 0
 
   constructor(judges: Judges, options: SearchOptions) {
     this.#judges = judges
     this.#options = options
     this.#bound = options.bound ?? -1
     this.#surprisesBound = options.surprises ?? Number.POSITIVE_INFINITY
-    this.#exact = options.exact === true && this.#bound < 0 ? new ExactStates() : undefined
-    this.#visited = new VisitedTable(options.memory)
+    this.#known = new KnownStates(options)
+    this.#shared = this.#known.shared
+    this.#memo = options.afresh === true || options.exact === true ? undefined : new Memo()
     const { share } = options
-    this.#shared = share === undefined ? undefined : new SharedStates(share)
     this.#backwards = share !== undefined && share.worker % 2 === 1
   }
 
@@ -92,8 +93,8 @@ class Search {
     else this.#resume(this.#options.resume)
     while (this.#stack.depth > 0 && !this.#interrupted) {
       // Asked between two steps: a snapshot has to be one of whole levels.
-      if ((this.#steps >= this.#askAt || this.#isFull()) && !this.#ask()) break
-      if (this.#witnesses.size > 0 && this.#satisfied()) {
+      if ((this.#steps >= this.#askAt || this.#known.full) && !this.#ask()) break
+      if (this.#witnesses.suffice(this.#options)) {
         this.#cut = true
         break
       }
@@ -102,14 +103,14 @@ class Search {
     }
     if (this.#stack.depth > 0) undoTo(this.#stack.words[LEVEL.MARK] as number)
     return {
-      states: this.#states,
+      states: this.#known.size,
       steps: this.#steps,
       executions: this.#executions,
       finished: !this.#interrupted,
       outOfMemory: this.#outOfMemory,
       cut: this.#cut,
-      witnesses: this.#witnesses,
-      omissions: this.#exact === undefined ? omissions(this.#states) : 0,
+      witnesses: this.#witnesses.all,
+      omissions: this.#known.omissions,
       bytes: this.#bytes,
       unclosed: this.#cyclic ? undefined : (this.#shared?.unclosed() ?? []),
     }
@@ -136,10 +137,9 @@ class Search {
     if (fingerprintLo() !== stack.get(LEVEL.LO) || fingerprintHi() !== stack.get(LEVEL.HI)) {
       throw new SnapshotError('the steps of the snapshot lead to another state')
     }
-    this.#visited.load(from.visited, from.states)
+    this.#known.load(from.visited, from.states)
     this.#open.load(from.open)
-    this.#witnesses.clear()
-    for (const [id, witness] of from.witnesses) this.#witnesses.set(id, witness)
+    this.#witnesses.load(from.witnesses)
     this.#steps = from.steps
     this.#askAt = from.steps + STEPS_BETWEEN_QUESTIONS
     this.#executions = from.executions
@@ -147,60 +147,39 @@ class Search {
 
   #snapshot(): Snapshot {
     return {
-      visited: this.#visited.save(),
-      states: this.#visited.size,
+      ...this.#known.save(),
       stack: this.#stack.save(),
       open: this.#open.save(),
-      witnesses: new Map(this.#witnesses),
+      witnesses: new Map(this.#witnesses.all),
       steps: this.#steps,
       executions: this.#executions,
     }
   }
 
-  get #states(): number {
-    if (this.#bound >= 0) return this.#bounded.size
-    return this.#exact?.size ?? this.#shared?.size ?? this.#visited.size
-  }
-
   get #bytes(): number {
-    const states = this.#bound >= 0 ? this.#bounded.bytes : this.#visited.bytes
-    return states + (this.#exact?.bytes ?? 0) + this.#stack.bytes + this.#open.bytes
+    const memo = this.#memo?.bytes ?? 0
+    return this.#known.bytes + this.#stack.bytes + this.#open.bytes + memo
   }
 
+  /** Of a search whose memory is not that of one table alone, all counts. */
   get #outOfMemory(): boolean {
-    if (this.#shared !== undefined) return this.#shared.full
-    if (this.#bound < 0 && this.#exact === undefined) return this.#visited.full
+    if (this.#shared !== undefined || this.#known.isPlain) return this.#known.full
     return this.#bytes > (this.#options.memory ?? Number.POSITIVE_INFINITY)
-  }
-
-  #isFull(): boolean {
-    return this.#shared?.full ?? this.#visited.full
   }
 
   /** May the search go on? */
   #ask(): boolean {
     this.#askAt += STEPS_BETWEEN_QUESTIONS
     const depth = this.#stack.depth
-    const states = this.#states
+    const states = this.#known.size
     this.#shared?.sweep()
-    const whole = this.#bound < 0 && this.#exact === undefined && this.#shared === undefined
-    const snapshot = whole ? (): Snapshot => this.#snapshot() : undefined
+    const snapshot = this.#known.isPlain ? (): Snapshot => this.#snapshot() : undefined
     const probe: Probe = { states, depth, bytes: this.#bytes, snapshot }
     const goOn = this.#options.keepGoing(states, depth, probe)
     this.#interrupted = !goOn || this.#outOfMemory || this.#shared?.stopped === true
     return !this.#interrupted
   }
 
-  #satisfied(): boolean {
-    if (this.#options.first === true) return true
-    const { wanted } = this.#options
-    if (wanted === undefined) return false
-    for (const [id, first] of wanted) {
-      const witness = this.#witnesses.get(id)
-      if (witness === undefined || (first && !witness.first)) return false
-    }
-    return true
-  }
   /**
    * Go on to the next untried move of the topmost state, the running task first, so that bound 0
    * is cheap. False if there is none.
@@ -208,30 +187,28 @@ class Search {
   #nextMove(): boolean {
     const stack = this.#stack
     const running = stack.get(LEVEL.RUNNING)
-    const tasks = taskCount()
     const couldGoOn = (stack.get(LEVEL.FLAGS) & FLAG.GOES_ON) !== 0
-    for (let i = stack.get(LEVEL.NEXT_TASK); i < tasks; i++) {
-      const task = this.#backwards ? tasks - 1 - i : inOrder(running, i)
-      if (canStep(task)) {
-        const ways = alternatives(task)
-        const choice = stack.get(LEVEL.NEXT_CHOICE)
-        const preempts = couldGoOn && task !== running
-        if (choice < ways && this.#isBeyond(preempts, choice)) {
-          this.#cut = true
-        } else if (choice < ways) {
-          stack.set(LEVEL.NEXT_TASK, i)
-          stack.set(LEVEL.NEXT_CHOICE, choice + 1)
-          this.#task = task
-          this.#choice = choice
-          this.#ways = ways
-          this.#preemptions = stack.get(LEVEL.PREEMPTIONS) + (preempts ? 1 : 0)
-          this.#surprises = stack.get(LEVEL.SURPRISES) + (choice > 0 ? 1 : 0)
-          return true
-        }
+    for (let todo = stack.get(LEVEL.TODO); todo !== 0; ) {
+      const task = this.#backwards ? lastOf(todo) : firstOf(todo, running)
+      const ways = alternatives(task)
+      const choice = stack.get(LEVEL.NEXT_CHOICE)
+      const preempts = couldGoOn && task !== running
+      const beyond = this.#isBeyond(preempts, choice)
+      const last = beyond || choice + 1 === ways
+      if (last) todo &= ~(1 << task)
+      stack.set(LEVEL.TODO, todo)
+      stack.set(LEVEL.NEXT_CHOICE, last ? 0 : choice + 1)
+      if (beyond) {
+        this.#cut = true
+        continue
       }
-      stack.set(LEVEL.NEXT_CHOICE, 0)
+      this.#task = task
+      this.#choice = choice
+      this.#ways = ways
+      this.#preemptions = stack.get(LEVEL.PREEMPTIONS) + (preempts ? 1 : 0)
+      this.#surprises = stack.get(LEVEL.SURPRISES) + (choice > 0 ? 1 : 0)
+      return true
     }
-    stack.set(LEVEL.NEXT_TASK, tasks)
     return false
   }
 
@@ -245,20 +222,52 @@ class Search {
 
   #take(): void {
     this.#steps++
+    const memo = this.#memo
+    const deed = memo === undefined ? 0 : memo.recall(this.#task, this.#choice)
+    if (memo === undefined || deed === 0) this.#execute()
+    else this.#repeat(memo, deed)
+  }
+
+  /** Run the code of the step. */
+  #execute(): void {
     const task = this.#task
     const at = standsIn(task)
     const mark = undoMark()
+    this.#memo?.listen(task, this.#choice)
     const result = step(task, this.#choice)
+    const inputs = this.#memo?.heard()
     const observed = this.#judges.afterStep(result)
     if (observed.length > 0) {
       this.#note(observed, result.fault === undefined ? functionName(at) : faultingFunction())
-    }
+    } else if (inputs !== undefined) this.#memo?.keep(inputs, mark, result.dirty)
     if (result.fault?.kind === 'undefined') {
       this.#executions++
       this.#flag(FLAG.EXITS)
       this.#back(mark)
       return
     }
+    this.#arriveFrom(task, mark)
+  }
+
+  /** The step did something like this before, so it is known where it leads to. */
+  #repeat(memo: Memo, deed: number): void {
+    const lo = this.#stack.get(LEVEL.LO) ^ memo.changeLo(deed)
+    const hi = this.#stack.get(LEVEL.HI) ^ memo.changeHi(deed)
+    const mustJudge = (memo.dirty(deed) & this.#judges.ofSteps) !== 0
+    const salt = this.#salt(this.#task)
+    if (!mustJudge && this.#known.has(lo, hi, salt, this.#preemptions)) {
+      this.#meetAgain(lo, hi)
+      return
+    }
+    const at = standsIn(this.#task)
+    const mark = undoMark()
+    memo.perform(deed, lo, hi)
+    const observed = this.#judges.afterRepeat(memo.dirty(deed))
+    if (observed.length > 0) this.#note(observed, functionName(at))
+    this.#arriveFrom(this.#task, mark)
+  }
+
+  #arriveFrom(task: number, mark: number): void {
     if (endedBelow(EXIT_PHASE)) this.#judgeRest()
     if (this.#arrive(task, mark)) this.#enter(mark, task)
     else this.#back(mark)
@@ -285,56 +294,50 @@ class Search {
 
   /** Is the present state new (with so few preemptions)? If it is open, note the cycle. */
   #arrive(running: number, mark: number): boolean {
-    if (this.#bound >= 0) {
-      const salt = running + 1 + (this.#surprises << 5)
-      return this.#bounded.insert(fingerprintLo(), fingerprintHi(), salt, this.#preemptions)
-    }
-    if (this.#shared !== undefined) return this.#arriveAmongOthers(this.#shared)
-    if (this.#insert(mark)) return true
-    const place = this.#open.placeOf(this.#keyLo, this.#keyHi)
-    if (place < 0) this.#flag(FLAG.EXITS)
+    const found = this.#known.insert(mark, this.#salt(running), this.#preemptions)
+    if (found === ARRIVED.NEW) return true
+    this.#meet(found)
+    return false
+  }
+
+  /** A bounded search tells states apart by who ran last, and by what has surprised it. */
+  #salt(running: number): number {
+    return running + 1 + (this.#surprises << 5)
+  }
+
+  /** A step of the topmost state leads to the state with this fingerprint, which is known. */
+  #meetAgain(lo: number, hi: number): void {
+    this.#known.lo = lo
+    this.#known.hi = hi
+    this.#meet(this.#shared?.insert(lo, hi) ?? ARRIVED.CLOSED)
+  }
+
+  /** A step leads to the state that was asked about last, which is known. */
+  #meet(found: number): void {
+    if (this.#bound >= 0) return
+    if (this.#shared !== undefined && found === ARRIVED.CLOSED) return
+    const place = this.#open.placeOf(this.#known.lo, this.#known.hi)
+    if (this.#shared !== undefined) this.#meetOpen(this.#shared, place >= 0)
+    else if (place < 0) this.#flag(FLAG.EXITS)
     else {
       this.#flag(FLAG.CYCLE)
       if (place < this.#stack.get(LEVEL.LOW)) this.#stack.set(LEVEL.LOW, place)
     }
-    return false
   }
 
-  #arriveAmongOthers(shared: SharedStates): boolean {
-    this.#readKey(0)
-    const found = shared.insert(this.#keyLo, this.#keyHi)
-    if (found === ARRIVED.NEW) return true
-    if (found === ARRIVED.CLOSED) return false
-    if (this.#open.placeOf(this.#keyLo, this.#keyHi) >= 0) {
+  /** Some worker is still busy with the state: this one, or another. */
+  #meetOpen(shared: SharedStates, mine: boolean): void {
+    if (mine) {
       // A cycle, for certain: loops are judged on the whole graph, by one worker.
       this.#cyclic = true
       shared.stop()
       this.#interrupted = true
     } else if (this.#stack.depth > 0) shared.waitFor(this.#stack.depth)
-    return false
-  }
-
-  #insert(mark: number): boolean {
-    const isNew = this.#readKey(mark)
-    return isNew ?? this.#visited.insert(this.#keyLo, this.#keyHi)
-  }
-
-  /** How the present state is known; by whole states, also whether it is new. */
-  #readKey(mark: number): boolean | undefined {
-    if (this.#exact === undefined) {
-      this.#keyLo = fingerprintLo()
-      this.#keyHi = fingerprintHi()
-      return undefined
-    }
-    const { number, isNew } = this.#exact.numberOf(mark)
-    this.#keyLo = number
-    this.#keyHi = number
-    return isNew
   }
 
   #enter(mark: number, running: number): void {
     const stack = this.#stack
-    const place = this.#bound < 0 ? this.#open.push(this.#keyLo, this.#keyHi) : 0
+    const place = this.#bound < 0 ? this.#open.push(this.#known.lo, this.#known.hi) : 0
     stack.push()
     stack.set(LEVEL.MARK, mark)
     stack.set(LEVEL.LO, fingerprintLo())
@@ -345,15 +348,49 @@ class Search {
     stack.set(LEVEL.RUNNING, running)
     stack.set(LEVEL.PREEMPTIONS, this.#preemptions)
     stack.set(LEVEL.SURPRISES, this.#surprises)
-    stack.set(LEVEL.NEXT_TASK, 0)
     stack.set(LEVEL.NEXT_CHOICE, 0)
     stack.set(LEVEL.PLACE, place)
     stack.set(LEVEL.LOW, place)
     if (this.#shared !== undefined) stack.set(LEVEL.SLOT, this.#shared.slot)
-    const goesOn = running >= 0 && !isDaemon(running) && canStep(running)
-    stack.set(LEVEL.FLAGS, goesOn ? FLAG.GOES_ON : 0)
+    const ready = readyTasks()
+    const runners = ready & ~daemonTasks()
+    stack.set(LEVEL.FLAGS, (runners >> running) & 1 & ~(running >> 31) ? FLAG.GOES_ON : 0)
     this.#task = -1
-    if (!goesOn && someRunner() < 0) this.#judgeStuck()
+    stack.set(LEVEL.TODO, this.#unforeseen(ready))
+    if (runners === 0) this.#judgeStuck()
+  }
+
+  /**
+   * Take the steps of these tasks that are known to lead to known states; returns the tasks that
+   * are left. The table is asked about all of them at once: it lies in memory that is far away,
+   * and the answers arrive together.
+   */
+  #unforeseen(ready: number): number {
+    const memo = this.#memo
+    if (memo === undefined || this.#bound >= 0) return ready
+    const ends = this.#ends
+    let foreseen = 0
+    for (let rest = ready; rest !== 0; rest &= rest - 1) {
+      const task = firstOf(rest, -1)
+      const deed = alternatives(task) === 1 ? memo.recall(task, 0) : 0
+      if (deed === 0 || (memo.dirty(deed) & this.#judges.ofSteps) !== 0) continue
+      const lo = this.#stack.get(LEVEL.LO) ^ memo.changeLo(deed)
+      ends[task * 2] = lo
+      ends[task * 2 + 1] = this.#stack.get(LEVEL.HI) ^ memo.changeHi(deed)
+      this.#glimpse ^= this.#known.glance(lo)
+      foreseen |= 1 << task
+    }
+    let left = ready
+    for (let rest = foreseen; rest !== 0; rest &= rest - 1) {
+      const task = firstOf(rest, -1)
+      const lo = ends[task * 2] as number
+      const hi = ends[task * 2 + 1] as number
+      if (!this.#known.has(lo, hi, 0, 0)) continue
+      this.#steps++
+      this.#meetAgain(lo, hi)
+      left &= ~(1 << task)
+    }
+    return left
   }
 
   /** A state in which nobody can go on is an end of an execution, good or bad. */
@@ -404,8 +441,8 @@ class Search {
   /** The machine stands in the root of a component with a cycle in it. */
   #judgeLoops(low: number, flags: number): void {
     const loop = fairLoop(this.#judges, (mark) => {
-      this.#readKey(mark)
-      const place = this.#open.placeOf(this.#keyLo, this.#keyHi)
+      this.#known.identify(mark)
+      const place = this.#open.placeOf(this.#known.lo, this.#known.hi)
       return place < low ? -1 : place
     })
     if (loop === undefined) return
@@ -434,34 +471,13 @@ class Search {
   }
 
   #noteOf(observed: readonly Observed[], task: number, where: string): void {
-    for (const { id, message, first } of observed) {
-      const known = this.#witnesses.get(id)
-      // A witness on which nothing went wrong before is the better one.
-      if (known !== undefined && (known.first || !first)) continue
-      this.#witnesses.set(id, {
-        id,
-        message,
-        first,
-        schedule: this.#schedule(),
-        preemptions: this.#preemptions,
-        task: taskName(task),
-        function: where,
-      })
-    }
+    this.#witnesses.note(observed, () => ({
+      schedule: this.#schedule(),
+      preemptions: this.#preemptions,
+      task: taskName(task),
+      function: where,
+    }))
   }
-}
-
-/** The task that is tried as number `i`, when `running` is tried first. */
-function inOrder(running: number, i: number): number {
-  if (running < 0) return i
-  if (i === 0) return running
-  return i <= running ? i - 1 : i
-}
-
-/** A task that can step and is no daemon, or -1. */
-function someRunner(): number {
-  for (let n = 0; n < taskCount(); n++) if (canStep(n) && !isDaemon(n)) return n
-  return -1
 }
 
 /** Search from the machine's present state; the machine is in that state again afterwards. */

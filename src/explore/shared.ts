@@ -104,6 +104,23 @@ export class SharedStates {
     }
   }
 
+  /** Fetch the slot at which a search for a fingerprint begins, ahead of the search. */
+  glance(lo: number): number {
+    return this.#table[Math.floor(((lo | 1) >>> 0) * this.#scale) * 2] as number
+  }
+
+  /** Has somebody put this fingerprint in? */
+  has(lo: number, hi: number): boolean {
+    const table = this.#table
+    const first = lo | 1
+    const second = (hi & ~3) | PUBLISHED
+    for (let i = Math.floor((first >>> 0) * this.#scale) * 2; ; i = (i + 2) % table.length) {
+      const there = table[i] as number
+      if (there === 0) return false
+      if (there === first && ((table[i + 1] as number) & ~OPEN) === second) return true
+    }
+  }
+
   #count(): void {
     this.#size++
     if (++this.#unannounced < BATCH) return

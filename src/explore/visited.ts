@@ -62,6 +62,11 @@ export class VisitedTable {
     this.#size = size
   }
 
+  /** Fetch the slot at which a search for a fingerprint begins, ahead of the search. */
+  glance(lo: number): number {
+    return this.#words[Math.floor(((lo | 1) >>> 0) * this.#scale) * 2] as number
+  }
+
   has(lo: number, hi: number): boolean {
     return find(this.#words, this.#slots, this.#scale, lo, hi)
   }
@@ -141,9 +146,19 @@ export class BoundedTable {
     return this.#byPreemptions.reduce((sum, t) => sum + t.bytes, 0)
   }
 
+  /** Was the state reached with so few preemptions? */
+  has(lo: number, hi: number, running: number, preemptions: number): boolean {
+    const salted = salt(lo, running)
+    const tables = Math.min(preemptions + 1, this.#byPreemptions.length)
+    for (let p = 0; p < tables; p++) {
+      if (this.#byPreemptions[p]?.has(salted, hi) === true) return true
+    }
+    return false
+  }
+
   /** Was the state never reached with so few preemptions? */
   insert(lo: number, hi: number, running: number, preemptions: number): boolean {
-    const salted = lo ^ Math.imul(running + 1, 0x9e3779b1)
+    const salted = salt(lo, running)
     let known = false
     this.#byPreemptions.forEach((t, p) => {
       if (p !== preemptions && t.has(salted, hi)) known = true
@@ -158,4 +173,8 @@ export class BoundedTable {
     if (inserted && !known) this.#size++
     return inserted
   }
+}
+
+function salt(lo: number, running: number): number {
+  return lo ^ Math.imul(running + 1, 0x9e3779b1)
 }

@@ -17,6 +17,7 @@ import {
   VM_WRITE,
   VmArea,
 } from './include/mm_types.js'
+import { SwapInfo } from './include/swap.js'
 import { bytesToPgoff } from './include/types.js'
 import {
   ANON_INODE_FS_MAGIC,
@@ -46,7 +47,7 @@ function mmInit(): void {
 
 /** Models: 6.2 init/main.c start_kernel, as far as this kernel has what it starts. */
 export const kernelInit = fn(function* kernel_init(): Kernel<void> {
-  for (const s of [FsState, FilesStruct, MmState, MmStruct] as unknown as Struct<Obj>[]) {
+  for (const s of [FsState, FilesStruct, MmState, MmStruct, SwapInfo] as unknown as Struct<Obj>[]) {
     constructAt(s, s.base, 0)
   }
   spinLockInit(fsState().sbLock, 'sb_lock')

@@ -34,6 +34,7 @@ import {
 } from '../kernel/mm/page_ops.js'
 import { sysMemfdRestricted } from '../kernel/mm/restrictedmem.js'
 import { sysMemfdSecret } from '../kernel/mm/secretmem.js'
+import { sysSwapon } from '../kernel/mm/swapon.js'
 import { userLoadAt, userStoreAt } from '../kernel/user/access.js'
 import {
   userMadvise,
@@ -206,6 +207,7 @@ export const OPERATIONS: readonly OperationSpec[] = [
     [address, bytes('offset'), number('byte')],
     'Store a byte: 0, or a signal.',
   ),
+  spec('swapon', sysSwapon, [bytes('size')], 'swapon(2) of a RAM disk: a header, then slots.'),
   spec('fsync', sysFsync, [fd], 'fsync(2).'),
   spec('fcntl_get_seals', sysFcntlGetSeals, [fd], 'fcntl(F_GET_SEALS).'),
   spec('fcntl_add_seals', sysFcntlAddSeals, [fd, number('seals')], 'fcntl(F_ADD_SEALS).'),

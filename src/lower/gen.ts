@@ -281,7 +281,7 @@ function suspendText(
     for (let i = 0; i < wordsOf(l.keep); i++) used.add(at + i)
   }
   for (let at = HEADER; at < words; at++)
-    if (!used.has(at)) lines.push(`${rt}.poke(fp + ${at}, 0);`)
+    if (!used.has(at)) lines.push(`${rt}.pokeFrame(fp + ${at}, 0);`)
   if (end.kind === 'call') lines.push(`return ${rt}.call(fp, ${words}, ${pc}, $f, $a); }`)
   else lines.push(`return ${rt}.suspend(fp, ${pc}, $e); }`)
   return lines

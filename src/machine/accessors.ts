@@ -83,7 +83,7 @@ function handleAt(addr) {
 function check(struct: number, name: string, f: FieldPlace, word: string, write: boolean): string {
   return [
     `if (mem[at] !== ${struct}) rt.badAccess(${struct}, at, '${f.name}', ${write})`,
-    `if (debug.hook !== undefined) debug.hook(${word}, ${write}, '${name}', '${f.name}')`,
+    `if (debug.hook !== undefined) debug.hook(${word}, ${write}, '${name}', '${f.name}', at, ${f.kind === 'wide' || f.kind === 'i64' ? 2 : 1})`,
   ].join('\n')
 }
 

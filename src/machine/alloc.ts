@@ -6,7 +6,7 @@
  * A freed slot rests in quarantine until `QUARANTINE` others of the same pool are free, so that
  * a dangling pointer meets a freed object rather than a new one.
  */
-import { mem, UNINITIALISED } from './arena.js'
+import { mem, note, noting, UNINITIALISED } from './arena.js'
 import { KernelFault } from './fault.js'
 import { constructAt, destroyAt, type Obj, type Struct, structOf, vanishAt } from './struct.js'
 import { currentTaskNumber, MAX_TASKS } from './task.js'
@@ -24,6 +24,7 @@ function findSlot(s: Struct<Obj>, task: number): number {
   let firstFreed = 0
   for (let i = 0; i < slots; i++) {
     const at = slotAddress(s, task, i)
+    if (noting) note(at)
     const header = mem[at] as number
     if (header === 0) return freed > QUARANTINE ? firstFreed : at
     if (header < 0) {
@@ -53,6 +54,7 @@ export function kmalloc<S extends Obj>(s: Struct<S>): S {
 export function kfree(object: Obj | null): void {
   if (object === null) return
   const s = structOf(object)
+  if (noting) note(object.at)
   if (mem[object.at] === -s.id) {
     throw new KernelFault('double-free', 'undefined', `double free of a ${s.cName}`)
   }
@@ -71,6 +73,7 @@ export function onStack<S extends Obj>(s: Struct<S>): S {
   const slots = Math.floor(s.capacity / MAX_TASKS)
   for (let i = 0; i < slots; i++) {
     const at = slotAddress(untyped, currentTaskNumber(), i)
+    if (noting) note(at)
     if (mem[at] !== 0) continue
     constructAt(untyped, at, 0)
     return s.at(at) as S

@@ -61,7 +61,7 @@ export class Alone {
   #runToEnd(task: Task, f: FnTag, args: readonly unknown[]): unknown {
     if (!this.inFrames) return straightOf(f)(...args)
     startFrames(f, args)
-    while (!runFrames(0)) {
+    while (!runFrames(0, false)) {
       if (!isEnabled(task.pending)) throw new Misbehaviour('deadlock', `${f.cName} never returns`)
     }
     return lastResult()

@@ -59,6 +59,15 @@ function growLog(): void {
 
 /** Write a word that is part of the fingerprint. */
 export function poke(at: number, value: number): void {
+  if (noting) note(at)
+  pokeFrame(at, value)
+}
+
+/**
+ * The same, of a frame of the running task. What was there before is no input of the step: frames
+ * that it goes back to are noted as a whole, and beyond them all is zero.
+ */
+export function pokeFrame(at: number, value: number): void {
   const old = mem[at] as number
   if (old === value) return
   if (undoTop + 2 > undoLog.length) growLog()
@@ -75,6 +84,7 @@ export function poke(at: number, value: number): void {
  * written in the same of the two ways. The undo log marks such an entry by a negative address.
  */
 export function pokeUnhashed(at: number, value: number): void {
+  if (noting) note(at)
   const old = mem[at] as number
   if (old === value) return
   if (undoTop + 2 > undoLog.length) growLog()
@@ -115,6 +125,46 @@ function settle(): void {
   settledTop = kept
 }
 
+/** Is somebody listening to what the step under way depends on? */
+export let noting = false
+/** By word: the round of noting in which it was met last. */
+const notedIn = new Int32Array(ARENA_WORDS)
+let notingRound = 0
+let notes = new Int32Array(1 << 10)
+let noteTop = 0
+
+/**
+ * From here on note every word that is read or written over, with the value that it has when it
+ * is met first: together they are all that a step depends on.
+ */
+export function startNoting(): void {
+  noting = true
+  noteTop = 0
+  if (++notingRound === 0x7fffffff) {
+    notedIn.fill(0)
+    notingRound = 1
+  }
+}
+
+/** The words noted, in the order in which they were met: address, value. Valid until the next. */
+export function stopNoting(): Int32Array {
+  noting = false
+  return notes.subarray(0, noteTop)
+}
+
+/** The step under way depends on this word. Called before anything is written to it. */
+export function note(at: number): void {
+  if (notedIn[at] === notingRound) return
+  notedIn[at] = notingRound
+  if (noteTop === notes.length) {
+    const grown = new Int32Array(notes.length * 2)
+    grown.set(notes)
+    notes = grown
+  }
+  notes[noteTop++] = at
+  notes[noteTop++] = mem[at] as number
+}
+
 /** Tell the sanitizers whose bits are in `watchers` that something they read has changed. */
 export function markDirty(watchers: number): void {
   dirty |= watchers
@@ -147,6 +197,45 @@ export function undoTo(mark: number): void {
     mem[at] = old
   }
   if (settledTop > undoTop) settledTop = undoTop
+}
+
+/**
+ * The net changes since `mark`, as `redo` takes them: address and new value, the address negative
+ * if the word is outside the fingerprint.
+ */
+export function changesSince(mark: number): number[] {
+  settle()
+  const changes: number[] = []
+  for (let i = mark; i < undoTop; i += 2) {
+    const entry = undoLog[i] as number
+    changes.push(entry, mem[entry < 0 ? -entry : entry] as number)
+  }
+  return changes
+}
+
+/**
+ * Make changes that were made before, in words `from` to `to` (exclusive) of `changes`; they
+ * lead to this fingerprint.
+ */
+export function redo(
+  changes: Int32Array,
+  from: number,
+  to: number,
+  lowLane: number,
+  highLane: number,
+): void {
+  while (undoTop + to - from > undoLog.length) growLog()
+  for (let i = from; i < to; i += 2) {
+    const entry = changes[i] as number
+    const at = entry < 0 ? -entry : entry
+    undoLog[undoTop++] = entry
+    undoLog[undoTop++] = mem[at] as number
+    mem[at] = changes[i + 1] as number
+    if (at >= highWater) highWater = at + 1
+  }
+  settledTop = undoTop
+  lo = lowLane
+  hi = highLane
 }
 
 /** The same, when the fingerprint at `mark` is known. */

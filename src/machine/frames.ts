@@ -9,7 +9,7 @@
  * A step function returns SUSPEND after it has announced an effect, CALL after it has pushed a
  * callee, or RETURN; only the first ends the task's step.
  */
-import { mem, poke, pokeUnhashed } from './arena.js'
+import { mem, note, noting, poke, pokeFrame, pokeUnhashed } from './arena.js'
 import { type Body, bodyNumber, bodyOf, type FnTag } from './fn.js'
 import { currentAt, STACK_WORDS, Task, taskNumber } from './task.js'
 
@@ -19,7 +19,8 @@ export const RETURN = 2
 
 let result: unknown
 let calleeFp = 0
-let lastRun = 0
+/** The frame that ran last. */
+let lastFp = 0
 
 /** Told which function returned what, and where its frame was; frames of callees lie higher. */
 export type ReturnWatcher = (cName: string, fp: number, value: unknown) => void
@@ -33,7 +34,7 @@ export function watchReturns(watcher: ReturnWatcher | undefined): void {
 
 /** Announce an effect and stop at `pc` until the scheduler comes back. */
 export function suspend(fp: number, pc: number, effect: number): number {
-  poke(fp + 1, pc)
+  pokeFrame(fp + 1, pc)
   pokeUnhashed(currentAt + PENDING, effect)
   return SUSPEND
 }
@@ -63,7 +64,7 @@ export function call(fp: number, words: number, pc: number, f: FnTag, args: unkn
     result = body.direct(...args)
     throw new Error(`${body.cName} was called with yield* but has not been lowered`)
   }
-  poke(fp + 1, pc)
+  pokeFrame(fp + 1, pc)
   calleeFp = fp + words
   push(body, calleeFp, fp, args)
   return CALL
@@ -80,9 +81,9 @@ function push(body: Body, fp: number, caller: number, args: readonly unknown[]):
   if (lowered === undefined) throw new Error(`${body.cName} has not been lowered`)
   if (fp + lowered.words > currentAt + STACK + STACK_WORDS)
     throw new Error('a task ran out of stack')
-  poke(fp, body.id + 1)
-  poke(fp + 1, 0)
-  poke(fp + 2, caller)
+  pokeFrame(fp, body.id + 1)
+  pokeFrame(fp + 1, 0)
+  pokeFrame(fp + 2, caller)
   lowered.enter(fp, args)
 }
 
@@ -94,16 +95,24 @@ export function startFrames(f: FnTag, args: readonly unknown[]): void {
 }
 
 /**
- * Run the current task's frames to its next announcement. Returns true if the outermost frame
- * has returned; its result is then in `lastResult`.
+ * Run the current task's frames to its next announcement: those that it left at the last one, or
+ * the first of an operation. Returns true if the outermost frame has returned; its result is then
+ * in `lastResult`.
  */
-export function runFrames(value: unknown): boolean {
+export function runFrames(value: unknown, resumes: boolean): boolean {
+  if (noting && resumes) note(currentAt + SP)
   let fp = mem[currentAt + SP] as number
+  /** Below this frame nothing has been touched; 0 when the step has pushed all that there is. */
+  let oldest = resumes ? Number.POSITIVE_INFINITY : 0
   let incoming = value
   for (;;) {
-    lastRun = mem[fp] as number
-    const { lowered } = bodyNumber(lastRun - 1)
+    lastFp = fp
+    const { lowered } = bodyNumber((mem[fp] as number) - 1)
     if (lowered === undefined) throw new Error('a frame of a function that was not lowered')
+    if (noting && fp < oldest) {
+      noteFrame(fp, lowered.words)
+      oldest = fp
+    }
     const outcome = lowered.step(fp, mem[fp + 1] as number, incoming)
     if (outcome === SUSPEND) {
       poke(currentAt + SP, fp)
@@ -114,9 +123,9 @@ export function runFrames(value: unknown): boolean {
       incoming = undefined
       continue
     }
-    if (returnWatcher !== undefined) returnWatcher(functionName(lastRun), fp, result)
+    if (returnWatcher !== undefined) returnWatcher(functionName(mem[fp] as number), fp, result)
     const caller = mem[fp + 2] as number
-    for (let i = 0; i < lowered.words; i++) poke(fp + i, 0)
+    for (let i = 0; i < lowered.words; i++) pokeFrame(fp + i, 0)
     incoming = result
     if (caller === 0) {
       poke(currentAt + SP, 0)
@@ -126,9 +135,21 @@ export function runFrames(value: unknown): boolean {
   }
 }
 
+/** Note a frame that was there before the step. */
+function noteFrame(fp: number, words: number): void {
+  for (let i = 0; i < words; i++) note(fp + i)
+}
+
+/** Where a task stands, as a number of few bits: the same place gives the same number. */
+export function placeHash(n: number): number {
+  const sp = mem[taskNumber(n).at + SP] as number
+  if (sp === 0) return 0
+  return Math.imul(mem[sp] as number, 31) + (mem[sp + 1] as number)
+}
+
 /** The function that ran last, in C's spelling: where a fault has just happened. */
 export function faultingFunction(): string {
-  return functionName(lastRun)
+  return functionName(mem[lastFp] as number)
 }
 
 /** Which function a task stands in, innermost, as a number for `functionName`; 0 for none. */
@@ -155,8 +176,17 @@ export interface Level {
 
 /** The call stack of a task that runs lowered code, innermost first. */
 export function backtrace(n: number): Level[] {
+  return levelsFrom(taskNumber(n).sp)
+}
+
+/** The call stack in which a fault has just happened, innermost first. */
+export function faultingStack(): Level[] {
+  return levelsFrom(lastFp)
+}
+
+function levelsFrom(innermost: number): Level[] {
   const levels: Level[] = []
-  for (let fp = taskNumber(n).sp; fp !== 0; fp = mem[fp + 2] as number) {
+  for (let fp = innermost; fp !== 0; fp = mem[fp + 2] as number) {
     const body = bodyNumber((mem[fp] as number) - 1)
     const site = body.lowered?.sites[mem[fp + 1] as number]
     levels.push({ cName: body.cName, line: site?.line ?? 0, text: site?.text ?? '' })
@@ -167,17 +197,17 @@ export function backtrace(n: number): Level[] {
 /** Write a 32-bit number into a frame; anything else is a bug of ours. */
 export function saveNum(at: number, value: number): void {
   if ((value | 0) !== value) throw new Error(`${value} does not fit a 32-bit local`)
-  poke(at, value)
+  pokeFrame(at, value)
 }
 
 export function saveFlag(at: number, value: boolean): void {
-  poke(at, value ? 1 : 0)
+  pokeFrame(at, value ? 1 : 0)
 }
 
 /** Write a number up to 2^53 - 1 into two words of a frame. */
 export function saveWide(at: number, value: number): void {
-  poke(at, Math.floor(value / 0x100000000) | 0)
-  poke(at + 1, value | 0)
+  pokeFrame(at, Math.floor(value / 0x100000000) | 0)
+  pokeFrame(at + 1, value | 0)
 }
 
 export function loadWide(at: number): number {
@@ -185,8 +215,8 @@ export function loadWide(at: number): number {
 }
 
 export function saveBig(at: number, value: bigint): void {
-  poke(at, Number(BigInt.asIntN(32, value >> 32n)))
-  poke(at + 1, Number(BigInt.asIntN(32, value)))
+  pokeFrame(at, Number(BigInt.asIntN(32, value >> 32n)))
+  pokeFrame(at + 1, Number(BigInt.asIntN(32, value)))
 }
 
 export function loadBig(at: number): bigint {
@@ -195,5 +225,5 @@ export function loadBig(at: number): bigint {
 
 /** Write a pointer into a frame. */
 export function savePtr(at: number, value: { readonly at: number } | null): void {
-  poke(at, value === null || value === undefined ? 0 : value.at)
+  pokeFrame(at, value === null || value === undefined ? 0 : value.at)
 }

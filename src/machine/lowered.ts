@@ -2,7 +2,7 @@
 import { mem } from './arena.js'
 import { handleAt, type Obj, structNamed } from './struct.js'
 
-export { mem, poke } from './arena.js'
+export { mem, pokeFrame } from './arena.js'
 export {
   call,
   loadBig,

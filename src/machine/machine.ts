@@ -77,6 +77,7 @@ let program: Program = { tasks: [], faults: 0 }
 let tasks = 0
 const phases = new Int32Array(MAX_TASKS)
 const daemons = new Uint8Array(MAX_TASKS)
+let daemonBits = 0
 let mode: Mode = 'lowered'
 let generators: (Kernel<unknown> | undefined)[] = []
 
@@ -109,7 +110,9 @@ function setProgram(next: Program): void {
   program = next
   generators = []
   tasks = next.tasks.length
+  daemonBits = 0
   next.tasks.forEach((t, n) => {
+    if (t.daemon === true) daemonBits |= 1 << n
     phases[n] = t.phase ?? 0
     daemons[n] = t.daemon === true ? 1 : 0
   })
@@ -160,6 +163,18 @@ export function faultsLeft(): number {
 export function canStep(n: number): boolean {
   if (stateOf(n) !== TASK.RUNNING || !isEnabled(pendingOf(n))) return false
   return phases[n] === 0 || hasStarted(n) || endedBelow(phaseOf(n))
+}
+
+/** The tasks that may take a step now, as bits. */
+export function readyTasks(): number {
+  let ready = 0
+  for (let n = 0; n < tasks; n++) if (canStep(n)) ready |= 1 << n
+  return ready
+}
+
+/** The tasks that serve others, as bits. */
+export function daemonTasks(): number {
+  return daemonBits
 }
 
 export function phaseOf(n: number): number {
@@ -228,7 +243,7 @@ function advance(task: Task, choice: number): void {
     return
   }
   if (mode === 'lowered') {
-    if (runFrames(choice)) finishOperation(task, lastResult())
+    if (runFrames(choice, true)) finishOperation(task, lastResult())
     return
   }
   const generator = generators[task.number]
@@ -304,7 +319,7 @@ let directResult: unknown
 function startCall(task: Task, f: FnTag, args: readonly unknown[]): boolean {
   if (mode === 'lowered') {
     startFrames(f, args)
-    return !runFrames(undefined)
+    return !runFrames(undefined, false)
   }
   const generator = bodyOf(f).direct(...args) as Kernel<unknown>
   generators[task.number] = generator

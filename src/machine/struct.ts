@@ -16,8 +16,13 @@ import {
   FIRST_WORD,
   markDirty,
   mem,
+  note,
+  noting,
   poke,
+  pokeFrame,
   pokeUnhashed,
+  startNoting,
+  stopNoting,
   UNINITIALISED,
 } from './arena.js'
 import { KernelFault } from './fault.js'
@@ -111,11 +116,18 @@ export function ptrs<T extends Obj>(target: string, length: number): Field<PtrVe
 }
 
 /**
- * Who is told of each access in a debug run: address, whether it writes, and the names. What is
- * read of an object besides its fields has a field of its own: `HEADER`, or for a walk over all
- * objects of a struct, with the address of its slab, `CENSUS`.
+ * Who is told of each access in a debug run: address, whether it writes, and the names; then the
+ * object and how many words. What is read of an object besides its fields has a field of its own:
+ * `HEADER`, or for a walk over all objects of a struct, with the address of its slab, `CENSUS`.
  */
-export type AccessHook = (at: Addr, write: boolean, struct: string, field: string) => void
+export type AccessHook = (
+  at: Addr,
+  write: boolean,
+  struct: string,
+  field: string,
+  object?: Addr,
+  words?: number,
+) => void
 
 export const HEADER = ''
 export const CENSUS = '*'
@@ -125,6 +137,22 @@ const debug: { hook: AccessHook | undefined } = { hook: undefined }
 /** Watch every access to a struct field; `undefined` switches it off. */
 export function setAccessHook(next: AccessHook | undefined): void {
   debug.hook = next
+}
+
+/** Note all that is accessed through handles from here on: fields, and headers that are tested. */
+export function noteAccesses(): void {
+  startNoting()
+  debug.hook = (at, _write, _struct, _field, object, words) => {
+    if (object === undefined) return
+    note(object)
+    for (let i = 0; i < (words as number); i++) note(at + i)
+  }
+}
+
+/** What has been noted: address, value. Valid until the next. */
+export function notedAccesses(): Int32Array {
+  debug.hook = undefined
+  return stopNoting()
 }
 
 const opsTables: object[] = []
@@ -150,7 +178,7 @@ function opsNumbered(n: number): object | null {
 
 /** Write a pointer to an ops table into a word of a frame. */
 export function saveOps(at: number, table: object | null): void {
-  poke(at, opsNumber(table))
+  pokeFrame(at, opsNumber(table))
 }
 
 /** The ops table that a word of a frame points to. */
@@ -346,6 +374,7 @@ export function structOf(object: Obj): Struct<Obj> {
  */
 export function handleAt(addr: number): Obj | null {
   if (addr === 0) return null
+  if (noting && addr > 0) note(addr)
   const header = byId[Math.abs(mem[addr] ?? 0) - 1]
   return (header ?? objectAt(addr)?.struct)?.at(addr) ?? null
 }
@@ -381,11 +410,13 @@ export function containerOf<S extends Obj>(
 
 /** Is the object behind this handle alive and of the handle's type? For judges, not for kernel code. */
 export function isAlive<S extends Obj>(s: Struct<S>, object: S): boolean {
+  if (noting) note(object.at)
   return mem[object.at] === s.id
 }
 
 /** What the header at an address says: the struct's id, minus it after the free, 0 for nothing. */
 export function headerAt(s: Struct<Obj>, at: number): number {
+  if (noting) note(at)
   debug.hook?.(at as Addr, false, s.name, HEADER)
   return mem[at] as number
 }
@@ -395,6 +426,7 @@ export function forEachAlive<S extends Obj>(s: Struct<S>, visit: (object: S) => 
   debug.hook?.(s.base as Addr, false, s.name, CENSUS)
   for (let i = 0; i < s.capacity; i++) {
     const at = s.base + i * s.words
+    if (noting) note(at)
     if (mem[at] === s.id) visit(s.at(at) as S)
   }
 }
@@ -402,6 +434,7 @@ export function forEachAlive<S extends Obj>(s: Struct<S>, visit: (object: S) => 
 /** A word of a field, whatever the field's type; for judges. */
 export function rawField(s: Struct<Obj>, at: number, field: string): number {
   const { offset } = s.fields.get(field) as PlacedField
+  if (noting) note(at + offset)
   debug.hook?.((at + offset) as Addr, false, s.name, field)
   return mem[at + offset] as number
 }

@@ -20,7 +20,9 @@ function lastChange(
 
 function callTrace(s: TraceStep): string[] {
   const lines = ['Call trace:']
-  for (const level of s.stack) lines.push(` ${level.cName} (${level.text})`.slice(0, 79))
+  for (const { cName, text } of s.stack) {
+    lines.push(` ${cName}${text === '' ? '' : ` (${text})`}`.slice(0, 79))
+  }
   if (s.operation !== '') lines.push(` <user> ${s.operation}`.slice(0, 79))
   return lines
 }

@@ -1,6 +1,6 @@
 /**
  * The ledger of a folio's references (R1). In every state a folio has at least the references of
- * the holders that can be seen: the page cache and an LRU batch. When everything was torn down it
+ * the holders that can be seen: the page cache or the swap cache, and an LRU batch. When everything was torn down it
  * is back in the allocator, unless it is poisoned.
  */
 import { type Folio, nrPages } from '../kernel/include/mm.js'
@@ -9,7 +9,8 @@ import type { Context, Sanitizer } from './sanitizer.js'
 
 /** References whose holders can be seen in the state. */
 function visibleHolders(folio: Folio): number {
-  return (folio.mapping === null ? 0 : nrPages(folio)) + (folio.lruBatch === 0 ? 0 : 1)
+  const cached = folio.mapping !== null || folio.swap !== 0
+  return (cached ? nrPages(folio) : 0) + (folio.lruBatch === 0 ? 0 : 1)
 }
 
 function state({ report }: Context): void {
@@ -49,7 +50,9 @@ export const references: Sanitizer = {
       source: 'R1; D30',
     },
   ],
-  watches: ['Folio.refcount', 'Folio.mapping', 'Folio.lruBatch', 'Folio.buddy'],
+  watches: ['Folio.refcount', 'Folio.mapping', 'Folio.swap', 'Folio.lruBatch', 'Folio.buddy'],
+  // Besides, it reads which folios there are, and their numbers: the memmap never changes.
+  ofStates: true,
   state,
   atEnd,
 }

@@ -28,6 +28,11 @@ export interface Sanitizer {
   readonly kinds: readonly FindingKind[]
   /** Fields (`Struct.field`) whose change can make the state check fail. */
   readonly watches?: readonly string[]
+  /**
+   * The state check reads nothing but what it watches, so it says the same of a state whichever
+   * step has led there. A test holds it to that.
+   */
+  readonly ofStates?: true
   /** The kernel has booted; nothing of the scenario has happened. */
   booted?(): void
   /** Judge a reachable state. */

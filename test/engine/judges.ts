@@ -14,6 +14,7 @@ const neverBoth: Sanitizer = {
   name: 'never-both',
   kinds: [{ id: 'both-set', sentence: 'a and b are 1 at once.', source: 'seeded' }],
   watches: ['Bench.a', 'Bench.b'],
+  ofStates: true,
   state({ report }) {
     if (bench().a === 1 && bench().b === 1) report('both-set', 'a = b = 1')
   },

@@ -22,9 +22,10 @@ export function mapFile(fd: number, pages: number): number {
   return call(sysMmap, 0n, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0n)
 }
 
-/** Map a page of anonymous memory; the address. */
-export function mapAnonymous(): number {
-  return call(sysMmap, 0n, P, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0n)
+/** Map pages of anonymous memory; the address. */
+export function mapAnonymous(pages = 1): number {
+  const size = BigInt(pages) * P
+  return call(sysMmap, 0n, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0n)
 }
 
 export const load = (address: number, page: number): number =>

@@ -7,7 +7,7 @@ import { bootKernel } from '../../src/explore/boot.js'
 import { taskWorkRun } from '../../src/kernel/task_work.js'
 import { remark } from '../../src/machine/fault.js'
 import type { FnTag } from '../../src/machine/fn.js'
-import { backtrace } from '../../src/machine/frames.js'
+import { backtrace, faultingStack, type Level } from '../../src/machine/frames.js'
 import { canStep, hasDied, hasEnded, load, step, variable } from '../../src/machine/machine.js'
 import { setLockTap } from '../../src/machine/task.js'
 
@@ -29,8 +29,8 @@ export function takeStacks(): string[][] {
   return taken
 }
 
-function keepStack(n: number): void {
-  stacks.push(backtrace(n).map(({ cName }) => cName))
+function keepStack(stack: readonly Level[]): void {
+  stacks.push(stack.map(({ cName }) => cName))
 }
 
 /** Kernel code of the test tells where it is, so that a task can be stopped there. */
@@ -48,7 +48,7 @@ export function bootRecorded(design: Design): void {
     mightSleep: (task, where) => {
       if (task.preemptCount === 0) return
       remark('sleep-in-atomic', where)
-      keepStack(task.number)
+      keepStack(backtrace(task.number))
     },
   })
 }
@@ -96,11 +96,11 @@ export class Tasks {
       findings.push(...remarks.map(({ id }) => id))
       if (fault !== undefined) {
         findings.push(fault.id)
-        keepStack(n)
+        keepStack(faultingStack())
       }
       if (enough()) return
     }
-    if (this.isStuck(n)) keepStack(n)
+    if (this.isStuck(n)) keepStack(backtrace(n))
   }
 
   /** Is a task under way and unable to take a step? */

@@ -11,6 +11,7 @@ import { embed, flag, num, type Obj, ptr, type Struct, struct, wide } from '../.
 import { MAX_TASKS } from '../../machine/task.js'
 import type { WaitQueueHead } from '../../machine/wait.js'
 import type { AddressSpace, Inode } from './fs.js'
+import type { SwpEntry } from './swap.js'
 import type { Pfn, Pgoff } from './types.js'
 import './fs.js'
 
@@ -50,6 +51,8 @@ export interface Folio extends Obj {
   /** Page offset; stays after removal from the cache. */
   index: Pgoff
   anon: boolean
+  /** Its slot while in the swap cache (PG_swapcache, page_private), else 0. Guard: as `mapping`. */
+  swap: SwpEntry
   /** Came from a movable page block. */
   movableBlock: boolean
   /** Its page block is MIGRATE_ISOLATE, on the way offline: never allocated. Guard: the zone. */
@@ -81,6 +84,7 @@ export const Folio: Struct<Folio> = struct<Folio>(
     mapping: ptr('AddressSpace'),
     index: wide(),
     anon: flag(),
+    swap: num(),
     movableBlock: flag(),
     isolateBlock: flag(),
     data: num(),

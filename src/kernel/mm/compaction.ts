@@ -14,6 +14,7 @@ import { folioTrylock, folioUnlock } from './filemap.js'
 import { migratePages, putbackMovablePages } from './migrate.js'
 import { forEachFolio } from './page_alloc.js'
 import { folioPut, folioTryGet, lruAddDrain, lruAddDrainAll } from './swap.js'
+import { folioMapping } from './swap_state.js'
 
 /** isolate_mode_t. */
 export const ISOLATE_ASYNC_MIGRATE = 4
@@ -50,7 +51,7 @@ export const migratepageSuitable = fn(function* migratepage_suitable(
   mode: number,
 ): Kernel<boolean> {
   yield read(folio, 'mapping')
-  const mapping = folio.anon ? null : folio.mapping
+  const mapping = folioMapping(folio)
   if (mapping === null && folio.refcount - 1 > folio.mapcount) return false
   if (!(mode & ISOLATE_UNEVICTABLE) && folio.unevictable) return false
   if (!(mode & ISOLATE_ASYNC_MIGRATE)) return true
@@ -59,7 +60,7 @@ export const migratepageSuitable = fn(function* migratepage_suitable(
   if (!folio.dirty) return true
   // Truncation clears the mapping under this lock; without it there may be no a_ops to ask.
   if (!(yield* folioTrylock(folio))) return false
-  const locked = folio.anon ? null : folio.mapping
+  const locked = folioMapping(folio)
   const movable = locked === null || locked.aOps!.migrateFolio !== undefined
   yield* folioUnlock(folio)
   return movable

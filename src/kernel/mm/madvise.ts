@@ -181,7 +181,8 @@ const madvisePageout = fn(function* madvise_cold_or_pageout_pte_range(
  * Advice for the part of one VMA.
  *
  * Models: 6.2 mm/madvise.c madvise_vma_behavior. Simplifies: flags of a VMA that only reclaim, fork,
- * core dumps or huge pages would look at are not kept, and no VMA is split for them.
+ * core dumps or huge pages would look at are not kept, and no VMA is split for them; MADV_FREE frees
+ * nothing, neither pages nor slots of swap; MADV_WILLNEED reads nothing, also not from swap.
  */
 const madviseVma = fn(function* madvise_vma_behavior(
   vma: VmArea,

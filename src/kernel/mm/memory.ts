@@ -3,11 +3,11 @@
  * is mmap_lock, folio lock, page table lock; a handler of a file takes the folio lock and returns
  * with it, so the page cannot leave the file until its PTE stands.
  *
- * Left out: swap, the zero page, huge pages, userfaultfd.
+ * Left out: the zero page, huge pages, userfaultfd.
  */
 
 import { offStack, onStack } from '../../machine/alloc.js'
-import { alsoReads, alsoWrites, read, rmw, until } from '../../machine/effects.js'
+import { alsoReads, alsoWrites, read, rmw } from '../../machine/effects.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { currentTaskNumber } from '../../machine/task.js'
 import { ENOMEM } from '../include/errno.js'
@@ -36,8 +36,6 @@ import { allocFolioMayFail, clearFolio } from './page_alloc.js'
 import {
   mkPte,
   PTE_DIRTY,
-  PTE_HWPOISON,
-  PTE_MIGRATION,
   PTE_PRESENT,
   PTE_WRITE,
   type Pte,
@@ -46,6 +44,7 @@ import {
   setPteAt,
 } from './pgtable.js'
 import { folioPut } from './swap.js'
+import { doSwapPage } from './swapin.js'
 import { invalidateInodePage } from './truncate.js'
 import { linearPageIndex, vmaIsAnonymous } from './vma.js'
 import { unmapMappingFolio } from './zap.js'
@@ -55,12 +54,12 @@ export function vmfError(errno: number): number {
   return errno === -ENOMEM ? VM_FAULT_OOM : VM_FAULT_SIGBUS
 }
 
-function isWrite(vmf: VmFault): boolean {
+export function isWrite(vmf: VmFault): boolean {
   return (vmf.flags & FAULT_FLAG_WRITE) !== 0
 }
 
 /** What a new PTE of this VMA allows: writing, at once where nobody needs to hear of it. */
-function pteFlags(vmf: VmFault): number {
+export function pteFlags(vmf: VmFault): number {
   const { vmFlags } = vmf.vma!
   const write = (vmFlags & VM_WRITE) !== 0 && (isWrite(vmf) || (vmFlags & VM_SHARED) !== 0)
   return PTE_PRESENT | (write ? PTE_WRITE : 0) | (isWrite(vmf) ? PTE_DIRTY : 0)
@@ -280,18 +279,6 @@ const doWpPage = fn(function* do_wp_page(vmf: VmFault, orig: Pte): Kernel<number
   return 0
 })
 
-/**
- * A fault on an entry that is not present: wait until a migration is over, or refuse poison.
- *
- * Models: 6.2 mm/memory.c do_swap_page, its part for what is not swap.
- */
-const doSwapPage = fn(function* do_swap_page(pte: Pte): Kernel<number> {
-  if (pte & PTE_HWPOISON) return VM_FAULT_HWPOISON
-  // migration_entry_wait(): whoever migrates has the page locked. It takes no reference.
-  yield until(pteFolio(pte), 'lockOwner', 0)
-  return 0
-})
-
 /** Models: 6.2 mm/memory.c handle_pte_fault. */
 const handlePteFault = fn(function* handle_pte_fault(vmf: VmFault): Kernel<number> {
   const vma = vmf.vma!
@@ -302,7 +289,7 @@ const handlePteFault = fn(function* handle_pte_fault(vmf: VmFault): Kernel<numbe
     if (vmaIsAnonymous(vma)) return yield* doAnonymousPage(vmf)
     return yield* doFault(vmf)
   }
-  if (pte & (PTE_MIGRATION | PTE_HWPOISON)) return yield* doSwapPage(pte)
+  if (!(pte & PTE_PRESENT)) return yield* doSwapPage(vmf, pte)
   if (isWrite(vmf) && !(pte & PTE_WRITE)) return yield* doWpPage(vmf, pte)
   return 0
 })

@@ -5,8 +5,7 @@
  * which is held across everything that follows, file system callbacks included.
  *
  * The reference that it takes is never put when it succeeds, so the frame does not return to the
- * allocator. Left out: slab, reserved, huge, device and swap cache pages, of which this kernel has
- * none.
+ * allocator. Left out: slab, reserved, huge and device pages, of which this kernel has none.
  */
 import { read, rmw, until, write } from '../../machine/effects.js'
 import { mark } from '../../machine/fault.js'
@@ -29,14 +28,17 @@ import type { Pfn } from '../include/types.js'
 import { folioLock, folioUnlock } from './filemap.js'
 import { getHwpoisonPage, pageRefInc, shakePage, takePageOffBuddy } from './hwpoison.js'
 import { pfnToFolio } from './page_alloc.js'
-import { TTU_HWPOISON, tryToUnmap } from './rmap.js'
+import { TTU_HWPOISON, TTU_IGNORE_HWPOISON, tryToUnmap } from './rmap.js'
 import { shmemMapping } from './shmem.js'
 import { folioIsolateLru, folioPut } from './swap.js'
+import { deleteFromSwapCache, swapAddressSpace } from './swap_state.js'
 import { invalidateInodePage } from './truncate.js'
 
 /** enum mf_action_page_type, as far as it is used. */
 export const MF_MSG_KERNEL_HIGH_ORDER = 1
 export const MF_MSG_UNMAP_FAILED = 6
+export const MF_MSG_DIRTY_SWAPCACHE = 7
+export const MF_MSG_CLEAN_SWAPCACHE = 8
 export const MF_MSG_DIRTY_UNEVICTABLE_LRU = 11
 export const MF_MSG_CLEAN_UNEVICTABLE_LRU = 12
 export const MF_MSG_DIRTY_LRU = 13
@@ -48,6 +50,7 @@ export const MF_MSG_UNKNOWN = 19
 const PG_DIRTY = 1
 const PG_LRU = 2
 const PG_UNEVICTABLE = 4
+const PG_SWAPCACHE = 8
 
 interface PageState {
   readonly mask: number
@@ -56,6 +59,8 @@ interface PageState {
 }
 
 const errorStates: readonly PageState[] = [
+  { mask: PG_SWAPCACHE | PG_DIRTY, res: PG_SWAPCACHE | PG_DIRTY, type: MF_MSG_DIRTY_SWAPCACHE },
+  { mask: PG_SWAPCACHE | PG_DIRTY, res: PG_SWAPCACHE, type: MF_MSG_CLEAN_SWAPCACHE },
   {
     mask: PG_UNEVICTABLE | PG_DIRTY,
     res: PG_UNEVICTABLE | PG_DIRTY,
@@ -68,7 +73,12 @@ const errorStates: readonly PageState[] = [
 
 /** The flags that the table asks for, as `page->flags` would be copied. */
 export function pageFlags(p: Folio): number {
-  return (p.dirty ? PG_DIRTY : 0) | (p.lru ? PG_LRU : 0) | (p.unevictable ? PG_UNEVICTABLE : 0)
+  return (
+    (p.dirty ? PG_DIRTY : 0) |
+    (p.lru ? PG_LRU : 0) |
+    (p.unevictable ? PG_UNEVICTABLE : 0) |
+    (p.swap !== 0 ? PG_SWAPCACHE : 0)
+  )
 }
 
 /** The first state of the table that fits the flags; the catch-all is MF_MSG_UNKNOWN. */
@@ -179,6 +189,30 @@ export const mePagecacheDirty = fn(function* me_pagecache_dirty(p: Folio): Kerne
 })
 
 /**
+ * A page of the swap cache whose slot does not have what it has: it stays there, so that a fault
+ * finds the poison instead of the slot.
+ *
+ * Models: 6.2 mm/memory-failure.c me_swapcache_dirty.
+ */
+const meSwapcacheDirty = fn(function* me_swapcache_dirty(p: Folio): Kernel<number> {
+  yield rmw(p, 'dirty')
+  p.dirty = false
+  p.uptodate = false
+  const ret = (yield* deleteFromLruCache(p)) !== 0 ? MF_FAILED : MF_DELAYED
+  yield* folioUnlock(p)
+  return (yield* hasExtraRefcount(p, ret === MF_DELAYED)) ? MF_FAILED : ret
+})
+
+/** One whose slot has the same. Models: 6.2 mm/memory-failure.c me_swapcache_clean. */
+const meSwapcacheClean = fn(function* me_swapcache_clean(p: Folio): Kernel<number> {
+  yield rmw(swapAddressSpace().iPages, 'xaHead')
+  deleteFromSwapCache(p)
+  const ret = (yield* deleteFromLruCache(p)) !== 0 ? MF_FAILED : MF_RECOVERED
+  yield* folioUnlock(p)
+  return (yield* hasExtraRefcount(p, false)) ? MF_FAILED : ret
+})
+
+/**
  * Handle a page of a known state. The handler has unlocked it when this returns.
  *
  * Models: 6.2 mm/memory-failure.c page_action.
@@ -186,6 +220,12 @@ export const mePagecacheDirty = fn(function* me_pagecache_dirty(p: Folio): Kerne
 export const pageAction = fn(function* page_action(type: number, p: Folio): Kernel<number> {
   let result = MF_IGNORED
   switch (type) {
+    case MF_MSG_DIRTY_SWAPCACHE:
+      result = yield* meSwapcacheDirty(p)
+      break
+    case MF_MSG_CLEAN_SWAPCACHE:
+      result = yield* meSwapcacheClean(p)
+      break
     case MF_MSG_DIRTY_UNEVICTABLE_LRU:
     case MF_MSG_DIRTY_LRU:
       result = yield* mePagecacheDirty(p)
@@ -230,7 +270,8 @@ export const identifyPageState = fn(function* identify_page_state(
 export const hwpoisonUserMappings = fn(function* hwpoison_user_mappings(p: Folio): Kernel<boolean> {
   yield read(p, 'mapcount')
   if (!p.lru || p.mapcount === 0) return true
-  yield* tryToUnmap(p, TTU_HWPOISON)
+  // In the swap cache a fault will find the poison.
+  yield* tryToUnmap(p, p.swap !== 0 ? TTU_HWPOISON | TTU_IGNORE_HWPOISON : TTU_HWPOISON)
   return p.mapcount === 0
 })
 

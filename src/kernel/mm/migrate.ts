@@ -20,11 +20,13 @@ import {
   MR_MEMORY_FAILURE,
   nrPages,
 } from '../include/mm.js'
+import type { SwpEntry } from '../include/swap.js'
 import { xaStore } from '../lib/xarray.js'
 import { folioLock, folioTrylock, folioUnlock } from './filemap.js'
 import { allocFolioMayFail } from './page_alloc.js'
 import { removeMigrationPtes, TTU_MIGRATION, tryToUnmap } from './rmap.js'
 import { folioAddLru, folioPut, folioPutbackLru, lruAddDrain } from './swap.js'
+import { folioMapping, swpOffset } from './swap_state.js'
 
 /** The passes that migrate_pages() makes over what answers -EAGAIN. */
 const MIGRATE_PASSES = 10
@@ -37,7 +39,7 @@ function folioExpectedRefs(mapping: AddressSpace | null, folio: Folio): number {
 }
 
 /**
- * Put `newfolio` where `folio` is in the page cache. -EAGAIN, and nothing has changed, if somebody
+ * Put `newfolio` where `folio` is in the page cache, or the swap cache. -EAGAIN, and nothing has changed, if somebody
  * else holds a reference. Both folios are locked.
  *
  * Models: 6.2 mm/migrate.c folio_migrate_mapping. Simplifies: freezing the count, storing in the
@@ -55,7 +57,7 @@ export const folioMigrateMapping = fn(function* folio_migrate_mapping(
   yield rmw(folio, 'refcount')
   if (folio.refcount !== expected) return -EAGAIN
   newfolio.index = folio.index
-  newfolio.mapping = mapping
+  newfolio.mapping = folio.mapping
   newfolio.anon = folio.anon
   newfolio.swapbacked = folio.swapbacked
   if (mapping === null) return 0
@@ -64,8 +66,15 @@ export const folioMigrateMapping = fn(function* folio_migrate_mapping(
   // Dirty moves while nobody can set it on the old folio or has seen the new one.
   newfolio.dirty = folio.dirty
   folio.dirty = false
+  let index = folio.index
+  if (folio.swap !== 0) {
+    index = swpOffset(folio.swap)
+    newfolio.swap = folio.swap
+    alsoWrites(folio, 'swap')
+    folio.swap = 0 as SwpEntry
+  }
   alsoWrites(mapping.iPages, 'xaHead')
-  xaStore(mapping.iPages, folio.index, newfolio)
+  xaStore(mapping.iPages, index, newfolio)
   folio.refcount = expected - nrPages(folio)
   return 0
 })
@@ -174,7 +183,7 @@ export const moveToNewFolio = fn(function* move_to_new_folio(
   src: Folio,
   mode: number,
 ): Kernel<number> {
-  const mapping = src.anon ? null : src.mapping
+  const mapping = folioMapping(src)
   let rc = 0
   if (mapping === null) rc = yield* migrateFolio(mapping, dst, src, mode)
   else if (mapping.aOps!.migrateFolio !== undefined) {

@@ -15,7 +15,7 @@ import {
 import { isPageAligned, PAGE_SIZE, roundUpToPage } from '../include/types.js'
 import { splitAt, vmFlagsOf } from './mmap.js'
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from './mmu_notifier.js'
-import { nextPte, PTE_PROTNONE, PTE_WRITE, type Pte, pteAt, setPteAt } from './pgtable.js'
+import { nextPte, PTE_PROTNONE, PTE_SWAP, PTE_WRITE, type Pte, pteAt, setPteAt } from './pgtable.js'
 import { findVma } from './vma.js'
 
 const ACCESS = VM_READ | VM_WRITE | VM_EXEC
@@ -25,8 +25,12 @@ const PROT_KNOWN = 0xf
 /** From a right to the permission to take it: VM_MAYREAD is VM_READ << 4. */
 const MAY_SHIFT = 4
 
-/** An entry, present or of a migration, under new rights. A private one is made writable by a fault. */
+/**
+ * An entry, present or of a migration, under new rights; one of swap has none. A private one is
+ * made writable by a fault.
+ */
 function pteModify(pte: Pte, vma: VmArea): Pte {
+  if (pte & PTE_SWAP) return pte
   const write = (vma.vmFlags & VM_WRITE) !== 0 && (vma.vmFlags & VM_SHARED) !== 0
   const none = (vma.vmFlags & ACCESS) === 0
   return (pte & ~(PTE_WRITE | PTE_PROTNONE)) | (write ? PTE_WRITE : 0) | (none ? PTE_PROTNONE : 0)

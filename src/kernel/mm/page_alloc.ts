@@ -108,6 +108,7 @@ function badReason(folio: Folio): string | undefined {
   if (folio.mapcount !== 0) return 'is mapped'
   if (folio.mapping !== null) return 'is in a page cache'
   if (folio.lockOwner !== 0) return 'is locked'
+  if (folio.swap !== 0) return 'is in the swap cache'
   if (folio.lruBatch !== 0) return 'waits in an LRU batch'
   if (folio.buddy) return 'is free already'
   return undefined

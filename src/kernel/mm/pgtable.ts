@@ -9,6 +9,7 @@
 
 import type { Folio } from '../include/mm.js'
 import type { MmStruct } from '../include/mm_types.js'
+import type { SwpEntry } from '../include/swap.js'
 import { bytesToPgoff, PAGE_SHIFT, type Pfn } from '../include/types.js'
 import {
   xaFindIndex,
@@ -33,6 +34,8 @@ export const PTE_MIGRATION = 8
 export const PTE_HWPOISON = 16
 /** Present for the kernel's eyes only: the mapping's protection allows no access. */
 export const PTE_PROTNONE = 32
+/** Not present: the page is in swap; the slot's number stands where the frame's does else. */
+export const PTE_SWAP = 64
 
 const PTE_PFN_SHIFT = 8
 
@@ -44,6 +47,15 @@ export function mkPte(folio: Folio, flags: number): Pte {
 /** The folio that an entry, present or not, refers to. */
 export function pteFolio(pte: Pte): Folio {
   return pfnToFolio((pte >>> PTE_PFN_SHIFT) as Pfn) as Folio
+}
+
+/** swp_entry_to_pte() and pte_to_swp_entry(). */
+export function mkSwapPte(entry: SwpEntry): Pte {
+  return PTE_SWAP | (entry << PTE_PFN_SHIFT)
+}
+
+export function pteSwpEntry(pte: Pte): SwpEntry {
+  return (pte >>> PTE_PFN_SHIFT) as SwpEntry
 }
 
 /** The entry of an address (bytes). */

@@ -16,6 +16,7 @@ import { mlockVmaFolio, munlockVmaFolio } from './mlocked.js'
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from './mmu_notifier.js'
 import {
   mkPte,
+  mkSwapPte,
   PTE_DIRTY,
   PTE_HWPOISON,
   PTE_MIGRATION,
@@ -28,13 +29,16 @@ import {
   setPteAt,
 } from './pgtable.js'
 import { folioPut } from './swap.js'
+import { swapDuplicate } from './swapfile.js'
 import { vmaAddress } from './vma.js'
 
 /** enum ttu_flags, as far as it matters: what replaces the PTE. */
 export const TTU_MIGRATION = 1
 export const TTU_HWPOISON = 2
-/** Nothing follows, unless the page is poisoned. */
+/** The slot of a page in the swap cache, or nothing, unless the page is poisoned. */
 export const TTU_RECLAIM = 4
+/** With one of the others: the page's poison is not looked at. */
+export const TTU_IGNORE_HWPOISON = 8
 
 /**
  * Take a folio from the one PTE of a VMA that may map it, between start and end of the notifiers.
@@ -70,15 +74,18 @@ function replacement(folio: Folio, pte: Pte, flags: number): Pte {
     return mkPte(folio, PTE_MIGRATION | (pte & (PTE_WRITE | PTE_PROTNONE)))
   }
   // Bound to the page's own flag: memory failure sets it before it unmaps.
-  return folio.hwpoison ? mkPte(folio, PTE_HWPOISON) : 0
+  if (folio.hwpoison && !(flags & TTU_IGNORE_HWPOISON)) return mkPte(folio, PTE_HWPOISON)
+  if (folio.swap === 0) return 0
+  swapDuplicate(folio.swap)
+  return mkSwapPte(folio.swap)
 }
 
 /**
  * Take a locked folio out of every page table. What replaces the entries is a migration entry, on
- * which faults wait; or a hwpoison entry if the page is marked poisoned; or nothing.
+ * which faults wait; or a hwpoison entry if the page is marked poisoned; or a swap entry for an
+ * anonymous page, which is in the swap cache then; or nothing.
  *
- * Models: 6.2 mm/rmap.c try_to_unmap and try_to_migrate, with rmap_walk. Simplifies: no swap, so
- * anonymous pages are unmapped for migration and poison only.
+ * Models: 6.2 mm/rmap.c try_to_unmap and try_to_migrate, with rmap_walk.
  */
 export const tryToUnmap = fn(function* try_to_unmap(folio: Folio, flags: number): Kernel<void> {
   if (folio.anon) {

@@ -413,7 +413,11 @@ const shmemErrorRemovePage = fn(function* shmem_error_remove_page(
   return 0
 })
 
-/** There is no swap: the page stays and is activated. Models: 6.2 mm/shmem.c shmem_writepage. */
+/**
+ * The page stays and is activated, as without a swap area.
+ *
+ * Models: 6.2 mm/shmem.c shmem_writepage. Simplifies: pages of shmem never go to swap.
+ */
 const shmemWritepage = fn(function* shmem_writepage(folio: Folio): Kernel<number> {
   yield write(folio, 'dirty')
   folio.dirty = true

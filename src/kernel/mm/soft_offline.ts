@@ -79,7 +79,7 @@ export const softOfflineInUsePage = fn(function* soft_offline_in_use_page(
     return 0
   }
   // mapping_evict_folio() grants one reference besides the cache's: ours.
-  const invalidated = p.lru && (yield* invalidateInodePage(p))
+  const invalidated = p.lru && p.swap === 0 && (yield* invalidateInodePage(p))
   yield* folioUnlock(p)
   if (invalidated) {
     yield* pageHandlePoison(p, false, true)

@@ -64,6 +64,7 @@ const PAGEVEC_SIZE = 15
 function batchCount(batch: number): number {
   let count = 0
   forEachFolio((folio) => {
+    alsoReads(folio, 'lruBatch')
     if (folio.lruBatch === batch) count++
   })
   return count

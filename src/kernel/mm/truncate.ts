@@ -2,15 +2,13 @@
  * Taking pages out of a mapping: truncation, which asks nobody, and invalidation, which takes only
  * what is clean and what nobody else has a reference to.
  */
-import { read, rmw, until } from '../../machine/effects.js'
-import { mark, tracepoint } from '../../machine/fault.js'
+import { read, until } from '../../machine/effects.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { EIO } from '../include/errno.js'
 import type { AddressSpace } from '../include/fs.js'
 import { type Folio, nrPages } from '../include/mm.js'
 import { addPages, bytesToPgoff, PGOFF_MAX, type Pgoff } from '../include/types.js'
 import {
-  __filemapRemoveFolio,
   filemapLockFolio,
   filemapRemoveFolio,
   findGetEntry,
@@ -19,6 +17,7 @@ import {
   folioUnlock,
 } from './filemap.js'
 import { folioPut } from './swap.js'
+import { removeMapping } from './vmscan.js'
 import { unmapMappingFolio } from './zap.js'
 
 /**
@@ -41,9 +40,8 @@ export const truncateInodeFolio = fn(function* truncate_inode_folio(
  * Drop a locked folio from its mapping if it is clean and only the cache and the caller refer to
  * it. It asks nobody who maps the frame in other ways.
  *
- * Models: 6.2 mm/truncate.c mapping_evict_folio and invalidate_inode_page, with mm/vmscan.c
- * remove_mapping. Simplifies: no private data; the count is frozen, and the slot cleared, in one
- * step under i_pages' lock.
+ * Models: 6.2 mm/truncate.c mapping_evict_folio and invalidate_inode_page. Simplifies: no private
+ * data; nobody asks this of a page in the swap cache.
  */
 export const invalidateInodePage = fn(function* mapping_evict_folio(folio: Folio): Kernel<boolean> {
   const mapping = folio.mapping
@@ -52,14 +50,7 @@ export const invalidateInodePage = fn(function* mapping_evict_folio(folio: Folio
   if (folio.dirty || folio.writeback) return false
   yield read(folio, 'refcount')
   if (folio.refcount > nrPages(folio) + 1) return false
-
-  yield rmw(folio, 'refcount')
-  if (folio.refcount !== nrPages(folio) + 1 || folio.dirty) return false
-  mark('page-evicted')
-  tracepoint('mm_folio_evicted', folio)
-  __filemapRemoveFolio(folio, mapping)
-  folio.refcount = 1
-  return true
+  return yield* removeMapping(mapping, folio)
 })
 
 /**

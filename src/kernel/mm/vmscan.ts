@@ -1,60 +1,140 @@
 /**
- * Reclaim of one page that somebody has named: out of all page tables, then out of its file if it
- * is clean. There is no swap, so what is dirty, and what is anonymous, stays.
+ * Reclaim of one page that somebody has named. An anonymous one gets a slot of the swap area, if
+ * there is one; then the page leaves all page tables, is written if it is dirty, and leaves its
+ * cache if it is clean and nobody else knows it. Of shmem nothing is ever written.
  */
 import { alsoReads, read, rmw, write } from '../../machine/effects.js'
+import { mark, tracepoint } from '../../machine/fault.js'
 import { fn, type Kernel } from '../../machine/fn.js'
+import type { AddressSpace } from '../include/fs.js'
 import { AOP_WRITEPAGE_ACTIVATE, type Folio, nrPages } from '../include/mm.js'
-import { folioTrylock, folioUnlock } from './filemap.js'
+import { __filemapRemoveFolio, folioTrylock, folioUnlock } from './filemap.js'
 import { TTU_RECLAIM, tryToUnmap } from './rmap.js'
-import { folioPut, folioPutbackLru } from './swap.js'
-import { invalidateInodePage } from './truncate.js'
+import { __folioPut, folioPutbackLru } from './swap.js'
+import { __deleteFromSwapCache, addToSwap, folioMapping } from './swap_state.js'
+import { folioFreeSwap, putSwapFolio, vmSwapFull } from './swapfile.js'
+
+/** enum pageout_t: kept, or active from now on, and locked; written and unlocked; clean, locked. */
+const PAGE_KEEP = 0
+const PAGE_ACTIVATE = 1
+const PAGE_SUCCESS = 2
+const PAGE_CLEAN = 3
 
 /**
- * Have a dirty folio written. True: nobody took it, and it stays, active. It is locked.
+ * Does reclaim write folios of this mapping?
  *
- * Models: 6.2 mm/vmscan.c pageout. Simplifies: no folio here is ever written.
+ * Models: 6.2 mm/vmscan.c pageout, one of its tests.
  */
-const pageout = fn(function* pageout(folio: Folio): Kernel<boolean> {
+export const pageoutWrites = fn(function pageout_writes(
+  _folio: Folio,
+  mapping: AddressSpace,
+): boolean {
+  return mapping.aOps!.writepage !== undefined
+})
+
+/**
+ * Have a locked dirty folio written. PAGE_*.
+ *
+ * Models: 6.2 mm/vmscan.c pageout.
+ */
+const pageout = fn(function* pageout(folio: Folio, mapping: AddressSpace | null): Kernel<number> {
   yield read(folio, 'refcount')
   // Only the cache, and who isolated it, may know it.
-  if (folio.refcount !== nrPages(folio) + 1) return false
-  const mapping = folio.mapping
-  if (mapping === null) return false
-  if (mapping.aOps!.writepage === undefined) return true
+  if (folio.refcount !== nrPages(folio) + 1) return PAGE_KEEP
+  if (mapping === null) return PAGE_KEEP
+  if (!pageoutWrites(folio, mapping)) return PAGE_ACTIVATE
   yield rmw(folio, 'dirty')
+  if (!folio.dirty) return PAGE_CLEAN
   folio.dirty = false
-  return (yield* mapping.aOps!.writepage!(folio)) === AOP_WRITEPAGE_ACTIVATE
+  const ret = yield* mapping.aOps!.writepage!(folio)
+  return ret === AOP_WRITEPAGE_ACTIVATE ? PAGE_ACTIVATE : PAGE_SUCCESS
+})
+
+/**
+ * Drop a locked folio from its mapping if it is clean and only the cache and the caller refer to
+ * it: then its count is frozen at 0. One that was `reclaimed` from the swap cache leaves a shadow.
+ *
+ * Models: 6.2 mm/vmscan.c __remove_mapping. Simplifies: freezing the count, clearing the place in
+ * the mapping and giving up a slot are one step, under i_pages' lock.
+ */
+const __removeMapping = fn(function* __remove_mapping(
+  mapping: AddressSpace,
+  folio: Folio,
+  reclaimed: boolean,
+): Kernel<boolean> {
+  yield rmw(folio, 'refcount')
+  if (folio.refcount !== nrPages(folio) + 1 || folio.dirty) return false
+  folio.refcount = 0
+  const entry = folio.swap
+  if (entry !== 0) {
+    __deleteFromSwapCache(folio, reclaimed)
+    putSwapFolio(entry)
+    return true
+  }
+  mark('page-evicted')
+  tracepoint('mm_folio_evicted', folio)
+  __filemapRemoveFolio(folio, mapping)
+  return true
+})
+
+/** The same, and the caller keeps its reference. Models: 6.2 mm/vmscan.c remove_mapping. */
+export const removeMapping = fn(function* remove_mapping(
+  mapping: AddressSpace,
+  folio: Folio,
+): Kernel<boolean> {
+  const removed = yield* __removeMapping(mapping, folio, false)
+  if (removed) folio.refcount = 1
+  return removed
+})
+
+/**
+ * Free a folio that is locked and isolated, if that can be. PAGE_KEEP or PAGE_ACTIVATE, and it is
+ * still locked; PAGE_SUCCESS: not now, and somebody else may have locked it; PAGE_CLEAN: nobody
+ * refers to it any more, the caller included.
+ *
+ * Models: 6.2 mm/vmscan.c shrink_folio_list, between the locks. Simplifies: references through
+ * page tables are not looked at, for who names a page has cleared them; nothing is under writeback.
+ */
+const shrinkFolio = fn(function* shrink_folio(folio: Folio): Kernel<number> {
+  if (folio.anon && folio.swap === 0 && !(yield* addToSwap(folio))) return PAGE_ACTIVATE
+  alsoReads(folio, 'mapcount')
+  if (folio.mapcount > 0) {
+    yield* tryToUnmap(folio, TTU_RECLAIM)
+    if (folio.mapcount > 0) return PAGE_ACTIVATE
+  }
+  yield read(folio, 'dirty')
+  if (folio.dirty) {
+    const written = yield* pageout(folio, folioMapping(folio))
+    if (written === PAGE_KEEP || written === PAGE_ACTIVATE) return written
+    if (written === PAGE_SUCCESS) {
+      alsoReads(folio, 'dirty')
+      if (folio.dirty || !(yield* folioTrylock(folio))) return PAGE_SUCCESS
+      alsoReads(folio, 'dirty')
+      if (folio.dirty) return PAGE_KEEP
+    }
+  }
+  const mapping = folioMapping(folio)
+  if (mapping === null || !(yield* __removeMapping(mapping, folio, true))) return PAGE_KEEP
+  return PAGE_CLEAN
 })
 
 /**
  * Try to reclaim an isolated folio; what is not freed goes back to its list.
  *
- * Models: 6.2 mm/vmscan.c reclaim_pages and shrink_folio_list. Simplifies: one folio at a time;
- * references through page tables are not looked at.
+ * Models: 6.2 mm/vmscan.c reclaim_pages and shrink_folio_list. Simplifies: one folio at a time.
  */
 export const reclaimFolio = fn(function* shrink_folio_list(folio: Folio): Kernel<void> {
   if (!(yield* folioTrylock(folio))) {
     yield* folioPutbackLru(folio)
     return
   }
-  let activate = folio.anon
-  alsoReads(folio, 'mapcount')
-  if (!folio.anon && folio.mapcount > 0) {
-    yield* tryToUnmap(folio, TTU_RECLAIM)
-    if (folio.mapcount > 0) activate = true
-  }
-  let freed = false
-  if (!activate) {
-    yield read(folio, 'dirty')
-    if (folio.dirty) activate = yield* pageout(folio)
-    else freed = yield* invalidateInodePage(folio)
-  }
-  if (activate) {
+  const result = yield* shrinkFolio(folio)
+  if (result === PAGE_ACTIVATE) {
+    if (folio.swap !== 0 && (vmSwapFull() || folio.mlockCount > 0)) folioFreeSwap(folio)
     yield write(folio, 'active')
     folio.active = true
   }
-  yield* folioUnlock(folio)
-  if (freed) yield* folioPut(folio)
+  if (result !== PAGE_SUCCESS) yield* folioUnlock(folio)
+  if (result === PAGE_CLEAN) __folioPut(folio)
   else yield* folioPutbackLru(folio)
 })

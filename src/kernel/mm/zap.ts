@@ -23,17 +23,21 @@ import {
   PTE_DIRTY,
   PTE_HWPOISON,
   PTE_PRESENT,
+  PTE_SWAP,
   type Pte,
   pteAt,
   pteFolio,
+  pteSwpEntry,
   setPteAt,
 } from './pgtable.js'
-import { folioPut, lruAddDrain } from './swap.js'
+import { lruAddDrain } from './swap.js'
+import { freePageAndSwapCache } from './swap_state.js'
+import { freeSwapAndCache, swapFree } from './swapfile.js'
 
 /** May this entry go? Truncating a file also takes private copies, punching a hole does not. */
 function shouldZap(pte: Pte, evenCows: boolean): boolean {
   if (evenCows) return true
-  if (pte & PTE_HWPOISON) return false
+  if (pte & (PTE_HWPOISON | PTE_SWAP)) return false
   alsoReads(pteFolio(pte), 'anon')
   return !pteFolio(pte).anon
 }
@@ -68,7 +72,10 @@ export const zapPteRange = fn(function* zap_pte_range(
         alsoWrites(folio, 'mapcount')
         folio.mapcount--
         munlockVmaFolio(folio, vma)
-        yield* folioPut(folio)
+        yield* freePageAndSwapCache(folio)
+      } else if (pte & PTE_SWAP) {
+        const entry = pteSwpEntry(pte)
+        yield* freeSwapAndCache(entry, swapFree(entry))
       }
     }
     at += PAGE_SIZE

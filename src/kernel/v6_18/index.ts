@@ -13,9 +13,12 @@ import { migratepageSuitable } from '../mm/compaction.js'
 import { vmaMayRemove } from '../mm/madvise.js'
 import { memfdAllSeals, memfdImpliedSeals, memfdInitFile, memfdSanitizeFlags } from '../mm/memfd.js'
 import { migrateFolio, migratePagesLoop, moveToNewFolio } from '../mm/migrate.js'
+import { mincorePte } from '../mm/mincore.js'
 import { memfdCheckSealsMmap } from '../mm/mmap.js'
 import { sealCheckFutureWrite } from '../mm/shmem_mmap.js'
+import { readSwappedPage } from '../mm/swapin.js'
 import { vmaCountsAsWriter } from '../mm/vma.js'
+import { pageoutWrites } from '../mm/vmscan.js'
 import {
   sysKvmCheckExtension,
   sysKvmCreateGuestMemfd,
@@ -43,6 +46,9 @@ import {
   sanitizeFlags,
 } from './mm/memfd.js'
 import { migrateFolioCopyFirst, migratePagesTwice } from './mm/migrate.js'
+import { mincorePteSwap } from './mm/mincore.js'
+import { readSwappedPagePinned } from './mm/swapin.js'
+import { pageoutToSwap } from './mm/vmscan.js'
 import { kvmVmIoctlCheckExtension } from './virt/kvm/capabilities.js'
 import { kvmGmemCreate } from './virt/kvm/guest_memfd.js'
 import { kvmVmIoctlSetMemAttributes } from './virt/kvm/memory_attributes.js'
@@ -86,6 +92,9 @@ const MM: readonly Replacement[] = [
   replace(migratePagesLoop, migratePagesTwice),
   replace(migratepageSuitable, migratepageAccessible),
   replace(moveToNewFolio, moveToNewFolioAccessible),
+  replace(mincorePte, mincorePteSwap),
+  replace(pageoutWrites, pageoutToSwap),
+  replace(readSwappedPage, readSwappedPagePinned),
 ]
 
 export const LINUX_6_18: readonly Replacement[] = [...KVM, ...MEMFD, ...MM]

@@ -9,6 +9,7 @@ import type { Folio } from '../../include/mm.js'
 import { ISOLATE_ASYNC_MIGRATE, ISOLATE_UNEVICTABLE } from '../../mm/compaction.js'
 import { folioTrylock, folioUnlock } from '../../mm/filemap.js'
 import { fallbackMigrateFolio, migrateFolio } from '../../mm/migrate.js'
+import { folioMapping } from '../../mm/swap_state.js'
 
 /**
  * May a folio of this kind be isolated? It has our reference. Its mapping has to be asked, and
@@ -21,7 +22,7 @@ export const migratepageAccessible = fn(function* migratepage_suitable(
   mode: number,
 ): Kernel<boolean> {
   yield read(folio, 'mapping')
-  const mapping = folio.anon ? null : folio.mapping
+  const mapping = folioMapping(folio)
   if (mapping === null && folio.refcount - 1 > folio.mapcount) return false
   if (!folio.lru) return false
   if (!(mode & ISOLATE_UNEVICTABLE) && folio.unevictable) return false
@@ -31,7 +32,7 @@ export const migratepageAccessible = fn(function* migratepage_suitable(
   const asyncDirty = async && folio.dirty
   if (!asyncDirty && (mapping === null || !folio.unevictable)) return true
   if (!(yield* folioTrylock(folio))) return false
-  const locked = folio.anon ? null : folio.mapping
+  const locked = folioMapping(folio)
   const movable = locked === null || !locked.inaccessible
   const writable = !asyncDirty || locked === null || locked.aOps!.migrateFolio !== undefined
   yield* folioUnlock(folio)
@@ -49,7 +50,7 @@ export const moveToNewFolioAccessible = fn(function* move_to_new_folio(
   src: Folio,
   mode: number,
 ): Kernel<number> {
-  const mapping = src.anon ? null : src.mapping
+  const mapping = folioMapping(src)
   let rc = 0
   if (mapping === null) rc = yield* migrateFolio(mapping, dst, src, mode)
   else if (mapping.inaccessible) rc = -EOPNOTSUPP

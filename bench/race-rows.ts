@@ -1,0 +1,113 @@
+/**
+ * The race as a measure of the search: against the same protocol flattened by hand and run by
+ * SPIN, with a second worker, and as large as it gets.
+ */
+import { once } from 'node:events'
+import { Worker } from 'node:worker_threads'
+import { Judges } from '../src/explore/judges.js'
+import { search } from '../src/explore/search.js'
+import { CONTROL } from '../src/explore/shared.js'
+import { omissions } from '../src/explore/visited.js'
+import { bootRace, type RaceSize, raceJudge } from './race.js'
+import { type Measured, spinRace } from './spin.js'
+
+const AGAINST_SPIN: RaceSize = { vcpus: 2, punches: 1, migrations: 1, rounds: 1 }
+const FOR_WORKERS: RaceSize = { vcpus: 3, punches: 1, migrations: 0, rounds: 1 }
+/** More than 10^8 states. */
+const LARGEST: RaceSize = { vcpus: 2, punches: 1, migrations: 1, rounds: 2 }
+
+const ROUNDS = 3
+const BYTES_FOR_WORKERS = 1 << 26
+const BYTES_FOR_LARGEST = 2 ** 31
+
+function ownRace(size: RaceSize): Measured {
+  const judges = new Judges([raceJudge])
+  bootRace(size)
+  judges.attach()
+  const start = performance.now()
+  const { states } = search(judges, { bound: undefined, keepGoing: () => true, atRest: () => [] })
+  judges.detach()
+  return { states, seconds: (performance.now() - start) / 1000 }
+}
+
+function perSecond({ states, seconds }: Measured): number {
+  return states / seconds
+}
+
+function best(runs: readonly Measured[]): Measured {
+  return runs.reduce((a, b) => (perSecond(b) > perSecond(a) ? b : a))
+}
+
+function line(who: string, m: Measured): string {
+  const figures = `${m.states} states in ${m.seconds.toFixed(2)} s`
+  return `  ${who.padEnd(9)} ${figures}, ${Math.round(perSecond(m))} states/s`
+}
+
+/** Rivals take turns, so that a busy machine is as busy for both. */
+export function againstSpin(): string[] {
+  const title = `race, ${JSON.stringify(AGAINST_SPIN)}, best of ${ROUNDS}`
+  ownRace(AGAINST_SPIN)
+  const own: Measured[] = []
+  const rival: Measured[] = []
+  for (let i = 0; i < ROUNDS; i++) {
+    own.push(ownRace(AGAINST_SPIN))
+    const theirs = spinRace(AGAINST_SPIN)
+    if (typeof theirs === 'string') {
+      return [title, line('lowered', best(own)), `  SPIN left out: ${theirs}`]
+    }
+    rival.push(theirs)
+  }
+  const [a, b] = [best(own), best(rival)]
+  const ratio = (n: number): string => n.toFixed(2)
+  return [
+    title,
+    line('lowered', a),
+    line('SPIN', b),
+    `  ${ratio(perSecond(a) / perSecond(b))} of SPIN's rate, ${ratio(a.seconds / b.seconds)} of its time to exhaust`,
+    `  ${ratio(a.states / b.states)} of the states of the race flattened by hand`,
+  ]
+}
+
+/** Several workers on one table; the time is that of the search alone. */
+async function byWorkers(size: RaceSize, count: number, bytes: number): Promise<Measured> {
+  const control = new Int32Array(new SharedArrayBuffer(CONTROL.WORDS * 4))
+  const table = new Int32Array(new SharedArrayBuffer(bytes))
+  const file = new URL('./race-worker.js', import.meta.url)
+  const workers = Array.from(
+    { length: count },
+    (_, worker) => new Worker(file, { workerData: { size, share: { worker, control, table } } }),
+  )
+  await Promise.all(workers.map((w) => once(w, 'message')))
+  const start = performance.now()
+  const answers = workers.map((w) => once(w, 'message'))
+  for (const w of workers) w.postMessage('go')
+  const counts = (await Promise.all(answers)).map(([n]) => n as number)
+  const seconds = (performance.now() - start) / 1000
+  return { states: counts.reduce((a, b) => a + b, 0), seconds }
+}
+
+export async function secondWorker(): Promise<string[]> {
+  const runs: Measured[][] = [[], []]
+  for (let i = 0; i < ROUNDS; i++) {
+    for (const n of [1, 2]) {
+      runs[n - 1]?.push(await byWorkers(FOR_WORKERS, n, BYTES_FOR_WORKERS))
+    }
+  }
+  const [one, two] = runs.map(best) as [Measured, Measured]
+  return [
+    `race, ${JSON.stringify(FOR_WORKERS)}, workers on one table, best of ${ROUNDS}`,
+    line('1 worker', one),
+    line('2 workers', two),
+    `  the second makes it ${(one.seconds / two.seconds).toFixed(2)} times as fast`,
+  ]
+}
+
+/** Takes minutes and 2 GiB. */
+export async function largest(): Promise<string[]> {
+  const m = await byWorkers(LARGEST, 2, BYTES_FOR_LARGEST)
+  return [
+    `race, ${JSON.stringify(LARGEST)}, exhaustive, two workers`,
+    line('2 workers', m),
+    `  expected omissions ${omissions(m.states * 2).toExponential(1)}`,
+  ]
+}

@@ -1,0 +1,166 @@
+/**
+ * What steps did, to be done again without running their code. A step is a function of the words
+ * that it reads or writes over: where they have the values that they had, it makes the same
+ * changes. Kernel code therefore runs once for each set of inputs, and a search, which meets the
+ * same step in thousands of states, mostly looks up what it leads to.
+ *
+ * The inputs of all steps of a task from one place form a decision tree: which word is read next
+ * depends on the values of those before it and on nothing else. A step that reported something is
+ * not kept: it runs each time, and so does everything when the tree has no room.
+ */
+import { changesSince, fingerprintHi, fingerprintLo, mem, redo } from './arena.js'
+import { placeHash } from './frames.js'
+import { noteAccesses, notedAccesses } from './struct.js'
+import { MAX_TASKS } from './task.js'
+
+/**
+ * A node: the word that is read, a value, and the node to go on at if it has another one, or 0. If
+ * it has this one, the next node lies behind it: a way through the tree is one line in memory.
+ * Where a way ends lies one word, minus the deed.
+ */
+const NODE = { AT: 0, VALUE: 1, OTHER: 2, WORDS: 3 } as const
+
+/** What a step did: change of the fingerprint, sanitizers concerned, end of the changes behind. */
+const DEED = { LO: 0, HI: 1, DIRTY: 2, END: 3, CHANGES: 4 } as const
+
+/** Choices beyond these are not kept; places of one task share so many roots. */
+const CHOICES = 4
+const PLACES = 256
+
+/** Most words of the tree: 64 MiB. */
+const MOST_WORDS = 1 << 24
+
+export class Memo {
+  /** By task, choice and place: the first node. Node 0 is none. */
+  readonly #roots = new Int32Array(MAX_TASKS * CHOICES * PLACES)
+  #nodes = new Int32Array(1 << 12)
+  #nodesEnd = 1
+  #deeds = new Int32Array(1 << 12)
+  /** Deed 0 is none. */
+  #deedsEnd = 1
+  /** The step under way. */
+  #root = 0
+  #lo = 0
+  #hi = 0
+
+  get bytes(): number {
+    return (this.#roots.length + this.#nodes.length + this.#deeds.length) * 4
+  }
+
+  /** The deed of task `n` if it steps now, or 0 if it is not known. */
+  recall(n: number, choice: number): number {
+    if (choice >= CHOICES) return 0
+    const nodes = this.#nodes
+    let node = this.#roots[rootOf(n, choice)] as number
+    while (node !== 0) {
+      const at = nodes[node] as number
+      if (at <= 0) return -at
+      if (mem[at] === nodes[node + NODE.VALUE]) node += NODE.WORDS
+      else node = nodes[node + NODE.OTHER] as number
+    }
+    return 0
+  }
+
+  /** By what a deed changes the lanes of the fingerprint. */
+  changeLo(deed: number): number {
+    return this.#deeds[deed + DEED.LO] as number
+  }
+
+  changeHi(deed: number): number {
+    return this.#deeds[deed + DEED.HI] as number
+  }
+
+  /** Sanitizer bits whose watched fields it writes. */
+  dirty(deed: number): number {
+    return this.#deeds[deed + DEED.DIRTY] as number
+  }
+
+  /** Do the deed; the fingerprint becomes this one. */
+  perform(deed: number, lo: number, hi: number): void {
+    redo(this.#deeds, deed + DEED.CHANGES, this.#deeds[deed + DEED.END] as number, lo, hi)
+  }
+
+  /** Listen to the step that task `n` is about to take. */
+  listen(n: number, choice: number): void {
+    this.#root = choice < CHOICES ? rootOf(n, choice) : -1
+    this.#lo = fingerprintLo()
+    this.#hi = fingerprintHi()
+    noteAccesses()
+  }
+
+  /** The step has been taken, but not judged. Its inputs, for `keep`. */
+  heard(): Int32Array {
+    return notedAccesses()
+  }
+
+  /** Keep the step: it went as expected, and `mark` is where the undo log stood before it. */
+  keep(inputs: Int32Array, mark: number, dirty: number): void {
+    if (this.#root < 0 || this.#nodesEnd + this.#deedsEnd > MOST_WORDS) return
+    const deed = this.#record(mark, dirty)
+    const [known, from] = this.#follow(inputs)
+    const way = this.#nodesEnd
+    if (from === 0) this.#roots[this.#root] = way
+    else this.#nodes[from + NODE.OTHER] = way
+    this.#layDown(inputs, known, deed)
+  }
+
+  /**
+   * How many words of these inputs lie on a way that is known, and the node at which another value
+   * leaves it; 0 if there is none yet.
+   */
+  #follow(inputs: Int32Array): readonly [number, number] {
+    const nodes = this.#nodes
+    let node = this.#roots[this.#root] as number
+    if (node === 0) return [0, 0]
+    for (let i = 0; i < inputs.length; ) {
+      if (nodes[node] !== inputs[i]) break
+      if (nodes[node + NODE.VALUE] === inputs[i + 1]) {
+        node += NODE.WORDS
+        i += 2
+        continue
+      }
+      const other = nodes[node + NODE.OTHER] as number
+      if (other === 0) return [i, node]
+      node = other
+    }
+    throw new Error('a step depends on more than it has read')
+  }
+
+  /** The way of these inputs from word `known` on, and at its end the deed. */
+  #layDown(inputs: Int32Array, known: number, deed: number): void {
+    const end = this.#nodesEnd + ((inputs.length - known) / 2) * NODE.WORDS + 1
+    if (end > this.#nodes.length) this.#nodes = grown(this.#nodes, end)
+    let node = this.#nodesEnd
+    for (let i = known; i < inputs.length; i += 2) {
+      this.#nodes[node] = inputs[i] as number
+      this.#nodes[node + NODE.VALUE] = inputs[i + 1] as number
+      node += NODE.WORDS
+    }
+    this.#nodes[node] = -deed
+    this.#nodesEnd = end
+  }
+
+  #record(mark: number, dirty: number): number {
+    const changes = changesSince(mark)
+    const deed = this.#deedsEnd
+    const end = deed + DEED.CHANGES + changes.length
+    if (end > this.#deeds.length) this.#deeds = grown(this.#deeds, end)
+    this.#deeds[deed + DEED.LO] = fingerprintLo() ^ this.#lo
+    this.#deeds[deed + DEED.HI] = fingerprintHi() ^ this.#hi
+    this.#deeds[deed + DEED.DIRTY] = dirty
+    this.#deeds[deed + DEED.END] = end
+    this.#deeds.set(changes, deed + DEED.CHANGES)
+    this.#deedsEnd = end
+    return deed
+  }
+}
+
+function rootOf(n: number, choice: number): number {
+  return (n * CHOICES + choice) * PLACES + (placeHash(n) & (PLACES - 1))
+}
+
+function grown(words: Int32Array, least: number): Int32Array<ArrayBuffer> {
+  const larger = new Int32Array(Math.max(words.length * 2, least))
+  larger.set(words)
+  return larger
+}
