@@ -109,6 +109,13 @@ export const getSeals: Maker = (random, sketch) => ['getseals', aFile(random, sk
 
 export const fstat: Maker = (random, sketch) => ['fstat', aFile(random, sketch)]
 
+/** Another descriptor of the same open file. */
+export const dup: Maker = (random, sketch) => {
+  const file = aFile(random, sketch)
+  sketch.files.push(sketch.files[file] ?? { size: 0 })
+  return ['dup', file]
+}
+
 export const close: Maker = (random, sketch) => ['close', aFile(random, sketch)]
 
 /** Sharing and protection of a map, as mmap wants them. */
@@ -184,8 +191,9 @@ function aRange(random: Random, sketch: Sketch): readonly [map: number, at: numb
 }
 
 /**
- * DONTNEED and REMOVE; POPULATE_READ and _WRITE; PAGEOUT, COLD, FREE and DONTNEED_LOCKED; no advice
- * at all, and none that there is.
+ * DONTNEED and REMOVE; POPULATE_READ and _WRITE; PAGEOUT, COLD, FREE and DONTNEED_LOCKED; HUGEPAGE,
+ * NOHUGEPAGE and COLLAPSE, which fails in a map of less than 2 MiB and makes no huge page that
+ * memory would have to be there for; no advice at all, and none that there is.
  */
 const ADVICE: readonly (readonly [number, number])[] = [
   [30, 4],
@@ -196,6 +204,9 @@ const ADVICE: readonly (readonly [number, number])[] = [
   [4, 20],
   [4, 8],
   [4, 24],
+  [2, 14],
+  [2, 15],
+  [2, 25],
   [2, 0],
   [1, 99],
 ]

@@ -3,7 +3,7 @@
  * host, slots that come, move and go, and files that are closed. And one fixed program that tells
  * the whole story in order.
  */
-import { allocate, close, load, type Maker, mmap, munmap, store } from './generate-calls.js'
+import { allocate, close, dup, load, type Maker, mmap, munmap, store } from './generate-calls.js'
 import type { Op } from './program.js'
 import type { Random, Weighted } from './random.js'
 import type { Sketch } from './sketch.js'
@@ -50,7 +50,8 @@ const ALWAYS: Weighted<Maker> = [
   [2, allocate],
   [4, map],
   [1, gmem],
-  [2, close],
+  [2, dup],
+  [3, close],
 ]
 
 const WITH_MAPS: Weighted<Maker> = [...ALWAYS, [12, store], [5, load], [2, munmap]]

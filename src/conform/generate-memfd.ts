@@ -2,6 +2,7 @@
 import {
   allocate,
   close,
+  dup,
   fstat,
   getSeals,
   load,
@@ -70,7 +71,8 @@ const ALWAYS: Weighted<Maker> = [
   [3, write],
   [2, fstat],
   [1, create],
-  [1, close],
+  [2, dup],
+  [2, close],
 ]
 
 const WITH_MAPS: Weighted<Maker> = [

@@ -2,6 +2,7 @@
 import {
   allocate,
   close,
+  dup,
   fstat,
   getSeals,
   load,
@@ -62,6 +63,7 @@ const ALWAYS: Weighted<Maker> = [
   [2, getSeals],
   [2, fstat],
   [1, secret],
+  [1, dup],
   [1, close],
 ]
 

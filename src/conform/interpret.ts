@@ -13,6 +13,7 @@ import { exact, type Int, type Op, type Result } from './program.js'
 export interface Syscalls {
   memfdCreate(flags: number): number
   memfdSecret(flags: number): number
+  dup(fd: number): number
   close(fd: number): number
   ftruncate(fd: number, size: bigint): number
   fallocate(fd: number, mode: number, offset: bigint, len: bigint): number
@@ -156,6 +157,8 @@ export class Interpreter {
         return 0
       case 'run':
         return k.kvmRun(BigInt(op[1]))
+      case 'dup':
+        return this.#opened(k.dup(this.#fd(op[1])))
       case 'close':
         return this.#close(op[1])
       case 'slot':

@@ -5,6 +5,7 @@
 import { defineDesign, type Profile } from '../designs/design.js'
 import { bootKernel } from '../explore/boot.js'
 import { guestRead, guestWrite } from '../kernel/arch/x86/kvm/guest.js'
+import { sysDup } from '../kernel/fs/fcntl.js'
 import { sysClose } from '../kernel/fs/file_table.js'
 import { sysFallocate, sysFtruncate } from '../kernel/fs/open.js'
 import { sysLseek, sysPread, sysPwrite, sysRead, sysWrite } from '../kernel/fs/read_write.js'
@@ -80,6 +81,7 @@ function syscalls(alone: Alone, stat: Kstat): Syscalls {
   return {
     memfdCreate: (flags) => call(sysMemfdCreate, flags),
     memfdSecret: (flags) => call(sysMemfdSecret, flags),
+    dup: (fd) => call(sysDup, fd),
     close: (fd) => call(sysClose, fd),
     ftruncate: (fd, size) => call(sysFtruncate, fd, size),
     fallocate: (fd, mode, offset, len) => call(sysFallocate, fd, mode, offset, len),

@@ -30,6 +30,7 @@ export const OPS = {
   mprotect: ['map', 'offset', 'len', 'prot'],
   page: ['map', 'offset'],
   fstat: ['file'],
+  dup: ['file'],
   close: ['file'],
   run: ['gpa'],
   slot: ['map'],

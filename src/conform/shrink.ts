@@ -9,6 +9,7 @@ const CREATES: Readonly<Record<string, 'file' | 'map'>> = {
   create: 'file',
   secret: 'file',
   gmem: 'file',
+  dup: 'file',
   mmap: 'map',
 }
 

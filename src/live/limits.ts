@@ -27,7 +27,7 @@ const MAX_FILES = 64
 const MAX_CALLS = 1000
 const MAX_OFFSET = (1n << 63n) - 1n
 const MFD_HUGETLB = 4
-const CREATES = new Set(['create', 'gmem', 'secret', 'vm'])
+const CREATES = new Set(['create', 'gmem', 'secret', 'dup'])
 
 /** The reason why a program does not run on a real kernel, if there is one. */
 export function refusal(ops: readonly Op[]): string | undefined {

@@ -70,6 +70,7 @@ export class Live {
     return {
       memfdCreate: (flags) => opened(call(NR.memfd_create, at.name, flags | MFD_CLOEXEC)),
       memfdSecret: (flags) => opened(call(NR.memfd_secret, flags | O_CLOEXEC)),
+      dup: (fd) => opened(call(NR.dup, fd)),
       close: (fd) => {
         files.delete(fd)
         return call(NR.close, fd)

@@ -14,6 +14,7 @@ export const NR = {
   pread64: 17,
   pwrite64: 18,
   madvise: 28,
+  dup: 32,
   getpid: 39,
   fcntl: 72,
   ftruncate: 77,

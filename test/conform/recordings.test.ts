@@ -32,6 +32,22 @@ test('code that runs straight through answers as code in frames does', () => {
   })
 })
 
+test('a file is released with the last of its descriptors', () => {
+  const answers = new Model('6.18').run([
+    ['gmem', 4096, 3],
+    ['bind', 0, 4, 0x10000, 4096, 0, 0],
+    ['dup', 0],
+    ['close', 0],
+    ['run', 0x10000],
+    ['close', 1],
+    ['run', 0x10000],
+  ])
+  assert.deepEqual(
+    answers.slice(-4).map((a) => a.r),
+    [0, 1, 0, '-EFAULT'],
+  )
+})
+
 test('a program leaves nothing behind for the next', () => {
   const model = new Model('6.18')
   const ops = [

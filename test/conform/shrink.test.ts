@@ -25,6 +25,25 @@ test('files and maps keep their identity when calls are left out', () => {
   assert.deepEqual(without(ops, 4), [...ops.slice(0, 4), ...ops.slice(5)])
 })
 
+test('a file goes with its duplicates, a duplicate alone', () => {
+  const ops: Op[] = [
+    ['create', 0],
+    ['dup', 0],
+    ['create', 2],
+    ['trunc', 1, 1],
+    ['trunc', 2, 2],
+  ]
+  assert.deepEqual(without(ops, 0), [
+    ['create', 2],
+    ['trunc', 0, 2],
+  ])
+  assert.deepEqual(without(ops, 1), [
+    ['create', 0],
+    ['create', 2],
+    ['trunc', 1, 2],
+  ])
+})
+
 test('the culprit is found among twenty calls, with the lowest arguments', async () => {
   const ops: Op[] = [
     ...generate('memfd', 5).filter(([name]) => name !== 'lseek'),

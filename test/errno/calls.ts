@@ -51,8 +51,11 @@ const FREE = 8
 const REMOVE = 9
 const COLD = 20
 const PAGEOUT = 21
+const HUGEPAGE = 14
+const NOHUGEPAGE = 15
 const POPULATE_READ = 22
 const POPULATE_WRITE = 23
+const COLLAPSE = 25
 
 const madviseRows: readonly Row[] = [
   advice('advice that there is not', '-EINVAL', 7, mapped),
@@ -71,6 +74,12 @@ const madviseRows: readonly Row[] = [
   differs('madvise', 'MADV_REMOVE of a shared mapping that is read-only', '-EACCES', 0, (call) =>
     call(userMadvise, mapped(call, READ), PAGE, REMOVE),
   ),
+  advice('MADV_HUGEPAGE of a file', 0, HUGEPAGE, mapped),
+  advice('MADV_HUGEPAGE of what is not mapped', '-ENOMEM', HUGEPAGE, () => NOWHERE),
+  advice('MADV_NOHUGEPAGE of a file', 0, NOHUGEPAGE, mapped),
+  advice('MADV_COLLAPSE of a mapping of less than 2 MiB', '-EINVAL', COLLAPSE, mapped),
+  advice('MADV_COLLAPSE of what is not mapped', '-ENOMEM', COLLAPSE, () => NOWHERE),
+  advice('MADV_COLLAPSE, length 0', 0, COLLAPSE, mapped, 0n),
   advice('MADV_COLD of locked memory', '-EINVAL', COLD, locked),
   advice('MADV_PAGEOUT of locked memory', '-EINVAL', PAGEOUT, locked),
   advice(

@@ -71,6 +71,8 @@ export const MADV_FREE = 8
 export const MADV_REMOVE = 9
 export const MADV_DONTFORK = 10
 export const MADV_DOFORK = 11
+export const MADV_HUGEPAGE = 14
+export const MADV_NOHUGEPAGE = 15
 export const MADV_DONTDUMP = 16
 export const MADV_DODUMP = 17
 export const MADV_COLD = 20
@@ -78,6 +80,7 @@ export const MADV_PAGEOUT = 21
 export const MADV_POPULATE_READ = 22
 export const MADV_POPULATE_WRITE = 23
 export const MADV_DONTNEED_LOCKED = 24
+export const MADV_COLLAPSE = 25
 export const MADV_HWPOISON = 100
 export const MADV_SOFT_OFFLINE = 101
 

@@ -20,6 +20,7 @@ import {
   FALLOC_FL_KEEP_SIZE,
   FALLOC_FL_PUNCH_HOLE,
   MADV_COLD,
+  MADV_COLLAPSE,
   MADV_DODUMP,
   MADV_DOFORK,
   MADV_DONTDUMP,
@@ -27,7 +28,9 @@ import {
   MADV_DONTNEED,
   MADV_DONTNEED_LOCKED,
   MADV_FREE,
+  MADV_HUGEPAGE,
   MADV_HWPOISON,
+  MADV_NOHUGEPAGE,
   MADV_NORMAL,
   MADV_PAGEOUT,
   MADV_POPULATE_READ,
@@ -39,6 +42,7 @@ import {
   MADV_WILLNEED,
 } from '../include/uapi.js'
 import { getUserPages } from './gup.js'
+import { hasTransparentHugepage, madviseCollapse } from './khugepaged.js'
 import { memoryFailure } from './memory_failure.js'
 import { nextPte, PTE_PRESENT, pteAt, pteFolio } from './pgtable.js'
 import { madvisePopulate } from './populate.js'
@@ -68,6 +72,18 @@ const VALID: readonly number[] = [
   MADV_HWPOISON,
   MADV_SOFT_OFFLINE,
 ]
+
+const HUGE: readonly number[] = [MADV_HUGEPAGE, MADV_NOHUGEPAGE, MADV_COLLAPSE]
+
+/**
+ * Is there such advice?
+ *
+ * Models: 6.2 mm/madvise.c madvise_behavior_valid. Simplifies: not that about forks, KSM and, in
+ * 6.18, guards.
+ */
+function madviseBehaviorValid(advice: number): boolean {
+  return VALID.includes(advice) || (HUGE.includes(advice) && hasTransparentHugepage())
+}
 
 /**
  * Break the pages of [start, end), one by one, for good: the first error ends it.
@@ -165,7 +181,8 @@ const madvisePageout = fn(function* madvise_cold_or_pageout_pte_range(
  * Advice for the part of one VMA.
  *
  * Models: 6.2 mm/madvise.c madvise_vma_behavior. Simplifies: MADV_FREE frees nothing, neither pages
- * nor slots of swap; MADV_WILLNEED reads nothing, also not from swap.
+ * nor slots of swap; MADV_WILLNEED reads nothing, also not from swap; flags of a VMA that only
+ * reclaim, fork, core dumps or huge pages would look at are not kept, and no VMA is split for them.
  */
 const madviseVma = fn(function* madvise_vma_behavior(
   vma: VmArea,
@@ -190,6 +207,8 @@ const madviseVma = fn(function* madvise_vma_behavior(
       yield* lruAddDrain()
       if (advice === MADV_PAGEOUT) yield* madvisePageout(vma.vmMm!, start, end)
       return 0
+    case MADV_COLLAPSE:
+      return yield* madviseCollapse(vma, start, end)
     default:
       return 0
   }
@@ -237,7 +256,7 @@ export const sysMadvise = fn(function* madvise(
   length: bigint,
   advice: number,
 ): Kernel<number> {
-  if (!VALID.includes(advice)) return -EINVAL
+  if (!madviseBehaviorValid(advice)) return -EINVAL
   if (!isPageAligned(start) || length < 0n) return -EINVAL
   const end = start + roundUpToPage(length)
   if (end === start) return 0
