@@ -4,8 +4,8 @@ import type { Difference } from '../conform/compare.js'
 import { countByCall, describeDifference, describeOp } from '../conform/describe.js'
 import { differential, shrinkDifference } from '../conform/differential.js'
 import { FAMILIES, type Family } from '../conform/generate.js'
-import { Model, profileOf } from '../conform/model.js'
-import { formatHeader, formatProgram } from '../conform/program.js'
+import { type Explanation, Model, profileOf } from '../conform/model.js'
+import { formatHeader, formatProgram, type Op } from '../conform/program.js'
 import { suggest } from '../litmus/error.js'
 import { NoLiveKernel } from '../live/libc.js'
 import { Oracle } from '../live/oracle.js'
@@ -37,10 +37,10 @@ const out = (text: string): void => {
   process.stdout.write(`${text}\n`)
 }
 
-/** A difference, and the functions that the model's answer came through. */
+/** A difference, and where the model's answer came from. */
 interface Shown {
   readonly difference: Difference
-  readonly chain: readonly string[]
+  readonly why: Explanation
   /** Whether it came back when the program ran again. */
   readonly again: boolean
 }
@@ -187,26 +187,35 @@ async function shownOf(
     const ops = difference.program.ops.slice(0, difference.call + 1)
     const text = ops.map(describeOp).join('\n')
     if (shown.has(text)) continue
-    shown.set(text, { difference, chain: model.explain(ops), again: shortest !== undefined })
+    shown.set(text, { difference, why: model.explain(ops), again: shortest !== undefined })
   }
   return [...shown.values()]
 }
 
 /** The function that decided, the source it models, and the way to it. */
-function ruleLines(chain: readonly string[], version: string): string[] {
+export function ruleLines(
+  { call, chain }: Explanation,
+  ops: readonly Op[],
+  version: string,
+): string[] {
   const decided = chain.at(-1)
   if (decided === undefined) return ['    rule    none: the model did not return']
   const source = modelsOf(decided, version)
   const way = chain.length > 1 ? [`            by way of ${chain.slice(0, -1).join(', ')}`] : []
-  return [`    rule    ${decided}${source === undefined ? '' : `, models ${source}`}`, ...way]
+  const op = ops[call]
+  const before = call === ops.length - 1 || op === undefined ? '' : ` of ${describeOp(op)}`
+  return [
+    `    rule    ${decided}${before}${source === undefined ? '' : `, models ${source}`}`,
+    ...way,
+  ]
 }
 
-function storyOf({ difference: d, chain, again }: Shown, version: string): string[] {
+function storyOf({ difference: d, why, again }: Shown, version: string): string[] {
   const { seed, ops } = d.program
   return [
     `seed ${seed}, ${again ? `shortened to ${counted(ops.length, 'call')}` : 'not seen again'}`,
     ...describeDifference(d, ['kernel', 'model']),
-    ...ruleLines(chain, version),
+    ...ruleLines(why, ops.slice(0, d.call + 1), version),
   ]
 }
 

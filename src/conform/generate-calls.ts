@@ -11,7 +11,12 @@ export type Maker = (random: Random, sketch: Sketch) => Op
 /** A file: most often one that there is. */
 export function aFile(random: Random, sketch: Sketch): number {
   if (random.chance(0.02)) return sketch.files.length
-  return random.below(Math.max(1, sketch.files.length))
+  return random.pick(filesOf(sketch, false)) ?? sketch.files.length
+}
+
+/** The numbers of virtual machines, or of all other files. */
+export function filesOf(sketch: Sketch, areVms: boolean): number[] {
+  return sketch.files.flatMap((f, i) => ((f.isVm ?? false) === areVms ? [i] : []))
 }
 
 function sizeOf(sketch: Sketch, file: number): number {

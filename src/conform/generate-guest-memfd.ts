@@ -4,6 +4,7 @@ import {
   allocate,
   close,
   dup,
+  filesOf,
   fstat,
   getSeals,
   load,
@@ -61,12 +62,39 @@ const memfd: Maker = (_random, sketch) => {
   return ['create', 2]
 }
 
-/**
- * A slot: one of a few, now and then none that there is. The model has 8, so those that only Linux
- * has, from there to 32763, are left out.
- */
+/** Descriptors of VMs in a program. */
+const MOST_VMS = 5
+
+/** A virtual machine, which the calls that follow are on. */
+const vm: Maker = (random, sketch) => {
+  if (filesOf(sketch, true).length >= MOST_VMS) return use(random, sketch)
+  sketch.files.push({ size: 0, isVm: true })
+  return ['vm']
+}
+
+/** Go on with another VM. */
+const use: Maker = (random, sketch) => ['use', aVm(random, sketch)]
+
+const dupVm: Maker = (random, sketch) => {
+  const of = aVm(random, sketch)
+  sketch.files.push({ size: 0, isVm: true })
+  return ['dup', of]
+}
+
+/** Its slots and files may be in use. */
+const closeVm: Maker = (random, sketch) => ['close', aVm(random, sketch)]
+
+function aVm(random: Random, sketch: Sketch): number {
+  return random.pick(filesOf(sketch, true)) ?? 0
+}
+
+/** A slot: one of a few, now and then a distant one, or one that there is not. */
 function aSlot(random: Random): number {
-  return random.chance(0.96) ? random.below(3) : random.pick([32764, 65536])
+  return random.weighted<() => number>([
+    [90, () => random.below(3)],
+    [6, () => random.pick([8, 1000, 32763])],
+    [4, () => random.pick([32764, 65536])],
+  ])()
 }
 
 /** 4 is guest_memfd, 1 logs dirty pages, 2 is read-only, 8 is unknown. */
@@ -97,7 +125,9 @@ const bind: Maker = (random, sketch) => {
     [6, random.pick([1, -PAGE, exact((1n << 63n) - 4096n)])],
   ])
   const flags = random.weighted(SLOT_FLAGS)
-  return ['bind', aSlot(random), flags, gpa, size, aFile(random, sketch), offset]
+  const vms = random.chance(0.05) ? filesOf(sketch, true) : []
+  const file = random.pick(vms) ?? aFile(random, sketch)
+  return ['bind', aSlot(random), flags, gpa, size, file, offset]
 }
 
 const remove: Maker = (random) => ['delete', aSlot(random)]
@@ -146,13 +176,33 @@ const WITH_MAPS: Weighted<Maker> = [
   [4, mprotect],
 ]
 
-export function guestMemfdProgram(random: Random, calls: number): Op[] {
-  const sketch: Sketch = { files: [], maps: [] }
+/** What programs do with VMs of their own. */
+const VMS: Weighted<Maker> = [
+  [12, use],
+  [6, gmem],
+  [3, vm],
+  [2, dupVm],
+  [3, closeVm],
+]
+
+/** Every third program has two VMs, each with a file. */
+function begin(random: Random, sketch: Sketch): Op[] {
+  if (random.chance(0.35)) {
+    const makers = [vm, gmem, vm, gmem]
+    return makers.map((make) => make(random, sketch))
+  }
   const ops: Op[] = [gmem(random, sketch)]
   while (ops.length < 3 && random.chance(0.4)) ops.push(gmem(random, sketch))
+  return ops
+}
+
+export function guestMemfdProgram(random: Random, calls: number): Op[] {
+  const sketch: Sketch = { files: [], maps: [] }
+  const ops = begin(random, sketch)
+  const vms = filesOf(sketch, true).length > 0 ? VMS : []
   while (ops.length < calls) {
     const choices = sketch.maps.length > 0 ? WITH_MAPS : ALWAYS
-    ops.push(random.weighted(choices)(random, sketch))
+    ops.push(random.weighted([...choices, ...vms])(random, sketch))
   }
   return ops
 }

@@ -129,9 +129,16 @@ const secretmem: Subject = {
 export function pageProgram(random: Random, calls: number): Op[] {
   const subject = random.weighted<Subject>([
     [5, memfd],
-    [4, guestMemfd],
     [2, secretmem],
   ])
+  return programAbout(subject, random, calls)
+}
+
+export function guestPageProgram(random: Random, calls: number): Op[] {
+  return programAbout(guestMemfd, random, calls)
+}
+
+function programAbout(subject: Subject, random: Random, calls: number): Op[] {
   const sketch: Sketch = { files: [], maps: [] }
   const ops: Op[] = []
   do {

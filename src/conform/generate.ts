@@ -2,12 +2,19 @@
 import { guestProgram } from './generate-guest.js'
 import { guestMemfdProgram } from './generate-guest-memfd.js'
 import { memfdProgram } from './generate-memfd.js'
-import { pageProgram } from './generate-page.js'
+import { guestPageProgram, pageProgram } from './generate-page.js'
 import { secretmemProgram } from './generate-secretmem.js'
 import type { Op } from './program.js'
 import { Random } from './random.js'
 
-export const FAMILIES = ['memfd', 'guest_memfd', 'guest', 'secretmem', 'page'] as const
+export const FAMILIES = [
+  'memfd',
+  'guest_memfd',
+  'guest',
+  'secretmem',
+  'page',
+  'guest_page',
+] as const
 export type Family = (typeof FAMILIES)[number]
 
 /** Calls in a program, those that open its first files included. */
@@ -19,6 +26,7 @@ const GENERATORS: Readonly<Record<Family, (random: Random, calls: number) => Op[
   guest: guestProgram,
   secretmem: secretmemProgram,
   page: pageProgram,
+  guest_page: guestPageProgram,
 }
 
 export function generate(family: Family, seed: number): Op[] {

@@ -42,10 +42,12 @@ export interface Syscalls {
   pageFacts(address: bigint): PageFacts | undefined
   /** st_size and st_blocks. */
   fstat(fd: number): readonly [size: bigint, blocks: bigint]
-  /** KVM_CREATE_GUEST_MEMFD on the program's VM. */
-  kvmCreateGuestMemfd(size: bigint, flags: bigint): number
-  /** KVM_SET_USER_MEMORY_REGION2 on the program's VM; the user address is the kernel's choice. */
+  /** KVM_CREATE_VM of type 0. */
+  kvmCreateVm(): number
+  kvmCreateGuestMemfd(vm: number, size: bigint, flags: bigint): number
+  /** The user address is the kernel's choice. */
   kvmSetUserMemoryRegion2(
+    vm: number,
     slot: number,
     flags: number,
     gpa: bigint,
@@ -54,10 +56,10 @@ export interface Syscalls {
     offset: bigint,
   ): number
   /**
-   * The guest of the program's VM adds 1 to the byte at a guest physical address and says what it
+   * The guest of a VM adds 1 to the byte at a guest physical address and says what it
    * is then; `mmio` if there is no memory for the guest, a negative errno if KVM_RUN fails.
    */
-  kvmRun(gpa: bigint): number | string
+  kvmRun(vm: number, gpa: bigint): number | string
 }
 
 interface Mapping {
@@ -99,6 +101,9 @@ export class Interpreter {
   readonly #kernel: Syscalls
   readonly #files: number[] = []
   readonly #maps: (Mapping | undefined)[] = []
+  /** The VM that was made because none had been; the file of the one that calls are on, if any. */
+  #firstVm: number | undefined
+  #vmFile: number | undefined
   /** The file that the call under way names; undefined if it names none. */
   #named: number | undefined
   #hash: number | undefined
@@ -127,11 +132,19 @@ export class Interpreter {
       case 'secret':
         return this.#opened(k.memfdSecret(Number(op[1])))
       case 'gmem':
-        return this.#opened(k.kvmCreateGuestMemfd(BigInt(op[1]), BigInt(op[2])))
+        return this.#opened(k.kvmCreateGuestMemfd(this.#vm(), BigInt(op[1]), BigInt(op[2])))
+      case 'vm':
+        this.#vmFile = this.#files.length
+        return this.#opened(k.kvmCreateVm())
+      case 'use':
+        this.#vmFile = Number(op[1])
+        this.#fd(op[1])
+        return 0
       case 'bind': {
         const [, slot, flags, gpa, size, file, offset] = op
         const fd = this.#fd(file)
         return k.kvmSetUserMemoryRegion2(
+          this.#vm(),
           Number(slot),
           Number(flags),
           BigInt(gpa),
@@ -141,7 +154,7 @@ export class Interpreter {
         )
       }
       case 'delete':
-        return k.kvmSetUserMemoryRegion2(Number(op[1]), 0, 0n, 0n, -1, 0n)
+        return k.kvmSetUserMemoryRegion2(this.#vm(), Number(op[1]), 0, 0n, 0n, -1, 0n)
       case 'trunc':
         return k.ftruncate(this.#fd(op[1]), BigInt(op[2]))
       case 'falloc':
@@ -156,7 +169,7 @@ export class Interpreter {
         this.#fd(op[1])
         return 0
       case 'run':
-        return k.kvmRun(BigInt(op[1]))
+        return k.kvmRun(this.#vm(), BigInt(op[1]))
       case 'dup':
         return this.#opened(k.dup(this.#fd(op[1])))
       case 'close':
@@ -242,6 +255,13 @@ export class Interpreter {
     this.#files.push(fd < 0 ? -1 : fd)
     this.#named = fd
     return fd < 0 ? fd : 'fd'
+  }
+
+  /** The descriptor of the VM that calls are on; a program that has none gets one. */
+  #vm(): number {
+    if (this.#vmFile !== undefined) return this.#files[this.#vmFile] ?? -1
+    this.#firstVm ??= this.#kernel.kvmCreateVm()
+    return this.#firstVm
   }
 
   #close(file: Int): number {

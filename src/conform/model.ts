@@ -10,7 +10,7 @@ import { sysClose } from '../kernel/fs/file_table.js'
 import { sysFallocate, sysFtruncate } from '../kernel/fs/open.js'
 import { sysLseek, sysPread, sysPwrite, sysRead, sysWrite } from '../kernel/fs/read_write.js'
 import { vfsFstat } from '../kernel/fs/stat.js'
-import { EBADF, EFAULT, EHWPOISON, ENXIO } from '../kernel/include/errno.js'
+import { EFAULT, EHWPOISON, ENXIO } from '../kernel/include/errno.js'
 import { Kstat } from '../kernel/include/fs.js'
 import { currentMm } from '../kernel/include/mm_types.js'
 import { KVM_X86_DEFAULT_VM, SIGBUS_MCEERR_AR } from '../kernel/include/uapi.js'
@@ -67,17 +67,9 @@ function pageFacts(address: bigint): PageFacts | undefined {
 /** The user address of every memslot: anonymous memory, which no call of a program reaches. */
 const USER_AREA = 0x7f0000000000n
 
-/**
- * The system calls of one program, by kernel function. The program's one VM is made when it is
- * first needed.
- */
+/** The system calls of one program, by kernel function. */
 function syscalls(alone: Alone, stat: Kstat): Syscalls {
   const call = (f: FnTag, ...args: unknown[]): number => alone.call(f, ...args) as number
-  let vm = -EBADF
-  const theVm = (): number => {
-    if (vm < 0) vm = call(sysKvmCreateVm, KVM_X86_DEFAULT_VM)
-    return vm
-  }
   return {
     memfdCreate: (flags) => call(sysMemfdCreate, flags),
     memfdSecret: (flags) => call(sysMemfdSecret, flags),
@@ -113,17 +105,26 @@ function syscalls(alone: Alone, stat: Kstat): Syscalls {
     load: (address) => faulted(call(userLoad, address)),
     store: (address, byte) => faulted(call(userStore, address, byte)) || 1,
     pageFacts,
-    kvmCreateGuestMemfd: (size, flags) => call(sysKvmCreateGuestMemfd, theVm(), size, flags),
-    kvmSetUserMemoryRegion2: (slot, flags, gpa, size, fd, offset) =>
-      call(sysKvmSetUserMemoryRegion2, theVm(), slot, flags, gpa, size, USER_AREA, fd, offset),
-    kvmRun: (gpa) => {
-      const byte = call(guestRead, theVm(), gpa)
+    kvmCreateVm: () => call(sysKvmCreateVm, KVM_X86_DEFAULT_VM),
+    kvmCreateGuestMemfd: (vm, size, flags) => call(sysKvmCreateGuestMemfd, vm, size, flags),
+    kvmSetUserMemoryRegion2: (vm, slot, flags, gpa, size, fd, offset) =>
+      call(sysKvmSetUserMemoryRegion2, vm, slot, flags, gpa, size, USER_AREA, fd, offset),
+    kvmRun: (vm, gpa) => {
+      const byte = call(guestRead, vm, gpa)
       if (byte < 0) return byte === -ENXIO ? 'mmio' : byte
       const next = (byte + 1) & 0xff
-      const written = call(guestWrite, theVm(), gpa, next)
+      const written = call(guestWrite, vm, gpa, next)
       return written < 0 ? written : next
     },
   }
+}
+
+/** Which call of a program decided an answer, and the functions that its result went through. */
+export interface Explanation {
+  /** Its index. */
+  readonly call: number
+  /** Outermost first; empty if the call did not return. */
+  readonly chain: readonly string[]
 }
 
 /** A booted kernel that runs programs, each from the same state. */
@@ -160,10 +161,20 @@ export class Model {
   }
 
   /**
-   * Why the model answers a call as it does: the functions that the result of the last call went
-   * through, outermost first.
+   * Why the model answers the last call as it does. That which only looks runs no kernel code: what
+   * it sees is the work of the last call before that changed it.
    */
-  explain(ops: readonly Op[]): string[] {
+  explain(ops: readonly Op[]): Explanation {
+    const last = ops.at(-1)
+    if (last?.[0] !== 'page') return { call: ops.length - 1, chain: this.#chain(ops) }
+    let call = ops.length - 1
+    const seen = this.run(ops).at(-1)?.r
+    while (call > 0 && this.run([...ops.slice(0, call), last]).at(-1)?.r === seen) call--
+    return { call, chain: this.#chain(ops.slice(0, call + 1)) }
+  }
+
+  /** The functions that the result of the last call went through, outermost first. */
+  #chain(ops: readonly Op[]): string[] {
     const interpreter = new Interpreter(syscalls(this.#alone, this.#stat))
     const returns: Return[] = []
     const { inFrames } = this.#alone

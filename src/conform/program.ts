@@ -10,6 +10,8 @@ export type Int = number | bigint
 export const OPS = {
   create: ['flags'],
   secret: ['flags'],
+  vm: [],
+  use: ['file'],
   gmem: ['size', 'flags'],
   bind: ['slot', 'flags', 'gpa', 'size', 'file', 'offset'],
   delete: ['slot'],

@@ -8,6 +8,7 @@ import { exact, type Int, OPS, type Op } from './program.js'
 const CREATES: Readonly<Record<string, 'file' | 'map'>> = {
   create: 'file',
   secret: 'file',
+  vm: 'file',
   gmem: 'file',
   dup: 'file',
   mmap: 'map',

@@ -10,6 +10,8 @@ const PAGE = 4096
 export interface SketchedFile {
   /** Bytes, if the calls so far did what they asked for. */
   size: number
+  /** It is a virtual machine; calls on files are not for it. */
+  readonly isVm?: boolean
 }
 
 export interface SketchedMap {

@@ -76,6 +76,7 @@ function followSchedule(
 ): Replayed {
   const steps: TraceStep[] = []
   let divergence: Divergence | undefined
+  const states = [fingerprint().join()]
   let running = -1
   let defined = true
   for (const [i, move] of schedule.entries()) {
@@ -84,6 +85,7 @@ function followSchedule(
     const preempts = running >= 0 && running !== move.task && !isDaemon(running) && canStep(running)
     const { traceStep, ended } = oneStep(i + 1, move, mode, judges, preempts, atRest)
     steps.push(traceStep)
+    states.push(fingerprint().join())
     running = move.task
     if (ended) defined = false
   }
@@ -96,9 +98,18 @@ function followSchedule(
     tasks: Array.from({ length: taskCount() }, (_, n) => taskName(n)),
     steps,
     stuck,
+    // Generators keep their frames outside the arena: of them a fingerprint does not tell enough.
+    repeats: mode === 'lowered' ? stepsSinceSame(states) : 0,
     fingerprint: fingerprint(),
   }
   return { trace, divergence }
+}
+
+/** How many steps ago the last state was there before; 0 if it never was. */
+function stepsSinceSame(states: readonly string[]): number {
+  const last = states.length - 1
+  const before = last > 0 ? states.lastIndexOf(states[last] as string, last - 1) : -1
+  return before < 0 ? 0 : last - before
 }
 
 function disagreement(i: number, move: Move): Divergence | undefined {

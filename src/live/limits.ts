@@ -27,7 +27,7 @@ const MAX_FILES = 64
 const MAX_CALLS = 1000
 const MAX_OFFSET = (1n << 63n) - 1n
 const MFD_HUGETLB = 4
-const CREATES = new Set(['create', 'gmem', 'secret', 'dup'])
+const CREATES = new Set(['create', 'gmem', 'secret', 'vm', 'dup'])
 
 /** The reason why a program does not run on a real kernel, if there is one. */
 export function refusal(ops: readonly Op[]): string | undefined {
@@ -36,7 +36,7 @@ export function refusal(ops: readonly Op[]): string | undefined {
     return `a program opens at most ${MAX_FILES} files`
   }
   if (ops.some(([name]) => name === 'run') && !ops.every(suitsGuest)) {
-    return 'bind: a guest has its code below 64 KiB, and looks at guest_memfd only'
+    return 'a guest has its code below 64 KiB, looks at guest_memfd only, and its VM is the only one'
   }
   for (const op of ops) {
     const reason = refusalOf(op)
@@ -45,8 +45,9 @@ export function refusal(ops: readonly Op[]): string | undefined {
   return undefined
 }
 
-/** Whether a call leaves the guest's own memory alone and gives it nothing but guest_memfd. */
+/** Whether a call leaves the guest's own memory and VM alone and gives it only guest_memfd. */
 function suitsGuest(op: Op): boolean {
+  if (op[0] === 'vm' || op[0] === 'use') return false
   return op[0] !== 'bind' || (isGuestAddress(BigInt(op[3])) && op[2] === KVM_MEM_GUEST_MEMFD)
 }
 

@@ -90,13 +90,29 @@ export function missingFor(family: Family, c: Capabilities): string | undefined 
   if (c.files < FILES_NEEDED) {
     return `a process may open ${c.files} files here; ${FILES_NEEDED} are needed (ulimit -n)`
   }
-  if (family === 'secretmem' && !c.secretmem) return 'memfd_secret is not enabled'
-  if (family === 'secretmem' || family === 'memfd') return undefined
-  if (family === 'page' && !c.frames) return '/proc hides page frames from this user'
-  if (family === 'page' && c.swap) return 'swap is in use: pages may leave memory at any time'
-  const missing = missingKvm(c)
-  if (missing !== undefined || family !== 'guest') return missing
-  return c.guest === '' ? undefined : c.guest
+  switch (family) {
+    case 'memfd':
+      return undefined
+    case 'secretmem':
+      return missingSecretmem(c)
+    case 'page':
+      return missingFrames(c) ?? missingSecretmem(c)
+    case 'guest_page':
+      return missingFrames(c) ?? missingKvm(c)
+    case 'guest_memfd':
+      return missingKvm(c)
+    case 'guest':
+      return missingKvm(c) ?? (c.guest === '' ? undefined : c.guest)
+  }
+}
+
+function missingSecretmem(c: Capabilities): string | undefined {
+  return c.secretmem ? undefined : 'memfd_secret is not enabled'
+}
+
+function missingFrames(c: Capabilities): string | undefined {
+  if (!c.frames) return '/proc hides page frames from this user'
+  return c.swap ? 'swap is in use: pages may leave memory at any time' : undefined
 }
 
 function missingKvm(c: Capabilities): string | undefined {

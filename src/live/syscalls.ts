@@ -61,12 +61,7 @@ export class Live {
       if (fd >= 0) files.add(fd)
       return fd
     }
-    let vm: number | undefined
     let guest: Guest | undefined
-    const programVm = (): number => {
-      vm ??= opened(kvm.createVm())
-      return vm
-    }
     return {
       memfdCreate: (flags) => opened(call(NR.memfd_create, at.name, flags | MFD_CLOEXEC)),
       memfdSecret: (flags) => opened(call(NR.memfd_secret, flags | O_CLOEXEC)),
@@ -112,12 +107,13 @@ export class Live {
       load: (address) => memory.load(address),
       store: (address, byte) => memory.store(address, byte),
       pageFacts: (address) => pages.facts(address),
-      kvmCreateGuestMemfd: (size, flags) => opened(kvm.createGuestMemfd(programVm(), size, flags)),
-      kvmSetUserMemoryRegion2: (slot, flags, gpa, size, fd, offset) =>
-        kvm.setUserMemoryRegion2(programVm(), { slot, flags, gpa, size, fd, offset, userAddress }),
-      kvmRun: (gpa) => {
+      kvmCreateVm: () => opened(kvm.createVm()),
+      kvmCreateGuestMemfd: (vm, size, flags) => opened(kvm.createGuestMemfd(vm, size, flags)),
+      kvmSetUserMemoryRegion2: (vm, slot, flags, gpa, size, fd, offset) =>
+        kvm.setUserMemoryRegion2(vm, { slot, flags, gpa, size, fd, offset, userAddress }),
+      kvmRun: (vm, gpa) => {
         if (guest === undefined) {
-          guest = new Guest(kvm, memory, programVm())
+          guest = new Guest(kvm, memory, vm)
           for (const fd of guest.files) opened(fd)
           maps.set(...guest.map)
         }

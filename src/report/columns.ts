@@ -6,6 +6,7 @@
 import type { Hindsight } from '../explore/hindsight.js'
 import type { Change, Trace, TraceStep } from '../trace/events.js'
 import { cell, type Paint, PLAIN, wrap } from './paint.js'
+import { fitToScreen, type Line } from './screen.js'
 
 /** Objects and fields whose changes are bookkeeping of locks, trees and tables. */
 const QUIET_OBJECTS =
@@ -27,14 +28,6 @@ function visibleChanges(changes: readonly Change[]): Change[] {
 export function changeText(c: Change): string {
   if (c.field === 'memory') return `${c.object} ${c.after === 'alive' ? 'allocated' : c.after}`
   return `${c.object} ${c.field} ${c.before}->${c.after}`
-}
-
-interface Line {
-  readonly n: number
-  readonly task: string
-  readonly text: string
-  readonly changes: readonly string[]
-  readonly marks: readonly string[]
 }
 
 /** The lines to show: steps with visible changes, with results, and the findings. */
@@ -81,7 +74,7 @@ export function renderColumns(
   const width = Math.max(14, Math.floor((WIDTH - 5 - CHANGED) / Math.max(1, used.length)))
   const head = `${cell('#', 5)}${used.map((t) => cell(t, width)).join('')}changed`
   const out = [`${trace.scenario} on ${trace.design}`, '', paint.bold(head)]
-  const lines = linesOf(trace)
+  const lines = fitToScreen(linesOf(trace))
   const lost = hindsight?.pointOfNoReturn ?? 0
   for (const [i, l] of lines.entries()) {
     // Between the last line up to the point of no return and the first one behind it.
@@ -98,12 +91,27 @@ export function renderColumns(
   for (const s of trace.stuck) {
     out.push(paint.bad(wrap(`*** ${s.task} waits for ever for ${s.waitsFor}`, WIDTH, '     ')))
   }
+  if (trace.repeats > 0) out.push(paint.bad(wrap(loopText(trace), WIDTH, '     ')))
   const shown = new Set(lines.map((l) => l.n)).size
   const switches = trace.steps.filter((s) => s.preempts).length
   const total = trace.steps.length
-  out.push('', paint.dim(`${shown} of ${total} steps shown, ${switches} preemptions`))
+  const hint = shown < total ? '; --view list shows all' : ''
+  out.push(
+    '',
+    paint.dim(
+      `${shown} of ${total} steps shown, ${switches} ${switches === 1 ? 'preemption' : 'preemptions'}${hint}`,
+    ),
+  )
   if (hindsight !== undefined) out.push(...hindsightLines(hindsight, total))
   return out.join('\n')
+}
+
+/** The loop that an execution ends in, by the functions that it goes through. */
+function loopText({ steps, repeats }: Trace): string {
+  const loop = steps.slice(-repeats)
+  const tasks = [...new Set(loop.map((s) => s.task))].join(' and ')
+  const through = [...new Set(loop.map(functionText))].join(', ')
+  return `*** ${tasks} may repeat the last ${repeats} steps for ever: ${through}`
 }
 
 function hindsightLines({ pointOfNoReturn, prevention }: Hindsight, steps: number): string[] {

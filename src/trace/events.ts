@@ -50,6 +50,8 @@ export interface Trace {
   readonly steps: readonly TraceStep[]
   /** Tasks that can never go on, with what they wait for and who holds it. */
   readonly stuck: readonly { readonly task: string; readonly waitsFor: string }[]
+  /** How many of the last steps have led back to a state that was there before; 0 for none. */
+  readonly repeats: number
   /** Two lanes of the fingerprint after the last step. */
   readonly fingerprint: readonly [number, number]
 }

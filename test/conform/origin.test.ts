@@ -1,6 +1,7 @@
 /** Which function decided a result. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { ruleLines } from '../../src/cli/conform-live.js'
 import { Model } from '../../src/conform/model.js'
 import { asReturn, callsOf, chainOf } from '../../src/conform/origin.js'
 import type { Op } from '../../src/conform/program.js'
@@ -45,6 +46,28 @@ const EXPLAINED: readonly (readonly [readonly Op[], RegExp])[] = [
 for (const [ops, chain] of EXPLAINED) {
   test(`what answers ${ops.at(-1)?.join(' ')}`, () => {
     const model = new Model('6.18')
-    assert.match(model.explain(ops).join(' '), chain)
+    const { chain: through, call } = model.explain(ops)
+    assert.match(through.join(' '), chain)
+    assert.equal(call, ops.length - 1)
   })
 }
+
+test('what is seen of a page is explained by the call that last changed it', () => {
+  const ops: Op[] = [
+    ['create', 2],
+    ['trunc', 0, 8192],
+    ['mmap', 0, 3, 1, 4096, 0],
+    ['store', 0, 0, 1],
+    ['fstat', 0],
+    ['load', 0, 0],
+    ['page', 0, 0],
+  ]
+  const model = new Model('6.18')
+  const why = model.explain(ops)
+  assert.equal(why.call, 3)
+  assert.ok(why.chain.length > 0, 'the store has a function that decided')
+  const [rule = ''] = ruleLines(why, ops, '6.18')
+  assert.match(rule, /rule {4}\w+ of store\(m0, 0, 1\)/)
+  const never = model.explain([...ops.slice(0, 3), ['page', 0, 0]])
+  assert.equal(never.call, 2, 'a map without pages is the work of mmap')
+})

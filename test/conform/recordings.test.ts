@@ -48,6 +48,42 @@ test('a file is released with the last of its descriptors', () => {
   )
 })
 
+test('each of two VMs has slots and files of its own, and dies when nobody holds it', () => {
+  const answers = new Model('6.18').run([
+    ['vm'],
+    ['gmem', 8192, 3],
+    ['bind', 0, 4, 0x10000, 4096, 1, 0],
+    ['vm'],
+    ['gmem', 4096, 3],
+    ['bind', 0, 4, 0x10000, 4096, 1, 4096],
+    ['bind', 0, 4, 0x10000, 4096, 3, 0],
+    ['use', 0],
+    ['run', 0x10000],
+    ['close', 0],
+    ['run', 0x10000],
+    ['mmap', 1, 3, 1, 4096, 0],
+    ['load', 0, 0],
+    ['use', 2],
+    ['delete', 0],
+    ['close', 1],
+    ['munmap', 0],
+  ])
+  assert.deepEqual(answers.map((a) => a.r).slice(5), [
+    '-EINVAL',
+    0,
+    0,
+    1,
+    0,
+    '-EBADF',
+    'map',
+    1,
+    0,
+    0,
+    0,
+    0,
+  ])
+})
+
 test('a program leaves nothing behind for the next', () => {
   const model = new Model('6.18')
   const ops = [

@@ -27,6 +27,15 @@ const file = (...then: readonly Op[]): readonly Op[] => [['gmem', 4 * P, 3], ...
 const bound = (...then: readonly Op[]): readonly Op[] =>
   file(['bind', 0, GMEM, 0, 4 * P, 0, 0], ...then)
 
+/** A VM with a file that a slot is bound to, closed. */
+const onClosed: readonly Op[] = [
+  ['vm'],
+  ['gmem', P, 3],
+  ['bind', 0, GMEM, 0, P, 1, 0],
+  ['close', 0],
+  ['delete', 0],
+]
+
 const createRows: readonly Row[] = [
   now('KVM_CREATE_GUEST_MEMFD', 'size 0', '-EINVAL', [['gmem', 0, 0]]),
   now('KVM_CREATE_GUEST_MEMFD', 'a size that is not page aligned', '-EINVAL', [['gmem', 1, 0]]),
@@ -155,6 +164,27 @@ const regionRows: readonly Row[] = [
     ['create', 0],
     ['bind', 0, GMEM, 0, P, 0, 0],
   ]),
+  now(
+    REGION2,
+    'a guest_memfd of another VM',
+    '-EINVAL',
+    file(['vm'], ['bind', 0, GMEM, 0, P, 0, 0]),
+    'read',
+  ),
+  now(REGION2, 'a VM as the file', '-EINVAL', [['vm'], ['bind', 0, GMEM, 0, P, 0, 0]], 'read'),
+  now(REGION2, 'on a VM that was closed, while its file lives', '-EBADF', onClosed, 'read'),
+  now(
+    REGION2,
+    'on a file that is no VM',
+    '-ENOTTY',
+    [
+      ['create', 0],
+      ['use', 0],
+      ['delete', 0],
+    ],
+    'read',
+  ),
+  now(REGION2, 'slot 32763', 0, [['bind', 32763, 0, 0, P, 0, 0]], 'read'),
   now(REGION2, 'beyond the end of the file', '-EINVAL', file(['bind', 0, GMEM, 0, P, 0, 4 * P])),
   now(REGION2, 'pages of the file that another slot has', '-EINVAL', [
     ...bound(),

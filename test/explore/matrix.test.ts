@@ -10,6 +10,7 @@ import { replayScenario } from '../../src/explore/replay.js'
 import { decodeToken } from '../../src/explore/token.js'
 import type { Verdict } from '../../src/explore/verdict.js'
 import { expectationFor } from '../../src/litmus/expect.js'
+import { renderColumns } from '../../src/report/columns.js'
 
 const GOLDEN = join(resolve(import.meta.dirname, '../../..'), 'test/explore/matrix.golden.txt')
 
@@ -62,6 +63,29 @@ test('tokens are short: 64 characters for all but a few, and none over 200', () 
   assert.ok(Math.max(...sizes) <= 200, `${Math.max(...sizes)}`)
   const short = sizes.filter((n) => n <= 64).length
   assert.ok(short >= sizes.length * 0.95, `${short} of ${sizes.length}`)
+})
+
+test('a finding is shown on one screen, and in at most 12 blocks', () => {
+  for (const v of verdicts) {
+    const { scenario } = files.find((f) => f.scenario.name === v.scenario)!
+    const design = DESIGNS.find((d) => d.id === v.design)!
+    for (const finding of v.findings) {
+      const { trace } = replayScenario(
+        scenario,
+        design,
+        decodeToken(finding.token).schedule,
+        'lowered',
+      )
+      const lines = renderColumns(trace).split('\n')
+      assert.ok(lines.length <= 48, `${lines.length} lines: ${finding.token}`)
+      assert.ok(
+        lines.some((l) => l.includes('***')),
+        finding.token,
+      )
+      const blocks = trace.steps.filter((s, i) => s.task !== trace.steps[i - 1]?.task)
+      assert.ok(blocks.length <= 12, `${blocks.length} blocks: ${finding.token}`)
+    }
+  }
 })
 
 test('a token needs no area to name a built-in scenario', () => {

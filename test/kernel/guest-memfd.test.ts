@@ -219,8 +219,16 @@ describe('set_memory_region_test', () => {
       size: P,
       hva: 0n,
     })
+    const ids = [0, 8, 16, 1, 7, 15, 1000, 32763]
+    for (const n of ids) assert.equal(h.region(slot(n)), 0)
+    for (const n of [32764, 32767, 65535, 65536]) assert.equal(h.region(slot(n)), EINVAL)
+    assert.equal(shown(h.region(slot(2))), '-ENOMEM', 'the model has room for eight')
+    for (const n of ids) {
+      assert.equal(h.region({ ...slot(n), gpa: BigInt(n) * P + (1n << 32n) }), 0, 'moved')
+      assert.equal(h.region({ ...slot(n), size: 0n }), 0, 'deleted')
+      assert.equal(h.region({ ...slot(n), size: 0n }), EINVAL)
+    }
     for (let n = 0; n < 8; n++) assert.equal(h.region(slot(n)), 0)
-    assert.equal(h.region(slot(8)), EINVAL)
   })
 
   test('6, 7: only a guest_memfd of this VM', () => {
@@ -229,6 +237,11 @@ describe('set_memory_region_test', () => {
     const memfd = h.call(sysMemfdCreate, 0)
     for (const other of [vm, memfd]) assert.equal(h.region({ fd: other, size: P, hva: 0n }), EINVAL)
     h.newVm(1)
+    // Another VM's file is refused before its range is looked at, guest memory before the file.
+    assert.equal(shown(h.region({ fd: 31, size: P, hva: 0n })), '-EBADF')
+    assert.equal(h.region({ flags: 0, slot: 2, size: P, hva: 0n }), 0)
+    assert.equal(shown(h.region({ fd, size: P, hva: 0n })), '-EEXIST')
+    assert.equal(h.region({ flags: 0, slot: 2, size: 0n }), 0)
     assert.equal(h.region({ fd, size: P, hva: 0n }), EINVAL)
     h.newFile(4, 0)
     assert.equal(h.region({ size: SIZE, hva: 0n }), 0)

@@ -12,6 +12,8 @@ const PROGRAMS: readonly (readonly [family: Family, count: number])[] = [
   ['guest_memfd', 400],
   ['secretmem', 400],
   ['guest', 60],
+  ['page', 1000],
+  ['guest_page', 400],
 ]
 
 for (const [family, count] of PROGRAMS) {

@@ -17,6 +17,7 @@ const REFUSED: readonly (readonly Op[])[] = [
   [['mmap', 0, 3, 0x11, 4096, 0]],
   [['mmap', 0, 3, 0x8001, 4096, 0]],
   [['mmap', 0, 3, 2, 2 ** 40, 0]],
+  [['vm'], ['run', 0x10000]],
   Array.from({ length: 65 }, (): Op => ['create', 0]),
   Array.from({ length: 1001 }, (): Op => ['fstat', 0]),
 ]

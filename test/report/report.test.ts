@@ -58,7 +58,7 @@ describe('a finding', () => {
     const text = renderColumns(trace)
     assert.match(text, /\*\*\* use-after-free/)
     assert.match(text, /restrictedmem_release/)
-    assert.match(text, /of \d+ steps shown, 1 preemptions/)
+    assert.match(text, /of \d+ steps shown, 1 preemption;/)
   })
 
   test('reads like a kernel report: what, where, who allocated and who freed', () => {

@@ -36,7 +36,10 @@ import type { Gfn, Pfn, Pgoff } from './types.js'
 import type { XArray } from './xarray.js'
 import './xarray.js'
 
-export const KVM_MEM_SLOTS_NUM = 8
+/** A slot's id is below this. */
+export const KVM_USER_MEM_SLOTS = 32764
+/** Slots that a VM has room for at a time. */
+export const MEMSLOT_PLACES = 8
 /** KVM_MEMSLOT_INVALID: the slot is being deleted or moved. */
 export const KVM_MEMSLOT_INVALID = 1 << 16
 /** KVM_MEMSLOT_GMEM_ONLY: shared accesses too go to the guest_memfd file, not to user space. */
@@ -88,14 +91,14 @@ export const KvmMemorySlot: Struct<KvmMemorySlot> = struct<KvmMemorySlot>(
 
 /** One of the two copies of the memslots; readers see one, the writer prepares the other. */
 export interface KvmMemslots extends Obj {
-  /** By slot id. */
+  /** In no order; a slot is at the first place that was free from its id on, modulo the number. */
   slots: PtrVec<KvmMemorySlot>
 }
 
 export const KvmMemslots: Struct<KvmMemslots> = struct<KvmMemslots>(
   'KvmMemslots',
-  { slots: ptrs('KvmMemorySlot', KVM_MEM_SLOTS_NUM) },
-  { capacity: 64 },
+  { slots: ptrs('KvmMemorySlot', MEMSLOT_PLACES) },
+  { capacity: 128 },
 )
 
 /** A present leaf of the secondary MMU. Guard: mmu_lock, write; or read for installing. */

@@ -7,7 +7,7 @@
  * The reference that it takes is never put when it succeeds, so the frame does not return to the
  * allocator. Left out: slab, reserved, huge and device pages, of which this kernel has none.
  */
-import { read, rmw, until, write } from '../../machine/effects.js'
+import { alsoReads, read, rmw, until, write } from '../../machine/effects.js'
 import { mark } from '../../machine/fault.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { mutexLock, mutexUnlock } from '../../machine/locks.js'
@@ -270,6 +270,7 @@ export const identifyPageState = fn(function* identify_page_state(
  */
 export const hwpoisonUserMappings = fn(function* hwpoison_user_mappings(p: Folio): Kernel<boolean> {
   yield read(p, 'mapcount')
+  alsoReads(p, 'lru')
   if (!p.lru || p.mapcount === 0) return true
   // In the swap cache a fault will find the poison.
   yield* tryToUnmap(p, p.swap !== 0 ? TTU_HWPOISON | TTU_IGNORE_HWPOISON : TTU_HWPOISON)
@@ -293,6 +294,7 @@ export const memoryFailureLocked = fn(function* memory_failure_locked(p: Folio):
       yield* folioUnlock(p)
       return actionResult(MF_MSG_UNMAP_FAILED, MF_IGNORED)
     }
+    alsoReads(p, 'lru')
     if (p.lru && p.mapping === null && !p.anon) {
       yield* folioUnlock(p)
       return actionResult(MF_MSG_TRUNCATED_LRU, MF_IGNORED)

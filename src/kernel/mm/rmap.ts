@@ -6,7 +6,7 @@
  * Here is where a page that leaves its place is taken from those who map it, and where KVM hears
  * of it, if the process has mapped the page: restricted memory is mapped nowhere.
  */
-import { alsoWrites, rmw } from '../../machine/effects.js'
+import { alsoReads, alsoWrites, rmw } from '../../machine/effects.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { downRead, upRead } from '../../machine/locks.js'
 import type { Folio } from '../include/mm.js'
@@ -74,6 +74,7 @@ function replacement(folio: Folio, pte: Pte, flags: number): Pte {
     return mkPte(folio, PTE_MIGRATION | (pte & (PTE_WRITE | PTE_PROTNONE)))
   }
   // Bound to the page's own flag: memory failure sets it before it unmaps.
+  alsoReads(folio, 'hwpoison')
   if (folio.hwpoison && !(flags & TTU_IGNORE_HWPOISON)) return mkPte(folio, PTE_HWPOISON)
   if (folio.swap === 0) return 0
   swapDuplicate(folio.swap)

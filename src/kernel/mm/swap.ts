@@ -30,6 +30,7 @@ export const folioTryGet = fn(function* folio_try_get(folio: Folio): Kernel<bool
 /** Models: 6.2 mm/swap.c __folio_put. The last reference is gone; nobody can reach the folio. */
 export function __folioPut(folio: Folio): void {
   // Who looks for pages by frame reads this with no reference, at any moment.
+  alsoReads(folio, 'refcount')
   alsoWrites(folio, 'lru')
   alsoWrites(folio, 'buddy')
   if (folio.lru) {

@@ -122,6 +122,7 @@ export const doSwapPage = fn(function* do_swap_page(vmf: VmFault, orig: Pte): Ke
     yield* folioPut(folio)
     return 0
   }
+  alsoReads(folio, 'lru')
   if (isWrite(vmf) && !folio.lru) yield* lruAddDrain()
   yield* mapSwappedPage(vmf, orig, folio)
   return 0

@@ -12,7 +12,7 @@ import { allocFilePseudo, fdInstall, getUnusedFd } from '../../fs/file_table.js'
 import { allocAnonInode } from '../../fs/inode.js'
 import { EINVAL } from '../../include/errno.js'
 import { type File, type FileOperations, fsState, type Inode } from '../../include/fs.js'
-import { KVM_MEM_SLOTS_NUM, Kvm, KvmMemslots } from '../../include/kvm.js'
+import { Kvm, KvmMemslots, MEMSLOT_PLACES } from '../../include/kvm.js'
 import { currentMm } from '../../include/mm_types.js'
 import { KVM_X86_DEFAULT_VM, KVM_X86_SW_PROTECTED_VM, O_RDWR } from '../../include/uapi.js'
 import { xaDestroy, xaInit } from '../../lib/xarray.js'
@@ -29,11 +29,11 @@ import { KVM_VM_FOPS, kvmOf } from './vm_file.js'
 const kvmDestroyVm = fn(function* kvm_destroy_vm(kvm: Kvm): Kernel<void> {
   yield* mmuNotifierUnregister(kvm.mmuNotifier, currentMm())
   yield* kvmMmuZapAll(kvm)
-  let id = 0
-  while (id < KVM_MEM_SLOTS_NUM) {
-    const slot = kvm.memslots!.slots.get(id)
+  let n = 0
+  while (n < MEMSLOT_PLACES) {
+    const slot = kvm.memslots!.slots.get(n)
     if (slot !== null) yield* kvmFreeMemslot(slot)
-    id++
+    n++
   }
   kfree(kvm.memslots)
   kfree(kvm.inactive)

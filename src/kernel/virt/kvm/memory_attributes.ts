@@ -2,9 +2,10 @@
 import { rmw, write } from '../../../machine/effects.js'
 import { fn, type Kernel } from '../../../machine/fn.js'
 import { mutexLock, mutexUnlock, writeLock, writeUnlock } from '../../../machine/locks.js'
+import { isErr, ptrErr } from '../../../machine/struct.js'
 import { kvmFlushRemoteTlbs, kvmTdpMmuZap } from '../../arch/x86/kvm/tdp_mmu.js'
 import { fput } from '../../fs/file_table.js'
-import { EBADF, EINVAL } from '../../include/errno.js'
+import { EINVAL } from '../../include/errno.js'
 import type { Kvm } from '../../include/kvm.js'
 import { bytesToPgoff, type Gfn, isPageAligned } from '../../include/types.js'
 import { KVM_MEMORY_ATTRIBUTE_PRIVATE } from '../../include/uapi.js'
@@ -52,7 +53,7 @@ export const sysKvmSetMemoryAttributes = fn(function* kvm_vm_ioctl_set_mem_attri
   flags: bigint,
 ): Kernel<number> {
   const file = yield* kvmFget(vm)
-  if (file === null) return -EBADF
+  if (isErr(file)) return ptrErr(file)
   const kvm = kvmOf(file)
   let ret = -EINVAL
   const known = flags === 0n && (attributes & ~BigInt(KVM_MEMORY_ATTRIBUTE_PRIVATE)) === 0n

@@ -12,16 +12,18 @@ import { mark } from '../../../machine/fault.js'
 import { fn, type Kernel } from '../../../machine/fn.js'
 import { mutexLock, mutexUnlock, spinLock, spinUnlock } from '../../../machine/locks.js'
 import { synchronizeSrcu } from '../../../machine/rcu.js'
+import { isErr, ptrErr } from '../../../machine/struct.js'
 import { finishWait, prepareToWait, schedule } from '../../../machine/wait.js'
 import { kvmMmuZapAll } from '../../arch/x86/kvm/tdp_mmu.js'
 import { fput } from '../../fs/file_table.js'
-import { EBADF, EEXIST, EINVAL } from '../../include/errno.js'
+import { EEXIST, EINVAL, ENOMEM } from '../../include/errno.js'
 import {
-  KVM_MEM_SLOTS_NUM,
   KVM_MEMSLOT_INVALID,
+  KVM_USER_MEM_SLOTS,
   type Kvm,
   KvmMemorySlot,
   type KvmMemslots,
+  MEMSLOT_PLACES,
 } from '../../include/kvm.js'
 import { bytesToPgoff, type Gfn, isPageAligned, type Pgoff } from '../../include/types.js'
 import {
@@ -44,11 +46,33 @@ export const KVM_MR_FLAGS_ONLY = 3
 
 /** The slot that contains a gfn in one copy, or NULL. */
 export function searchMemslots(slots: KvmMemslots, gfn: Gfn): KvmMemorySlot | null {
-  for (let id = 0; id < KVM_MEM_SLOTS_NUM; id++) {
-    const slot = slots.slots.get(id)
+  for (let n = 0; n < MEMSLOT_PLACES; n++) {
+    const slot = slots.slots.get(n)
     if (slot !== null && gfn >= slot.baseGfn && gfn < slot.baseGfn + slot.npages) return slot
   }
   return null
+}
+
+/** Where the slot with an id is in one copy, or else could be; -1 if it is nowhere and all is full. */
+export function placeOf(slots: KvmMemslots, id: number): number {
+  let free = -1
+  for (let n = 0; n < MEMSLOT_PLACES; n++) {
+    const place = (id + n) % MEMSLOT_PLACES
+    const slot = slots.slots.get(place)
+    if (slot !== null && slot.id === id) return place
+    if (slot === null && free < 0) free = place
+  }
+  return free
+}
+
+/**
+ * The slot with an id in one copy, or NULL.
+ *
+ * Models: 6.2 include/linux/kvm_host.h id_to_memslot. Simplifies: one address space.
+ */
+export function idToMemslot(slots: KvmMemslots, id: number): KvmMemorySlot | null {
+  const place = placeOf(slots, id)
+  return place < 0 ? null : slots.slots.get(place)
 }
 
 /**
@@ -81,9 +105,10 @@ const kvmReplaceMemslot = fn(function* kvm_activate_memslot(
   id: number,
   slot: KvmMemorySlot | null,
 ): Kernel<void> {
-  kvm.inactive!.slots.set(id, slot)
+  const place = placeOf(kvm.inactive!, id)
+  kvm.inactive!.slots.set(place, slot)
   yield* kvmSwapActiveMemslots(kvm)
-  kvm.inactive!.slots.set(id, slot)
+  kvm.inactive!.slots.set(place, slot)
 })
 
 /**
@@ -201,15 +226,15 @@ function checkRegion(
   if (flags & ~valid) return -EINVAL
   if (!isPageAligned(size) || !isPageAligned(gpa) || !isPageAligned(uaddr)) return -EINVAL
   if (flags & KVM_MEM_PRIVATE && (offset < 0n || !isPageAligned(offset))) return -EINVAL
-  if (id < 0 || id >= KVM_MEM_SLOTS_NUM || gpa < 0n || size < 0n) return -EINVAL
+  if (id < 0 || id >= KVM_USER_MEM_SLOTS || gpa < 0n || size < 0n) return -EINVAL
   return bytesToPgoff(size) > 0x7fffffff ? -EINVAL : 0
 }
 
 /** Does a range of gfns touch another slot? */
 export function overlapsOther(kvm: Kvm, id: number, base: Gfn, npages: number): boolean {
-  for (let other = 0; other < KVM_MEM_SLOTS_NUM; other++) {
-    const slot = kvm.memslots!.slots.get(other)
-    if (slot === null || other === id) continue
+  for (let n = 0; n < MEMSLOT_PLACES; n++) {
+    const slot = kvm.memslots!.slots.get(n)
+    if (slot === null || slot.id === id) continue
     if (base < slot.baseGfn + slot.npages && base + npages > slot.baseGfn) return true
   }
   return false
@@ -239,6 +264,7 @@ function classifyChange(
  *
  * Models: x86/upm_base_support virt/kvm/kvm_main.c __kvm_set_memory_region, with the tests of
  * v10's for a private slot: neither exclusivity within KVM nor the file's size is looked at.
+ * Simplifies: a ninth slot is -ENOMEM.
  */
 export const __kvmSetMemoryRegion = fn(function* __kvm_set_memory_region(
   kvm: Kvm,
@@ -252,7 +278,7 @@ export const __kvmSetMemoryRegion = fn(function* __kvm_set_memory_region(
 ): Kernel<number> {
   const error = checkRegion(kvm, id, flags, gpa, size, uaddr, offset)
   if (error !== 0) return error
-  const old = kvm.memslots!.slots.get(id)
+  const old = idToMemslot(kvm.memslots!, id)
   const npages = bytesToPgoff(size) as number
   const base = bytesToPgoff(gpa) as number as Gfn
   const hva = bytesToPgoff(uaddr)
@@ -268,6 +294,7 @@ export const __kvmSetMemoryRegion = fn(function* __kvm_set_memory_region(
     if (change === -1) return 0
   }
   if (change !== KVM_MR_FLAGS_ONLY && overlapsOther(kvm, id, base, npages)) return -EEXIST
+  if (placeOf(kvm.memslots!, id) < 0) return -ENOMEM
 
   const slot = kzalloc(KvmMemorySlot)
   slot.id = id
@@ -306,10 +333,11 @@ export const sysKvmSetUserMemoryRegion = fn(function* kvm_set_user_memory_region
 })
 
 /**
- * KVM_SET_USER_MEMORY_REGION2. Addresses, size and offset in bytes. -EBADF if `vm` is no VM.
+ * KVM_SET_USER_MEMORY_REGION2. Addresses, size and offset in bytes. -EBADF, or -ENOTTY,
+ * if `vm` is no VM.
  *
- * Models: x86/upm_base_support virt/kvm/kvm_main.c kvm_vm_ioctl_set_memory_region. Simplifies:
- * 8 slots and one address space.
+ * Models: x86/upm_base_support virt/kvm/kvm_main.c kvm_vm_ioctl_set_memory_region. Simplifies: one
+ * address space, as without SMM.
  */
 export const sysKvmSetUserMemoryRegion2 = fn(function* kvm_vm_ioctl_set_memory_region(
   vm: number,
@@ -322,7 +350,7 @@ export const sysKvmSetUserMemoryRegion2 = fn(function* kvm_vm_ioctl_set_memory_r
   offset: bigint,
 ): Kernel<number> {
   const file = yield* kvmFget(vm)
-  if (file === null) return -EBADF
+  if (isErr(file)) return ptrErr(file)
   const kvm = kvmOf(file)
   yield* mutexLock(kvm.slotsLock)
   const ret = yield* __kvmSetMemoryRegion(kvm, id, flags, gpa, size, uaddr, fd, offset)

@@ -11,7 +11,7 @@ import { srcuReadLock, srcuReadUnlock } from '../../../machine/rcu.js'
 import { containerOf, opsTable } from '../../../machine/struct.js'
 import { wakeUpAll } from '../../../machine/wait.js'
 import { kvmFlushRemoteTlbs, kvmTdpMmuZap } from '../../arch/x86/kvm/tdp_mmu.js'
-import { KVM_MEM_SLOTS_NUM, Kvm, type KvmMemorySlot, type KvmMemslots } from '../../include/kvm.js'
+import { Kvm, type KvmMemorySlot, type KvmMemslots, MEMSLOT_PLACES } from '../../include/kvm.js'
 import { currentMm, type MmuNotifier, type MmuNotifierOps } from '../../include/mm_types.js'
 import { bytesToPgoff, bytesToPgoffUp, type Gfn } from '../../include/types.js'
 import { mmuNotifierRegister } from '../../mm/mmu_notifier.js'
@@ -32,14 +32,14 @@ function endGfn(slot: KvmMemorySlot, end: bigint): Gfn {
   return (slot.baseGfn + page - slot.userspaceAddr) as Gfn
 }
 
-/** The slot with an id if some of the user addresses [start, end) are its, else NULL. */
+/** The slot at a place if some of the user addresses [start, end) are its, else NULL. */
 function slotInHvaRange(
   slots: KvmMemslots,
-  id: number,
+  place: number,
   start: bigint,
   end: bigint,
 ): KvmMemorySlot | null {
-  const slot = slots.slots.get(id)
+  const slot = slots.slots.get(place)
   return slot === null || firstGfn(slot, start) >= endGfn(slot, end) ? null : slot
 }
 
@@ -58,8 +58,8 @@ const kvmUnmapHvaRange = fn(function* kvm_handle_hva_range(
   const slots = kvm.memslots!
   let found = false
   let flush = false
-  for (let id = 0; id < KVM_MEM_SLOTS_NUM; id++) {
-    const slot = slotInHvaRange(slots, id, start, end)
+  for (let n = 0; n < MEMSLOT_PLACES; n++) {
+    const slot = slotInHvaRange(slots, n, start, end)
     if (slot === null) continue
     const first = firstGfn(slot, start)
     const last = endGfn(slot, end)
@@ -93,8 +93,8 @@ const kvmInvalidateRangeStart = fn(function* kvm_mmu_notifier_invalidate_range_s
 
 /** Has any slot some of a range of user addresses? */
 function anySlotInHvaRange(slots: KvmMemslots, start: bigint, end: bigint): boolean {
-  for (let id = 0; id < KVM_MEM_SLOTS_NUM; id++) {
-    if (slotInHvaRange(slots, id, start, end) !== null) return true
+  for (let n = 0; n < MEMSLOT_PLACES; n++) {
+    if (slotInHvaRange(slots, n, start, end) !== null) return true
   }
   return false
 }

@@ -8,9 +8,10 @@ import { type Blob, byteAt, withBytes } from '../../../../machine/blob.js'
 import { alsoReads, alsoWrites, read, rmw, write } from '../../../../machine/effects.js'
 import { mark, tracepoint } from '../../../../machine/fault.js'
 import { fn, type Kernel } from '../../../../machine/fn.js'
+import { isErr, ptrErr } from '../../../../machine/struct.js'
 import { currentTaskNumber } from '../../../../machine/task.js'
 import { fput } from '../../../fs/file_table.js'
-import { EBADF, EHWPOISON, EIO } from '../../../include/errno.js'
+import { EHWPOISON, EIO } from '../../../include/errno.js'
 import {
   KVM_EXIT_SHUTDOWN,
   KVM_REQ_MCE_SHUTDOWN,
@@ -114,7 +115,7 @@ const vcpuRun = fn(function* vcpu_run(vcpu: KvmVcpu, gpa: bigint, byte: number):
 
 const guestAccess = fn(function* kvm_run(vm: number, gpa: bigint, byte: number): Kernel<number> {
   const file = yield* kvmFget(vm)
-  if (file === null) return -EBADF
+  if (isErr(file)) return ptrErr(file)
   const vcpu = yield* taskVcpu(kvmOf(file))
   const ret = yield* vcpuRun(vcpu, gpa, byte)
   yield* fput(file)

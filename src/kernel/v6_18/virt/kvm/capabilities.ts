@@ -1,8 +1,8 @@
 /** KVM_CHECK_EXTENSION as of 6.18, as far as guest memory goes. */
 import { fn, type Kernel } from '../../../../machine/fn.js'
+import { isErr, ptrErr } from '../../../../machine/struct.js'
 import { fput } from '../../../fs/file_table.js'
-import { EBADF } from '../../../include/errno.js'
-import { KVM_MEM_SLOTS_NUM, type Kvm } from '../../../include/kvm.js'
+import { KVM_USER_MEM_SLOTS, type Kvm } from '../../../include/kvm.js'
 import {
   KVM_CAP_GUEST_MEMFD,
   KVM_CAP_GUEST_MEMFD_FLAGS,
@@ -28,7 +28,7 @@ function checkExtension(kvm: Kvm | null, cap: number): number {
     case KVM_CAP_PRE_FAULT_MEMORY:
       return 1
     case KVM_CAP_NR_MEMSLOTS:
-      return KVM_MEM_SLOTS_NUM
+      return KVM_USER_MEM_SLOTS
     case KVM_CAP_VM_TYPES:
       return (1 << KVM_X86_DEFAULT_VM) | (1 << KVM_X86_SW_PROTECTED_VM)
     case KVM_CAP_MEMORY_ATTRIBUTES:
@@ -41,10 +41,11 @@ function checkExtension(kvm: Kvm | null, cap: number): number {
 }
 
 /**
- * KVM_CHECK_EXTENSION on a VM, or on /dev/kvm if `vm` is -1; -EBADF if it is anything else.
+ * KVM_CHECK_EXTENSION on a VM, or on /dev/kvm if `vm` is -1; -EBADF, or -ENOTTY, if it is
+ * anything else.
  *
  * Models: 6.18 virt/kvm/kvm_main.c kvm_vm_ioctl_check_extension_generic and x86's. Simplifies: of
- * the capabilities only those around guest memory; the number of memslots is the model's.
+ * the capabilities only those around guest memory.
  */
 export const kvmVmIoctlCheckExtension = fn(function* kvm_vm_ioctl_check_extension(
   cap: number,
@@ -52,7 +53,7 @@ export const kvmVmIoctlCheckExtension = fn(function* kvm_vm_ioctl_check_extensio
 ): Kernel<number> {
   if (vm === -1) return checkExtension(null, cap)
   const file = yield* kvmFget(vm)
-  if (file === null) return -EBADF
+  if (isErr(file)) return ptrErr(file)
   const ret = checkExtension(kvmOf(file), cap)
   yield* fput(file)
   return ret

@@ -24,7 +24,7 @@ import { isErr, opsTable, ptrErr } from '../../../../machine/struct.js'
 import { kvmFlushRemoteTlbs, kvmTdpMmuZap } from '../../../arch/x86/kvm/tdp_mmu.js'
 import { allocFilePseudo, fdInstall, fput, getUnusedFd } from '../../../fs/file_table.js'
 import { allocAnonInode } from '../../../fs/inode.js'
-import { EBADF, EINVAL, EOPNOTSUPP } from '../../../include/errno.js'
+import { EINVAL, EOPNOTSUPP } from '../../../include/errno.js'
 import {
   type AddressSpace,
   type AddressSpaceOps,
@@ -421,7 +421,8 @@ const __kvmGmemCreate = fn(function* __kvm_gmem_create(
 
 /**
  * KVM_CREATE_GUEST_MEMFD: a descriptor; -EINVAL for flags that the VM does not support or a size
- * (signed, in bytes) that is not positive and page aligned; -EMFILE; -EBADF if `vm` is no VM.
+ * (signed, in bytes) that is not positive and page aligned; -EMFILE; -EBADF, or -ENOTTY, if
+ * `vm` is no VM.
  *
  * Models: 6.18 virt/kvm/guest_memfd.c kvm_gmem_create.
  */
@@ -431,7 +432,7 @@ export const kvmGmemCreate = fn(function* kvm_gmem_create(
   flags: bigint,
 ): Kernel<number> {
   const file = yield* kvmFget(vm)
-  if (file === null) return -EBADF
+  if (isErr(file)) return ptrErr(file)
   const kvm = kvmOf(file)
   const bytes = BigInt.asIntN(64, size)
   const wanted = BigInt.asUintN(64, flags)

@@ -6,10 +6,11 @@
 import { write } from '../../../../machine/effects.js'
 import { fn, type Kernel } from '../../../../machine/fn.js'
 import { mutexLock, mutexUnlock, writeLock, writeUnlock } from '../../../../machine/locks.js'
+import { isErr, ptrErr } from '../../../../machine/struct.js'
 import { kvmFlushRemoteTlbs, kvmTdpMmuZap } from '../../../arch/x86/kvm/tdp_mmu.js'
 import { fput } from '../../../fs/file_table.js'
-import { EBADF, EINVAL } from '../../../include/errno.js'
-import { KVM_MEM_SLOTS_NUM, type Kvm, type KvmMemorySlot } from '../../../include/kvm.js'
+import { EINVAL } from '../../../include/errno.js'
+import { type Kvm, type KvmMemorySlot, MEMSLOT_PLACES } from '../../../include/kvm.js'
 import { bytesToPgoff, type Gfn, isPageAligned } from '../../../include/types.js'
 import { xaFindIndex, xaIsValue, xaLoadEntry, xaToValue } from '../../../lib/xarray.js'
 import {
@@ -37,9 +38,9 @@ function rangeHasAttributes(kvm: Kvm, start: Gfn, end: Gfn, attributes: number):
   return true
 }
 
-/** The slot with an id if some of [start, end) is its, else NULL. slots_lock is held. */
-function slotInRange(kvm: Kvm, id: number, start: Gfn, end: Gfn): KvmMemorySlot | null {
-  const slot = kvm.memslots!.slots.get(id)
+/** The slot at a place if some of [start, end) is its, else NULL. slots_lock is held. */
+function slotInRange(kvm: Kvm, place: number, start: Gfn, end: Gfn): KvmMemorySlot | null {
+  const slot = kvm.memslots!.slots.get(place)
   if (slot === null || start >= slot.baseGfn + slot.npages || end <= slot.baseGfn) return null
   return slot
 }
@@ -58,8 +59,8 @@ const preSetAttributes = fn(function* kvm_pre_set_memory_attributes(
 ): Kernel<boolean> {
   let found = false
   let flush = false
-  for (let id = 0; id < KVM_MEM_SLOTS_NUM; id++) {
-    const slot = slotInRange(kvm, id, start, end)
+  for (let n = 0; n < MEMSLOT_PLACES; n++) {
+    const slot = slotInRange(kvm, n, start, end)
     if (slot === null) continue
     if (!found) {
       found = true
@@ -119,7 +120,7 @@ export const kvmVmIoctlSetMemAttributes = fn(function* kvm_vm_ioctl_set_mem_attr
   flags: bigint,
 ): Kernel<number> {
   const file = yield* kvmFget(vm)
-  if (file === null) return -EBADF
+  if (isErr(file)) return ptrErr(file)
   const kvm = kvmOf(file)
   const gpa = u64(gpaWord)
   const size = u64(sizeWord)

@@ -7,8 +7,8 @@ import { warnOn } from '../../../../machine/fault.js'
 import { fn, type Kernel } from '../../../../machine/fn.js'
 import { writeLock, writeUnlock } from '../../../../machine/locks.js'
 import { kvmFlushRemoteTlbs, kvmMmuZapAll, kvmTdpMmuZap } from '../../../arch/x86/kvm/tdp_mmu.js'
-import { EEXIST, EINVAL } from '../../../include/errno.js'
-import { KVM_MEM_SLOTS_NUM, type Kvm, KvmMemorySlot } from '../../../include/kvm.js'
+import { EEXIST, EINVAL, ENOMEM } from '../../../include/errno.js'
+import { KVM_USER_MEM_SLOTS, type Kvm, KvmMemorySlot } from '../../../include/kvm.js'
 import { bytesToPgoff, type Gfn, isPageAligned } from '../../../include/types.js'
 import {
   KVM_MEM_GUEST_MEMFD,
@@ -17,12 +17,14 @@ import {
   KVM_X86_DEFAULT_VM,
 } from '../../../include/uapi.js'
 import {
+  idToMemslot,
   KVM_MR_CREATE,
   KVM_MR_DELETE,
   KVM_MR_FLAGS_ONLY,
   KVM_MR_MOVE,
   kvmSetMemslot,
   overlapsOther,
+  placeOf,
 } from '../../../virt/kvm/memslots.js'
 import { kvmGmemBind, kvmGmemUnbind } from './guest_memfd_slot.js'
 
@@ -53,8 +55,8 @@ function checkMemoryRegionFlags(flags: number): number {
  * What is wrong with a request whatever slots there are: 0 or -EINVAL. All but `slot` are unsigned
  * words; the slot's upper half names the address space.
  *
- * Models: 6.18 virt/kvm/kvm_main.c kvm_set_memory_region, its sanity checks. Simplifies: 8 slots
- * instead of 32764; one address space, as without SMM.
+ * Models: 6.18 virt/kvm/kvm_main.c kvm_set_memory_region, its sanity checks. Simplifies: one
+ * address space, as without SMM.
  */
 function checkRegion(
   slot: number,
@@ -64,7 +66,7 @@ function checkRegion(
   uaddr: bigint,
   offset: bigint,
 ): number {
-  if ((slot & 0xffff) >= KVM_MEM_SLOTS_NUM) return -EINVAL
+  if ((slot & 0xffff) >= KVM_USER_MEM_SLOTS) return -EINVAL
   if (checkMemoryRegionFlags(flags) !== 0) return -EINVAL
   if (!isPageAligned(size) || !isPageAligned(gpa)) return -EINVAL
   if (!isPageAligned(uaddr) || !accessOk(uaddr, size)) return -EINVAL
@@ -129,7 +131,8 @@ function newSlot(
  * held. -EINVAL; -EEXIST for guest memory that another slot has, which is found out before the file
  * is looked at; what `kvmGmemBind` says.
  *
- * Models: 6.18 virt/kvm/kvm_main.c kvm_set_memory_region. Simplifies: never -ENOMEM; preparing the
+ * Models: 6.18 virt/kvm/kvm_main.c kvm_set_memory_region. Simplifies: -ENOMEM
+ * only for a ninth slot; preparing the
  * architecture's part of a slot never fails.
  */
 export const kvmSetMemoryRegion = fn(function* kvm_set_memory_region(
@@ -148,7 +151,7 @@ export const kvmSetMemoryRegion = fn(function* kvm_set_memory_region(
   const offset = u64(offsetWord)
   const error = checkRegion(id, flags, gpa, size, uaddr, offset)
   if (error !== 0) return error
-  const old = kvm.memslots!.slots.get(id)
+  const old = idToMemslot(kvm.memslots!, id)
   if (size === 0n) {
     if (old === null) return -EINVAL
     yield* kvmSetMemslot(kvm, old, null, KVM_MR_DELETE)
@@ -163,6 +166,7 @@ export const kvmSetMemoryRegion = fn(function* kvm_set_memory_region(
     if (change === -1) return 0
   }
   if (change !== KVM_MR_FLAGS_ONLY && overlapsOther(kvm, id, base, npages)) return -EEXIST
+  if (placeOf(kvm.memslots!, id) < 0) return -ENOMEM
 
   const slot = newSlot(kvm, id, flags, base, npages, uaddr)
   if (flags & KVM_MEM_GUEST_MEMFD) {

@@ -3,10 +3,10 @@ import '../../../include/kvm.js'
 import { kfree, kzalloc } from '../../../../machine/alloc.js'
 import { fn, type Kernel } from '../../../../machine/fn.js'
 import { srcuReadLock, srcuReadUnlock } from '../../../../machine/rcu.js'
-import { i64, type Obj, type Struct, struct } from '../../../../machine/struct.js'
+import { i64, isErr, type Obj, ptrErr, type Struct, struct } from '../../../../machine/struct.js'
 import { taskVcpu } from '../../../arch/x86/kvm/guest.js'
 import { fput } from '../../../fs/file_table.js'
-import { EBADF, EINVAL, ENOENT } from '../../../include/errno.js'
+import { EINVAL, ENOENT } from '../../../include/errno.js'
 import type { KvmVcpu } from '../../../include/kvm.js'
 import { bytesToPgoff, type Gfn, isPageAligned, PAGE_SIZE } from '../../../include/types.js'
 import { kvmFget, kvmOf } from '../../../virt/kvm/vm_file.js'
@@ -67,7 +67,7 @@ export const kvmVcpuPreFaultMemory = fn(function* kvm_vcpu_pre_fault_memory(
   return range.size === fullSize ? r : 0
 })
 
-/** KVM_PRE_FAULT_MEMORY on the running task's vCPU. -EBADF if `vm` is no VM. */
+/** KVM_PRE_FAULT_MEMORY on the running task's vCPU. -EBADF, or -ENOTTY, if `vm` is no VM. */
 export const kvmVcpuIoctlPreFault = fn(function* kvm_pre_fault_memory(
   vm: number,
   gpa: bigint,
@@ -75,7 +75,7 @@ export const kvmVcpuIoctlPreFault = fn(function* kvm_pre_fault_memory(
   flags: bigint,
 ): Kernel<number> {
   const file = yield* kvmFget(vm)
-  if (file === null) return -EBADF
+  if (isErr(file)) return ptrErr(file)
   const vcpu = yield* taskVcpu(kvmOf(file))
   const range = kzalloc(KvmPreFaultMemory)
   range.gpa = gpa
