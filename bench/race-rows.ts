@@ -13,8 +13,8 @@ import { type Measured, spinRace } from './spin.js'
 
 const AGAINST_SPIN: RaceSize = { vcpus: 2, punches: 1, migrations: 1, rounds: 1 }
 const FOR_WORKERS: RaceSize = { vcpus: 3, punches: 1, migrations: 0, rounds: 1 }
-/** More than 10^8 states. */
-const LARGEST: RaceSize = { vcpus: 2, punches: 1, migrations: 1, rounds: 2 }
+/** As large as minutes allow. */
+const LARGEST: RaceSize = { vcpus: 3, punches: 1, migrations: 0, rounds: 2 }
 
 const ROUNDS = 3
 const BYTES_FOR_WORKERS = 1 << 26

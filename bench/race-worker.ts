@@ -11,13 +11,14 @@ const judges = new Judges([raceJudge])
 function run(of: RaceSize, among: Share | undefined): number {
   bootRace(of)
   judges.attach()
-  const { states } = search(judges, {
+  const { states, finished } = search(judges, {
     bound: undefined,
     keepGoing: () => true,
     atRest: () => [],
     share: among,
   })
   judges.detach()
+  if (!finished) throw new Error('a race with a cycle is not for several workers')
   return states
 }
 
