@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { copyFileSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { missingTool } from '../src/cli/spin.js'
 import type { RaceSize } from './race.js'
 
 export interface Measured {
@@ -12,6 +13,8 @@ export interface Measured {
 
 /** SPIN's figures for a size of the race, its own set-up left out, or why there are none. */
 export function spinRace(size: RaceSize): Measured | string {
+  const missing = missingTool()
+  if (missing !== undefined) return `${missing} is not installed`
   const folder = mkdtempSync(join(tmpdir(), 'restrictedmem-spin-'))
   try {
     copyFileSync(resolve(import.meta.dirname, '../../bench/race.pml'), join(folder, 'race.pml'))
@@ -25,10 +28,8 @@ export function spinRace(size: RaceSize): Measured | string {
       `-DMIGRATIONS=${size.migrations}`,
       `-DROUNDS=${size.rounds}`,
     ]
-    if (run('spin', ...sizes, '-a', 'race.pml') === undefined) return 'spin is not installed'
-    if (run('gcc', '-O2', '-DSAFETY', '-DMEMLIM=12000', '-o', 'pan', 'pan.c') === undefined) {
-      return 'gcc is not installed'
-    }
+    run('spin', ...sizes, '-a', 'race.pml')
+    run('gcc', '-O2', '-DSAFETY', '-DMEMLIM=12000', '-o', 'pan', 'pan.c')
     const out = run('./pan', '-m100000', '-w24') ?? ''
     const states = Number(/([\d.e+]+) states, stored/.exec(out)?.[1])
     const seconds = Number(/elapsed time ([\d.e+]+) seconds/.exec(out)?.[1])

@@ -24,7 +24,6 @@ import {
   UserError,
 } from './inputs.js'
 import { type Progress, runJobs } from './pool.js'
-import { writeModel } from './promela.js'
 import { interruption, ProgressLine, paintFor } from './terminal.js'
 import { runTogether } from './together.js'
 import type { Job, JobEffort } from './worker.js'
@@ -63,6 +62,8 @@ export async function check(paths: readonly string[], options: CheckOptions): Pr
     if (file === undefined || ref === undefined || others.length + designs.length > 1) {
       throw new UserError(`--promela is for one scenario on one design; ${cells.length} are named`)
     }
+    // Only now: making models needs the whole of TypeScript.
+    const { writeModel } = await import('./promela.js')
     for (const gap of writeModel(file.scenario, await loadDesign(ref), options.promela)) {
       process.stderr.write(`not in the model: ${gap}\n`)
     }

@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import type { Design } from '../designs/design.js'
 import { Cell } from '../explore/cell.js'
-import type { AskModel } from '../explore/cross.js'
+import type { WholeSearch } from '../explore/cross.js'
 import type { Scenario } from '../litmus/scenario.js'
 import { projectSources } from '../lower/host.js'
 import { allBodies } from '../machine/fn.js'
@@ -62,12 +62,18 @@ export function writeModel(scenario: Scenario, design: Design, path: string): st
   return gaps.map((g) => `${g.name}: ${g.reason} (${g.place})`)
 }
 
-/** What SPIN says of a cell, or why it says nothing. */
-export const askSpin: AskModel = (scenario, design) => {
+/** What SPIN says of a cell within so many milliseconds, or why it says nothing. */
+export function askSpin(
+  scenario: Scenario,
+  design: Design,
+  ms = Number.POSITIVE_INFINITY,
+): WholeSearch | string {
   const missing = missingTool()
   if (missing !== undefined) return `${missing} is not installed`
+  if (ms <= 0) return 'no time is left'
   const model = modelOfCell(scenario, design, 'cell')
-  const verifier = new Verifier('cell', model, SPIN_LIMITS)
+  const seconds = Math.min(SPIN_LIMITS.seconds, Math.ceil(ms / 1000))
+  const verifier = new Verifier('cell', model, { ...SPIN_LIMITS, seconds })
   try {
     return verifier.run()
   } catch (error) {

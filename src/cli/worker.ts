@@ -5,7 +5,7 @@ import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus'
 import type { Design } from '../designs/design.js'
 import { DESIGNS } from '../designs/index.js'
 import { type CellSnapshot, checkScenario, type Effort } from '../explore/check.js'
-import { crossCheck } from '../explore/cross.js'
+import { type AskModel, crossCheck } from '../explore/cross.js'
 import { gather } from '../explore/gather.js'
 import { sampleScenario } from '../explore/sample/check.js'
 import type { Share } from '../explore/shared.js'
@@ -16,7 +16,6 @@ import { readScenario, type Scenario } from '../litmus/scenario.js'
 import { FINDING_KINDS } from '../sanitizers/index.js'
 import { dropCheckpoint, readCheckpoint, saveCheckpoint } from './checkpoint.js'
 import { type DesignRef, loadDesign, tokenHash, UserError } from './inputs.js'
-import { askSpin } from './promela.js'
 
 export interface Job {
   readonly number: number
@@ -108,23 +107,30 @@ async function run(job: Job): Promise<Message> {
       : concludeShares(scenario, design, hash, effort, job.shares, begun)
   if (checked === undefined) return { kind: 'alone', job: number }
   if (!checked.stopped) saver?.drop()
-  return say(explained(scenario, design, checked, job, mayGoOn))
+  return say(await explained(scenario, design, checked, job, mayGoOn, start))
 }
 
-/** With findings in their shortest form, and what a second search says, if it is asked. */
-function explained(
+/** With findings in their shortest form, and what other searches say, if they are asked. */
+async function explained(
   scenario: Scenario,
   design: Design,
   checked: Verdict,
   job: Job,
   keepGoing: () => boolean,
-): Verdict {
-  const { cross } = job.effort
+  start: number,
+): Promise<Verdict> {
+  const { cross, timeLimitMs } = job.effort
   const findings = checked.findings.map((f) => (f.first ? gather(scenario, design, f) : f))
   const verdict = { ...checked, findings }
   if (cross === undefined || verdict.verdict === 'skipped') return verdict
+  // Only now: making models needs the whole of TypeScript.
+  const { askSpin } = await import('./promela.js')
+  const askModel: AskModel = (s, d) => {
+    const left = timeLimitMs === undefined ? undefined : timeLimitMs - (performance.now() - start)
+    return askSpin(s, d, left)
+  }
   const limits = { executions: cross, keepGoing }
-  return { ...verdict, cross: crossCheck(scenario, design, limits, askSpin) }
+  return { ...verdict, cross: crossCheck(scenario, design, limits, askModel) }
 }
 
 function effortOf(job: Job, saver: Saver | undefined, mayGoOn: () => boolean): Effort {

@@ -188,15 +188,15 @@ class Search {
     const stack = this.#stack
     const running = stack.get(LEVEL.RUNNING)
     const couldGoOn = (stack.get(LEVEL.FLAGS) & FLAG.GOES_ON) !== 0
-    for (let todo = stack.get(LEVEL.TODO); todo !== 0; ) {
-      const task = this.#backwards ? lastOf(todo) : firstOf(todo, running)
+    for (let untried = stack.get(LEVEL.UNTRIED); untried !== 0; ) {
+      const task = this.#backwards ? lastOf(untried) : firstOf(untried, running)
       const ways = alternatives(task)
       const choice = stack.get(LEVEL.NEXT_CHOICE)
       const preempts = couldGoOn && task !== running
       const beyond = this.#isBeyond(preempts, choice)
       const last = beyond || choice + 1 === ways
-      if (last) todo &= ~(1 << task)
-      stack.set(LEVEL.TODO, todo)
+      if (last) untried &= ~(1 << task)
+      stack.set(LEVEL.UNTRIED, untried)
       stack.set(LEVEL.NEXT_CHOICE, last ? 0 : choice + 1)
       if (beyond) {
         this.#cut = true
@@ -354,9 +354,10 @@ class Search {
     if (this.#shared !== undefined) stack.set(LEVEL.SLOT, this.#shared.slot)
     const ready = readyTasks()
     const runners = ready & ~daemonTasks()
-    stack.set(LEVEL.FLAGS, (runners >> running) & 1 & ~(running >> 31) ? FLAG.GOES_ON : 0)
+    const goesOn = running >= 0 && ((runners >> running) & 1) !== 0
+    stack.set(LEVEL.FLAGS, goesOn ? FLAG.GOES_ON : 0)
     this.#task = -1
-    stack.set(LEVEL.TODO, this.#unforeseen(ready))
+    stack.set(LEVEL.UNTRIED, this.#unforeseen(ready))
     if (runners === 0) this.#judgeStuck()
   }
 

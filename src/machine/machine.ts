@@ -73,11 +73,10 @@ const Variables: Struct<Variables> = struct<Variables>(
 )
 
 let program: Program = { tasks: [], faults: 0 }
-/** Of the program: how many tasks, and by task its phase and whether it serves others. */
+/** Of the program: how many tasks, by task its phase, and as bits those that serve others. */
 let tasks = 0
 const phases = new Int32Array(MAX_TASKS)
-const daemons = new Uint8Array(MAX_TASKS)
-let daemonBits = 0
+let daemons = 0
 let mode: Mode = 'lowered'
 let generators: (Kernel<unknown> | undefined)[] = []
 
@@ -110,11 +109,10 @@ function setProgram(next: Program): void {
   program = next
   generators = []
   tasks = next.tasks.length
-  daemonBits = 0
+  daemons = 0
   next.tasks.forEach((t, n) => {
-    if (t.daemon === true) daemonBits |= 1 << n
+    if (t.daemon === true) daemons |= 1 << n
     phases[n] = t.phase ?? 0
-    daemons[n] = t.daemon === true ? 1 : 0
   })
 }
 
@@ -147,7 +145,7 @@ export function taskName(n: number): string {
 }
 
 export function isDaemon(n: number): boolean {
-  return daemons[n] === 1
+  return ((daemons >> n) & 1) !== 0
 }
 
 /** The operation that a task runs or will run next. */
@@ -179,7 +177,7 @@ export function readyTasks(): number {
 
 /** The tasks that serve others, as bits. */
 export function daemonTasks(): number {
-  return daemonBits
+  return daemons
 }
 
 export function phaseOf(n: number): number {
@@ -189,7 +187,7 @@ export function phaseOf(n: number): number {
 /** Have all tasks of the phases before this one ended? A dead task never lets the next begin. */
 export function endedBelow(phase: number): boolean {
   for (let n = 0; n < tasks; n++) {
-    if ((phases[n] as number) < phase && daemons[n] === 0 && stateOf(n) !== TASK.DONE) return false
+    if ((phases[n] as number) < phase && !isDaemon(n) && stateOf(n) !== TASK.DONE) return false
   }
   return true
 }
@@ -348,7 +346,7 @@ export function hasDied(n: number): boolean {
 
 /** Has nobody an operation under way? Daemons do not count. */
 export function allEnded(): boolean {
-  for (let n = 0; n < tasks; n++) if (daemons[n] === 0 && !hasEnded(n)) return false
+  for (let n = 0; n < tasks; n++) if (!isDaemon(n) && !hasEnded(n)) return false
   return true
 }
 

@@ -27,8 +27,8 @@ const DEED = { LO: 0, HI: 1, DIRTY: 2, END: 3, CHANGES: 4 } as const
 const CHOICES = 4
 const PLACES = 256
 
-/** Most words of the tree: 64 MiB. */
-const MOST_WORDS = 1 << 24
+/** Most words that are in use; with what is allocated ahead, 64 MiB. */
+const MOST_WORDS = 1 << 23
 
 export class Memo {
   /** By task, choice and place: the first node. Node 0 is none. */
@@ -38,10 +38,16 @@ export class Memo {
   #deeds = new Int32Array(1 << 12)
   /** Deed 0 is none. */
   #deedsEnd = 1
+  readonly #most: number
   /** The step under way. */
   #root = 0
   #lo = 0
   #hi = 0
+
+  /** A memory of at most so many words. */
+  constructor(mostWords = MOST_WORDS) {
+    this.#most = mostWords
+  }
 
   get bytes(): number {
     return (this.#roots.length + this.#nodes.length + this.#deeds.length) * 4
@@ -95,7 +101,7 @@ export class Memo {
 
   /** Keep the step: it went as expected, and `mark` is where the undo log stood before it. */
   keep(inputs: Int32Array, mark: number, dirty: number): void {
-    if (this.#root < 0 || this.#nodesEnd + this.#deedsEnd > MOST_WORDS) return
+    if (this.#root < 0 || this.#nodesEnd + this.#deedsEnd > this.#most) return
     const deed = this.#record(mark, dirty)
     const [known, from] = this.#follow(inputs)
     const way = this.#nodesEnd
