@@ -112,3 +112,16 @@ test('the kernel and the machine use null for NULL; other code says undefined', 
   }
   assert.deepEqual(wrong, [])
 })
+
+test('the command and its workers start without the compiler', () => {
+  const seen = new Set([join(SRC, 'cli/main.ts'), join(SRC, 'cli/worker.ts')])
+  for (const path of seen) {
+    for (const specifier of importsOf(path)) {
+      assert.notEqual(specifier, 'typescript', `${relative(ROOT, path)} is always loaded`)
+      if (specifier.startsWith('.')) {
+        seen.add(resolve(dirname(path), specifier.replace(/\.js$/, '.ts')))
+      }
+    }
+  }
+  assert.ok(seen.size > 50)
+})
