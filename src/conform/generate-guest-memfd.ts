@@ -72,8 +72,11 @@ const vm: Maker = (random, sketch) => {
   return ['vm']
 }
 
-/** Go on with another VM. */
-const use: Maker = (random, sketch) => ['use', aVm(random, sketch)]
+/** Go on with another VM, or ask of another file what only a VM can do. */
+const use: Maker = (random, sketch) => {
+  const of = random.chance(0.08) ? aFile(random, sketch) : aVm(random, sketch)
+  return ['use', of]
+}
 
 const dupVm: Maker = (random, sketch) => {
   const of = aVm(random, sketch)
