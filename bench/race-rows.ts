@@ -8,16 +8,20 @@ import { Judges } from '../src/explore/judges.js'
 import { search } from '../src/explore/search.js'
 import { CONTROL } from '../src/explore/shared.js'
 import { omissions } from '../src/explore/visited.js'
+import { best, line, type Measured, perSecond } from './measured.js'
 import { bootRace, type RaceSize, raceJudge } from './race.js'
-import { type Measured, spinRace } from './spin.js'
+import { spinRace } from './spin.js'
 
 const AGAINST_SPIN: RaceSize = { vcpus: 2, punches: 1, migrations: 1, rounds: 1 }
-const FOR_WORKERS: RaceSize = { vcpus: 3, punches: 1, migrations: 0, rounds: 1 }
-/** As large as minutes allow. */
-const LARGEST: RaceSize = { vcpus: 3, punches: 1, migrations: 0, rounds: 2 }
+/** It lasts for seconds: before they are a pair, each worker learns the steps by itself. */
+const FOR_WORKERS: RaceSize = { vcpus: 2, punches: 1, migrations: 0, rounds: 4 }
+/** More than 10^8 states. */
+const LARGEST: RaceSize = { vcpus: 2, punches: 1, migrations: 0, rounds: 9 }
 
 const ROUNDS = 3
-const BYTES_FOR_WORKERS = 1 << 26
+/** Searches before those that count, for V8 to learn the code. */
+const WARM_UP = 4
+const BYTES_FOR_WORKERS = 1 << 27
 const BYTES_FOR_LARGEST = 2 ** 31
 
 function ownRace(size: RaceSize): Measured {
@@ -30,23 +34,10 @@ function ownRace(size: RaceSize): Measured {
   return { states, seconds: (performance.now() - start) / 1000 }
 }
 
-function perSecond({ states, seconds }: Measured): number {
-  return states / seconds
-}
-
-function best(runs: readonly Measured[]): Measured {
-  return runs.reduce((a, b) => (perSecond(b) > perSecond(a) ? b : a))
-}
-
-function line(who: string, m: Measured): string {
-  const figures = `${m.states} states in ${m.seconds.toFixed(2)} s`
-  return `  ${who.padEnd(9)} ${figures}, ${Math.round(perSecond(m))} states/s`
-}
-
 /** Rivals take turns, so that a busy machine is as busy for both. */
 export function againstSpin(): string[] {
   const title = `race, ${JSON.stringify(AGAINST_SPIN)}, best of ${ROUNDS}`
-  ownRace(AGAINST_SPIN)
+  for (let i = 0; i < WARM_UP; i++) ownRace(AGAINST_SPIN)
   const own: Measured[] = []
   const rival: Measured[] = []
   for (let i = 0; i < ROUNDS; i++) {

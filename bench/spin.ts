@@ -4,12 +4,8 @@ import { copyFileSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { missingTool } from '../src/cli/spin.js'
+import type { Measured } from './measured.js'
 import type { RaceSize } from './race.js'
-
-export interface Measured {
-  readonly states: number
-  readonly seconds: number
-}
 
 /** SPIN's figures for a size of the race, its own set-up left out, or why there are none. */
 export function spinRace(size: RaceSize): Measured | string {

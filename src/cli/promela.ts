@@ -4,7 +4,6 @@ import { writeFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import type { Design } from '../designs/design.js'
 import { Cell } from '../explore/cell.js'
-import type { WholeSearch } from '../explore/cross.js'
 import type { Scenario } from '../litmus/scenario.js'
 import { projectSources } from '../lower/host.js'
 import { allBodies } from '../machine/fn.js'
@@ -13,7 +12,14 @@ import { captureState } from '../promela/tables.js'
 import type { Sources } from '../promela/world.js'
 import { SANITIZERS } from '../sanitizers/index.js'
 import { UserError } from './inputs.js'
-import { missingTool, modelRuntime, NoVerdict, SPIN_LIMITS, Verifier } from './spin.js'
+import {
+  missingTool,
+  modelRuntime,
+  NoVerdict,
+  SPIN_LIMITS,
+  type SpinResult,
+  Verifier,
+} from './spin.js'
 
 const JUDGES = { file: 'src/sanitizers/index.ts', name: 'SANITIZERS', list: SANITIZERS }
 
@@ -67,7 +73,7 @@ export function askSpin(
   scenario: Scenario,
   design: Design,
   ms = Number.POSITIVE_INFINITY,
-): WholeSearch | string {
+): SpinResult | string {
   const missing = missingTool()
   if (missing !== undefined) return `${missing} is not installed`
   if (ms <= 0) return 'no time is left'

@@ -32,6 +32,7 @@ import {
   SnapshotError,
 } from './contract.js'
 import { describeStuck } from './deadlock.js'
+import { Deeds } from './deeds.js'
 import { fairLoop } from './fairness.js'
 import type { Judges, Observed } from './judges.js'
 import { KnownStates } from './known.js'
@@ -52,6 +53,7 @@ class Search {
   readonly #known: KnownStates
   readonly #shared: SharedStates | undefined
   readonly #memo: Memo | undefined
+  readonly #deeds: Deeds | undefined
   /** Tasks are tried in the other order: workers should not meet before they must. */
   readonly #backwards: boolean
   #cyclic = false
@@ -84,6 +86,8 @@ class Search {
     this.#known = new KnownStates(options)
     this.#shared = this.#known.shared
     this.#memo = options.afresh === true || options.exact === true ? undefined : new Memo()
+    const foresees = this.#memo !== undefined && this.#bound < 0
+    this.#deeds = foresees ? new Deeds(this.#memo as Memo) : undefined
     const { share } = options
     this.#backwards = share !== undefined && share.worker % 2 === 1
   }
@@ -223,9 +227,16 @@ class Search {
   #take(): void {
     this.#steps++
     const memo = this.#memo
-    const deed = memo === undefined ? 0 : memo.recall(this.#task, this.#choice)
+    const deed = memo === undefined ? 0 : this.#deed(memo)
     if (memo === undefined || deed === 0) this.#execute()
     else this.#repeat(memo, deed)
+  }
+
+  /** The deed of the step under way, or 0. */
+  #deed(memo: Memo): number {
+    const choice = this.#choice
+    const known = choice === 0 ? this.#deeds?.known(this.#stack.depth, this.#task) : 0
+    return known || memo.recall(this.#task, choice)
   }
 
   /** Run the code of the step. */
@@ -233,6 +244,7 @@ class Search {
     const task = this.#task
     const at = standsIn(task)
     const mark = undoMark()
+    if (this.#deeds !== undefined) this.#deeds.led = 0
     this.#memo?.listen(task, this.#choice)
     const result = step(task, this.#choice)
     const inputs = this.#memo?.heard()
@@ -261,6 +273,7 @@ class Search {
     }
     const at = standsIn(this.#task)
     const mark = undoMark()
+    if (this.#deeds !== undefined) this.#deeds.led = deed
     memo.perform(deed, lo, hi)
     const observed = this.#judges.afterRepeat(memo.dirty(deed))
     if (observed.length > 0) this.#note(observed, functionName(at))
@@ -368,12 +381,16 @@ class Search {
    */
   #unforeseen(ready: number): number {
     const memo = this.#memo
-    if (memo === undefined || this.#bound >= 0) return ready
+    const deeds = this.#deeds
+    if (memo === undefined || deeds === undefined) return ready
+    const { depth } = this.#stack
+    const running = this.#stack.get(LEVEL.RUNNING)
+    deeds.enter(depth)
     const ends = this.#ends
     let foreseen = 0
     for (let rest = ready; rest !== 0; rest &= rest - 1) {
       const task = firstOf(rest, -1)
-      const deed = alternatives(task) === 1 ? memo.recall(task, 0) : 0
+      const deed = alternatives(task) === 1 ? deeds.lookUp(depth, task, running) : 0
       if (deed === 0 || (memo.dirty(deed) & this.#judges.ofSteps) !== 0) continue
       const lo = this.#stack.get(LEVEL.LO) ^ memo.changeLo(deed)
       ends[task * 2] = lo

@@ -11,7 +11,7 @@
 import { changesSince, fingerprintHi, fingerprintLo, mem, redo } from './arena.js'
 import { placeHash } from './frames.js'
 import { noteAccesses, notedAccesses } from './struct.js'
-import { MAX_TASKS } from './task.js'
+import { MAX_TASKS, Task } from './task.js'
 
 /**
  * A node: the word that is read, a value, and the node to go on at if it has another one, or 0. If
@@ -20,8 +20,24 @@ import { MAX_TASKS } from './task.js'
  */
 const NODE = { AT: 0, VALUE: 1, OTHER: 2, WORDS: 3 } as const
 
-/** What a step did: change of the fingerprint, sanitizers concerned, end of the changes behind. */
-const DEED = { LO: 0, HI: 1, DIRTY: 2, END: 3, CHANGES: 4 } as const
+/**
+ * What a step did: change of the fingerprint, sanitizers concerned, which words it depends on and
+ * which it changes (as `Words`), end of the changes behind.
+ */
+const DEED = {
+  ...{ LO: 0, HI: 1, DIRTY: 2 },
+  ...{ READS: 3, WRITES: 5 },
+  ...{ END: 7, CHANGES: 8 },
+} as const
+
+/**
+ * A set of words in 64 bits, so that two sets without a bit in common have no word in common. Left
+ * out are the words of the task itself, which are most: as a rule nobody else looks at them. Who
+ * does has bits for that.
+ */
+const ALL_READ = 1
+const ALL_WRITE = 2
+const KINDS = 62
 
 /** Choices beyond these are not kept; places of one task share so many roots. */
 const CHOICES = 4
@@ -40,6 +56,7 @@ export class Memo {
   #deedsEnd = 1
   readonly #most: number
   /** The step under way. */
+  #task = 0
   #root = 0
   #lo = 0
   #hi = 0
@@ -81,6 +98,14 @@ export class Memo {
     return this.#deeds[deed + DEED.DIRTY] as number
   }
 
+  /** Does deed `by` of one task change anything that deed `of` of another depends on? */
+  touches(by: number, of: number): boolean {
+    const { READS, WRITES } = DEED
+    const deeds = this.#deeds
+    if (((deeds[by + WRITES] as number) & (deeds[of + READS] as number)) !== 0) return true
+    return ((deeds[by + WRITES + 1] as number) & (deeds[of + READS + 1] as number)) !== 0
+  }
+
   /** Do the deed; the fingerprint becomes this one. */
   perform(deed: number, lo: number, hi: number): void {
     redo(this.#deeds, deed + DEED.CHANGES, this.#deeds[deed + DEED.END] as number, lo, hi)
@@ -88,6 +113,7 @@ export class Memo {
 
   /** Listen to the step that task `n` is about to take. */
   listen(n: number, choice: number): void {
+    this.#task = n
     this.#root = choice < CHOICES ? rootOf(n, choice) : -1
     this.#lo = fingerprintLo()
     this.#hi = fingerprintHi()
@@ -103,6 +129,7 @@ export class Memo {
   keep(inputs: Int32Array, mark: number, dirty: number): void {
     if (this.#root < 0 || this.#nodesEnd + this.#deedsEnd > this.#most) return
     const deed = this.#record(mark, dirty)
+    this.#describe(deed + DEED.READS, inputs, ALL_READ, ALL_WRITE)
     const [known, from] = this.#follow(inputs)
     const way = this.#nodesEnd
     if (from === 0) this.#roots[this.#root] = way
@@ -156,8 +183,30 @@ export class Memo {
     this.#deeds[deed + DEED.DIRTY] = dirty
     this.#deeds[deed + DEED.END] = end
     this.#deeds.set(changes, deed + DEED.CHANGES)
+    this.#describe(deed + DEED.WRITES, changes, ALL_WRITE, ALL_READ)
     this.#deedsEnd = end
     return deed
+  }
+
+  /**
+   * Write down which words these are (address, value), of what the task under way has read or
+   * written. `always` meets a word of this task with which another one did the opposite; `foreign`
+   * is set if this task did so with one of another's.
+   */
+  #describe(at: number, words: ArrayLike<number>, always: number, foreign: number): void {
+    let low = always
+    let high = 0
+    for (let i = 0; i < words.length; i += 2) {
+      const word = Math.abs(words[i] as number)
+      const owner = Math.floor((word - Task.base) / Task.words)
+      if (owner === this.#task) continue
+      if (owner >= 0 && owner < MAX_TASKS) low |= foreign
+      const bit = 2 + (word % KINDS)
+      if (bit < 32) low |= 1 << bit
+      else high |= 1 << (bit - 32)
+    }
+    this.#deeds[at] = low
+    this.#deeds[at + 1] = high
   }
 }
 
