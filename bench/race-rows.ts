@@ -61,8 +61,8 @@ export function againstSpin(): string[] {
 
 /** Several workers on one table; the time is that of the search alone. */
 async function byWorkers(size: RaceSize, count: number, bytes: number): Promise<Measured> {
-  const control = new Int32Array(new SharedArrayBuffer(CONTROL.WORDS * 4))
-  const table = new Int32Array(new SharedArrayBuffer(bytes))
+  const control = new SharedArrayBuffer(CONTROL.WORDS * 4)
+  const table = new SharedArrayBuffer(bytes)
   const file = new URL('./race-worker.js', import.meta.url)
   const workers = Array.from(
     { length: count },

@@ -6,8 +6,16 @@ import { UserError } from './inputs.js'
 import { type Progress, type Run, runJobs, WorkerBug } from './pool.js'
 import type { Job, Message } from './worker.js'
 
-/** Bytes of the shared table if the user sets no limit. It can't grow. */
-const TABLE_BYTES = 2 ** 30
+/**
+ * Bytes of the first table. It can't grow: when it is full, all begin again with one that is larger
+ * by a factor, and what has been lost is a small part of what follows. A table much larger than the
+ * states need costs as much, since each of its pages is far away.
+ */
+const FIRST_BYTES = 2 ** 20
+const FACTOR = 8
+/** Bytes of the last one if the user sets no limit, and the most that there can be. */
+const USUAL_BYTES = 2 ** 30
+const MOST_BYTES = 2 ** 33
 
 /** Check one job with `threads` workers; with one, if several can't be sure. */
 export async function runTogether(
@@ -17,34 +25,15 @@ export async function runTogether(
   interrupted: Promise<void>,
 ): Promise<Run> {
   const begun = Date.now()
-  const control = new Int32Array(new SharedArrayBuffer(CONTROL.WORDS * 4))
-  const bytes = Math.floor((job.effort.memoryBytes ?? TABLE_BYTES) / 8) * 8
-  const table = new Int32Array(new SharedArrayBuffer(bytes))
   const stop = new Int32Array(new SharedArrayBuffer(4))
   const workers = Array.from(
     { length: threads },
     () => new Worker(new URL('./worker.js', import.meta.url), { workerData: stop }),
   )
   interrupted.then(() => Atomics.store(stop, 0, 1))
-  const states = workers.map(() => 0)
-  const hear = (i: number, m: Message): void => {
-    if (m.kind !== 'progress') return
-    states[i] = m.states
-    const sum = states.reduce((a, b) => a + b, 0)
-    onProgress({ done: 0, total: 1, states: sum, depth: m.depth, bytes })
-  }
   try {
-    const shares = await Promise.all(
-      workers.map((w, i) => {
-        const share = { worker: i, control, table }
-        return answer(w, { ...job, share }, (m) => hear(i, m))
-      }),
-    )
-    const results = shares.map((m): ShareResult | undefined =>
-      m.kind === 'share' ? m.share : undefined,
-    )
-    const first = workers[0] as Worker
-    const last = await answer(first, { ...job, shares: results, begun }, () => {})
+    const results = await exploreTogether(job, workers, begun, onProgress)
+    const last = await answer(workers[0] as Worker, { ...job, shares: results, begun }, () => {})
     if (last.kind === 'verdict') {
       return { verdicts: [last.verdict], interrupted: Atomics.load(stop, 0) !== 0 }
     }
@@ -52,6 +41,52 @@ export async function runTogether(
     await Promise.all(workers.map((w) => w.terminate()))
   }
   return runJobs([job], 1, onProgress, interrupted)
+}
+
+/** The shares of all workers, with the first table that has room. */
+async function exploreTogether(
+  job: Job,
+  workers: readonly Worker[],
+  begun: number,
+  onProgress: (p: Progress) => void,
+): Promise<(ShareResult | undefined)[]> {
+  const limit = Math.min(job.effort.memoryBytes ?? USUAL_BYTES, MOST_BYTES)
+  for (let bytes = Math.min(FIRST_BYTES, limit); ; bytes = Math.min(bytes * FACTOR, limit)) {
+    const control = new SharedArrayBuffer(CONTROL.WORDS * 4)
+    const table = tableOf(bytes)
+    const states = workers.map(() => 0)
+    const hear = (i: number, m: Message): void => {
+      if (m.kind !== 'progress') return
+      states[i] = m.states
+      const sum = states.reduce((a, b) => a + b, 0)
+      onProgress({ done: 0, total: 1, states: sum, depth: m.depth, bytes })
+    }
+    const effort = { ...job.effort, timeLimitMs: timeLeft(job, begun) }
+    const shares = await Promise.all(
+      workers.map((w, worker) => {
+        const share = { worker, control, table }
+        return answer(w, { ...job, effort, share }, (m) => hear(worker, m))
+      }),
+    )
+    const results = shares.map((m) => (m.kind === 'share' ? m.share : undefined))
+    if (bytes === limit || !results.some((r) => r?.result.outOfMemory)) return results
+  }
+}
+
+/** @throws UserError if there is not so much memory */
+function tableOf(bytes: number): SharedArrayBuffer {
+  try {
+    return new SharedArrayBuffer(Math.floor(bytes / 8) * 8)
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error
+    throw new UserError(`--memory: this machine has no ${Math.round(bytes / 2 ** 20)} MiB at once`)
+  }
+}
+
+/** Milliseconds that the user's limit leaves to a search that begins now. */
+function timeLeft(job: Job, begun: number): number | undefined {
+  const limit = job.effort.timeLimitMs
+  return limit === undefined ? undefined : limit - (Date.now() - begun)
 }
 
 /** Give a worker a job and wait for its last word on it. */

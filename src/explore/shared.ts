@@ -17,11 +17,14 @@ const PUBLISHED = 2
 /** Words of `Share.control`. */
 export const CONTROL = { STOP: 0, STATES: 1, WORDS: 2 } as const
 
-/** What a worker is given: its number, and memory that all share. */
+/**
+ * What a worker is given: its number, and memory that all share. Buffers, because a view of 4 GiB
+ * arrives at another thread without its length.
+ */
 export interface Share {
   readonly worker: number
-  readonly control: Int32Array
-  readonly table: Int32Array
+  readonly control: SharedArrayBuffer
+  readonly table: SharedArrayBuffer
 }
 
 /** A state that could not be closed, and the open states that its steps lead to. */
@@ -55,9 +58,9 @@ export class SharedStates {
   slot = 0
 
   constructor(share: Share) {
-    this.#table = share.table
-    this.#control = share.control
-    this.#scale = share.table.length / 2 / 2 ** 32
+    this.#table = new Int32Array(share.table)
+    this.#control = new Int32Array(share.control)
+    this.#scale = this.#table.length / 2 / 2 ** 32
   }
 
   /** States that this worker put in. */

@@ -223,6 +223,13 @@ describe('several workers on one cell', () => {
       assert.deepEqual(results[1], results[0])
     })
   }
+
+  test('begin again with a larger table, or say that there is no room', () => {
+    const args = ['--no-cache', '--workers', '2', '-d', 'upm']
+    const cell = 'migration/ordinary-memory-vs-compaction'
+    assert.match(run('check', ...args, '--memory', '4096', cell).out, /exhaustive: 213611 states/)
+    assert.match(run('check', ...args, '--memory', '1', cell).out, /out of memory/)
+  })
 })
 
 describe('a verdict of an earlier run', () => {
