@@ -3,7 +3,7 @@
  * runs, and an access that is announced without `yield` is not announced.
  */
 import ts from 'typescript'
-import type { Problem } from './graph.js'
+import type { Problem } from './flow.js'
 
 /** Calls in a kernel function's body whose `yield` is missing. */
 export function forgottenYields(body: ts.Node, checker: ts.TypeChecker): Problem[] {

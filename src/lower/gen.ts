@@ -4,7 +4,7 @@
  * word of it becomes zero, so that dead locals do not tell states apart.
  */
 import type { Block, Local, Terminator } from './cfg.js'
-import type { Problem } from './graph.js'
+import type { Problem } from './flow.js'
 import { HEADER, planOf, type Suspension } from './plan.js'
 import { type Keep, wordsOf } from './types.js'
 

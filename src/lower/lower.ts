@@ -4,9 +4,10 @@
  * see the same imports.
  */
 import ts from 'typescript'
+import type { Problem } from './flow.js'
 import { forgottenYields } from './forgotten.js'
 import { generate } from './gen.js'
-import { Builder, type Problem } from './graph.js'
+import { Builder } from './graph.js'
 import { straight } from './straight.js'
 
 /** Something that the subset of TypeScript for kernel code does not have. */
