@@ -43,10 +43,17 @@ export class NoVerdict extends Error {}
 
 /** Which of the programs that are needed is not there; undefined if all are. */
 export function missingTool(): string | undefined {
-  return ['spin', 'gcc'].find((tool) => {
-    const arg = tool === 'spin' ? '-V' : '--version'
-    return spawnSync(tool, [arg], { stdio: 'ignore' }).error !== undefined
-  })
+  return ['spin', 'gcc'].find((tool) => !isThere(tool, tool === 'spin' ? '-V' : '--version'))
+}
+
+function isThere(tool: string, arg: string): boolean {
+  return spawnSync(tool, [arg], { stdio: 'ignore' }).error === undefined
+}
+
+/** The verifier as a command that dies with this process, however that dies, where Linux allows. */
+function verifier(): [string, ...string[]] {
+  if (!isThere('setpriv', '--version')) return ['./pan']
+  return ['setpriv', '--pdeathsig', 'KILL', './pan']
 }
 
 /** A verifier made from a model, in a folder of its own. */
@@ -82,7 +89,9 @@ export class Verifier {
   /** Search from one of the model's initial states. @throws NoVerdict */
   run(state = 0): SpinResult {
     const start = performance.now()
-    const { stdout, error } = spawnSync('./pan', [`-m${this.#limits.depth}`, `-w20`], {
+    const [program, ...before] = verifier()
+    const args = [...before, `-m${this.#limits.depth}`, '-w20']
+    const { stdout, error } = spawnSync(program, args, {
       cwd: this.#folder,
       encoding: 'utf8',
       env: { ...process.env, MODEL_CASE: String(state) },
