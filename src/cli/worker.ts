@@ -110,6 +110,12 @@ async function run(job: Job): Promise<Message> {
   return say(await explained(scenario, design, checked, job, mayGoOn, start))
 }
 
+/** With its findings told in few blocks; those that only follow another one stay as they are. */
+function gathered(scenario: Scenario, design: Design, verdict: Verdict): Verdict {
+  const findings = verdict.findings.map((f) => (f.first ? gather(scenario, design, f) : f))
+  return { ...verdict, findings }
+}
+
 /** With findings in their shortest form, and what other searches say, if they are asked. */
 async function explained(
   scenario: Scenario,
@@ -120,8 +126,7 @@ async function explained(
   start: number,
 ): Promise<Verdict> {
   const { cross, timeLimitMs } = job.effort
-  const findings = checked.findings.map((f) => (f.first ? gather(scenario, design, f) : f))
-  const verdict = { ...checked, findings }
+  const verdict = gathered(scenario, design, checked)
   if (cross === undefined || verdict.verdict === 'skipped') return verdict
   // Only now: making models needs the whole of TypeScript.
   const { askSpin } = await import('./promela.js')
@@ -168,7 +173,7 @@ function sampled(
     keepGoing,
     now: () => performance.now(),
   })
-  return { ...verdict, seed }
+  return { ...gathered(scenario, design, verdict), seed }
 }
 
 /** Saves now and then, so rarely that it costs little of the time. */
