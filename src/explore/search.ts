@@ -20,7 +20,7 @@ import {
   taskName,
 } from '../machine/machine.js'
 import { Memo } from '../machine/memo.js'
-import { hasStarted, MAX_TASKS } from '../machine/task.js'
+import { hasStarted } from '../machine/task.js'
 import { EXIT_PHASE } from './boot.js'
 import { OpenStates } from './components.js'
 import {
@@ -59,10 +59,6 @@ class Search {
   #cyclic = false
   readonly #stack = new LevelStack()
   readonly #open = new OpenStates()
-  /** By task: the fingerprint of the state that its step is known to lead to. */
-  readonly #ends = new Int32Array(MAX_TASKS * 2)
-  /** What a glance at the table has seen; of no use but that it has been fetched. */
-  #glimpse = 0
   readonly #witnesses = new Witnesses()
   #steps = 0
   #askAt = STEPS_BETWEEN_QUESTIONS
@@ -87,7 +83,7 @@ class Search {
     this.#shared = this.#known.shared
     this.#memo = options.afresh === true || options.exact === true ? undefined : new Memo()
     const foresees = this.#memo !== undefined && this.#bound < 0
-    this.#deeds = foresees ? new Deeds(this.#memo as Memo) : undefined
+    this.#deeds = foresees ? new Deeds(this.#memo as Memo, this.#known, judges) : undefined
     const { share } = options
     this.#backwards = share !== undefined && share.worker % 2 === 1
   }
@@ -380,29 +376,13 @@ class Search {
    * and the answers arrive together.
    */
   #unforeseen(ready: number): number {
-    const memo = this.#memo
     const deeds = this.#deeds
-    if (memo === undefined || deeds === undefined) return ready
-    const { depth } = this.#stack
-    const running = this.#stack.get(LEVEL.RUNNING)
-    deeds.enter(depth)
-    const ends = this.#ends
-    let foreseen = 0
-    for (let rest = ready; rest !== 0; rest &= rest - 1) {
-      const task = firstOf(rest, -1)
-      const deed = alternatives(task) === 1 ? deeds.lookUp(depth, task, running) : 0
-      if (deed === 0 || (memo.dirty(deed) & this.#judges.ofSteps) !== 0) continue
-      const lo = this.#stack.get(LEVEL.LO) ^ memo.changeLo(deed)
-      ends[task * 2] = lo
-      ends[task * 2 + 1] = this.#stack.get(LEVEL.HI) ^ memo.changeHi(deed)
-      this.#glimpse ^= this.#known.glance(lo)
-      foreseen |= 1 << task
-    }
+    if (deeds === undefined) return ready
     let left = ready
-    for (let rest = foreseen; rest !== 0; rest &= rest - 1) {
+    for (let rest = deeds.foresee(ready, this.#stack); rest !== 0; rest &= rest - 1) {
       const task = firstOf(rest, -1)
-      const lo = ends[task * 2] as number
-      const hi = ends[task * 2 + 1] as number
+      const lo = deeds.endLo(task)
+      const hi = deeds.endHi(task)
       if (!this.#known.has(lo, hi, 0, 0)) continue
       this.#steps++
       this.#meetAgain(lo, hi)
