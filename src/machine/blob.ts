@@ -33,10 +33,14 @@ function intern(runs: Runs): Blob {
   const id = h < 2 ? h + 2 : h
   const known = byId.get(id)
   if (known === undefined) byId.set(id, runs)
-  else if (JSON.stringify(known) !== JSON.stringify(runs)) {
+  else if (!areEqual(known, runs)) {
     throw new Error(`two page contents share the id ${id}`)
   }
   return id as Blob
+}
+
+function areEqual(a: Runs, b: Runs): boolean {
+  return a.length === b.length && a.every(([at, byte], i) => b[i]?.[0] === at && b[i][1] === byte)
 }
 
 /** How many contents there are. */

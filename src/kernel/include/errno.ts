@@ -68,9 +68,12 @@ export const ERRNO: Readonly<Record<string, number>> = {
   EHWPOISON,
 }
 
+const NAMES: ReadonlyMap<number, string> = new Map([
+  ...Object.entries(ERRNO).map(([name, n]) => [-n, `-${name}`] as const),
+  ...Object.entries(SIGNALS).map(([name, n]) => [n, name] as const),
+])
+
 /** `-EBUSY` for -16, the name of a signal for its value; else the number itself. */
 export function errnoName(value: number): string {
-  for (const [name, n] of Object.entries(ERRNO)) if (value === -n) return `-${name}`
-  for (const [name, n] of Object.entries(SIGNALS)) if (value === n) return name
-  return String(value)
+  return NAMES.get(value) ?? String(value)
 }
