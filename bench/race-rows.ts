@@ -18,9 +18,9 @@ const FOR_WORKERS: RaceSize = { vcpus: 2, punches: 1, migrations: 0, rounds: 4 }
 /** More than 10^8 states. */
 const LARGEST: RaceSize = { vcpus: 2, punches: 1, migrations: 0, rounds: 9 }
 
-const ROUNDS = 3
+const ROUNDS = 5
 /** Searches before those that count, for V8 to learn the code. */
-const WARM_UP = 4
+const WARM_UP = 8
 const BYTES_FOR_WORKERS = 1 << 27
 const BYTES_FOR_LARGEST = 2 ** 31
 
