@@ -26,6 +26,31 @@ test('what the second kernel is asked in vain for elsewhere is in its recording'
   for (const name of ['slot', 'move', 'compact', 'run'] as const) assert.ok(names.has(name), name)
 })
 
+test('a guest sees what the process does to its memory: a page moved, dropped, gone', () => {
+  const answers = new Model('6.2').run([
+    ['create', 0],
+    ['trunc', 0, 4096],
+    ['mmap', 0, 3, 1, 4096, 0],
+    ['store', 0, 0, 6],
+    ['slot', 0],
+    ['run', 0x10000],
+    ['move', 0, 0, 1],
+    ['compact'],
+    ['run', 0x10000],
+    ['falloc', 0, 3, 0, 4096],
+    ['run', 0x10000],
+    ['munmap', 0],
+    ['run', 0x10000],
+    ['slot', 0],
+    ['move', 0, 0, 1],
+  ])
+  const wanted = [0, 7, 1, 0, 8, 0, 1, 0, '-EFAULT', 'nomap', 'nomap']
+  assert.deepEqual(
+    answers.slice(4).map((a) => a.r),
+    wanted,
+  )
+})
+
 test('code that runs straight through answers as code in frames does', () => {
   const straight = new Model('6.18')
   const programs = FAMILIES.flatMap((f) => Array.from({ length: 100 }, (_, i) => generate(f, i)))

@@ -96,9 +96,9 @@ static long touch(char *at, long byte)
 }
 
 /*
- * A guest in real mode: increments the byte at GUEST_BASE + bx, loads it, tells it to port 0x10. The
- * increment is locked, so that KVM is asked for a page to write, as by hardware. Otherwise QEMU reads
- * first, and for a read KVM has the pages around it mapped in the process as well.
+ * A guest in real mode: increments the byte at GUEST_BASE + bx, loads it, tells it to port 0x10.
+ * The increment is locked, so that KVM is asked for a page to write, as by hardware. Otherwise QEMU
+ * reads first, and for a read KVM has the pages around it mapped in the process as well.
  */
 static const unsigned char guest_code[] = {
 	0xf0, 0xfe, 0x07, 0x8a, 0x07, 0xe6, 0x10, 0xf4,
@@ -204,8 +204,9 @@ static const char *on_map(const char *name, long *a, long *result)
 }
 
 /*
- * Where the model would map, as a hint: the pages that a read fault maps along with its own are those
- * of a window of 64 KiB, so it matters where a map begins, and what a guest finds after munmap too.
+ * Where the model would map, as a hint: the pages that a read fault maps along with its own are
+ * those of a window of 64 KiB, so it matters where a map begins; and a guest whose map is gone finds
+ * whatever comes to its place.
  */
 static char *lowest_gap(unsigned long len)
 {
