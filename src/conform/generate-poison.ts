@@ -19,6 +19,8 @@ import type { Random, Weighted } from './random.js'
 import type { Sketch } from './sketch.js'
 
 const PAGE = 4096
+/** Where `slot` shows the guest a map. */
+const GUEST_MEMORY = 0x10000
 const HWPOISON = 100
 const SOFT_OFFLINE = 101
 const DONTNEED = 4
@@ -93,6 +95,26 @@ export const POISON_STORIES: readonly (readonly Op[])[] = [
     ['load', 1, 0],
   ],
   [
+    ...TWO_PAGES,
+    ['move', 0, 0, 2],
+    ['move', 0, 0, -1],
+    ['move', 0, 0, 0],
+    ['move', 0, 0, 1],
+    ['mmap', 0, 3, 1, PAGE, 0],
+    ['load', 1, 0],
+    ['move', 0, 0, 1],
+    ['move', 0, 0, 0],
+    ['munmap', 1],
+    ['move', 0, 0, 0],
+    ['mmap', 0, 3, 2, PAGE, PAGE],
+    ['move', 2, 0, 1],
+    ['store', 2, 0, 9],
+    ['move', 2, 0, 1],
+    ['load', 2, 0],
+    ['falloc', 0, 3, 0, PAGE],
+    ['move', 0, 0, 0],
+  ],
+  [
     ['secret', 0],
     ['trunc', 0, PAGE],
     ['mmap', 0, 3, 1, PAGE, 0],
@@ -158,6 +180,22 @@ const punch: Maker = (random, sketch) => [
   random.pick([PAGE, PAGE, 2 * PAGE, 100]),
 ]
 
+/** To a node of the two, or now and then to one that there is not. */
+const move: Maker = (random, sketch) => [
+  'move',
+  random.below(Math.max(1, sketch.maps.length)),
+  random.below(4) * PAGE,
+  random.weighted([
+    [10, 1],
+    [8, 0],
+    [1, 2],
+    [1, -1],
+  ]),
+]
+
+/** A byte of the guest's four pages, which are those of the first map. */
+const run: Maker = (random) => ['run', GUEST_MEMORY + random.below(4) * PAGE + random.below(2)]
+
 const CHOICES: Weighted<Maker> = [
   [22, advise],
   [20, load],
@@ -170,13 +208,23 @@ const CHOICES: Weighted<Maker> = [
   [4, map],
   [3, munmap],
   [2, fstat],
+  [10, move],
+  [3, () => ['compact']],
 ]
+
+const WITH_GUEST: Weighted<Maker> = [...CHOICES, [20, run]]
+
+/** One program in so many has a guest. */
+const GUESTS = 4
 
 export function poisonProgram(random: Random, calls: number): Op[] {
   const sketch: Sketch = { files: [], maps: [] }
   const ops: Op[] = [create(random, sketch), ['trunc', 0, 4 * PAGE], ['mmap', 0, 3, 1, 4 * PAGE, 0]]
   sketch.files[0] = { size: 4 * PAGE }
   sketch.maps.push({ file: 0, len: 4 * PAGE, offset: 0, likely: true })
-  while (ops.length < calls) ops.push(random.weighted(CHOICES)(random, sketch))
+  const hasGuest = random.below(GUESTS) === 0
+  if (hasGuest) ops.push(['slot', 0])
+  const choices = hasGuest ? WITH_GUEST : CHOICES
+  while (ops.length < calls) ops.push(random.weighted(choices)(random, sketch))
   return ops
 }

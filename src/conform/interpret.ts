@@ -60,6 +60,29 @@ export interface Syscalls {
    * is then; `mmio` if there is no memory for the guest, a negative errno if KVM_RUN fails.
    */
   kvmRun(vm: number, gpa: bigint): number | string
+  readonly ownMachine?: OwnMachineCalls
+}
+
+/**
+ * Calls that only a kernel in a machine of its own is asked for; where they are missing, a program
+ * gets -ENOSYS.
+ */
+export interface OwnMachineCalls {
+  /** KVM_SET_USER_MEMORY_REGION without flags. */
+  kvmSetUserMemoryRegion(
+    vm: number,
+    slot: number,
+    gpa: bigint,
+    size: bigint,
+    address: bigint,
+  ): number
+  /**
+   * move_pages() of one page with MPOL_MF_MOVE: its status word, which is -1 before the call, or the
+   * call's error.
+   */
+  movePages(address: bigint, node: number): number
+  /** Writes to /proc/sys/vm/compact_memory. */
+  compact(): number
 }
 
 interface Mapping {
@@ -76,6 +99,9 @@ const buffer = new Uint8Array(MAX_TRANSFER)
 const MAX_ERRNO = 4095
 
 const PAGE = 4096n
+
+/** Guest physical address of the memslot that `slot` makes. */
+const GUEST_MEMORY = 0x10000n
 
 /** Bytes a plain `write` writes. */
 const WRITE_BYTE = 1
@@ -174,11 +200,8 @@ export class Interpreter {
         return this.#opened(k.dup(this.#fd(op[1])))
       case 'close':
         return this.#close(op[1])
-      case 'slot':
-      case 'move':
       case 'compact':
-        // Only the second kernel can be asked for these.
-        return -ENOSYS
+        return k.ownMachine === undefined ? -ENOSYS : k.ownMachine.compact()
       case 'pwrite':
       case 'pread':
       case 'read':
@@ -190,6 +213,9 @@ export class Interpreter {
       case 'store':
       case 'page':
         return this.#memory(op)
+      case 'slot':
+      case 'move':
+        return this.#ownMachine(op)
       case 'madvise':
       case 'mprotect':
         return this.#range(op)
@@ -231,6 +257,20 @@ export class Interpreter {
     const at = map.address + offset
     if (op[0] === 'page') return pageAnswer(k.pageFacts(at))
     return op[0] === 'load' ? k.load(at) : k.store(at, Number(op[3]))
+  }
+
+  /** Calls on a map that not every kernel has. */
+  #ownMachine(op: Extract<Op, readonly ['slot' | 'move', ...unknown[]]>): Int | string {
+    const k = this.#kernel.ownMachine
+    if (k === undefined) return -ENOSYS
+    const map = this.#maps[Number(op[1])]
+    if (map === undefined) return 'nomap'
+    if (op[0] === 'slot') {
+      return k.kvmSetUserMemoryRegion(this.#vm(), 0, GUEST_MEMORY, map.len, map.address)
+    }
+    const offset = BigInt(op[2])
+    if (offset < 0n || offset >= map.len) return 'nomap'
+    return k.movePages(map.address + offset, Number(op[3]))
   }
 
   /** Calls on whole pages of a map; a range that leaves the map could be anybody's. */

@@ -10,13 +10,15 @@ import { sysClose } from '../kernel/fs/file_table.js'
 import { sysFallocate, sysFtruncate } from '../kernel/fs/open.js'
 import { sysLseek, sysPread, sysPwrite, sysRead, sysWrite } from '../kernel/fs/read_write.js'
 import { vfsFstat } from '../kernel/fs/stat.js'
-import { EFAULT, EHWPOISON, ENXIO } from '../kernel/include/errno.js'
+import { EFAULT, EHWPOISON, EINTR, ENXIO } from '../kernel/include/errno.js'
 import { Kstat } from '../kernel/include/fs.js'
 import { currentMm } from '../kernel/include/mm_types.js'
-import { KVM_X86_DEFAULT_VM, SIGBUS_MCEERR_AR } from '../kernel/include/uapi.js'
+import { KVM_X86_DEFAULT_VM, MPOL_MF_MOVE, SIGBUS_MCEERR_AR } from '../kernel/include/uapi.js'
+import { compact } from '../kernel/mm/compaction.js'
 import { sysMadvise } from '../kernel/mm/madvise.js'
 import { sysFcntlAddSeals, sysFcntlGetSeals, sysMemfdCreate } from '../kernel/mm/memfd.js'
 import { sysMmap, sysMunmap } from '../kernel/mm/mmap.js'
+import { sysMovePages } from '../kernel/mm/move_pages.js'
 import { sysMprotect } from '../kernel/mm/mprotect.js'
 import { PTE_PRESENT, pteAt, pteFolio } from '../kernel/mm/pgtable.js'
 import { sysMemfdSecret } from '../kernel/mm/secretmem.js'
@@ -25,7 +27,10 @@ import { userLoad, userStore } from '../kernel/user/access.js'
 import { readPages } from '../kernel/user/harness.js'
 import { sysKvmCreateGuestMemfd } from '../kernel/virt/kvm/guest_memfd.js'
 import { sysKvmCreateVm } from '../kernel/virt/kvm/kvm_main.js'
-import { sysKvmSetUserMemoryRegion2 } from '../kernel/virt/kvm/memslots.js'
+import {
+  sysKvmSetUserMemoryRegion,
+  sysKvmSetUserMemoryRegion2,
+} from '../kernel/virt/kvm/memslots.js'
 import { kzalloc } from '../machine/alloc.js'
 import { Alone, Misbehaviour } from '../machine/alone.js'
 import type { FnTag } from '../machine/fn.js'
@@ -48,6 +53,15 @@ function faulted(byte: number): number {
   return byte === SIGBUS_MCEERR_AR ? -EHWPOISON : -EFAULT
 }
 
+/**
+ * Why KVM_RUN came back without a byte. No signal but that of a broken page interrupts it here, and
+ * whoever handles that learns what it means.
+ */
+function leftGuest(errno: number): number | string {
+  if (errno === -ENXIO) return 'mmio'
+  return errno === -EINTR ? -EHWPOISON : errno
+}
+
 /** What the page table of the process has at an address. */
 function pageFacts(address: bigint): PageFacts | undefined {
   const pte = pteAt(currentMm(), address)
@@ -64,7 +78,7 @@ function pageFacts(address: bigint): PageFacts | undefined {
   }
 }
 
-/** The user address of every memslot: anonymous memory, which no call of a program reaches. */
+/** The user address of the memslots of `bind`: anonymous memory, which no call of a program reaches. */
 const USER_AREA = 0x7f0000000000n
 
 /** The system calls of one program, by kernel function. */
@@ -111,10 +125,16 @@ function syscalls(alone: Alone, stat: Kstat): Syscalls {
       call(sysKvmSetUserMemoryRegion2, vm, slot, flags, gpa, size, USER_AREA, fd, offset),
     kvmRun: (vm, gpa) => {
       const byte = call(guestRead, vm, gpa)
-      if (byte < 0) return byte === -ENXIO ? 'mmio' : byte
+      if (byte < 0) return leftGuest(byte)
       const next = (byte + 1) & 0xff
       const written = call(guestWrite, vm, gpa, next)
-      return written < 0 ? written : next
+      return written < 0 ? leftGuest(written) : next
+    },
+    ownMachine: {
+      kvmSetUserMemoryRegion: (vm, slot, gpa, size, address) =>
+        call(sysKvmSetUserMemoryRegion, vm, slot, 0, gpa, size, address),
+      movePages: (address, node) => call(sysMovePages, address, node, MPOL_MF_MOVE),
+      compact: () => call(compact),
     },
   }
 }

@@ -1,6 +1,12 @@
-/** mmap, munmap and the accesses that they allow. */
+/** mmap, munmap and the accesses that they allow, and move_pages. */
 import type { Op } from '../../src/conform/program.js'
-import { differs, type Row, same } from './row.js'
+import { sysFtruncate } from '../../src/kernel/fs/open.js'
+import { MPOL_MF_MOVE, MPOL_MF_MOVE_ALL } from '../../src/kernel/include/uapi.js'
+import { sysMemfdCreate } from '../../src/kernel/mm/memfd.js'
+import { sysMovePages } from '../../src/kernel/mm/move_pages.js'
+import { userLoadAt } from '../../src/kernel/user/access.js'
+import { userMmap } from '../../src/kernel/user/memory.js'
+import { type Call, differs, type Row, same } from './row.js'
 
 const READ = 1
 const WRITE = 2
@@ -9,6 +15,21 @@ const SHARED = 1
 const PRIVATE = 2
 const VALIDATE = 3
 const SYNC = 0x80000
+
+/** An address at which nothing is mapped. */
+const NOWHERE = 0x20000n
+
+const anonymous = (call: Call): number =>
+  call(userMmap, -1, READ | WRITE, PRIVATE | 0x20, 4096n, 0n)
+
+/** A page of a memfd at two addresses, of which the first is returned. */
+function mapTwice(call: Call): number {
+  const fd = call(sysMemfdCreate, 0)
+  call(sysFtruncate, fd, 4096n)
+  const at = [1, 2].map(() => call(userMmap, fd, READ | WRITE, SHARED, 4096n, 0n))
+  for (const address of at) call(userLoadAt, address, 0n)
+  return at[0] ?? -1
+}
 
 /** A memfd of two pages that can be sealed, then more. */
 const file = (...then: readonly Op[]): readonly Op[] => [['create', 2], ['trunc', 0, 8192], ...then]
@@ -112,4 +133,85 @@ const accessRows: readonly Row[] = [
   ),
 ]
 
-export const memoryRows: readonly Row[] = [...mmapRows, ...accessRows]
+/** A row that is recorded of 6.1, and read in both versions. */
+const moved = (condition: string, answer: string | number, ops: readonly Op[]): Row => ({
+  call: 'move_pages',
+  condition,
+  answer: { '6.2': answer, '6.18': answer },
+  source: { '6.2': 'recorded', '6.18': 'read' },
+  ops,
+})
+
+/** A mapping of a page that is there, once. */
+const onePage = file(['mmap', 0, READ | WRITE, SHARED, 4096, 0], ['store', 0, 0, 1])
+const mappedTwice: readonly Op[] = [
+  ...onePage,
+  ['mmap', 0, READ | WRITE, SHARED, 4096, 0],
+  ['load', 1, 0],
+]
+const secret: readonly Op[] = [
+  ['secret', 0],
+  ['trunc', 0, 4096],
+  ['mmap', 0, READ | WRITE, SHARED, 4096, 0],
+  ['store', 0, 0, 1],
+]
+
+const moveRows: readonly Row[] = [
+  same(
+    'move_pages',
+    'flags beyond MPOL_MF_MOVE and MPOL_MF_MOVE_ALL, and a node that there is not',
+    '-EINVAL',
+    (call) => call(sysMovePages, NOWHERE, 2, 1),
+    'read',
+  ),
+  same(
+    'move_pages',
+    'a node that there is not, of what is not mapped',
+    '-ENODEV',
+    (call) => call(sysMovePages, NOWHERE, 2, MPOL_MF_MOVE),
+    'read',
+  ),
+  same(
+    'move_pages',
+    'what is not mapped (status)',
+    '-EFAULT',
+    (call) => call(sysMovePages, NOWHERE, 1, MPOL_MF_MOVE),
+    'read',
+  ),
+  differs(
+    'move_pages',
+    'anonymous memory that is not there (status)',
+    '-EFAULT',
+    '-ENOENT',
+    (call) => call(sysMovePages, BigInt(anonymous(call)), 1, MPOL_MF_MOVE),
+    'read',
+  ),
+  same(
+    'move_pages',
+    'with MPOL_MF_MOVE_ALL, mapped twice (status)',
+    1,
+    (call) => call(sysMovePages, BigInt(mapTwice(call)), 1, MPOL_MF_MOVE_ALL),
+    'read',
+  ),
+  moved('a negative node', '-ENODEV', [...onePage, ['move', 0, 0, -1]]),
+  moved('a page (status)', 1, [...onePage, ['move', 0, 0, 1]]),
+  moved(
+    'a page that is not there (status)',
+    '-ENOENT',
+    file(['mmap', 0, READ, SHARED, 4096, 0], ['move', 0, 0, 1]),
+  ),
+  moved('a page that is mapped twice (status)', '-EACCES', [...mappedTwice, ['move', 0, 0, 1]]),
+  moved('a page that is mapped twice, on the node already (status)', 0, [
+    ...mappedTwice,
+    ['move', 0, 0, 0],
+  ]),
+  {
+    call: 'move_pages',
+    condition: 'secret memory (status)',
+    answer: { '6.2': '-ENOENT' },
+    source: { '6.2': 'recorded' },
+    ops: [...secret, ['move', 0, 0, 1]],
+  },
+]
+
+export const memoryRows: readonly Row[] = [...mmapRows, ...accessRows, ...moveRows]

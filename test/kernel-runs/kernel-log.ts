@@ -72,10 +72,11 @@ export function answerOverride(again: boolean): void {
 const originalMigratePages = original(migratePages)
 const countedMigratePages = fn(function* migrate_pages(
   folio: Folio,
+  nid: number,
   mode: number,
   reason: number,
 ): Kernel<number> {
-  const left = yield* originalMigratePages(folio, mode, reason)
+  const left = yield* originalMigratePages(folio, nid, mode, reason)
   countMigration(left)
   return left
 })

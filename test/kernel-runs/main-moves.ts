@@ -3,7 +3,12 @@ import { dropCaches } from '../../src/kernel/fs/drop_caches.js'
 import { sysClose } from '../../src/kernel/fs/file_table.js'
 import { sysPwrite } from '../../src/kernel/fs/read_write.js'
 import { EBUSY } from '../../src/kernel/include/errno.js'
-import { MIGRATE_ASYNC, MIGRATE_SYNC, MIGRATE_SYNC_LIGHT } from '../../src/kernel/include/mm.js'
+import {
+  MIGRATE_ASYNC,
+  MIGRATE_SYNC,
+  MIGRATE_SYNC_LIGHT,
+  NUMA_NO_NODE,
+} from '../../src/kernel/include/mm.js'
 import type { Pfn } from '../../src/kernel/include/types.js'
 import { sysMemfdCreate } from '../../src/kernel/mm/memfd.js'
 import { migratePages, putbackMovablePages } from '../../src/kernel/mm/migrate.js'
@@ -40,7 +45,7 @@ export const devMigrate = fn(function* dev_migrate(pfn: Pfn, mode: number): Kern
   const isolated = yield* folioIsolateLru(folio)
   yield* folioPut(folio)
   if (!isolated) return -EBUSY
-  const left = yield* migratePages(folio, mode, DRIVER_REASON)
+  const left = yield* migratePages(folio, NUMA_NO_NODE, mode, DRIVER_REASON)
   if (left !== 0) yield* putbackMovablePages(folio)
   return left
 })

@@ -3,9 +3,10 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { dropCaches } from '../../src/kernel/fs/drop_caches.js'
 import { sysFtruncate } from '../../src/kernel/fs/open.js'
-import { EAGAIN, EBUSY } from '../../src/kernel/include/errno.js'
-import { MAP_SHARED, PROT_READ, PROT_WRITE } from '../../src/kernel/include/uapi.js'
+import { EAGAIN, EBUSY, ENOENT } from '../../src/kernel/include/errno.js'
+import { MAP_SHARED, MPOL_MF_MOVE, PROT_READ, PROT_WRITE } from '../../src/kernel/include/uapi.js'
 import { sysMemfdCreate } from '../../src/kernel/mm/memfd.js'
+import { sysMovePages } from '../../src/kernel/mm/move_pages.js'
 import { drainLru, migratePage } from '../../src/kernel/mm/page_ops.js'
 import { sysMemfdSecret } from '../../src/kernel/mm/secretmem.js'
 import { userLoadAt, userStoreAt } from '../../src/kernel/user/access.js'
@@ -41,6 +42,34 @@ for (const profile of ['6.2', '6.18'] as const) {
         assert.equal(user.call(migratePage, fd, 0), -EBUSY)
       })
       assert.equal(asked, profile === '6.2' ? 1 : 2)
+    })
+
+    test('move_pages with a page pinned leaves its status, and the page, as they were', () => {
+      const user = new User(profile)
+      const fd = user.call(sysMemfdCreate, 0)
+      const at = mapOf(user, fd)
+      user.call(userStoreAt, at, 0n, 0x5a)
+      user.call(pinPage, at)
+      assert.equal(user.call(sysMovePages, BigInt(at), 1, MPOL_MF_MOVE), -1)
+      assert.equal(user.cached(fd, 0)!.nid, 0)
+      user.call(unpinPage)
+      const old = user.cached(fd, 0)!
+      assert.equal(user.call(sysMovePages, BigInt(at), 1, MPOL_MF_MOVE), 1)
+      assert.notEqual(user.cached(fd, 0), old)
+      assert.equal(user.cached(fd, 0)!.nid, 1)
+      assert.equal(user.call(userLoadAt, at, 0n), 0x5a)
+    })
+
+    test('move_pages does not find secret memory in 6.2, and cannot migrate it in 6.18', () => {
+      const user = new User(profile)
+      const at = mapOf(user, user.call(sysMemfdSecret, 0))
+      user.call(userStoreAt, at, 0n, 1)
+      const asked = returnsOf('secretmem_migrate_folio', () => {
+        const status = user.call(sysMovePages, BigInt(at), 1, MPOL_MF_MOVE)
+        assert.equal(status, profile === '6.2' ? -ENOENT : -1)
+      })
+      assert.equal(asked > 0, profile === '6.18')
+      assert.equal(user.call(userLoadAt, at, 0n), 1)
     })
 
     test('a page with another reference is tried ten times, and stays mapped', () => {

@@ -18,6 +18,9 @@ const REFUSED: readonly (readonly Op[])[] = [
   [['mmap', 0, 3, 0x8001, 4096, 0]],
   [['mmap', 0, 3, 2, 2 ** 40, 0]],
   [['vm'], ['run', 0x10000]],
+  [['slot', 0]],
+  [['move', 0, 0, 0]],
+  [['compact']],
   Array.from({ length: 65 }, (): Op => ['create', 0]),
   Array.from({ length: 1001 }, (): Op => ['fstat', 0]),
 ]

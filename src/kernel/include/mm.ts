@@ -55,6 +55,8 @@ export interface Folio extends Obj {
   swap: SwpEntry
   /** Came from a movable page block. */
   movableBlock: boolean
+  /** Which NUMA node it is on (page_to_nid). Constant while it is in use; 0 for free frames. */
+  nid: number
   /** Its page block is MIGRATE_ISOLATE, on the way offline: never allocated. Guard: the zone. */
   isolateBlock: boolean
   /** Content, see machine/blob. */
@@ -86,6 +88,7 @@ export const Folio: Struct<Folio> = struct<Folio>(
     anon: flag(),
     swap: num(),
     movableBlock: flag(),
+    nid: num(),
     isolateBlock: flag(),
     data: num(),
   },
@@ -173,6 +176,10 @@ export const MIGRATE_SYNC = 2
 export const MR_COMPACTION = 0
 export const MR_MEMORY_FAILURE = 1
 export const MR_MEMORY_HOTPLUG = 2
+export const MR_SYSCALL = 3
+
+/** No node in particular: for a page that moves, the one that it is on. */
+export const NUMA_NO_NODE = -1
 
 /** What writepage returns when it has not started to write and the folio is still locked. */
 export const AOP_WRITEPAGE_ACTIVATE = 0x80000

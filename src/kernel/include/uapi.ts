@@ -99,6 +99,9 @@ export const MAP_FIXED_NOREPLACE = 0x100000
 /** What MAP_SHARED has always ignored; MAP_SHARED_VALIDATE refuses all others. */
 export const LEGACY_MAP_MASK = 0x7c07f9f3
 
+export const MPOL_MF_MOVE = 2
+export const MPOL_MF_MOVE_ALL = 4
+
 /**
  * Signals that an access of the process gets, with their codes, as values: -(1000 × signal +
  * code), beyond every errno.

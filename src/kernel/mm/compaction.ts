@@ -9,7 +9,7 @@
 import { read, rmw } from '../../machine/effects.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { EBUSY } from '../include/errno.js'
-import { type Folio, MIGRATE_SYNC, MR_COMPACTION } from '../include/mm.js'
+import { type Folio, MIGRATE_SYNC, MR_COMPACTION, NUMA_NO_NODE } from '../include/mm.js'
 import { folioTrylock, folioUnlock } from './filemap.js'
 import { migratePages, putbackMovablePages } from './migrate.js'
 import { forEachFolio } from './page_alloc.js'
@@ -111,7 +111,7 @@ export const compactZone = fn(function* compact_zone(mode: number): Kernel<void>
   let folio = nextFrame(null)
   while (folio !== null) {
     if ((yield* isolateMigratepage(folio, isolateMode)) === 0) {
-      const err = yield* migratePages(folio, mode, MR_COMPACTION)
+      const err = yield* migratePages(folio, NUMA_NO_NODE, mode, MR_COMPACTION)
       if (err !== 0) yield* putbackMovablePages(folio)
     }
     folio = nextFrame(folio)

@@ -33,7 +33,7 @@ import {
 } from './pgtable.js'
 import { folioIsSecretmem, vmaIsSecretmem } from './secretmem.js'
 import { folioMarkAccessed, folioPut, folioTryGet } from './swap.js'
-import { vmaLookup } from './vma.js'
+import { vmaIsAnonymous, vmaLookup } from './vma.js'
 
 /** Do these bits of a PTE allow what is asked for? */
 export function pteAllows(pte: Pte, write: boolean): boolean {
@@ -94,6 +94,31 @@ const gupFast = fn(function* gup_pte_range(address: bigint, write: boolean): Ker
 })
 
 /**
+ * The page that an address maps now, with a reference, but neither faulted in nor marked as used.
+ * NULL if none is there to be had, which is so of all secret memory; ERR_PTR(-EFAULT) where
+ * anonymous memory has nothing. mmap_lock is held.
+ *
+ * Models: 6.2 mm/gup.c follow_page, with FOLL_GET and FOLL_DUMP, and no_page_table. Simplifies: there is
+ * no zero page, which would be -EFAULT too.
+ */
+export const followPage = fn(function* follow_page(
+  vma: VmArea,
+  address: bigint,
+): Kernel<Folio | null> {
+  if (vmaIsSecretmem(vma)) return null
+  const mm = vma.vmMm!
+  yield read(mm.pageTable, 'xaHead')
+  const pte = pteAt(mm, address)
+  if (!pteAllows(pte, false)) {
+    return pte === 0 && vmaIsAnonymous(vma) ? errPtr(Folio, -EFAULT) : null
+  }
+  const folio = pteFolio(pte)
+  alsoWrites(folio, 'refcount')
+  folio.refcount++
+  return folio
+})
+
+/**
  * What a fault on behalf of get_user_pages() means to it.
  *
  * Models: 6.2 mm/gup.c faultin_page and include/linux/mm.h vm_fault_to_errno, with FOLL_HWPOISON.
@@ -148,7 +173,12 @@ export const getUserPages = fn(function* get_user_pages_unlocked(
   }
 })
 
-/** The same for writing, by page of the address. Models: 6.2 virt/kvm/kvm_main.c hva_to_pfn. */
+/**
+ * The same for writing, by page of the address.
+ *
+ * Models: 6.2 virt/kvm/kvm_main.c hva_to_pfn. Simplifies: asks for a page to write even if the guest
+ * only reads, where Linux would take one to read if the process has none to write.
+ */
 export const getUserPage = fn(function* hva_to_pfn(hva: Pgoff): Kernel<Folio> {
   return yield* getUserPages(pgoffToBytes(hva), true)
 })

@@ -11,7 +11,7 @@ import { warnOn } from '../../machine/fault.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { EBUSY, ENOENT } from '../include/errno.js'
 import type { AddressSpace } from '../include/fs.js'
-import { type Folio, MIGRATE_SYNC, MR_MEMORY_HOTPLUG } from '../include/mm.js'
+import { type Folio, MIGRATE_SYNC, MR_MEMORY_HOTPLUG, NUMA_NO_NODE } from '../include/mm.js'
 import { PGOFF_MAX, type Pgoff } from '../include/types.js'
 import { xaFindAfterIndex, xaFindIndex, xaLoad } from '../lib/xarray.js'
 import { fileMapping } from '../user/harness.js'
@@ -100,7 +100,8 @@ export const scanMovablePages = fn(function* scan_movable_pages(): Kernel<Folio 
  * poison reference would defeat every attempt. Whatever comes of it, nobody is told.
  *
  * Models: 6.2 mm/memory_hotplug.c do_migrate_range. Simplifies: migrates each page as soon as it
- * is isolated instead of all together, so each is isolated for less time.
+ * is isolated instead of all together, so each is isolated for less time; to the node that it is
+ * on, while Linux prefers any other.
  */
 export const doMigrateRange = fn(function* do_migrate_range(first: Folio): Kernel<void> {
   let folio: Folio | null = first
@@ -113,7 +114,7 @@ export const doMigrateRange = fn(function* do_migrate_range(first: Folio): Kerne
       const isolated = yield* folioIsolateLru(folio)
       yield* folioPut(folio)
       if (isolated) {
-        const ret = yield* migratePages(folio, MIGRATE_SYNC, MR_MEMORY_HOTPLUG)
+        const ret = yield* migratePages(folio, NUMA_NO_NODE, MIGRATE_SYNC, MR_MEMORY_HOTPLUG)
         if (ret !== 0) yield* putbackMovablePages(folio)
       }
     }

@@ -18,6 +18,7 @@ import {
   MIGRATE_ASYNC,
   MIGRATE_SYNC,
   MR_MEMORY_FAILURE,
+  NUMA_NO_NODE,
   nrPages,
 } from '../include/mm.js'
 import type { SwpEntry } from '../include/swap.js'
@@ -246,15 +247,20 @@ export const __unmapAndMove = fn(function* __unmap_and_move(
 })
 
 /**
- * A frame to move to, with one reference, or NULL. Movable, whatever the mapping's gfp mask says:
+ * A frame to move to, on node `nid` or else on that of `src`, with one reference, or NULL. Movable, whatever the mapping's gfp mask says:
  * those who migrate choose the target, not the owner of the page.
  *
  * Models: 6.2 mm/migrate.c alloc_migration_target and mm/compaction.c compaction_alloc.
- * Simplifies: one node, one zone; compaction takes its targets from the allocator instead of
+ * Simplifies: one zone, and no node is ever full; compaction takes its targets from the allocator instead of
  * scanning the zone from its end, so it runs out of them only by an injected fault.
  */
-export const allocMigrationTarget = fn(function* alloc_migration_target(): Kernel<Folio | null> {
-  return yield* allocFolioMayFail(true)
+export const allocMigrationTarget = fn(function* alloc_migration_target(
+  src: Folio,
+  nid: number,
+): Kernel<Folio | null> {
+  const dst = yield* allocFolioMayFail(true)
+  if (dst !== null) dst.nid = nid === NUMA_NO_NODE ? src.nid : nid
+  return dst
 })
 
 /**
@@ -266,6 +272,7 @@ export const allocMigrationTarget = fn(function* alloc_migration_target(): Kerne
  */
 export const unmapAndMove = fn(function* unmap_and_move(
   src: Folio,
+  nid: number,
   force: boolean,
   mode: number,
   reason: number,
@@ -278,7 +285,7 @@ export const unmapAndMove = fn(function* unmap_and_move(
     return 0
   }
 
-  const dst = yield* allocMigrationTarget()
+  const dst = yield* allocMigrationTarget(src, nid)
   if (dst === null) return -ENOMEM
   const rc = yield* __unmapAndMove(src, dst, force, mode)
   if (rc !== 0) yield* folioPut(dst)
@@ -296,30 +303,32 @@ export const unmapAndMove = fn(function* unmap_and_move(
  */
 export const migratePagesLoop = fn(function* migrate_pages_loop(
   folio: Folio,
+  nid: number,
   mode: number,
   reason: number,
 ): Kernel<number> {
   let rc = -EAGAIN
   let pass = 0
   while (pass < MIGRATE_PASSES && rc === -EAGAIN) {
-    rc = yield* unmapAndMove(folio, pass > LAST_NONBLOCKING_PASS, mode, reason)
+    rc = yield* unmapAndMove(folio, nid, pass > LAST_NONBLOCKING_PASS, mode, reason)
     pass += 1
   }
   return rc
 })
 
 /**
- * Migrate an isolated folio. 0, or -ENOMEM, or 1 for one folio that was not migrated; then it is
+ * Migrate an isolated folio, to node `nid` or within its own. 0, or -ENOMEM, or 1 for one folio that was not migrated; then it is
  * still isolated and the caller puts it back.
  *
  * Models: 6.2 mm/migrate.c migrate_pages, its return value.
  */
 export const migratePages = fn(function* migrate_pages(
   folio: Folio,
+  nid: number,
   mode: number,
   reason: number,
 ): Kernel<number> {
-  const rc = yield* migratePagesLoop(folio, mode, reason)
+  const rc = yield* migratePagesLoop(folio, nid, mode, reason)
   if (rc === 0 || rc === -ENOMEM) return rc
   return 1
 })

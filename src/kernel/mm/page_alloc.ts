@@ -3,6 +3,8 @@
  * which frame a page gets does not depend on the order of events between tasks. A frame's content
  * outlives its owner: it is handed out as residue.
  *
+ * A frame is on the node that it was last asked for: there is no telling how many a node has.
+ *
  * Left out: zones, orders, per-CPU lists and watermarks. An allocation fails only where a scenario
  * lets a fault strike.
  */
@@ -99,6 +101,7 @@ export function freeFolio(folio: Folio): void {
   folio.swapbacked = false
   folio.anon = false
   folio.movableBlock = false
+  folio.nid = 0
   folio.lru = false
   folio.buddy = true
 }

@@ -8,7 +8,13 @@ import { alsoReads, read } from '../../machine/effects.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { EBUSY, ENOENT } from '../include/errno.js'
 import { filesStruct } from '../include/fs.js'
-import { type Folio, MF_SW_SIMULATED, MIGRATE_SYNC, MR_COMPACTION } from '../include/mm.js'
+import {
+  type Folio,
+  MF_SW_SIMULATED,
+  MIGRATE_SYNC,
+  MR_COMPACTION,
+  NUMA_NO_NODE,
+} from '../include/mm.js'
 import type { Pgoff } from '../include/types.js'
 import { xaLoad } from '../lib/xarray.js'
 import { fileMapping } from '../user/harness.js'
@@ -51,7 +57,7 @@ export const migratePage = fn(function* migrate_page(fd: number, page: number): 
   yield* folioPut(folio)
   if (!isolated) return -EBUSY
 
-  const rc = yield* migratePagesLoop(folio, MIGRATE_SYNC, MR_COMPACTION)
+  const rc = yield* migratePagesLoop(folio, NUMA_NO_NODE, MIGRATE_SYNC, MR_COMPACTION)
   if (rc !== 0) yield* putbackMovablePages(folio)
   return rc
 })

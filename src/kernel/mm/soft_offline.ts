@@ -18,6 +18,7 @@ import {
   MIGRATE_SYNC,
   MR_MEMORY_FAILURE,
   mmState,
+  NUMA_NO_NODE,
 } from '../include/mm.js'
 import type { Pfn } from '../include/types.js'
 import { folioLock, folioUnlock } from './filemap.js'
@@ -87,7 +88,7 @@ export const softOfflineInUsePage = fn(function* soft_offline_in_use_page(
   }
 
   if (!(yield* isolatePage(p))) return -EBUSY
-  const ret = yield* migratePages(p, MIGRATE_SYNC, MR_MEMORY_FAILURE)
+  const ret = yield* migratePages(p, NUMA_NO_NODE, MIGRATE_SYNC, MR_MEMORY_FAILURE)
   if (ret === 0) {
     // The isolation's reference is still there, and nobody else's: release it.
     return (yield* pageHandlePoison(p, false, true)) ? 0 : -EBUSY

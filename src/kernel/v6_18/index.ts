@@ -10,6 +10,7 @@ import { dropCaches } from '../fs/drop_caches.js'
 import { pseudoFsMount } from '../fs/libfs.js'
 import { vfsFallocateMode } from '../fs/open.js'
 import { migratepageSuitable } from '../mm/compaction.js'
+import { followPage } from '../mm/gup.js'
 import { vmaMayRemove } from '../mm/madvise.js'
 import { memfdAllSeals, memfdImpliedSeals, memfdInitFile, memfdSanitizeFlags } from '../mm/memfd.js'
 import { migrateFolio, migratePagesLoop, moveToNewFolio } from '../mm/migrate.js'
@@ -35,6 +36,7 @@ import { handleChangedSpte, kvmMmuPageFault618 } from './arch/x86/kvm/mmu.js'
 import { anonInodefsMount } from './fs/anon_inodes.js'
 import { dropCachesDrained } from './fs/drop_caches.js'
 import { fallocateMode } from './fs/open.js'
+import { folioWalkStart } from './mm/folio_walk.js'
 import { migratepageAccessible, moveToNewFolioAccessible } from './mm/inaccessible.js'
 import {
   allocFile,
@@ -88,6 +90,7 @@ const MEMFD: readonly Replacement[] = [
 const MM: readonly Replacement[] = [
   replace(vmaMayRemove, countsAsWriter),
   replace(dropCaches, dropCachesDrained),
+  replace(followPage, folioWalkStart),
   replace(migrateFolio, migrateFolioCopyFirst),
   replace(migratePagesLoop, migratePagesTwice),
   replace(migratepageSuitable, migratepageAccessible),

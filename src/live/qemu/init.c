@@ -27,6 +27,8 @@
 #define NR_memfd_secret 447
 #define NR_move_pages 279
 #define MPOL_MF_MOVE 2
+#define MAPS ((char *)0x10000000)
+#define MAPS_SIZE (1UL << 40)
 #define GUEST_BASE 0x10000L
 #define GUEST_CODE 0x1000L
 
@@ -45,6 +47,11 @@ static void on_signal(int number, siginfo_t *info, void *context)
 	(void)context;
 	broken = number == SIGBUS && info->si_code == BUS_MCEERR_AR;
 	siglongjmp(fault, 1);
+}
+
+static long page_up(long len)
+{
+	return (len + PAGE - 1) / PAGE * PAGE;
 }
 
 static long answer(long result)
@@ -88,9 +95,13 @@ static long touch(char *at, long byte)
 	return 1;
 }
 
-/* A guest in real mode: increments the byte at GUEST_BASE + bx, loads it, tells it to port 0x10. */
+/*
+ * A guest in real mode: increments the byte at GUEST_BASE + bx, loads it, tells it to port 0x10.
+ * The increment is locked, so that KVM is asked for a page to write, as by hardware. Otherwise QEMU
+ * reads first, and for a read KVM has the pages around it mapped in the process as well.
+ */
 static const unsigned char guest_code[] = {
-	0xfe, 0x07, 0x8a, 0x07, 0xe6, 0x10, 0xf4,
+	0xf0, 0xfe, 0x07, 0x8a, 0x07, 0xe6, 0x10, 0xf4,
 };
 
 static int vm = -1, vcpu = -1;
@@ -182,7 +193,7 @@ static const char *on_map(const char *name, long *a, long *result)
 			*result = touch(at + a[1], !strcmp(name, "load") ? -1 : a[2]);
 		return 0;
 	}
-	long pages = (len + PAGE - 1) / PAGE * PAGE;
+	long pages = page_up(len);
 	if (a[1] < 0 || a[2] < 0 || a[1] + a[2] > pages)
 		return "nomap";
 	if (!strcmp(name, "madvise"))
@@ -190,6 +201,22 @@ static const char *on_map(const char *name, long *a, long *result)
 	else
 		*result = answer(mprotect(at + a[1], a[2], a[3]));
 	return 0;
+}
+
+/*
+ * Where the model would map, as a hint: the pages that a read fault maps along with its own are
+ * those of a window of 64 KiB, so it matters where a map begins; and a guest whose map is gone finds
+ * whatever comes to its place.
+ */
+static char *lowest_gap(unsigned long len)
+{
+	char *at = MAPS;
+	for (int i = 0; i < nmaps && len < MAPS_SIZE; i++) {
+		char *end = maps[i].at + page_up(maps[i].len);
+		if (maps[i].at && maps[i].at < at + page_up(len) && end > at)
+			at = end, i = -1;
+	}
+	return at;
 }
 
 static const char *on_file(const char *name, long *a, long *result)
@@ -221,7 +248,7 @@ static const char *on_file(const char *name, long *a, long *result)
 			files[a[0]] = -1;
 		named = -1;
 	} else if (!strcmp(name, "mmap")) {
-		char *at = mmap(0, a[3], a[1], a[2], fd, a[4]);
+		char *at = mmap(lowest_gap(a[3]), a[3], a[1], a[2], fd, a[4]);
 		maps[nmaps].at = at == MAP_FAILED ? 0 : at;
 		maps[nmaps++].len = a[3];
 		*result = answer(at == MAP_FAILED ? -1 : 0);

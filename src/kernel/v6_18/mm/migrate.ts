@@ -133,6 +133,7 @@ const migrateFolioMove = fn(function* migrate_folio_move(
  */
 const migratePagesBatch = fn(function* migrate_pages_batch(
   src: Folio,
+  nid: number,
   mode: number,
   reason: number,
   passes: number,
@@ -148,7 +149,7 @@ const migratePagesBatch = fn(function* migrate_pages_batch(
       if (reason !== MR_MEMORY_FAILURE) yield* folioPut(src)
       return 0
     }
-    const dst = yield* allocMigrationTarget()
+    const dst = yield* allocMigrationTarget(src, nid)
     if (dst === null) return -ENOMEM
     rc = yield* migrateFolioUnmap(src, dst, mode)
     if (rc !== 0) yield* folioPut(dst)
@@ -169,13 +170,14 @@ const migratePagesBatch = fn(function* migrate_pages_batch(
  */
 export const migratePagesTwice = fn(function* migrate_pages_sync(
   folio: Folio,
+  nid: number,
   mode: number,
   reason: number,
 ): Kernel<number> {
   if (mode === MIGRATE_ASYNC) {
-    return yield* migratePagesBatch(folio, mode, reason, NR_MAX_MIGRATE_PAGES_RETRY)
+    return yield* migratePagesBatch(folio, nid, mode, reason, NR_MAX_MIGRATE_PAGES_RETRY)
   }
-  const rc = yield* migratePagesBatch(folio, MIGRATE_ASYNC, reason, NR_MAX_MIGRATE_ASYNC_RETRY)
+  const rc = yield* migratePagesBatch(folio, nid, MIGRATE_ASYNC, reason, NR_MAX_MIGRATE_ASYNC_RETRY)
   if (rc === 0 || rc === -ENOMEM) return rc
-  return yield* migratePagesBatch(folio, mode, reason, NR_MAX_MIGRATE_SYNC_RETRY)
+  return yield* migratePagesBatch(folio, nid, mode, reason, NR_MAX_MIGRATE_SYNC_RETRY)
 })
