@@ -28,36 +28,20 @@ export function firstDifference(a: readonly Result[], b: readonly Result[]): num
   return -1
 }
 
-/** What the model answers to a call that it has not got; no real kernel does in a transcript. */
-const UNMODELLED = '-ENOSYS'
-
-/** Whether two kernels part only because the second has not got the call. */
-export function isUnmodelled({ call, other }: Pick<Difference, 'call' | 'other'>): boolean {
-  return other[call]?.r === UNMODELLED
-}
-
-export interface Comparison {
-  readonly differences: readonly Difference[]
-  /** Programs that the second kernel could follow only up to a call it has not got. */
-  readonly unmodelled: number
-}
-
 /** Programs with the results of one kernel, and the results of another. */
 export function compareAll(
   programs: readonly Recorded[],
   others: readonly (readonly Result[])[],
-): Comparison {
-  const found = programs.flatMap((program, i): Difference[] => {
+): Difference[] {
+  return programs.flatMap((program, i): Difference[] => {
     const other = others[i] ?? []
     const call = firstDifference(program.res, other)
     return call < 0 ? [] : [{ program, call, other }]
   })
-  const differences = found.filter((d) => !isUnmodelled(d))
-  return { differences, unmodelled: found.length - differences.length }
 }
 
 /** Run every program of a transcript. */
-export function compareTranscript({ programs }: Transcript, runner: Runner): Comparison {
+export function compareTranscript({ programs }: Transcript, runner: Runner): Difference[] {
   return compareAll(
     programs,
     programs.map((p) => runner.run(p.ops)),

@@ -24,7 +24,6 @@ for (const [family, count] of PROGRAMS) {
       let ran = 0
       for await (const batch of differential(family, 40_000_000, count, oracle, model)) {
         ran += batch.programs.length
-        assert.equal(batch.unmodelled, 0, 'the model has every call')
         const [first] = batch.differences
         if (first === undefined) continue
         const shortest = (await shrinkDifference(first, oracle, model)) ?? first
