@@ -77,8 +77,8 @@ export interface OwnMachineCalls {
     address: bigint,
   ): number
   /**
-   * move_pages() of one page with MPOL_MF_MOVE: its status word, which is -1 before the call, or the
-   * call's error.
+   * move_pages() of one page with MPOL_MF_MOVE: its status word, which is -1 before the call, or
+   * the call's error.
    */
   movePages(address: bigint, node: number): number
   /** Writes to /proc/sys/vm/compact_memory. */

@@ -78,7 +78,9 @@ function pageFacts(address: bigint): PageFacts | undefined {
   }
 }
 
-/** The user address of the memslots of `bind`: anonymous memory, which no call of a program reaches. */
+/**
+ * The user address of the memslots of `bind`: anonymous memory, which no call of a program reaches.
+ */
 const USER_AREA = 0x7f0000000000n
 
 /** The system calls of one program, by kernel function. */

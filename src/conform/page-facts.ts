@@ -1,8 +1,8 @@
 /**
  * Facts of a page that a process has mapped, as both kernels say them. Only those are here that are
  * settled once the call before is over. Left out: the frame's number, and LRU, ACTIVE, REFERENCED
- * and UNEVICTABLE, which depend on the batches of each CPU and on reclaim. A page that is not mapped
- * has no facts: its frame may be somebody else's by now.
+ * and UNEVICTABLE, which depend on the batches of each CPU and on reclaim. A page that is not
+ * mapped has no facts: its frame may be somebody else's by now.
  */
 
 export interface PageFacts {

@@ -1,7 +1,8 @@
 /**
  * mm/restrictedmem.c as Sean Christopherson reworked it (x86/upm_base_support, January 2023), the
- * base of the patch in the thread; `upm.ts` makes a design of it. The inner tmpfs file holds the pages; the object between the
- * files holds the bindings: an XArray from page offset to the notifier of who uses that range.
+ * base of the patch in the thread; `upm.ts` makes a design of it. The inner tmpfs file holds the
+ * pages; the object between the files holds the bindings: an XArray from page offset to the
+ * notifier of who uses that range.
  *
  * rm->lock is held for writing to bind and unbind, and for reading across the whole of a hole
  * punch, so that the callbacks before and after it go to the same users. get_page and the memory

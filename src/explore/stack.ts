@@ -19,7 +19,9 @@ export const LEVEL = {
   PREEMPTIONS: 7,
   /** Choices other than the ordinary one, 0, on the way here. */
   SURPRISES: 8,
-  /** Tasks, as bits, with steps that have not been tried; and where the next one's choices go on. */
+  /**
+   * Tasks, as bits, with steps that have not been tried; and where the next one's choices go on.
+   */
   UNTRIED: 9,
   NEXT_CHOICE: 10,
   /** Tarjan: place among the open states, and the lowest place that is reached from here. */

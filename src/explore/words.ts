@@ -1,4 +1,6 @@
-/** What each word of the arena belongs to: a table, built once for the structs that are declared. */
+/**
+ * What each word of the arena belongs to: a table, built once for the structs that are declared.
+ */
 import { ARENA_WORDS } from '../machine/arena.js'
 import { allStructs, type Obj, type Struct, structNamed } from '../machine/struct.js'
 import { Task } from '../machine/task.js'

@@ -99,7 +99,9 @@ function describesMuch(size: bigint): boolean {
   return size > MAX_SLOT && size < REFUSED_SLOT
 }
 
-/** Whether fallocate() could take more than is allowed; beyond the largest offset it takes nothing. */
+/**
+ * Whether fallocate() could take more than is allowed; beyond the largest offset it takes nothing.
+ */
 function allocates(mode: number, offset: bigint, len: bigint): boolean {
   if ((mode & FALLOC_FL_PUNCH_HOLE) !== 0 || len <= MAX_ALLOCATION) return false
   return offset + len <= MAX_OFFSET

@@ -1,4 +1,6 @@
-/** The control flow graph of a lowered function. Code is text in which locals have their own names. */
+/**
+ * The control flow graph of a lowered function. Code is text in which locals have their own names.
+ */
 import type { Keep } from './types.js'
 
 export interface Local {

@@ -111,7 +111,9 @@ function verdictCell(v: Verdict | undefined, width: number, paint: Paint): strin
   return cell(cellWord(v), width, colour)
 }
 
-/** The lines of one scenario; a name that does not fit is folded, its last piece before the cells. */
+/**
+ * The lines of one scenario; a name that does not fit is folded, its last piece before the cells.
+ */
 function rowLines(
   scenario: string,
   name: string,

@@ -1,7 +1,7 @@
 /**
  * The ledger of a folio's references (R1). In every state a folio has at least the references of
- * the holders that can be seen: the page cache or the swap cache, and an LRU batch. When everything was torn down it
- * is back in the allocator, unless it is poisoned.
+ * the holders that can be seen: the page cache or the swap cache, and an LRU batch. When everything
+ * was torn down it is back in the allocator, unless it is poisoned.
  */
 import { type Folio, nrPages } from '../kernel/include/mm.js'
 import { forEachFolio } from '../kernel/mm/page_alloc.js'

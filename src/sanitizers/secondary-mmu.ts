@@ -20,7 +20,9 @@ import { objectName } from '../machine/struct.js'
 import type { Context, Report, Sanitizer } from './sanitizer.js'
 import { backingOf, forEachAlive, forEachSpte, gfnText, isCovered, slotOf } from './view.js'
 
-/** The page of the slot's file that backs a gfn now, or null for a hole; undefined if nothing can. */
+/**
+ * The page of the slot's file that backs a gfn now, or null for a hole; undefined if nothing can.
+ */
 function backingFolio(kvm: Kvm, gfn: Gfn): Folio | null | undefined {
   const slot = slotOf(kvm, gfn)
   const backing = slot === null ? undefined : backingOf(slot, gfn)

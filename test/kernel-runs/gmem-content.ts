@@ -300,7 +300,10 @@ function defaultVm(h: Host, c: Content, rows: Rows): void {
   c.row('prefault')
 }
 
-/** A VM of its own with the test slot, in place of the last one; user memory with `first + page`, or what there was. */
+/**
+ * A VM of its own with the test slot, in place of the last one; user memory with `first + page`, or
+ * what there was.
+ */
 function vm(h: Host, type: number, flags: number, first?: number): number {
   h.close(h.fd)
   h.close(h.vm)

@@ -69,7 +69,9 @@ function scene(h: Host, punched: number): Scene {
   }
 }
 
-/** Task 0 fails the page, 1 punches, 2 (if it is there) allocates; none of them comes to its end. */
+/**
+ * Task 0 fails the page, 1 punches, 2 (if it is there) allocates; none of them comes to its end.
+ */
 function hang(tasks: Tasks, allocates: boolean): void {
   tasks.steps(0, 10_000, () => stackOf(0).includes('memory_failure_locked'))
   if (allocates) tasks.finish(2)

@@ -3,8 +3,8 @@
  * rows that are replayed, then what the console printed.
  *
  * Of every row also left out: PG_error, which nobody reads, so the model has not got it. The model
- * leaves open, and so takes any recorded value: the contents of a page that nobody has written since
- * it changed hands, and the kind of page block of a free frame.
+ * leaves open, and so takes any recorded value: the contents of a page that nobody has written
+ * since it changed hands, and the kind of page block of a free frame.
  */
 import type { CallRow, EventRow } from './recording.js'
 

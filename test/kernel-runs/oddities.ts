@@ -12,8 +12,8 @@ import type { Replay } from './replay.js'
 import { call } from './runner.js'
 
 /**
- * Boot `fstatbug`: fstat with the getattr of the list version. On the plain build it never returned,
- * and nothing more was recorded.
+ * Boot `fstatbug`: fstat with the getattr of the list version. On the plain build it never
+ * returned, and nothing more was recorded.
  */
 export function fstatbug(r: Replay): void {
   if (!/plain build/.test(r.boot.k)) call(sysFstat, create(), STAT_NOTHING)

@@ -1,6 +1,6 @@
 /**
- * Memory offline in the recorded runs. There a block has 128 MB; here it is made of the pages of one
- * file, so of its counts only none or some is compared.
+ * Memory offline in the recorded runs. There a block has 128 MB; here it is made of the pages of
+ * one file, so of its counts only none or some is compared.
  */
 import assert from 'node:assert/strict'
 import { sysClose } from '../../src/kernel/fs/file_table.js'

@@ -1,4 +1,6 @@
-/** Random programs on the running kernel and on the model: a bounded number, other than the CLI's. */
+/**
+ * Random programs on the running kernel and on the model: a bounded number, other than the CLI's.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { describeDifference } from '../../src/conform/describe.js'

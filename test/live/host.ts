@@ -1,4 +1,6 @@
-/** The running kernel for tests: started when there is one, else the test is skipped and says why. */
+/**
+ * The running kernel for tests: started when there is one, else the test is skipped and says why.
+ */
 import type { TestContext } from 'node:test'
 import type { Family } from '../../src/conform/generate.js'
 import { profileOf } from '../../src/conform/model.js'

@@ -196,7 +196,9 @@ export const sysFchmod = fn(function* fchmod(fd: number, mode: number): Kernel<n
   return ret
 })
 
-/** fchown(2) of the owner: 0 or an error. Models: 6.2 fs/open.c chown_common. Simplifies: no groups. */
+/**
+ * fchown(2) of the owner: 0 or an error. Models: 6.2 fs/open.c chown_common. Simplifies: no groups.
+ */
 export const sysFchown = fn(function* fchown(fd: number, uid: number): Kernel<number> {
   const file = yield* fget(fd)
   if (file === null) return -EBADF

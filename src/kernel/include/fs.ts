@@ -144,7 +144,9 @@ export interface Inode extends Obj {
   iFop: FileOperations | null
   iRwsem: RwSemaphore
   iLock: Spinlock
-  /** Next on the super block's list of inodes, and whether it is on it. Guard: s_inode_list_lock. */
+  /**
+   * Next on the super block's list of inodes, and whether it is on it. Guard: s_inode_list_lock.
+   */
   iSbNext: Inode | null
   iSbListed: boolean
   iPrivate: Obj | null

@@ -108,7 +108,9 @@ export interface Spte extends Obj {
   writable: boolean
   /** Maps private memory. */
   private: boolean
-  /** The page is that of the slot's file, so no MMU notifier speaks for it; private ones all are. */
+  /**
+   * The page is that of the slot's file, so no MMU notifier speaks for it; private ones all are.
+   */
   fromFile: boolean
   /** The hardware has written through it. */
   dirty: boolean

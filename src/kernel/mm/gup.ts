@@ -42,8 +42,8 @@ export function pteAllows(pte: Pte, write: boolean): boolean {
 }
 
 /**
- * Whoever gets a page has used it; if to write, perhaps without the page table's knowledge, so it is
- * dirty. Part of the step that reads the PTE.
+ * Whoever gets a page has used it; if to write, perhaps without the page table's knowledge, so it
+ * is dirty. Part of the step that reads the PTE.
  *
  * Models: 6.2 mm/gup.c follow_page_pte, FOLL_TOUCH.
  */
@@ -98,8 +98,8 @@ const gupFast = fn(function* gup_pte_range(address: bigint, write: boolean): Ker
  * NULL if none is there to be had, which is so of all secret memory; ERR_PTR(-EFAULT) where
  * anonymous memory has nothing. mmap_lock is held.
  *
- * Models: 6.2 mm/gup.c follow_page, with FOLL_GET and FOLL_DUMP, and no_page_table. Simplifies: there is
- * no zero page, which would be -EFAULT too.
+ * Models: 6.2 mm/gup.c follow_page, with FOLL_GET and FOLL_DUMP, and no_page_table. Simplifies:
+ * there is no zero page, which would be -EFAULT too.
  */
 export const followPage = fn(function* follow_page(
   vma: VmArea,
@@ -176,8 +176,8 @@ export const getUserPages = fn(function* get_user_pages_unlocked(
 /**
  * The same for writing, by page of the address.
  *
- * Models: 6.2 virt/kvm/kvm_main.c hva_to_pfn. Simplifies: asks for a page to write even if the guest
- * only reads, where Linux would take one to read if the process has none to write.
+ * Models: 6.2 virt/kvm/kvm_main.c hva_to_pfn. Simplifies: asks for a page to write even if the
+ * guest only reads, where Linux would take one to read if the process has none to write.
  */
 export const getUserPage = fn(function* hva_to_pfn(hva: Pgoff): Kernel<Folio> {
   return yield* getUserPages(pgoffToBytes(hva), true)

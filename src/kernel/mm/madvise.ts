@@ -1,4 +1,6 @@
-/** madvise(2): what takes pages away, brings them in, or breaks them. Other advice changes nothing. */
+/**
+ * madvise(2): what takes pages away, brings them in, or breaks them. Other advice changes nothing.
+ */
 import { alsoReads, read } from '../../machine/effects.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { downRead, upRead } from '../../machine/locks.js'
@@ -180,9 +182,10 @@ const madvisePageout = fn(function* madvise_cold_or_pageout_pte_range(
 /**
  * Advice for the part of one VMA.
  *
- * Models: 6.2 mm/madvise.c madvise_vma_behavior. Simplifies: flags of a VMA that only reclaim, fork,
- * core dumps or huge pages would look at are not kept, and no VMA is split for them; MADV_FREE frees
- * nothing, neither pages nor slots of swap; MADV_WILLNEED reads nothing, also not from swap.
+ * Models: 6.2 mm/madvise.c madvise_vma_behavior. Simplifies: flags of a VMA that only reclaim,
+ * fork, core dumps or huge pages would look at are not kept, and no VMA is split for them;
+ * MADV_FREE frees nothing, neither pages nor slots of swap; MADV_WILLNEED reads nothing, also not
+ * from swap.
  */
 const madviseVma = fn(function* madvise_vma_behavior(
   vma: VmArea,

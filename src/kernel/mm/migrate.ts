@@ -40,8 +40,8 @@ function folioExpectedRefs(mapping: AddressSpace | null, folio: Folio): number {
 }
 
 /**
- * Put `newfolio` where `folio` is in the page cache, or the swap cache. -EAGAIN, and nothing has changed, if somebody
- * else holds a reference. Both folios are locked.
+ * Put `newfolio` where `folio` is in the page cache, or the swap cache. -EAGAIN, and nothing has
+ * changed, if somebody else holds a reference. Both folios are locked.
  *
  * Models: 6.2 mm/migrate.c folio_migrate_mapping. Simplifies: freezing the count, storing in the
  * slot and unfreezing are one step, because i_pages is locked from before the freeze and nobody
@@ -247,11 +247,12 @@ export const __unmapAndMove = fn(function* __unmap_and_move(
 })
 
 /**
- * A frame to move to, on node `nid` or else on that of `src`, with one reference, or NULL. Movable, whatever the mapping's gfp mask says:
- * those who migrate choose the target, not the owner of the page.
+ * A frame to move to, on node `nid` or else on that of `src`, with one reference, or NULL. Movable,
+ * whatever the mapping's gfp mask says: those who migrate choose the target, not the owner of the
+ * page.
  *
- * Models: 6.2 mm/migrate.c alloc_migration_target and mm/compaction.c compaction_alloc.
- * Simplifies: one zone, and no node is ever full; compaction takes its targets from the allocator instead of
+ * Models: 6.2 mm/migrate.c alloc_migration_target and mm/compaction.c compaction_alloc. Simplifies:
+ * one zone, and no node is ever full; compaction takes its targets from the allocator instead of
  * scanning the zone from its end, so it runs out of them only by an injected fault.
  */
 export const allocMigrationTarget = fn(function* alloc_migration_target(
@@ -317,8 +318,8 @@ export const migratePagesLoop = fn(function* migrate_pages_loop(
 })
 
 /**
- * Migrate an isolated folio, to node `nid` or within its own. 0, or -ENOMEM, or 1 for one folio that was not migrated; then it is
- * still isolated and the caller puts it back.
+ * Migrate an isolated folio, to node `nid` or within its own. 0, or -ENOMEM, or 1 for one folio
+ * that was not migrated; then it is still isolated and the caller puts it back.
  *
  * Models: 6.2 mm/migrate.c migrate_pages, its return value.
  */

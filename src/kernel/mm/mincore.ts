@@ -47,7 +47,9 @@ const mincorePage = fn(function* mincore_page(mapping: AddressSpace, index: Pgof
   return folio.uptodate ? 1 : 0
 })
 
-/** Where there is no entry: what the file has. Models: 6.2 mm/mincore.c __mincore_unmapped_range. */
+/**
+ * Where there is no entry: what the file has. Models: 6.2 mm/mincore.c __mincore_unmapped_range.
+ */
 export const mincoreUnmapped = fn(function* __mincore_unmapped_range(
   vma: VmArea,
   address: bigint,

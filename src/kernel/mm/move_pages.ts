@@ -50,8 +50,8 @@ export const __addFolioForMigration = fn(function* __add_folio_for_migration(
  * nothing is mapped, or nothing of anonymous memory; -ENOENT where the page table has no page, or
  * has one that nobody gets (see `followPage`); -EACCES, -EBUSY.
  *
- * Models: 6.2 mm/migrate.c add_page_for_migration. Simplifies: no VMA here is unfit for migration as
- * such.
+ * Models: 6.2 mm/migrate.c add_page_for_migration. Simplifies: no VMA here is unfit for migration
+ * as such.
  */
 export const addPageForMigration = fn(function* add_page_for_migration(
   mm: MmStruct,
@@ -85,8 +85,8 @@ export const doMovePagesToNode = fn(function* do_move_pages_to_node(
 
 /**
  * Models: 6.2 mm/migrate.c do_pages_move, for one page. Simplifies: lru_cache_disable() is a drain,
- * so a page that another task puts into a batch right afterwards is -EBUSY here; the process may use
- * both nodes.
+ * so a page that another task puts into a batch right afterwards is -EBUSY here; the process may
+ * use both nodes.
  */
 export const doPagesMove = fn(function* do_pages_move(
   address: bigint,

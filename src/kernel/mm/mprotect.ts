@@ -52,8 +52,8 @@ const changeProtection = fn(function* change_protection(vma: VmArea): Kernel<voi
 })
 
 /**
- * Models: 6.2 mm/mprotect.c do_mprotect_pkey, from the lock on. Simplifies: no mapping here grows, so
- * PROT_GROWSDOWN and _GROWSUP are always refused.
+ * Models: 6.2 mm/mprotect.c do_mprotect_pkey, from the lock on. Simplifies: no mapping here grows,
+ * so PROT_GROWSDOWN and _GROWSUP are always refused.
  */
 const mprotectRange = fn(function* do_mprotect_pkey(
   mm: MmStruct,
@@ -84,8 +84,8 @@ const mprotectRange = fn(function* do_mprotect_pkey(
 })
 
 /**
- * mprotect(2), bytes: 0; -EINVAL for an address that is not page aligned or unknown rights; -ENOMEM where something
- * is not mapped; -EACCES for a right that the mapping may not have.
+ * mprotect(2), bytes: 0; -EINVAL for an address that is not page aligned or unknown rights; -ENOMEM
+ * where something is not mapped; -EACCES for a right that the mapping may not have.
  *
  * Models: 6.2 mm/mprotect.c mprotect.
  */

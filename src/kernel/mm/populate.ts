@@ -111,7 +111,8 @@ export const mmPopulate = fn(function* __mm_populate(
 })
 
 /**
- * What mlock() makes of an error. Poison is no word of its own here: FOLL_HWPOISON is not asked for.
+ * What mlock() makes of an error. Poison is no word of its own here: FOLL_HWPOISON is not asked
+ * for.
  *
  * Models: 6.2 mm/mlock.c __mlock_posix_error_return.
  */

@@ -162,8 +162,8 @@ const secretmemFops: FileOperations = opsTable({ name: 'secretmem_fops', mmap: s
 /**
  * memfd_secret(2): a descriptor; -EINVAL for flags other than O_CLOEXEC, -EMFILE.
  *
- * Models: 6.2 mm/secretmem.c memfd_secret. Simplifies: switched on, which 6.2 needs secretmem.enable
- * at boot for; nobody counts the users, of which there are never too many.
+ * Models: 6.2 mm/secretmem.c memfd_secret. Simplifies: switched on, which 6.2 needs
+ * secretmem.enable at boot for; nobody counts the users, of which there are never too many.
  */
 export const sysMemfdSecret = fn(function* memfd_secret(flags: number): Kernel<number> {
   if (flags & ~O_CLOEXEC) return -EINVAL

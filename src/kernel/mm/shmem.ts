@@ -206,7 +206,9 @@ export const shmemGetFolio = fn(function* shmem_get_folio(
   }
 })
 
-/** Remove the folios of [start, end] that nobody has locked; unfalloc: only those without content. */
+/**
+ * Remove the folios of [start, end] that nobody has locked; unfalloc: only those without content.
+ */
 const undoRangeTry = fn(function* shmem_undo_range_trylock(
   inode: Inode,
   start: Pgoff,
@@ -227,7 +229,9 @@ const undoRangeTry = fn(function* shmem_undo_range_trylock(
   }
 })
 
-/** The same, waiting for locks; once through for a hole, until nothing is left at the end of a file. */
+/**
+ * The same, waiting for locks; once through for a hole, until nothing is left at the end of a file.
+ */
 const undoRangeWait = fn(function* shmem_undo_range_lock(
   inode: Inode,
   start: Pgoff,

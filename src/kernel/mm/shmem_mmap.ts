@@ -56,7 +56,8 @@ export function clearFalloc(inode: Inode, falloc: ShmemFalloc): void {
 }
 
 /**
- * Wait if the fault lies in a hole that is being punched: VM_FAULT_RETRY, without mmap_lock; else 0.
+ * Wait if the fault lies in a hole that is being punched: VM_FAULT_RETRY, without mmap_lock; else
+ * 0.
  *
  * Models: 6.2 mm/shmem.c shmem_fault, its first part. Simplifies: every fault here may drop
  * mmap_lock.

@@ -1,4 +1,6 @@
-/** Calls on the process's memory in the form that scenarios write them: with addresses of mmap(). */
+/**
+ * Calls on the process's memory in the form that scenarios write them: with addresses of mmap().
+ */
 import { fn, type Kernel } from '../../machine/fn.js'
 import { sysMadvise } from '../mm/madvise.js'
 import { sysMincore } from '../mm/mincore.js'

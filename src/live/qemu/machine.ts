@@ -37,7 +37,9 @@ const MACHINE = [
   ...['-display', 'none', '-serial', 'stdio', '-monitor', 'none', '-no-reboot', '-nic', 'none'],
 ]
 
-/** Without NUMA balancing, which takes pages out of the page table for a while, now here, now there. */
+/**
+ * Without NUMA balancing, which takes pages out of the page table for a while, now here, now there.
+ */
 const KERNEL_LINE =
   'console=ttyS0 panic=-1 quiet loglevel=1 secretmem.enable=1 numa_balancing=disable'
 

@@ -1,6 +1,7 @@
 /**
- * Pages of a mapping that the host must not touch stay where they are. Two places refuse: compaction
- * before it isolates such a page, and, for those who isolate without asking, migration itself.
+ * Pages of a mapping that the host must not touch stay where they are. Two places refuse:
+ * compaction before it isolates such a page, and, for those who isolate without asking, migration
+ * itself.
  */
 import { read, write } from '../../../machine/effects.js'
 import { fn, type Kernel } from '../../../machine/fn.js'

@@ -88,7 +88,9 @@ const migrateFolioUnmap = fn(function* migrate_folio_unmap(
   return 0
 })
 
-/** Give both folios back as they were. Models: 6.18 mm/migrate.c migrate_folio_undo_src and _dst. */
+/**
+ * Give both folios back as they were. Models: 6.18 mm/migrate.c migrate_folio_undo_src and _dst.
+ */
 const migrateFolioUndo = fn(function* migrate_folio_undo_src(src: Folio, dst: Folio): Kernel<void> {
   yield* removeMigrationPtes(src, src)
   yield* folioUnlock(src)

@@ -39,8 +39,8 @@ export const storeAttributes = fn(function* kvm_store_mem_attributes(
 })
 
 /**
- * Change the attributes of a range; mappings of the old kind go. -EINVAL for unknown attributes, any
- * flag, a size of 0, or an address or size that is not page aligned.
+ * Change the attributes of a range; mappings of the old kind go. -EINVAL for unknown attributes,
+ * any flag, a size of 0, or an address or size that is not page aligned.
  *
  * Models: x86/upm_base_support virt/kvm/kvm_main.c kvm_vm_ioctl_set_mem_attributes. Simplifies:
  * the xarray's nodes never run out.

@@ -53,7 +53,9 @@ export function searchMemslots(slots: KvmMemslots, gfn: Gfn): KvmMemorySlot | nu
   return null
 }
 
-/** Where the slot with an id is in one copy, or else could be; -1 if it is nowhere and all is full. */
+/**
+ * Where the slot with an id is in one copy, or else could be; -1 if it is nowhere and all is full.
+ */
 export function placeOf(slots: KvmMemslots, id: number): number {
   let free = -1
   for (let n = 0; n < MEMSLOT_PLACES; n++) {

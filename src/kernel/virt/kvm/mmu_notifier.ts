@@ -77,7 +77,8 @@ const kvmUnmapHvaRange = fn(function* kvm_handle_hva_range(
 })
 
 /**
- * Models: 6.2 virt/kvm/kvm_main.c kvm_mmu_notifier_invalidate_range_start. Simplifies: no pfn caches.
+ * Models: 6.2 virt/kvm/kvm_main.c kvm_mmu_notifier_invalidate_range_start. Simplifies: no pfn
+ * caches.
  */
 const kvmInvalidateRangeStart = fn(function* kvm_mmu_notifier_invalidate_range_start(
   mn: MmuNotifier,

@@ -48,9 +48,9 @@ function slotInRange(kvm: Kvm, place: number, start: Gfn, end: Gfn): KvmMemorySl
 /**
  * Before the store: begin with the first slot that overlaps, and zap what is mapped there.
  *
- * Models: 6.18 virt/kvm/kvm_main.c kvm_handle_gfn_range with kvm_pre_set_memory_attributes and x86's
- * part. Simplifies: leaves are 4 KiB, so there are no large mappings of neighbours to mind; the old
- * and the new kind share one table, so both go, as in every VM but TDX.
+ * Models: 6.18 virt/kvm/kvm_main.c kvm_handle_gfn_range with kvm_pre_set_memory_attributes and
+ * x86's part. Simplifies: leaves are 4 KiB, so there are no large mappings of neighbours to mind;
+ * the old and the new kind share one table, so both go, as in every VM but TDX.
  */
 const preSetAttributes = fn(function* kvm_pre_set_memory_attributes(
   kvm: Kvm,
