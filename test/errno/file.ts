@@ -9,6 +9,8 @@ const PUNCH = 2
 const DATA = 3
 const HOLE = 4
 const END = 2n ** 63n - 1n
+/** Where the last page begins that a file can have: a loff_t does not reach behind it. */
+const LAST = 2n ** 63n - 4096n
 
 /** A memfd of two pages without content that can be sealed, then more. */
 const file = (...then: readonly Op[]): readonly Op[] => [['create', 2], ['trunc', 0, 8192], ...then]
@@ -148,6 +150,12 @@ const transferRows: readonly Row[] = [
     'SEEK_HOLE behind all data',
     8192,
     file(['pwrite', 0, 0, 8192, 1], ['lseek', 0, 0, HOLE]),
+  ),
+  same(
+    'lseek',
+    'SEEK_HOLE in the last page there can be, which was only allocated',
+    LAST,
+    file(['falloc', 0, 0, LAST, 1], ['lseek', 0, LAST, HOLE]),
   ),
 ]
 

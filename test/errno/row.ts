@@ -2,7 +2,7 @@
  * One row of the table of errors: a call, what is wrong with it, and what the kernel answers. Where
  * two things are wrong, the answer says which is looked at first.
  */
-import type { Op } from '../../src/conform/program.js'
+import type { Int, Op } from '../../src/conform/program.js'
 import type { Profile } from '../../src/designs/design.js'
 import type { FnTag } from '../../src/machine/fn.js'
 
@@ -22,7 +22,7 @@ export interface Row {
   readonly call: string
   readonly condition: string
   /** `-ERRNO`, a number, or what a program's call answers, such as `fd`; for each version. */
-  readonly answer: Readonly<Partial<Record<Profile, string | number>>>
+  readonly answer: Readonly<Partial<Record<Profile, string | Int>>>
   /** How the answer is known; for each version. */
   readonly source: Readonly<Partial<Record<Profile, Source>>>
   /** Calls as in a transcript, of which the last is the row's, … */
@@ -35,7 +35,7 @@ export interface Row {
 export function same(
   call: string,
   condition: string,
-  answer: string | number,
+  answer: string | Int,
   what: readonly Op[] | ((call: Call) => number),
   source: Source = 'live',
 ): Row {
@@ -52,8 +52,8 @@ export function same(
 export function differs(
   call: string,
   condition: string,
-  old: string | number,
-  now: string | number,
+  old: string | Int,
+  now: string | Int,
   what: readonly Op[] | ((call: Call) => number),
   source: Source = 'live',
 ): Row {
@@ -70,7 +70,7 @@ export function differs(
 export function now(
   call: string,
   condition: string,
-  answer: string | number,
+  answer: string | Int,
   what: readonly Op[] | ((call: Call) => number),
   source: Source = 'live',
 ): Row {

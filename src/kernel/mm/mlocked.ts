@@ -2,7 +2,9 @@
  * Pages of memory that is locked. A page counts the locked VMAs that map it, and while there is
  * one it is unevictable.
  *
- * Left out: the batches through which Linux passes such pages, which hold a reference meanwhile.
+ * Left out: the batches through which Linux passes such pages. They hold a reference meanwhile, and
+ * they can lose PG_mlocked: a page that is unmapped and mapped again while both wait in one batch is
+ * locked by the second as before, and then unlocked by the first (seen on 6.18.44).
  */
 import { alsoWrites } from '../../machine/effects.js'
 import type { Folio } from '../include/mm.js'

@@ -227,7 +227,7 @@ export const shmemWrite = fn(function* shmem_file_write_iter(
 /**
  * The first byte from `start` on, before `end`, that is data or a hole; -ENXIO behind the end, or
  * if there is no data. The end of the last page there can be does not fit a loff_t: that page is
- * no data, and a hole is looked for behind it in vain.
+ * no data, and if it is no hole either, a hole is looked for behind it in vain.
  *
  * Models: 6.2 mm/filemap.c mapping_seek_hole_data, with folio_seek_hole_data and order 0.
  */
@@ -243,8 +243,8 @@ function mappingSeekHoleData(inode: Inode, from: bigint, end: bigint, isData: bo
     if (start < pos) start = pos
     const next = BigInt.asIntN(64, pos + PAGE_SIZE)
     const wanted = (xaLoad(pages, index) as Folio).uptodate === isData
-    if (wanted && start < next) return start
-    start = next
+    if (!wanted) start = next
+    if (start < next) return start
   }
   if (isData) return BigInt(-ENXIO)
   return start > end ? end : start
