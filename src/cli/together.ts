@@ -43,13 +43,16 @@ export async function runTogether(
   return runJobs([job], 1, onProgress, interrupted)
 }
 
+type Results = readonly (ShareResult | undefined)[]
+
 /** The shares of all workers, with the first table that has room. */
 async function exploreTogether(
   job: Job,
   workers: readonly Worker[],
   begun: number,
   onProgress: (p: Progress) => void,
-): Promise<(ShareResult | undefined)[]> {
+): Promise<Results> {
+  let best: Results = []
   const limit = Math.min(job.effort.memoryBytes ?? USUAL_BYTES, MOST_BYTES)
   for (let bytes = Math.min(FIRST_BYTES, limit); ; bytes = Math.min(bytes * FACTOR, limit)) {
     const control = new SharedArrayBuffer(CONTROL.WORDS * 4)
@@ -69,8 +72,29 @@ async function exploreTogether(
       }),
     )
     const results = shares.map((m) => (m.kind === 'share' ? m.share : undefined))
-    if (bytes === limit || !results.some((r) => r?.result.outOfMemory)) return results
+    if (!isCutShort(results) || statesOf(results) > statesOf(best)) best = results
+    else best = best.map(withoutBlame)
+    if (bytes === limit || !isOutOfMemory(results)) return best
   }
+}
+
+function isOutOfMemory(results: Results): boolean {
+  return results.some((r) => r?.result.outOfMemory)
+}
+
+/** Has the user or the clock stopped the search? What a smaller table had seen may be more. */
+function isCutShort(results: Results): boolean {
+  if (isOutOfMemory(results) || results.some((r) => r?.result.unclosed === undefined)) return false
+  return results.some((r) => r?.result.finished === false)
+}
+
+/** The same share: memory was not what ended the search in the end. */
+function withoutBlame(share: ShareResult | undefined): ShareResult | undefined {
+  return share && { ...share, result: { ...share.result, outOfMemory: false } }
+}
+
+function statesOf(results: Results): number {
+  return results.reduce((sum, r) => sum + (r?.result.states ?? 0), 0)
 }
 
 /** @throws UserError if there is not so much memory */
