@@ -3,7 +3,7 @@
  * in a row most tasks would do the same: whose step depends on nothing that the step between them
  * changed need not be looked up again.
  */
-import { alternatives } from '../machine/machine.js'
+import { alternatives, taskCount } from '../machine/machine.js'
 import type { Memo } from '../machine/memo.js'
 import { MAX_TASKS } from '../machine/task.js'
 import type { Judges } from './judges.js'
@@ -60,7 +60,7 @@ export class Deeds {
       grown.set(this.#words)
       this.#words = grown
     }
-    for (let i = here; i < here + MAX_TASKS; i++) this.#words[i] = 0
+    for (let task = taskCount() - 1; task >= 0; task--) this.#words[here + task] = 0
     return here
   }
 
