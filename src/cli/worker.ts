@@ -3,7 +3,6 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { uniformInt } from 'pure-rand/distribution/uniformInt'
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus'
 import type { Design } from '../designs/design.js'
-import { DESIGNS } from '../designs/index.js'
 import { type CellSnapshot, checkScenario, type Effort } from '../explore/check.js'
 import { type AskModel, crossCheck } from '../explore/cross.js'
 import { gather } from '../explore/gather.js'
@@ -78,13 +77,22 @@ async function designOf(ref: DesignRef): Promise<Design> {
   return known
 }
 
+/** The scenario read last: the cells of one scenario follow one another. */
+let latest: { text: string; scenario: Scenario } | undefined
+
+/** The main thread has checked the names in it; here every name that the text has is known. */
+function scenarioOf(text: string): Scenario {
+  if (latest?.text !== text) {
+    const designs = text.match(/[\w.-]+/g) ?? []
+    const findings = FINDING_KINDS.map((k) => k.id)
+    latest = { text, scenario: readScenario(text, { designs, findings }) }
+  }
+  return latest.scenario
+}
+
 async function run(job: Job): Promise<Message> {
   const design = await designOf(job.design)
-  const known = {
-    designs: [...DESIGNS.map((d) => d.id), design.id],
-    findings: FINDING_KINDS.map((k) => k.id),
-  }
-  const scenario = readScenario(job.text, withoutRows(known, job.text))
+  const scenario = scenarioOf(job.text)
   const hash = tokenHash(job.text, job.design)
   const { timeLimitMs, checkpoint, sample } = job.effort
   const start = performance.now()
@@ -207,12 +215,6 @@ class Saver {
 /** In milliseconds. */
 const FIRST_SAVE = 2000
 const LEAST_INTERVAL = 10_000
-
-/** The main thread has checked the names; here every name that the text has is known. */
-function withoutRows<K extends { designs: string[] }>(known: K, text: string): K {
-  const names = text.match(/[\w.-]+/g) ?? []
-  return { ...known, designs: [...known.designs, ...names] }
-}
 
 function send(message: Message): void {
   parentPort?.postMessage(message)
