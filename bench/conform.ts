@@ -10,10 +10,11 @@ import { Oracle } from '../src/live/oracle.js'
 import { missingFor } from '../src/live/probe.js'
 
 const PROGRAMS: readonly (readonly [Family, number])[] = [
-  ['memfd', 4000],
-  ['guest_memfd', 1500],
+  ['memfd', 10_000],
+  ['guest_memfd', 3000],
 ]
-const WARM_UP = 300
+/** Programs before those that count, for V8 to learn the code. */
+const WARM_UP = 3000
 
 /** Seconds that something takes. */
 async function seconds(body: () => unknown): Promise<number> {

@@ -69,13 +69,18 @@ export function xaEmpty(xa: XArray): boolean {
   return xa.xaHead === 0
 }
 
+/** 2^n; most trees are so low that a shift will do, which is faster. */
+function powerOfTwo(n: number): number {
+  return n < 31 ? 1 << n : 2 ** n
+}
+
 /** Indices below a node. */
 function span(node: XaNode): number {
-  return 2 ** (node.shift + XA_CHUNK_SHIFT)
+  return powerOfTwo(node.shift + XA_CHUNK_SHIFT)
 }
 
 function offsetIn(index: number, node: XaNode): number {
-  return Math.floor(index / 2 ** node.shift) & CHUNK_MASK
+  return Math.floor(index / powerOfTwo(node.shift)) & CHUNK_MASK
 }
 
 /** Where an index lies: the node (null for the head), its canonical slot, and what is there. */
