@@ -218,9 +218,7 @@ export interface PlacedField {
 
 const byName = new Map<string, Struct<Obj>>()
 const byId: Struct<Obj>[] = []
-/**
- * By word of the arena: index in `handles` of the handle of the first struct that has one there.
- */
+/** By word of the arena: index in `handles` of the first struct's handle that lies there. */
 const handleIndex = new Int32Array(ARENA_WORDS)
 const handles: Obj[] = [{ at: 0 as Addr }]
 const MAX_FIELDS = 2048
@@ -420,9 +418,7 @@ export function containerOf<S extends Obj>(
   return outer.at(member.at - placed.offset) as S
 }
 
-/**
- * Is the object behind this handle alive and of the handle's type? For judges, not for kernel code.
- */
+/** Is the object behind this handle alive, and of its type? For judges, not for kernel code. */
 export function isAlive<S extends Obj>(s: Struct<S>, object: S): boolean {
   if (noting) note(object.at)
   return mem[object.at] === s.id
