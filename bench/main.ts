@@ -1,9 +1,12 @@
 /**
  * Measures the engine: the search against SPIN, with a second worker, on kernel code; seconds to
- * exhaust each cell of the matrix; programs on the model and on the running kernel. Compare ratios
- * of one run; absolute figures depend on the machine. With `--largest` also a search of more than
- * 10^8 states.
+ * exhaust each cell of the matrix; programs on the model and on the running kernel. Each part runs
+ * in a process of its own, as commands do: what V8 has learned from one slows another down. Compare
+ * ratios of one run; absolute figures depend on the machine. With `--largest` also a search of more
+ * than 10^8 states.
  */
+import { spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
 import { builtInFiles, readScenarios } from '../src/cli/inputs.js'
 import { DESIGNS } from '../src/designs/index.js'
 import { checkScenario } from '../src/explore/check.js'
@@ -33,19 +36,34 @@ function secondsToExhaust(scenario: Scenario): number[] {
   })
 }
 
-for (const text of againstSpin()) out(text)
-for (const text of await secondWorker()) out(text)
-if (process.argv.includes('--largest')) for (const text of await largest()) out(text)
-for (const text of kernelCode()) out(text)
-for (const text of loweredAndDirect()) out(text)
-
-out('seconds to exhaust each cell of the matrix, with minimising')
-let total = 0
-for (const { scenario } of readScenarios(builtInFiles(), [])) {
-  const times = secondsToExhaust(scenario)
-  total += times.reduce((a, b) => a + b, 0)
-  out(`  ${scenario.name.padEnd(46)} ${times.map((t) => t.toFixed(3)).join('  ')}`)
+function matrix(): string[] {
+  const rows = readScenarios(builtInFiles(), []).map(({ scenario }) => {
+    return { name: scenario.name, times: secondsToExhaust(scenario) }
+  })
+  const total = rows.flatMap((r) => r.times).reduce((a, b) => a + b, 0)
+  return [
+    'seconds to exhaust each cell of the matrix, with minimising',
+    ...rows.map((r) => `  ${r.name.padEnd(46)} ${r.times.map((t) => t.toFixed(3)).join('  ')}`),
+    `  all ${total.toFixed(1)} s on one thread`,
+  ]
 }
-out(`  all ${total.toFixed(1)} s on one thread`)
 
-for (const text of await benchConform()) out(text)
+const PARTS: Readonly<Record<string, () => string[] | Promise<string[]>>> = {
+  spin: againstSpin,
+  workers: secondWorker,
+  largest,
+  kernel: kernelCode,
+  lowered: loweredAndDirect,
+  matrix,
+  conform: benchConform,
+}
+
+const [what] = process.argv.slice(2)
+const part = PARTS[what ?? '']
+if (part !== undefined) for (const text of await part()) out(text)
+else {
+  for (const name of Object.keys(PARTS)) {
+    if (name === 'largest' && what !== '--largest') continue
+    spawnSync(process.execPath, [fileURLToPath(import.meta.url), name], { stdio: 'inherit' })
+  }
+}
