@@ -4,15 +4,12 @@
  * the whole story in order.
  */
 import { allocate, close, dup, load, type Maker, mmap, munmap, store } from './generate-calls.js'
-import type { Op } from './program.js'
+import { GUEST_MEMORY, type Op } from './program.js'
 import type { Random, Weighted } from './random.js'
 import type { Sketch } from './sketch.js'
 
 const PAGE = 4096
 const SIZE = 4 * PAGE
-
-/** Where a guest can look: its own code lies below. */
-const BASE = 0x10000
 
 const gmem: Maker = (_random, sketch) => {
   sketch.files.push({ size: SIZE })
@@ -21,11 +18,14 @@ const gmem: Maker = (_random, sketch) => {
 
 const aPage = (random: Random): number => random.below(4) * PAGE
 
-const run: Maker = (random) => ['run', BASE + aPage(random) + random.pick([0, 0, 0, 1, 100])]
+const run: Maker = (random) => [
+  'run',
+  GUEST_MEMORY + aPage(random) + random.pick([0, 0, 0, 1, 100]),
+]
 
 const bind: Maker = (random, sketch) => {
   const size = random.pick([PAGE, 2 * PAGE, SIZE])
-  const gpa = BASE + aPage(random)
+  const gpa = GUEST_MEMORY + aPage(random)
   const offset = random.chance(0.5) ? 0 : aPage(random)
   return ['bind', random.below(2), 4, gpa, size, random.below(sketch.files.length), offset]
 }
@@ -60,7 +60,7 @@ export function guestProgram(random: Random, calls: number): Op[] {
   const sketch: Sketch = { files: [], maps: [] }
   const ops: Op[] = [gmem(random, sketch)]
   if (random.chance(0.4)) ops.push(gmem(random, sketch))
-  ops.push(['mmap', 0, 3, 1, SIZE, 0], ['bind', 0, 4, BASE, SIZE, 0, 0])
+  ops.push(['mmap', 0, 3, 1, SIZE, 0], ['bind', 0, 4, GUEST_MEMORY, SIZE, 0, 0])
   sketch.maps.push({ file: 0, len: SIZE, offset: 0, likely: true })
   while (ops.length < calls) {
     const choices = sketch.maps.length > 0 ? WITH_MAPS : ALWAYS
@@ -73,41 +73,41 @@ export function guestProgram(random: Random, calls: number): Op[] {
 export const GUEST_BEGINS: readonly Op[] = [
   ['gmem', SIZE, 3],
   ['mmap', 0, 3, 1, SIZE, 0],
-  ['bind', 0, 4, BASE, SIZE, 0, 0],
+  ['bind', 0, 4, GUEST_MEMORY, SIZE, 0, 0],
   ['store', 0, 0, 0x20],
-  ['run', BASE],
+  ['run', GUEST_MEMORY],
 ]
 
 /** One event after the other, each followed by a look. */
 export const GUEST_STORY: readonly Op[] = [
   ...GUEST_BEGINS,
-  ['run', BASE],
+  ['run', GUEST_MEMORY],
   ['store', 0, 0, 0x50],
-  ['run', BASE],
+  ['run', GUEST_MEMORY],
   ['load', 0, 0],
   ['falloc', 0, 3, 0, PAGE],
-  ['run', BASE],
-  ['run', BASE],
+  ['run', GUEST_MEMORY],
+  ['run', GUEST_MEMORY],
   ['delete', 0],
-  ['run', BASE],
-  ['bind', 0, 4, BASE, 2 * PAGE, 0, 2 * PAGE],
+  ['run', GUEST_MEMORY],
+  ['bind', 0, 4, GUEST_MEMORY, 2 * PAGE, 0, 2 * PAGE],
   ['store', 0, 2 * PAGE, 0x70],
-  ['run', BASE],
+  ['run', GUEST_MEMORY],
   ['falloc', 0, 3, 2 * PAGE, PAGE],
-  ['run', BASE],
+  ['run', GUEST_MEMORY],
   ['gmem', SIZE, 3],
   ['delete', 0],
-  ['bind', 0, 4, BASE, SIZE, 1, 0],
-  ['run', BASE],
+  ['bind', 0, 4, GUEST_MEMORY, SIZE, 1, 0],
+  ['run', GUEST_MEMORY],
   ['delete', 0],
-  ['bind', 0, 4, BASE, SIZE, 0, 0],
-  ['run', BASE],
+  ['bind', 0, 4, GUEST_MEMORY, SIZE, 0, 0],
+  ['run', GUEST_MEMORY],
   ['close', 0],
-  ['run', BASE],
+  ['run', GUEST_MEMORY],
   ['load', 0, 0],
   ['munmap', 0],
-  ['run', BASE],
-  ['run', BASE + PAGE],
+  ['run', GUEST_MEMORY],
+  ['run', GUEST_MEMORY + PAGE],
   ['delete', 0],
-  ['run', BASE],
+  ['run', GUEST_MEMORY],
 ]

@@ -14,13 +14,11 @@ import {
   store,
   truncate,
 } from './generate-calls.js'
-import type { Op } from './program.js'
+import { GUEST_MEMORY, type Op } from './program.js'
 import type { Random, Weighted } from './random.js'
 import type { Sketch } from './sketch.js'
 
 const PAGE = 4096
-/** Where `slot` shows the guest a map. */
-const GUEST_MEMORY = 0x10000
 const HWPOISON = 100
 const SOFT_OFFLINE = 101
 const DONTNEED = 4

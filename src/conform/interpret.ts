@@ -4,7 +4,7 @@
  */
 import { ENOSYS, errnoName } from '../kernel/include/errno.js'
 import { type PageFacts, pageAnswer } from './page-facts.js'
-import { exact, type Int, type Op, type Result } from './program.js'
+import { exact, GUEST_MEMORY, type Int, type Op, type Result } from './program.js'
 
 /**
  * The system calls, with one implementation by the model and one by the live kernel. Results are
@@ -99,9 +99,6 @@ const buffer = new Uint8Array(MAX_TRANSFER)
 const MAX_ERRNO = 4095
 
 const PAGE = 4096n
-
-/** Guest physical address of the memslot that `slot` makes. */
-const GUEST_MEMORY = 0x10000n
 
 /** Bytes a plain `write` writes. */
 const WRITE_BYTE = 1
@@ -266,7 +263,7 @@ export class Interpreter {
     const map = this.#maps[Number(op[1])]
     if (map === undefined) return 'nomap'
     if (op[0] === 'slot') {
-      return k.kvmSetUserMemoryRegion(this.#vm(), 0, GUEST_MEMORY, map.len, map.address)
+      return k.kvmSetUserMemoryRegion(this.#vm(), 0, BigInt(GUEST_MEMORY), map.len, map.address)
     }
     const offset = BigInt(op[2])
     if (offset < 0n || offset >= map.len) return 'nomap'

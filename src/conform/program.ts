@@ -6,6 +6,9 @@
 /** An argument: a bigint where a number of JavaScript would not be exact. */
 export type Int = number | bigint
 
+/** Guest physical address from which a guest's memory is looked at; `slot` puts its map there. */
+export const GUEST_MEMORY = 0x10000
+
 /** The calls a program can make, and their arguments in order. */
 export const OPS = {
   create: ['flags'],
