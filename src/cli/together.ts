@@ -52,11 +52,13 @@ async function exploreTogether(
   begun: number,
   onProgress: (p: Progress) => void,
 ): Promise<Results> {
-  let best: Results = []
+  let best: Results | undefined
   const limit = Math.min(job.effort.memoryBytes ?? USUAL_BYTES, MOST_BYTES)
   for (let bytes = Math.min(FIRST_BYTES, limit); ; bytes = Math.min(bytes * FACTOR, limit)) {
     const control = new SharedArrayBuffer(CONTROL.WORDS * 4)
     const table = tableOf(bytes)
+    if (table === undefined && best !== undefined) return best
+    if (table === undefined) throw new UserError('there is no memory for a table of states')
     const states = workers.map(() => 0)
     const hear = (i: number, m: Message): void => {
       if (m.kind !== 'progress') return
@@ -72,7 +74,8 @@ async function exploreTogether(
       }),
     )
     const results = shares.map((m) => (m.kind === 'share' ? m.share : undefined))
-    if (!isCutShort(results) || statesOf(results) > statesOf(best)) best = results
+    const saw = statesOf(results)
+    if (best === undefined || !isCutShort(results) || saw > statesOf(best)) best = results
     else best = best.map(withoutBlame)
     if (bytes === limit || !isOutOfMemory(results)) return best
   }
@@ -97,13 +100,13 @@ function statesOf(results: Results): number {
   return results.reduce((sum, r) => sum + (r?.result.states ?? 0), 0)
 }
 
-/** @throws UserError if there is not so much memory */
-function tableOf(bytes: number): SharedArrayBuffer {
+/** Undefined if there is not so much memory at once. */
+function tableOf(bytes: number): SharedArrayBuffer | undefined {
   try {
     return new SharedArrayBuffer(Math.floor(bytes / 8) * 8)
   } catch (error) {
     if (!(error instanceof RangeError)) throw error
-    throw new UserError(`--memory: this machine has no ${Math.round(bytes / 2 ** 20)} MiB at once`)
+    return undefined
   }
 }
 
