@@ -14,7 +14,7 @@ import type { Scenario } from '../src/litmus/scenario.js'
 import { alternatives, canStep, type Mode, step, taskCount } from '../src/machine/machine.js'
 import { best, line, type Measured, perSecond } from './measured.js'
 
-/** The mail's own race, which is over in a moment, and a cell that lasts. */
+/** A cell that is over in a moment, and one that lasts. */
 const CELLS = [
   ['punch/punch-vs-guest-fault', 'upm'],
   ['migration/ordinary-memory-vs-compaction', 'upm'],

@@ -8,7 +8,7 @@
  *
  * Secret memory is always locked, and what unmaps it while it stays in its file is left out: munmap
  * and the advice that does not leave locked pages alone. Linux unlocks such a page through a batch
- * of the CPU; mapped again before the batch is worked off, it loses PG_mlocked for good (see
+ * of the CPU; mapped again before the batch is worked off, it can lose PG_mlocked (see
  * `kernel/mm/mlocked.ts`).
  */
 

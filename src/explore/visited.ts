@@ -9,9 +9,6 @@ const FULL = 0.75
 const BYTES_PER_SLOT = 8
 const LEAST_SLOTS = 1 << 12
 
-/** Bytes that a state takes when the table is about to grow; just after it, twice as many. */
-export const BYTES_PER_STATE = BYTES_PER_SLOT / FULL
-
 export class VisitedTable {
   readonly #most: number
   #slots: number

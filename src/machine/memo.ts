@@ -22,7 +22,7 @@ const NODE = { AT: 0, VALUE: 1, OTHER: 2, WORDS: 3 } as const
 
 /**
  * What a step did: change of the fingerprint, sanitizers concerned, which words it depends on and
- * which it changes (as `Words`), end of the changes behind.
+ * which it changes (sets, see `ALL_READ`), end of the changes behind.
  */
 const DEED = {
   ...{ LO: 0, HI: 1, DIRTY: 2 },

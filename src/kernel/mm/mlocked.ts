@@ -3,8 +3,8 @@
  * one it is unevictable.
  *
  * Left out: the batches through which Linux passes such pages. They hold a reference meanwhile, and
- * they can lose PG_mlocked: a page that is unmapped and mapped again while both wait in one batch is
- * locked by the second as before, and then unlocked by the first (seen on 6.18.44).
+ * PG_mlocked can get lost in them: seen on 6.18.44 of a page that was unmapped, mapped again, and
+ * then met by the next drain.
  */
 import { alsoWrites } from '../../machine/effects.js'
 import type { Folio } from '../include/mm.js'
