@@ -28,7 +28,8 @@ import { memoryFailure } from '../../src/kernel/mm/memory_failure.js'
 import { PTE_PRESENT, PTE_SWAP, pteAt, pteFolio } from '../../src/kernel/mm/pgtable.js'
 import { shmemMapping } from '../../src/kernel/mm/shmem.js'
 import { sysSwapon } from '../../src/kernel/mm/swapon.js'
-import { userLoadAt, userStoreAt } from '../../src/kernel/user/access.js'
+import { fn, replace } from '../../src/machine/fn.js'
+import { userLoadAt, userStoreAt } from '../../src/user/access.js'
 import {
   userMadvise,
   userMincore,
@@ -36,8 +37,7 @@ import {
   userMmap,
   userMprotect,
   userMunmap,
-} from '../../src/kernel/user/memory.js'
-import { fn, replace } from '../../src/machine/fn.js'
+} from '../../src/user/memory.js'
 import { PAGE, pinPage, User, unpinPage } from './user.js'
 
 describe('a predicate that asks the host of a mapping', () => {

@@ -19,10 +19,10 @@ import {
 } from '../../src/kernel/include/uapi.js'
 import { compact } from '../../src/kernel/mm/compaction.js'
 import { sysMemfdCreate } from '../../src/kernel/mm/memfd.js'
-import { drainLru, memoryFailureOp, migratePage } from '../../src/kernel/mm/page_ops.js'
 import { pteAt, pteFolio } from '../../src/kernel/mm/pgtable.js'
-import { userLoadAt, userStoreAt } from '../../src/kernel/user/access.js'
-import { userMmap, userMunmap } from '../../src/kernel/user/memory.js'
+import { userLoadAt, userStoreAt } from '../../src/user/access.js'
+import { userMmap, userMunmap } from '../../src/user/memory.js'
+import { drainLru, memoryFailureOp, migratePage } from '../../src/user/pages.js'
 import { PAGE, User } from './user.js'
 
 const READ_WRITE = PROT_READ | PROT_WRITE

@@ -1,9 +1,10 @@
 /** The calls of a VMM that most scenarios make, in the form that scenarios write them. */
-import { fn, type Kernel } from '../../machine/fn.js'
-import { sysFtruncate } from '../fs/open.js'
-import { KVM_MEM_PRIVATE } from '../include/uapi.js'
-import { sysMemfdRestricted } from '../mm/restrictedmem.js'
-import { sysKvmSetUserMemoryRegion2 } from '../virt/kvm/memslots.js'
+
+import { sysFtruncate } from '../kernel/fs/open.js'
+import { KVM_MEM_PRIVATE } from '../kernel/include/uapi.js'
+import { sysMemfdRestricted } from '../kernel/mm/restrictedmem.js'
+import { sysKvmSetUserMemoryRegion2 } from '../kernel/virt/kvm/memslots.js'
+import { fn, type Kernel } from '../machine/fn.js'
 import { USER_BASE } from './layout.js'
 
 /**

@@ -18,6 +18,7 @@ import {
   runToEnd,
   type TaskProgram,
 } from '../machine/machine.js'
+import { processInit } from '../user/layout.js'
 
 /** `finally` runs when the scenario's tasks have ended, the exit of the process after it. */
 export const FINALLY_PHASE = 1
@@ -43,6 +44,7 @@ export function bootKernel(design: Design, mode: Mode): void {
   activate(replacementsOf(design))
   boot(mode, () => {})
   runAlone({ tasks: [call(kernelInit, 'kernel_init')], faults: 0 }, 'the kernel does not boot')
+  runAlone({ tasks: [call(processInit, 'process_init')], faults: 0 }, 'the process does not start')
   if (design.init !== undefined) {
     runAlone(
       { tasks: [call(design.init, design.init.cName)], faults: 0 },

@@ -2,14 +2,12 @@
  * What the process does with its memory: it loads and stores bytes. The hardware walks the page
  * table, in one step with the access; if that does not allow it, the kernel gets a fault.
  */
-import { type Blob, byteAt, withBytes } from '../../machine/blob.js'
-import { alsoReads, alsoWrites, read, rmw } from '../../machine/effects.js'
-import { fn, type Kernel } from '../../machine/fn.js'
-import { doUserAddrFault } from '../arch/x86/mm/fault.js'
-import type { Folio } from '../include/mm.js'
-import { currentMm, type MmStruct } from '../include/mm_types.js'
-import { PAGE_SIZE } from '../include/types.js'
-import { SIGBUS_MCEERR_AR } from '../include/uapi.js'
+
+import { doUserAddrFault } from '../kernel/arch/x86/mm/fault.js'
+import type { Folio } from '../kernel/include/mm.js'
+import { currentMm, type MmStruct } from '../kernel/include/mm_types.js'
+import { PAGE_SIZE } from '../kernel/include/types.js'
+import { SIGBUS_MCEERR_AR } from '../kernel/include/uapi.js'
 import {
   PTE_DIRTY,
   PTE_PRESENT,
@@ -18,7 +16,10 @@ import {
   pteAt,
   pteFolio,
   setPteAt,
-} from '../mm/pgtable.js'
+} from '../kernel/mm/pgtable.js'
+import { type Blob, byteAt, withBytes } from '../machine/blob.js'
+import { alsoReads, alsoWrites, read, rmw } from '../machine/effects.js'
+import { fn, type Kernel } from '../machine/fn.js'
 
 /** Translate for one access, and set the dirty bit; NULL: a fault. */
 function translate(mm: MmStruct, address: bigint, write: boolean): Folio | null {

@@ -1,12 +1,13 @@
 /**
  * Calls on the process's memory in the form that scenarios write them: with addresses of mmap().
  */
-import { fn, type Kernel } from '../../machine/fn.js'
-import { sysMadvise } from '../mm/madvise.js'
-import { sysMincore } from '../mm/mincore.js'
-import { sysMlock, sysMunlock } from '../mm/mlock.js'
-import { sysMmap, sysMunmap } from '../mm/mmap.js'
-import { sysMprotect } from '../mm/mprotect.js'
+
+import { sysMadvise } from '../kernel/mm/madvise.js'
+import { sysMincore } from '../kernel/mm/mincore.js'
+import { sysMlock, sysMunlock } from '../kernel/mm/mlock.js'
+import { sysMmap, sysMunmap } from '../kernel/mm/mmap.js'
+import { sysMprotect } from '../kernel/mm/mprotect.js'
+import { fn, type Kernel } from '../machine/fn.js'
 
 /** mmap(2) at an address of the kernel's choice; size and offset in bytes. */
 export const userMmap = fn(function* mmap(

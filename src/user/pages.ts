@@ -4,24 +4,26 @@
  * and then call what the kernel calls. The page may leave the file in between, as on a real
  * machine.
  */
-import { alsoReads, read } from '../../machine/effects.js'
-import { fn, type Kernel } from '../../machine/fn.js'
-import { EBUSY, ENOENT } from '../include/errno.js'
-import { filesStruct } from '../include/fs.js'
+
+import { EBUSY, ENOENT } from '../kernel/include/errno.js'
+import { filesStruct } from '../kernel/include/fs.js'
 import {
   type Folio,
   MF_SW_SIMULATED,
   MIGRATE_SYNC,
   MR_COMPACTION,
   NUMA_NO_NODE,
-} from '../include/mm.js'
-import type { Pgoff } from '../include/types.js'
-import { xaLoad } from '../lib/xarray.js'
-import { fileMapping } from '../user/harness.js'
-import { memoryFailure } from './memory_failure.js'
-import { migratePagesLoop, putbackMovablePages } from './migrate.js'
-import { softOffline, unpoison } from './soft_offline.js'
-import { folioIsolateLru, folioPut, folioTryGet, lruAddDrainAll } from './swap.js'
+} from '../kernel/include/mm.js'
+import type { Pgoff } from '../kernel/include/types.js'
+import { xaLoad } from '../kernel/lib/xarray.js'
+import { memoryFailure } from '../kernel/mm/memory_failure.js'
+import { offlinePages } from '../kernel/mm/memory_hotplug.js'
+import { migratePagesLoop, putbackMovablePages } from '../kernel/mm/migrate.js'
+import { softOffline, unpoison } from '../kernel/mm/soft_offline.js'
+import { folioIsolateLru, folioPut, folioTryGet, lruAddDrainAll } from '../kernel/mm/swap.js'
+import { alsoReads, read } from '../machine/effects.js'
+import { fn, type Kernel } from '../machine/fn.js'
+import { fileMapping } from './harness.js'
 
 /** The folio that holds a page of the file now, without a reference; null if none is cached. */
 export const cachedFolio = fn(function* cached_folio(
@@ -110,4 +112,14 @@ export const unpoisonOp = fn(function* hwpoison_unpoison(fd: number, page: numbe
 export const drainLru = fn(function* drain_lru(): Kernel<number> {
   yield* lruAddDrainAll()
   return 0
+})
+
+/**
+ * Offline the memory block that holds the pages of a file. 0, -EBUSY, -ENOENT for a file without
+ * pages; or it never returns.
+ */
+export const offlineMemory = fn(function* offline_memory(fd: number): Kernel<number> {
+  const mapping = fileMapping(fd)
+  if (mapping === null || mapping.nrpages === 0) return -ENOENT
+  return yield* offlinePages(mapping)
 })

@@ -2,12 +2,13 @@
  * What the harness of a scenario must know to name a page: which page cache is behind a file. No
  * kernel code calls this.
  */
-import { type Blob, copyBytes, PAGE_BYTES } from '../../machine/blob.js'
-import { fn } from '../../machine/fn.js'
-import { type AddressSpace, type File, filesStruct } from '../include/fs.js'
-import type { Folio } from '../include/mm.js'
-import { bytesToPgoff, PAGE_SIZE } from '../include/types.js'
-import { xaLoad } from '../lib/xarray.js'
+
+import { type AddressSpace, type File, filesStruct } from '../kernel/include/fs.js'
+import type { Folio } from '../kernel/include/mm.js'
+import { bytesToPgoff, PAGE_SIZE } from '../kernel/include/types.js'
+import { xaLoad } from '../kernel/lib/xarray.js'
+import { type Blob, copyBytes, PAGE_BYTES } from '../machine/blob.js'
+import { fn } from '../machine/fn.js'
 
 /** The mapping whose page cache holds a file's pages. Replaced by designs whose file hides one. */
 export const backingMapping = fn(function backing_mapping(file: File): AddressSpace | null {
