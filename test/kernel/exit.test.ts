@@ -5,9 +5,9 @@ import { doExit } from '../../src/kernel/exit.js'
 import { sysFtruncate } from '../../src/kernel/fs/open.js'
 import { MAP_SHARED, PROT_READ, PROT_WRITE } from '../../src/kernel/include/uapi.js'
 import { sysMemfdCreate } from '../../src/kernel/mm/memfd.js'
-import { userMmap } from '../../src/user/memory.js'
 import { sysKvmCreateVm } from '../../src/kernel/virt/kvm/kvm_main.js'
 import { watchReturns } from '../../src/machine/frames.js'
+import { userMmap } from '../../src/user/memory.js'
 import { PAGE, User } from './user.js'
 
 /** Which of these functions return while something runs, in order; once for several in a row. */
