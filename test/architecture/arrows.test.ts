@@ -20,6 +20,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   conform: ['machine', 'kernel', 'designs', 'explore'],
   live: ['conform'],
   promela: ['machine', 'lower', 'litmus', 'sanitizers'],
+  patch: ['machine', 'kernel', 'designs', 'litmus', 'explore'],
   cli: [
     'machine',
     'kernel',
@@ -33,6 +34,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'conform',
     'live',
     'promela',
+    'patch',
   ],
 }
 
