@@ -56,16 +56,16 @@ export function tablesOf(root: CNode): ReadonlyMap<string, CTable> {
   const found = new Map<string, CTable>()
   for (const node of descendants(root, 'declaration')) {
     const type = squash(node.fields.type?.text ?? '')
-    const struct = /^struct (\w+(?:_operations|_operations_struct|_ops|_ops_struct))$/.exec(type)
+    const struct = /^struct (\w+(?:_operations|_operations_struct|_ops|_ops_struct))$/.exec(type)?.[1]
     const made = node.fields.declarator
-    if (struct === null || made?.type !== 'init_declarator') continue
+    if (struct === undefined || made?.type !== 'init_declarator') continue
     const value = made.fields.value
     const name = made.fields.declarator?.text
     if (value?.type !== 'initializer_list' || name === undefined) continue
     const slots = value.kids
       .filter((k) => k.type === 'initializer_pair')
       .map((k) => [k.kids[0]?.text.replace('.', '') ?? '', k.fields.value?.text ?? ''] as const)
-    found.set(name, { name, struct: struct[1] as string, slots, line: node.line })
+    found.set(name, { name, struct, slots, line: node.line })
   }
   return found
 }
