@@ -1,4 +1,5 @@
 /** What a search is asked, and what it answers. */
+import type { Facts } from '../machine/fault.js'
 import type { Observed } from './judges.js'
 import type { Share, Unclosed } from './shared.js'
 
@@ -13,6 +14,7 @@ export interface Move {
 export interface Witness {
   readonly id: string
   readonly message: string
+  readonly facts: Facts
   readonly first: boolean
   readonly schedule: readonly Move[]
   readonly preemptions: number

@@ -18,10 +18,11 @@ export class Witnesses {
     observed: readonly Observed[],
     how: () => Pick<Witness, 'schedule' | 'preemptions' | 'task' | 'function'>,
   ): void {
-    for (const { id, message, first } of observed) {
+    for (const seen of observed) {
+      const { id, first } = seen
       const known = this.all.get(id)
       if (known !== undefined && (known.first || !first)) continue
-      this.all.set(id, { id, message, first, ...how() })
+      this.all.set(id, { ...seen, ...how() })
     }
   }
 

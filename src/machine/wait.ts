@@ -13,9 +13,11 @@ export interface WaitQueueHead extends Obj {
   waiting: Vec
 }
 
-export const WaitQueueHead: Struct<WaitQueueHead> = struct<WaitQueueHead>('WaitQueueHead', {
-  waiting: vec(MAX_TASKS),
-})
+export const WaitQueueHead: Struct<WaitQueueHead> = struct<WaitQueueHead>(
+  'WaitQueueHead',
+  { waiting: vec(MAX_TASKS) },
+  { role: 'machine' },
+)
 
 /** prepare_to_wait(): from here on a wake-up is not lost. */
 export const prepareToWait = fn(function* prepare_to_wait(wq: WaitQueueHead): Kernel<void> {
