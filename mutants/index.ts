@@ -31,7 +31,6 @@ import {
   mmuNotifierInvalidateRangeStart,
 } from '../src/kernel/mm/mmu_notifier.js'
 import { allocFolio } from '../src/kernel/mm/page_alloc.js'
-import { drainLru } from '../src/kernel/mm/page_ops.js'
 import { folioPut } from '../src/kernel/mm/swap.js'
 import { kvmRestrictedmemError } from '../src/kernel/virt/kvm/restrictedmem.js'
 import { kfree, kmalloc } from '../src/machine/alloc.js'
@@ -40,6 +39,7 @@ import { bugOn, warnOn } from '../src/machine/fault.js'
 import { type FnTag, fn, type Kernel, type Replacement, replace } from '../src/machine/fn.js'
 import { mutexLock, mutexUnlock, spinLock, spinUnlock } from '../src/machine/locks.js'
 import { containerOf, errPtr } from '../src/machine/struct.js'
+import { drainLru } from '../src/user/pages.js'
 import type { Mutant } from './mutant.js'
 
 const GUEST = `

@@ -48,7 +48,9 @@ const lines = [
   '',
 ]
 let count = 0
-for (const path of ['src/kernel', 'src/designs'].flatMap((d) => sources(join(ROOT, d)))) {
+for (const path of ['src/kernel', 'src/user', 'src/designs'].flatMap((d) =>
+  sources(join(ROOT, d)),
+)) {
   const entries = entriesOf(path)
   if (entries.length === 0) continue
   count += entries.length

@@ -2,8 +2,9 @@
  * The model as a kernel to conform: its system calls, and how a program runs on it. The kernel of a
  * profile boots once; after each program the machine is set back.
  */
+
+import { bootKernel } from '../cell/boot.js'
 import { defineDesign, type Profile } from '../designs/design.js'
-import { bootKernel } from '../explore/boot.js'
 import { guestRead, guestWrite } from '../kernel/arch/x86/kvm/guest.js'
 import { sysDup } from '../kernel/fs/fcntl.js'
 import { sysClose } from '../kernel/fs/file_table.js'
@@ -23,8 +24,6 @@ import { sysMprotect } from '../kernel/mm/mprotect.js'
 import { PTE_PRESENT, pteAt, pteFolio } from '../kernel/mm/pgtable.js'
 import { sysMemfdSecret } from '../kernel/mm/secretmem.js'
 import { taskWorkRun } from '../kernel/task_work.js'
-import { userLoad, userStore } from '../kernel/user/access.js'
-import { readPages } from '../kernel/user/harness.js'
 import { sysKvmCreateGuestMemfd } from '../kernel/virt/kvm/guest_memfd.js'
 import { sysKvmCreateVm } from '../kernel/virt/kvm/kvm_main.js'
 import {
@@ -35,6 +34,8 @@ import { kzalloc } from '../machine/alloc.js'
 import { Alone, Misbehaviour } from '../machine/alone.js'
 import type { FnTag } from '../machine/fn.js'
 import { watchReturns } from '../machine/frames.js'
+import { userLoad, userStore } from '../user/access.js'
+import { readPages } from '../user/harness.js'
 import { Interpreter, type Syscalls } from './interpret.js'
 import { asReturn, callsOf, chainOf, type Return } from './origin.js'
 import type { PageFacts } from './page-facts.js'

@@ -4,10 +4,10 @@
  * 6.18.2, as it was observed; the profile is the branch as it is today, which differs in one place.
  */
 import { KVM_MEM_READONLY } from '../kernel/include/uapi.js'
-import { privateMemory } from '../kernel/user/vmm.js'
 import { immutableMemslotFlags } from '../kernel/v6_18/virt/kvm/memslots.js'
 import { sysKvmCreateGuestMemfd } from '../kernel/virt/kvm/guest_memfd.js'
 import { fn, type Kernel, replace } from '../machine/fn.js'
+import { privateMemory } from '../user/vmm.js'
 import { defineDesign } from './design.js'
 
 /** Private memory of a VM: a guest_memfd that user space cannot map. */

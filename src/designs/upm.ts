@@ -5,13 +5,13 @@
 
 import { mePagecacheClean } from '../kernel/mm/memory_failure.js'
 import { sysMemfdRestricted } from '../kernel/mm/restrictedmem.js'
-import { backingMapping } from '../kernel/user/harness.js'
 import {
   kvmRestrictedMemGetPfn,
   kvmRestrictedmemBind,
   kvmRestrictedmemUnbind,
 } from '../kernel/virt/kvm/restrictedmem.js'
 import { replace } from '../machine/fn.js'
+import { backingMapping } from '../user/harness.js'
 import { defineDesign } from './design.js'
 import { mePagecacheCleanHooked, restrictedmemErrorPage } from './memory-failure-hook.js'
 import { upmKvmBind, upmKvmGetPfn, upmKvmUnbind } from './upm-kvm.js'

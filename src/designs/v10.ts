@@ -29,7 +29,6 @@ import { FALLOC_FL_PUNCH_HOLE } from '../kernel/include/uapi.js'
 import { mePagecacheClean } from '../kernel/mm/memory_failure.js'
 import { sysMemfdRestricted } from '../kernel/mm/restrictedmem.js'
 import { shmemMapping } from '../kernel/mm/shmem.js'
-import { backingMapping } from '../kernel/user/harness.js'
 import {
   gfnToPgoff,
   kvmRestrictedMemGetPfn,
@@ -60,6 +59,7 @@ import {
   type Struct,
   struct,
 } from '../machine/struct.js'
+import { backingMapping } from '../user/harness.js'
 import { defineDesign } from './design.js'
 import { mePagecacheCleanHooked, restrictedmemErrorPage } from './memory-failure-hook.js'
 import { fileIsRestrictedmem } from './upm-kvm.js'

@@ -2,8 +2,8 @@
 
 import type { Difference } from '../litmus/expect.js'
 import type { Certificate } from './cross.js'
-import type { Hindsight } from './hindsight.js'
 import type { SamplerResult } from './sample/sample.js'
+import type { Hindsight } from './tell/hindsight.js'
 
 /** `clean` is a claim only together with its proof. */
 export type VerdictWord = 'clean' | 'finding' | 'inconclusive' | 'vacuous' | 'skipped'

@@ -1,5 +1,4 @@
 /** start_kernel(): the globals of mm and fs, and the file systems that the kernel mounts itself. */
-import { kzalloc } from '../machine/alloc.js'
 import { fn, type Kernel } from '../machine/fn.js'
 import { initRwsem, mutexInit, spinLockInit } from '../machine/locks.js'
 import { constructAt, type Obj, type Struct } from '../machine/struct.js'
@@ -7,18 +6,8 @@ import { hugetlbfsOps } from './fs/hugetlbfs.js'
 import { pseudoFsMount, sget } from './fs/libfs.js'
 import { FilesStruct, FsState, filesStruct, fsState, S_IFDIR } from './include/fs.js'
 import { MmState, mmState } from './include/mm.js'
-import {
-  currentMm,
-  MmStruct,
-  VM_MAYEXEC,
-  VM_MAYREAD,
-  VM_MAYWRITE,
-  VM_READ,
-  VM_WRITE,
-  VmArea,
-} from './include/mm_types.js'
+import { currentMm, MmStruct } from './include/mm_types.js'
 import { SwapInfo } from './include/swap.js'
-import { bytesToPgoff } from './include/types.js'
 import {
   ANON_INODE_FS_MAGIC,
   HUGETLBFS_MAGIC,
@@ -27,23 +16,6 @@ import {
 } from './include/uapi.js'
 import { xaInit } from './lib/xarray.js'
 import { shmemGetInode, shmemSuperOperations } from './mm/shmem.js'
-import { vmaLink } from './mm/vma.js'
-import { USER_BASE, USER_SIZE } from './user/layout.js'
-
-/** The process begins with the memory that a VMM has reserved for its guests. */
-function mmInit(): void {
-  const mm = currentMm()
-  initRwsem(mm.mmapLock, 'mmap_lock')
-  initRwsem(mm.anonVmaLock, 'anon_vma->rwsem')
-  xaInit(mm.pageTable)
-  const vma = kzalloc(VmArea)
-  vma.vmStart = USER_BASE
-  vma.vmEnd = USER_BASE + USER_SIZE
-  vma.vmPgoff = bytesToPgoff(USER_BASE)
-  vma.vmFlags = VM_READ | VM_WRITE | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
-  vmaLink(mm, vma)
-  mm.anonVmas = vma
-}
 
 /** Models: 6.2 init/main.c start_kernel, as far as this kernel has what it starts. */
 export const kernelInit = fn(function* kernel_init(): Kernel<void> {
@@ -53,7 +25,10 @@ export const kernelInit = fn(function* kernel_init(): Kernel<void> {
   spinLockInit(fsState().sbLock, 'sb_lock')
   spinLockInit(filesStruct().fileLock, 'file_lock')
   mutexInit(mmState().mfMutex, 'mf_mutex')
-  mmInit()
+  const mm = currentMm()
+  initRwsem(mm.mmapLock, 'mmap_lock')
+  initRwsem(mm.anonVmaLock, 'anon_vma->rwsem')
+  xaInit(mm.pageTable)
 
   const state = fsState()
   const shm = yield* sget(TMPFS_MAGIC, shmemSuperOperations)

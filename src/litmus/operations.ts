@@ -24,28 +24,9 @@ import { sysFsync } from '../kernel/fs/sync.js'
 import * as uapi from '../kernel/include/uapi.js'
 import { compact } from '../kernel/mm/compaction.js'
 import { sysFcntlAddSeals, sysFcntlGetSeals, sysMemfdCreate } from '../kernel/mm/memfd.js'
-import { offlineMemory } from '../kernel/mm/memory_hotplug.js'
-import {
-  drainLru,
-  memoryFailureOp,
-  migratePage,
-  softOfflineOp,
-  unpoisonOp,
-} from '../kernel/mm/page_ops.js'
 import { sysMemfdRestricted } from '../kernel/mm/restrictedmem.js'
 import { sysMemfdSecret } from '../kernel/mm/secretmem.js'
 import { sysSwapon } from '../kernel/mm/swapon.js'
-import { userLoadAt, userStoreAt } from '../kernel/user/access.js'
-import {
-  userMadvise,
-  userMincore,
-  userMlock,
-  userMmap,
-  userMprotect,
-  userMunlock,
-  userMunmap,
-} from '../kernel/user/memory.js'
-import { bindSlot, plainSlot, privateMemory, slotOver, unbindSlot } from '../kernel/user/vmm.js'
 import {
   sysKvmCheckExtension,
   sysKvmCreateGuestMemfd,
@@ -58,6 +39,25 @@ import {
   sysKvmSetUserMemoryRegion2,
 } from '../kernel/virt/kvm/memslots.js'
 import type { FnTag } from '../machine/fn.js'
+import { userLoadAt, userStoreAt } from '../user/access.js'
+import {
+  userMadvise,
+  userMincore,
+  userMlock,
+  userMmap,
+  userMprotect,
+  userMunlock,
+  userMunmap,
+} from '../user/memory.js'
+import {
+  drainLru,
+  memoryFailureOp,
+  migratePage,
+  offlineMemory,
+  softOfflineOp,
+  unpoisonOp,
+} from '../user/pages.js'
+import { bindSlot, plainSlot, privateMemory, slotOver, unbindSlot } from '../user/vmm.js'
 
 /** How a parameter is written, and what the kernel function gets: `bytes` are bigint. */
 export type ParameterKind = 'number' | 'bytes'

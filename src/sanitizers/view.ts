@@ -6,8 +6,8 @@ import type { Folio } from '../kernel/include/mm.js'
 import type { Gfn, Pgoff } from '../kernel/include/types.js'
 import { xaFindAfterIndex, xaFindIndex, xaLoad } from '../kernel/lib/xarray.js'
 import { pfnToFolio } from '../kernel/mm/page_alloc.js'
-import { backingMapping } from '../kernel/user/harness.js'
 import { forEachAlive } from '../machine/struct.js'
+import { backingMapping } from '../user/harness.js'
 
 export { forEachAlive }
 

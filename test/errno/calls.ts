@@ -9,7 +9,7 @@ import {
   userMprotect,
   userMunlock,
   userMunmap,
-} from '../../src/kernel/user/memory.js'
+} from '../../src/user/memory.js'
 import { type Call, differs, type Row, same } from './row.js'
 
 const READ = 1

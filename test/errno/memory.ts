@@ -4,8 +4,8 @@ import { sysFtruncate } from '../../src/kernel/fs/open.js'
 import { MPOL_MF_MOVE, MPOL_MF_MOVE_ALL } from '../../src/kernel/include/uapi.js'
 import { sysMemfdCreate } from '../../src/kernel/mm/memfd.js'
 import { sysMovePages } from '../../src/kernel/mm/move_pages.js'
-import { userLoadAt } from '../../src/kernel/user/access.js'
-import { userMmap } from '../../src/kernel/user/memory.js'
+import { userLoadAt } from '../../src/user/access.js'
+import { userMmap } from '../../src/user/memory.js'
 import { type Call, differs, type Row, same } from './row.js'
 
 const READ = 1

@@ -9,8 +9,8 @@ import { type Folio, MF_SW_SIMULATED } from '../../src/kernel/include/mm.js'
 import { sysMemfdCreate } from '../../src/kernel/mm/memfd.js'
 import { memoryFailure } from '../../src/kernel/mm/memory_failure.js'
 import { moveToNewFolio } from '../../src/kernel/mm/migrate.js'
-import { migratePage } from '../../src/kernel/mm/page_ops.js'
 import { activate, fn, type Kernel, original, replace } from '../../src/machine/fn.js'
+import { migratePage } from '../../src/user/pages.js'
 import {
   allocate,
   bind,

@@ -16,11 +16,11 @@ import type { Pgoff } from '../../src/kernel/include/types.js'
 import { MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, MAP_SHARED } from '../../src/kernel/include/uapi.js'
 import { xaLoad } from '../../src/kernel/lib/xarray.js'
 import { sysMmap, sysMunmap } from '../../src/kernel/mm/mmap.js'
-import { userLoad, userStore } from '../../src/kernel/user/access.js'
 import { sysKvmCreateGuestMemfd } from '../../src/kernel/virt/kvm/guest_memfd.js'
 import { sysKvmCreateVm } from '../../src/kernel/virt/kvm/kvm_main.js'
 import { sysKvmSetMemoryAttributes } from '../../src/kernel/virt/kvm/memory_attributes.js'
 import { sysKvmSetUserMemoryRegion2 } from '../../src/kernel/virt/kvm/memslots.js'
+import { userLoad, userStore } from '../../src/user/access.js'
 import { bootRecorded, call, takeFindings } from './runner.js'
 
 export const P = 4096n

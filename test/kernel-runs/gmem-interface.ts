@@ -6,13 +6,13 @@ import { sysLseek, sysPread, sysPwrite, sysRead, sysWrite } from '../../src/kern
 import { STAT_BLOCKS, STAT_MODE, STAT_SIZE_PAGES, sysFstat } from '../../src/kernel/fs/stat.js'
 import * as uapi from '../../src/kernel/include/uapi.js'
 import { sysMemfdCreate } from '../../src/kernel/mm/memfd.js'
-import { drainLru } from '../../src/kernel/mm/page_ops.js'
 import {
   sysKvmCheckExtension,
   sysKvmCreateGuestMemfd,
 } from '../../src/kernel/virt/kvm/guest_memfd.js'
 import { sysKvmCreateVm } from '../../src/kernel/virt/kvm/kvm_main.js'
 import { sysKvmSetUserMemoryRegion } from '../../src/kernel/virt/kvm/memslots.js'
+import { drainLru } from '../../src/user/pages.js'
 import { GPA, type Host, KEEP, P, PUNCH, type Region, shown } from './gmem-host.js'
 import type { GmemRow, Rows } from './gmem-recording.js'
 

@@ -26,12 +26,12 @@ import {
 } from '../../src/kernel/include/uapi.js'
 import { compact } from '../../src/kernel/mm/compaction.js'
 import { sysMemfdCreate } from '../../src/kernel/mm/memfd.js'
-import { drainLru, migratePage } from '../../src/kernel/mm/page_ops.js'
 import { unpoison } from '../../src/kernel/mm/soft_offline.js'
-import { userLoadAt, userStoreAt } from '../../src/kernel/user/access.js'
-import { userMadvise, userMincore, userMlock, userMmap } from '../../src/kernel/user/memory.js'
-import { slotOver } from '../../src/kernel/user/vmm.js'
 import { sysKvmCreateVm } from '../../src/kernel/virt/kvm/kvm_main.js'
+import { userLoadAt, userStoreAt } from '../../src/user/access.js'
+import { userMadvise, userMincore, userMlock, userMmap } from '../../src/user/memory.js'
+import { drainLru, migratePage } from '../../src/user/pages.js'
+import { slotOver } from '../../src/user/vmm.js'
 import { PAGE, pinPage, User, unpinPage } from '../kernel/user.js'
 
 const ONE = 4096n

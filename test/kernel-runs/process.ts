@@ -11,7 +11,7 @@ import {
 } from '../../src/kernel/include/uapi.js'
 import { sysMmap } from '../../src/kernel/mm/mmap.js'
 import { pteAt, pteFolio } from '../../src/kernel/mm/pgtable.js'
-import { userLoadAt, userStoreAt } from '../../src/kernel/user/access.js'
+import { userLoadAt, userStoreAt } from '../../src/user/access.js'
 import { P } from './calls.js'
 import { call } from './runner.js'
 

@@ -4,7 +4,7 @@ import { beforeEach, describe, test } from 'node:test'
 import { builtInFiles, readScenarios } from '../../src/cli/inputs.js'
 import { defineDesign } from '../../src/designs/design.js'
 import { checkScenario } from '../../src/explore/check.js'
-import { exitFiles } from '../../src/kernel/exit.js'
+import { doExit } from '../../src/kernel/exit.js'
 import { EBUSY, EHWPOISON, EINVAL } from '../../src/kernel/include/errno.js'
 import type { AddressSpace } from '../../src/kernel/include/fs.js'
 import type { Folio } from '../../src/kernel/include/mm.js'
@@ -28,7 +28,8 @@ import { memoryFailure } from '../../src/kernel/mm/memory_failure.js'
 import { PTE_PRESENT, PTE_SWAP, pteAt, pteFolio } from '../../src/kernel/mm/pgtable.js'
 import { shmemMapping } from '../../src/kernel/mm/shmem.js'
 import { sysSwapon } from '../../src/kernel/mm/swapon.js'
-import { userLoadAt, userStoreAt } from '../../src/kernel/user/access.js'
+import { fn, replace } from '../../src/machine/fn.js'
+import { userLoadAt, userStoreAt } from '../../src/user/access.js'
 import {
   userMadvise,
   userMincore,
@@ -36,8 +37,7 @@ import {
   userMmap,
   userMprotect,
   userMunmap,
-} from '../../src/kernel/user/memory.js'
-import { fn, replace } from '../../src/machine/fn.js'
+} from '../../src/user/memory.js'
 import { PAGE, pinPage, User, unpinPage } from './user.js'
 
 describe('a predicate that asks the host of a mapping', () => {
@@ -107,7 +107,7 @@ for (const profile of ['6.2', '6.18'] as const) {
       assert.equal(store(0, 7), 0)
       assert.deepEqual([load(0), load(1)], [7, 6])
       nothingLeft()
-      user.call(exitFiles)
+      user.call(doExit)
     })
 
     test('without swapon(), or without a free slot, a page stays, active', () => {
@@ -163,7 +163,7 @@ for (const profile of ['6.2', '6.18'] as const) {
         nothingLeft()
         user.call(unpinPage)
       }
-      user.call(exitFiles)
+      user.call(doExit)
     })
 
     test('a page that is written or locked gives up its slot', () => {

@@ -30,14 +30,8 @@ import {
   SIGSEGV_ACCERR,
 } from '../../src/kernel/include/uapi.js'
 import { sysFcntlAddSeals, sysFcntlGetSeals, sysMemfdCreate } from '../../src/kernel/mm/memfd.js'
-import {
-  drainLru,
-  memoryFailureOp,
-  migratePage,
-  softOfflineOp,
-} from '../../src/kernel/mm/page_ops.js'
 import { sysMemfdSecret } from '../../src/kernel/mm/secretmem.js'
-import { userLoadAt, userStoreAt } from '../../src/kernel/user/access.js'
+import { userLoadAt, userStoreAt } from '../../src/user/access.js'
 import {
   userMadvise,
   userMincore,
@@ -46,7 +40,8 @@ import {
   userMprotect,
   userMunlock,
   userMunmap,
-} from '../../src/kernel/user/memory.js'
+} from '../../src/user/memory.js'
+import { drainLru, memoryFailureOp, migratePage, softOfflineOp } from '../../src/user/pages.js'
 import { PAGE, pinPage, User, unpinPage } from './user.js'
 
 const READ_WRITE = PROT_READ | PROT_WRITE

@@ -1,7 +1,7 @@
 /** Memory of the process: mappings of a memfd, faults, and what takes pages away again. */
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { exitFiles } from '../../src/kernel/exit.js'
+import { doExit } from '../../src/kernel/exit.js'
 import { sysFallocate, sysFtruncate } from '../../src/kernel/fs/open.js'
 import { sysPread, sysPwrite } from '../../src/kernel/fs/read_write.js'
 import { STAT_BLOCKS, sysFstat } from '../../src/kernel/fs/stat.js'
@@ -19,10 +19,10 @@ import {
 } from '../../src/kernel/include/uapi.js'
 import { compact } from '../../src/kernel/mm/compaction.js'
 import { sysMemfdCreate } from '../../src/kernel/mm/memfd.js'
-import { drainLru, memoryFailureOp, migratePage } from '../../src/kernel/mm/page_ops.js'
 import { pteAt, pteFolio } from '../../src/kernel/mm/pgtable.js'
-import { userLoadAt, userStoreAt } from '../../src/kernel/user/access.js'
-import { userMmap, userMunmap } from '../../src/kernel/user/memory.js'
+import { userLoadAt, userStoreAt } from '../../src/user/access.js'
+import { userMmap, userMunmap } from '../../src/user/memory.js'
+import { drainLru, memoryFailureOp, migratePage } from '../../src/user/pages.js'
 import { PAGE, User } from './user.js'
 
 const READ_WRITE = PROT_READ | PROT_WRITE
@@ -34,7 +34,7 @@ for (const profile of ['6.2', '6.18'] as const) {
       user = new User(profile)
     })
     after(() => {
-      user.call(exitFiles)
+      user.call(doExit)
     })
 
     /** A memfd of two pages. */

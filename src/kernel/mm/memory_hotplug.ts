@@ -9,12 +9,11 @@
 import { read } from '../../machine/effects.js'
 import { warnOn } from '../../machine/fault.js'
 import { fn, type Kernel } from '../../machine/fn.js'
-import { EBUSY, ENOENT } from '../include/errno.js'
+import { EBUSY } from '../include/errno.js'
 import type { AddressSpace } from '../include/fs.js'
 import { type Folio, MIGRATE_SYNC, MR_MEMORY_HOTPLUG, NUMA_NO_NODE } from '../include/mm.js'
 import { PGOFF_MAX, type Pgoff } from '../include/types.js'
 import { xaFindAfterIndex, xaFindIndex, xaLoad } from '../lib/xarray.js'
-import { fileMapping } from '../user/harness.js'
 import { migratePages, putbackMovablePages } from './migrate.js'
 import { forEachFolio } from './page_alloc.js'
 import { folioIsolateLru, folioPut, folioTryGet, lruAddDrainAll } from './swap.js'
@@ -144,14 +143,4 @@ export const offlinePages = fn(function* offline_pages(mapping: AddressSpace): K
     }
   } while ((yield* testPagesIsolated()) !== 0)
   return 0
-})
-
-/**
- * Offline the memory block that holds the pages of a file. 0, -EBUSY, -ENOENT for a file without
- * pages; or it never returns.
- */
-export const offlineMemory = fn(function* offline_memory(fd: number): Kernel<number> {
-  const mapping = fileMapping(fd)
-  if (mapping === null || mapping.nrpages === 0) return -ENOENT
-  return yield* offlinePages(mapping)
 })

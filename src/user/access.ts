@@ -1,0 +1,80 @@
+/**
+ * What the process does with its memory: it loads and stores bytes. The hardware walks the page
+ * table, in one step with the access; if that does not allow it, the kernel gets a fault.
+ */
+
+import { doUserAddrFault } from '../kernel/arch/x86/mm/fault.js'
+import type { Folio } from '../kernel/include/mm.js'
+import { currentMm, type MmStruct } from '../kernel/include/mm_types.js'
+import { PAGE_SIZE } from '../kernel/include/types.js'
+import { SIGBUS_MCEERR_AR } from '../kernel/include/uapi.js'
+import {
+  PTE_DIRTY,
+  PTE_PRESENT,
+  PTE_PROTNONE,
+  PTE_WRITE,
+  pteAt,
+  pteFolio,
+  setPteAt,
+} from '../kernel/mm/pgtable.js'
+import { type Blob, byteAt, withBytes } from '../machine/blob.js'
+import { alsoReads, alsoWrites, read, rmw } from '../machine/effects.js'
+import { fn, type Kernel } from '../machine/fn.js'
+
+/** Translate for one access, and set the dirty bit; NULL: a fault. */
+function translate(mm: MmStruct, address: bigint, write: boolean): Folio | null {
+  const pte = pteAt(mm, address)
+  const wanted = PTE_PRESENT | (write ? PTE_WRITE : 0)
+  if ((pte & (wanted | PTE_PROTNONE)) !== wanted) return null
+  if (write && !(pte & PTE_DIRTY)) setPteAt(mm, address, pte | PTE_DIRTY)
+  return pteFolio(pte)
+}
+
+/** The access itself. A poisoned frame raises a machine check, and that a signal. */
+function access(folio: Folio, address: bigint, byte: number): number {
+  alsoReads(folio, 'hwpoison')
+  if (folio.hwpoison) return SIGBUS_MCEERR_AR
+  const offset = Number(address & (PAGE_SIZE - 1n))
+  if (byte >= 0) {
+    alsoWrites(folio, 'data')
+    folio.data = withBytes(folio.data as Blob, offset, 1, byte)
+    return 0
+  }
+  alsoReads(folio, 'data')
+  return byteAt(folio.data as Blob, offset)
+}
+
+const userAccess = fn(function* user_access(address: bigint, byte: number): Kernel<number> {
+  const mm = currentMm()
+  for (;;) {
+    if (byte < 0) yield read(mm.pageTable, 'xaHead')
+    else yield rmw(mm.pageTable, 'xaHead')
+    const folio = translate(mm, address, byte >= 0)
+    if (folio !== null) return access(folio, address, byte)
+    const signal = yield* doUserAddrFault(address, byte >= 0)
+    if (signal !== 0) return signal
+  }
+})
+
+/** The process loads a byte: the byte, or the signal (SIGBUS_*, SIGSEGV_*) that it gets. */
+export const userLoad = fn(function* load(address: bigint): Kernel<number> {
+  return yield* userAccess(address, -1)
+})
+
+/** The process stores a byte: 0 or the signal that it gets. */
+export const userStore = fn(function* store(address: bigint, byte: number): Kernel<number> {
+  return yield* userAccess(address, byte)
+})
+
+/** The same for an address that a scenario has from mmap(), with an offset in bytes. */
+export const userLoadAt = fn(function* load(address: number, offset: bigint): Kernel<number> {
+  return yield* userAccess(BigInt(address) + offset, -1)
+})
+
+export const userStoreAt = fn(function* store(
+  address: number,
+  offset: bigint,
+  byte: number,
+): Kernel<number> {
+  return yield* userAccess(BigInt(address) + offset, byte)
+})

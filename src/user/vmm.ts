@@ -1,0 +1,61 @@
+/** The calls of a VMM that most scenarios make, in the form that scenarios write them. */
+
+import { sysFtruncate } from '../kernel/fs/open.js'
+import { KVM_MEM_PRIVATE } from '../kernel/include/uapi.js'
+import { sysMemfdRestricted } from '../kernel/mm/restrictedmem.js'
+import { sysKvmSetUserMemoryRegion2 } from '../kernel/virt/kvm/memslots.js'
+import { fn, type Kernel } from '../machine/fn.js'
+import { USER_BASE } from './layout.js'
+
+/**
+ * A file of private memory of this size (bytes) for a VM: memfd_restricted() and, unless the size
+ * is 0, ftruncate(). A descriptor or an error.
+ */
+export const privateMemory = fn(function* private_memory(
+  _vm: number,
+  size: bigint,
+): Kernel<number> {
+  const fd = yield* sysMemfdRestricted(0)
+  if (fd < 0 || size === 0n) return fd
+  const error = yield* sysFtruncate(fd, size)
+  return error < 0 ? error : fd
+})
+
+/** Create a private memslot on part of a file: KVM_SET_USER_MEMORY_REGION2. */
+export const bindSlot = fn(function* bind(
+  vm: number,
+  slot: number,
+  gpa: bigint,
+  size: bigint,
+  fd: number,
+  offset: bigint,
+): Kernel<number> {
+  const uaddr = USER_BASE + gpa
+  return yield* sysKvmSetUserMemoryRegion2(vm, slot, KVM_MEM_PRIVATE, gpa, size, uaddr, fd, offset)
+})
+
+/** Create, or change to, a memslot without private memory. */
+export const plainSlot = fn(function* set_plain_region(
+  vm: number,
+  slot: number,
+  gpa: bigint,
+  size: bigint,
+): Kernel<number> {
+  return yield* sysKvmSetUserMemoryRegion2(vm, slot, 0, gpa, size, USER_BASE + gpa, -1, 0n)
+})
+
+/** Create a memslot over memory that the process has at an address of mmap(). */
+export const slotOver = fn(function* set_region_over(
+  vm: number,
+  slot: number,
+  gpa: bigint,
+  size: bigint,
+  address: number,
+): Kernel<number> {
+  return yield* sysKvmSetUserMemoryRegion2(vm, slot, 0, gpa, size, BigInt(address), -1, 0n)
+})
+
+/** Delete a memslot: KVM_SET_USER_MEMORY_REGION2 with size 0. */
+export const unbindSlot = fn(function* unbind(vm: number, slot: number): Kernel<number> {
+  return yield* sysKvmSetUserMemoryRegion2(vm, slot, 0, 0n, 0n, 0n, -1, 0n)
+})
