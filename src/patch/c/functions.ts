@@ -56,7 +56,9 @@ export function tablesOf(root: CNode): ReadonlyMap<string, CTable> {
   const found = new Map<string, CTable>()
   for (const node of descendants(root, 'declaration')) {
     const type = squash(node.fields.type?.text ?? '')
-    const struct = /^struct (\w+(?:_operations|_operations_struct|_ops|_ops_struct))$/.exec(type)?.[1]
+    const struct = /^struct (\w+(?:_operations|_operations_struct|_ops|_ops_struct))$/.exec(
+      type,
+    )?.[1]
     const made = node.fields.declarator
     if (struct === undefined || made?.type !== 'init_declarator') continue
     const value = made.fields.value
