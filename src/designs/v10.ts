@@ -4,6 +4,7 @@
  * the mutex is not held in between. Notifiers hear of the whole file, whatever range they use.
  */
 import '../machine/locks.js'
+import { GFN_END } from '../kernel/arch/x86/kvm/tdp_mmu.js'
 import { fget, fput } from '../kernel/fs/file_table.js'
 import { EINVAL } from '../kernel/include/errno.js'
 import type {
@@ -25,18 +26,30 @@ import {
   isPageAligned,
   type Pgoff,
 } from '../kernel/include/types.js'
-import { FALLOC_FL_PUNCH_HOLE } from '../kernel/include/uapi.js'
+import {
+  FALLOC_FL_PUNCH_HOLE,
+  KVM_MEM_LOG_DIRTY_PAGES,
+  KVM_MEM_PRIVATE,
+  KVM_MEM_READONLY,
+} from '../kernel/include/uapi.js'
 import { mePagecacheClean } from '../kernel/mm/memory_failure.js'
 import { sysMemfdRestricted } from '../kernel/mm/restrictedmem.js'
 import { shmemMapping } from '../kernel/mm/shmem.js'
+import { sysKvmSetMemoryAttributes } from '../kernel/virt/kvm/memory_attributes.js'
+import {
+  KVM_MR_CREATE,
+  kvmPrepareMemoryRegion,
+  privateSlotFlags,
+} from '../kernel/virt/kvm/memslots.js'
 import {
   gfnToPgoff,
   kvmRestrictedMemGetPfn,
   kvmRestrictedmemBind,
   kvmRestrictedmemError,
   kvmRestrictedmemUnbind,
+  restrictedmemEndGfn,
+  restrictedmemFirstGfn,
   restrictedmemOverlaps,
-  restrictedmemPgoffToGfn,
 } from '../kernel/virt/kvm/restrictedmem.js'
 import { kfree, kzalloc } from '../machine/alloc.js'
 import { read, rmw } from '../machine/effects.js'
@@ -64,6 +77,7 @@ import { defineDesign } from './design.js'
 import { mePagecacheCleanHooked, restrictedmemErrorPage } from './memory-failure-hook.js'
 import { fileIsRestrictedmem } from './upm-kvm.js'
 import { restrictedmemInner, restrictedmemSetattr, shmemUptodateFolio } from './upm-mm.js'
+import { v10SetMemAttributes } from './v10-attributes.js'
 import {
   memfdRestricted,
   privateDataOf,
@@ -263,7 +277,11 @@ const v10CallError = fn(function* restrictedmem_notifier_error(
   mutexUnlock(data.lock)
 })
 
-/** KVM's side: the slot owns the file; two slots, or two VMs, may use one range. */
+/**
+ * KVM's side: the slot owns the file; two slots, or two VMs, may use one range.
+ *
+ * Models: v10 virt/kvm/kvm_main.c __kvm_set_memory_region, its part for private slots.
+ */
 const v10KvmBind = fn(function* kvm_restrictedmem_bind(
   slot: KvmMemorySlot,
   fd: number,
@@ -277,7 +295,25 @@ const v10KvmBind = fn(function* kvm_restrictedmem_bind(
   }
   slot.restrictedFile = file
   slot.restrictedOffset = offset
-  return yield* v10RegisterNotifier(file, slot.notifier)
+  return 0
+})
+
+/**
+ * Only now does the slot hear of its file.
+ *
+ * Models: v10 virt/kvm/kvm_main.c kvm_prepare_memory_region. slots_arch_lock is held.
+ */
+const v10Prepare = fn(function* kvm_prepare_memory_region(
+  slot: KvmMemorySlot | null,
+  change: number,
+): Kernel<void> {
+  if (change !== KVM_MR_CREATE || !(slot!.flags & KVM_MEM_PRIVATE)) return
+  yield* v10RegisterNotifier(slot!.restrictedFile!, slot!.notifier)
+})
+
+/** Models: v10 virt/kvm/kvm_main.c check_memory_region_flags. */
+const v10PrivateFlags = fn(function private_slot_flags(): number {
+  return KVM_MEM_PRIVATE | KVM_MEM_READONLY | KVM_MEM_LOG_DIRTY_PAGES
 })
 
 const v10KvmUnbind = fn(function* kvm_restrictedmem_unbind(slot: KvmMemorySlot): Kernel<void> {
@@ -295,12 +331,22 @@ const v10KvmGetPfn = fn(function* kvm_restrictedmem_get_pfn(
   return yield* v10GetPage(slot.restrictedFile!, gfnToPgoff(slot, gfn))
 })
 
-/** Here the slot's offset into the file is not forgotten. */
-const v10PgoffToGfn = fn(function restrictedmem_pgoff_to_gfn(
-  slot: KvmMemorySlot,
-  pgoff: Pgoff,
-): Gfn {
-  return (slot.baseGfn + (pgoff - slot.restrictedOffset)) as Gfn
+/** Models: v10 virt/kvm/kvm_main.c restrictedmem_range_is_valid, gfn_start. */
+const v10FirstGfn = fn(function restrictedmem_first_gfn(slot: KvmMemorySlot, start: Pgoff): Gfn {
+  const behind = start - slot.restrictedOffset
+  return (behind > 0 ? slot.baseGfn + behind : slot.baseGfn) as Gfn
+})
+
+/**
+ * The sum is unsigned: where the range ends further below the slot's part of the file than the slot
+ * is above gfn 0, it wraps, and then every gfn from the slot on is meant.
+ *
+ * Models: v10 virt/kvm/kvm_main.c restrictedmem_range_is_valid, gfn_end.
+ */
+const v10EndGfn = fn(function restrictedmem_end_gfn(slot: KvmMemorySlot, end: Pgoff): Gfn {
+  const inSlot = Math.min(end - slot.restrictedOffset, slot.npages)
+  const gfn = slot.baseGfn + inSlot
+  return gfn < 0 ? (GFN_END as Gfn) : (gfn as Gfn)
 })
 
 /** A notifier hears of the whole file; a range outside its slot is none of its business. */
@@ -309,7 +355,7 @@ const v10Overlaps = fn(function restrictedmem_overlaps(
   start: Pgoff,
   end: Pgoff,
 ): boolean {
-  return start < slot.restrictedOffset + slot.npages && end > slot.restrictedOffset
+  return v10FirstGfn(slot, start) < v10EndGfn(slot, end)
 })
 
 /** Models: v10 virt/kvm/kvm_main.c kvm_restrictedmem_error: every vCPU leaves with SHUTDOWN. */
@@ -350,8 +396,12 @@ export const v10 = defineDesign({
     replace(kvmRestrictedmemBind, v10KvmBind),
     replace(kvmRestrictedmemUnbind, v10KvmUnbind),
     replace(kvmRestrictedMemGetPfn, v10KvmGetPfn),
-    replace(restrictedmemPgoffToGfn, v10PgoffToGfn),
+    replace(restrictedmemFirstGfn, v10FirstGfn),
+    replace(restrictedmemEndGfn, v10EndGfn),
     replace(restrictedmemOverlaps, v10Overlaps),
+    replace(kvmPrepareMemoryRegion, v10Prepare),
+    replace(privateSlotFlags, v10PrivateFlags),
+    replace(sysKvmSetMemoryAttributes, v10SetMemAttributes),
     replace(kvmRestrictedmemError, v10KvmError),
     replace(backingMapping, v10BackingMapping),
   ],

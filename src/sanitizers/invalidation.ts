@@ -4,10 +4,11 @@
  *
  * An end without a begin trips KVM's own BUG_ON, which reports `unbalanced-invalidation`.
  */
-import { Kvm } from '../kernel/include/kvm.js'
+import { Kvm, type KvmMemorySlot } from '../kernel/include/kvm.js'
+import type { Gfn, Pgoff } from '../kernel/include/types.js'
 import { factsOf } from '../machine/struct.js'
 import type { Context, Report, Sanitizer } from './sanitizer.js'
-import { forEachAlive } from './view.js'
+import { forEachAlive, forEachSpte, gfnText } from './view.js'
 
 function judgeStuck(report: Report): void {
   forEachAlive(Kvm, (kvm) => {

@@ -191,6 +191,8 @@ export interface Kvm extends Obj {
   /** References; atomic. */
   usersCount: number
   vmType: number
+  /** kvm->lock: vCPUs and, in v10, attributes. */
+  lock: Mutex
   slotsLock: Mutex
   slotsArchLock: Mutex
   mmuLock: RwLock
@@ -224,6 +226,7 @@ export const Kvm: Struct<Kvm> = struct<Kvm>(
   {
     usersCount: num(),
     vmType: num(),
+    lock: embed('Mutex'),
     slotsLock: embed('Mutex'),
     slotsArchLock: embed('Mutex'),
     mmuLock: embed('RwLock'),

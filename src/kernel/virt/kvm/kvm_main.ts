@@ -67,6 +67,7 @@ function kvmCreateVm(type: number): Kvm {
   const kvm = kzalloc(Kvm)
   kvm.usersCount = 1
   kvm.vmType = type
+  mutexInit(kvm.lock, 'kvm->lock')
   mutexInit(kvm.slotsLock, 'kvm->slots_lock')
   mutexInit(kvm.slotsArchLock, 'kvm->slots_arch_lock')
   rwLockInit(kvm.mmuLock, 'kvm->mmu_lock')

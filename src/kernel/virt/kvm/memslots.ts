@@ -175,6 +175,17 @@ export const kvmArchCommitMemoryRegion = fn(function kvm_arch_commit_memory_regi
   _change: number,
 ): void {})
 
+/**
+ * What has to be done before a slot is seen; nothing while dirty logging is left out. Replaced by
+ * v10.
+ *
+ * Models: 6.2 virt/kvm/kvm_main.c kvm_prepare_memory_region. slots_arch_lock is held.
+ */
+export const kvmPrepareMemoryRegion = fn(function* kvm_prepare_memory_region(
+  _slot: KvmMemorySlot | null,
+  _change: number,
+): Kernel<void> {})
+
 /** Models: 6.2 virt/kvm/kvm_main.c kvm_commit_memory_region. */
 const kvmCommitMemoryRegion = fn(function* kvm_commit_memory_region(
   old: KvmMemorySlot | null,
@@ -208,13 +219,40 @@ export const kvmSetMemslot = fn(function* kvm_set_memslot(
   if (change === KVM_MR_DELETE || change === KVM_MR_MOVE) {
     invalid = yield* kvmInvalidateMemslot(kvm, old!)
   }
+  yield* kvmPrepareMemoryRegion(slot, change)
   const id = slot !== null ? slot.id : old!.id
   yield* kvmReplaceMemslot(kvm, id, slot)
   if (invalid !== null) kfree(invalid)
   yield* kvmCommitMemoryRegion(old, slot, change)
 })
 
-/** The checks of a request that need no lock: 0 or -EINVAL. */
+const KVM_MEM_MAX_NR_PAGES = 2 ** 31 - 1
+/** TASK_SIZE_MAX of x86-64 with four levels. */
+const TASK_SIZE_MAX = 2n ** 47n - 4096n
+
+const u64 = (n: bigint): bigint => BigInt.asUintN(64, n)
+
+/** access_ok(): does the range lie in user space? */
+function accessOk(uaddr: bigint, size: bigint): boolean {
+  return size <= TASK_SIZE_MAX && uaddr <= TASK_SIZE_MAX - size
+}
+
+/** The flags that go with KVM_MEM_PRIVATE: dirty logging of private memory is not supported. */
+export const privateSlotFlags = fn(function private_slot_flags(): number {
+  return KVM_MEM_PRIVATE | KVM_MEM_READONLY
+})
+
+/** Models: x86/upm_base_support virt/kvm/kvm_main.c check_memory_region_flags. */
+function checkMemoryRegionFlags(kvm: Kvm, flags: number): number {
+  const isPrivate = flags & KVM_MEM_PRIVATE && kvm.vmType === KVM_X86_SW_PROTECTED_VM
+  const valid = isPrivate ? privateSlotFlags() : KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY
+  return flags & ~valid ? -EINVAL : 0
+}
+
+/**
+ * What is wrong with a request whatever slots there are: 0 or -EINVAL. All but `id` are unsigned
+ * words.
+ */
 function checkRegion(
   kvm: Kvm,
   id: number,
@@ -224,13 +262,14 @@ function checkRegion(
   uaddr: bigint,
   offset: bigint,
 ): number {
-  let valid = KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY
-  if (kvm.vmType === KVM_X86_SW_PROTECTED_VM) valid |= KVM_MEM_PRIVATE
-  if (flags & ~valid) return -EINVAL
-  if (!isPageAligned(size) || !isPageAligned(gpa) || !isPageAligned(uaddr)) return -EINVAL
-  if (flags & KVM_MEM_PRIVATE && (offset < 0n || !isPageAligned(offset))) return -EINVAL
-  if (id < 0 || id >= KVM_USER_MEM_SLOTS || gpa < 0n || size < 0n) return -EINVAL
-  return bytesToPgoff(size) > 0x7fffffff ? -EINVAL : 0
+  if (checkMemoryRegionFlags(kvm, flags) !== 0) return -EINVAL
+  if (!isPageAligned(size) || !isPageAligned(gpa)) return -EINVAL
+  if (!isPageAligned(uaddr) || !accessOk(uaddr, size)) return -EINVAL
+  if (flags & KVM_MEM_PRIVATE && (!isPageAligned(offset) || u64(offset + size) < offset)) {
+    return -EINVAL
+  }
+  if (id < 0 || id >= KVM_USER_MEM_SLOTS || u64(gpa + size) < gpa) return -EINVAL
+  return bytesToPgoff(size) > KVM_MEM_MAX_NR_PAGES ? -EINVAL : 0
 }
 
 /** Does a range of gfns touch another slot? */
@@ -273,12 +312,16 @@ export const __kvmSetMemoryRegion = fn(function* __kvm_set_memory_region(
   kvm: Kvm,
   id: number,
   flags: number,
-  gpa: bigint,
-  size: bigint,
-  uaddr: bigint,
+  gpaWord: bigint,
+  sizeWord: bigint,
+  uaddrWord: bigint,
   fd: number,
-  offset: bigint,
+  offsetWord: bigint,
 ): Kernel<number> {
+  const gpa = u64(gpaWord)
+  const size = u64(sizeWord)
+  const uaddr = u64(uaddrWord)
+  const offset = u64(offsetWord)
   const error = checkRegion(kvm, id, flags, gpa, size, uaddr, offset)
   if (error !== 0) return error
   const old = idToMemslot(kvm.memslots!, id)

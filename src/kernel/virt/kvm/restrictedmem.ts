@@ -55,16 +55,24 @@ export function gfnToPgoff(slot: KvmMemorySlot, gfn: Gfn): Pgoff {
 }
 
 /**
- * From a page offset of the file to a gfn: the slot's first gfn plus the offset. That the slot may
- * begin further into the file is forgotten, in the reworked series and in what came from it.
+ * The first gfn of a slot that [start, …) of its file concerns. That the slot may begin further
+ * into the file is forgotten, in the reworked series and in what came from it.
  *
  * Models: x86/upm_base_support virt/kvm/kvm_main.c restrictedmem_get_gfn_range.
  */
-export const restrictedmemPgoffToGfn = fn(function restrictedmem_pgoff_to_gfn(
+export const restrictedmemFirstGfn = fn(function restrictedmem_first_gfn(
   slot: KvmMemorySlot,
-  pgoff: Pgoff,
+  start: Pgoff,
 ): Gfn {
-  return (slot.baseGfn + pgoff) as Gfn
+  return (slot.baseGfn + Math.max(start, slot.restrictedOffset)) as Gfn
+})
+
+/** The gfn behind the last that […, end) concerns, with the same mistake. */
+export const restrictedmemEndGfn = fn(function restrictedmem_end_gfn(
+  slot: KvmMemorySlot,
+  end: Pgoff,
+): Gfn {
+  return (slot.baseGfn + Math.min(end, slot.restrictedOffset + slot.npages)) as Gfn
 })
 
 /** Does [start, end) touch the slot's part of the file? If not, somebody called by mistake. */
@@ -73,18 +81,9 @@ export const restrictedmemOverlaps = fn(function restrictedmem_overlaps(
   start: Pgoff,
   end: Pgoff,
 ): boolean {
-  const first = Math.max(start, slot.restrictedOffset)
-  const last = Math.min(end, slot.restrictedOffset + slot.npages)
-  return !warnOn(first >= last, 'restrictedmem notifier called for a range outside its slot')
+  const none = restrictedmemFirstGfn(slot, start) >= restrictedmemEndGfn(slot, end)
+  return !warnOn(none, 'restrictedmem notifier called for a range outside its slot')
 })
-
-function clampedStart(slot: KvmMemorySlot, start: Pgoff): Pgoff {
-  return Math.max(start, slot.restrictedOffset) as Pgoff
-}
-
-function clampedEnd(slot: KvmMemorySlot, end: Pgoff): Pgoff {
-  return Math.min(end, slot.restrictedOffset + slot.npages) as Pgoff
-}
 
 /** Models: x86/upm_base_support virt/kvm/kvm_main.c kvm_restrictedmem_invalidate_begin. */
 export const kvmRestrictedmemInvalidateBegin = fn(function* kvm_restrictedmem_invalidate_begin(
@@ -95,12 +94,13 @@ export const kvmRestrictedmemInvalidateBegin = fn(function* kvm_restrictedmem_in
   const slot = containerOf(notifier, KvmMemorySlot, 'notifier')
   const kvm = slot.kvm!
   if (!restrictedmemOverlaps(slot, start, end)) return
-  const first = restrictedmemPgoffToGfn(slot, clampedStart(slot, start))
-  const last = restrictedmemPgoffToGfn(slot, clampedEnd(slot, end))
+  const first = restrictedmemFirstGfn(slot, start)
+  const last = restrictedmemEndGfn(slot, end)
   srcuReadLock(kvm.srcu)
   yield* writeLock(kvm.mmuLock)
   kvmMmuInvalidateBegin(kvm)
   kvmMmuInvalidateRangeAdd(kvm, first, last)
+  tracepoint('kvm_unmap_gfn_range', slot, slot.restrictedOffset, start, end, first, last)
   if (yield* kvmTdpMmuZap(kvm, first, last)) yield* kvmFlushRemoteTlbs(kvm)
   writeUnlock(kvm.mmuLock)
   srcuReadUnlock(kvm.srcu)
