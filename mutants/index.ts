@@ -391,6 +391,14 @@ task t
     'unbalanced-invalidation',
   ),
   mutant(
+    'end-of-the-range-wraps',
+    v10,
+    [],
+    'punch/punch-below-the-slot',
+    'invalidation',
+    'stray-zap',
+  ),
+  mutant(
     'failure-not-reported',
     upmAopsRepaired,
     [replace(kvmRestrictedmemError, silent)],

@@ -1,6 +1,7 @@
 /**
  * The invalidation protocol (I1, I2, I5): begins and ends balance for each VM, and while an
- * invalidation is under way its range is known to whoever takes mmu_lock.
+ * invalidation is under way its range is known to whoever takes mmu_lock. What is zapped for it is
+ * what was invalidated: under TDX a private page that is zapped has lost its content.
  *
  * An end without a begin trips KVM's own BUG_ON, which reports `unbalanced-invalidation`.
  */
@@ -21,6 +22,30 @@ function judgeStuck(report: Report): void {
   })
 }
 
+/**
+ * A slot is about to lose its leaves of [first, last), because pages [start, end) of what is behind
+ * it change; its first gfn has page `base` there. What goes beyond that is lost for nothing.
+ */
+function judgeZap(
+  slot: KvmMemorySlot,
+  base: Pgoff,
+  start: Pgoff,
+  end: Pgoff,
+  first: Gfn,
+  last: Gfn,
+  report: Report,
+): void {
+  forEachSpte((kvm, spte) => {
+    const { gfn, pfn } = spte
+    if (kvm !== slot.kvm || gfn < first || gfn >= last) return
+    const page = base + (gfn - slot.baseGfn)
+    const inSlot = gfn >= slot.baseGfn && gfn < slot.baseGfn + slot.npages
+    if (inSlot && page >= start && page < end) return
+    const text = `${gfnText(gfn)} loses its mapping of pfn ${pfn}, which nobody invalidates`
+    report('stray-zap', text, factsOf([spte, kvm], { gfn, pfn }))
+  })
+}
+
 export const invalidation: Sanitizer = {
   name: 'invalidation',
   kinds: [
@@ -36,6 +61,12 @@ export const invalidation: Sanitizer = {
       sentence: 'An invalidation was begun that nobody will end: faults retry for ever.',
       source: 'I2; D40',
     },
+    {
+      id: 'stray-zap',
+      judgement: 'call',
+      sentence: 'An invalidation takes a mapping whose page nobody invalidates.',
+      source: 'I3; D38',
+    },
   ],
   watches: ['Kvm.mmuInvalidateInProgress', 'Kvm.mmuInvalidateRangeSet', 'RwLock.writer'],
   state({ report }: Context) {
@@ -46,6 +77,18 @@ export const invalidation: Sanitizer = {
         report('unbalanced-invalidation', text, factsOf([kvm]))
       }
     })
+  },
+  event(name, args, { report }: Context) {
+    if (name !== 'kvm_unmap_gfn_range') return
+    const [slot, base, start, end, first, last] = args as [
+      KvmMemorySlot,
+      Pgoff,
+      Pgoff,
+      Pgoff,
+      Gfn,
+      Gfn,
+    ]
+    judgeZap(slot, base, start, end, first, last, report)
   },
   atRest({ report, crashed }: Context) {
     if (!crashed) judgeStuck(report)

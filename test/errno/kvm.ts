@@ -1,4 +1,4 @@
-/** KVM: files of guest memory, memslots, attributes, prefault. 6.2 has none of these calls. */
+/** KVM: files of guest memory, memslots, attributes, prefault. 6.2 has but the oldest of them. */
 import type { Op } from '../../src/conform/program.js'
 import {
   sysKvmCreateGuestMemfd,
@@ -10,7 +10,7 @@ import {
   sysKvmSetUserMemoryRegion,
   sysKvmSetUserMemoryRegion2,
 } from '../../src/kernel/virt/kvm/memslots.js'
-import { type Call, now, type Row } from './row.js'
+import { type Call, now, type Row, same } from './row.js'
 
 const P = 4096
 const KEEP = 1
@@ -233,6 +233,28 @@ const regionRows: readonly Row[] = [
   ),
 ]
 
+/** A row of KVM_SET_USER_MEMORY_REGION in a VM without slots; both versions have that. */
+function region(
+  condition: string,
+  answer: string | number,
+  [gpa, size, uaddr]: readonly [gpa: bigint, size: bigint, uaddr: bigint],
+): Row {
+  const run = (call: Call): number =>
+    call(sysKvmSetUserMemoryRegion, call(sysKvmCreateVm, 0), 0, 0, gpa, size, uaddr)
+  return same('KVM_SET_USER_MEMORY_REGION', condition, answer, run, 'read')
+}
+
+const END_OF_USER = 2n ** 47n - 4096n
+
+const plainRegionRows: readonly Row[] = [
+  region('the last page of user space', 0, [0n, 4096n, END_OF_USER - 4096n]),
+  region('user memory behind its end', '-EINVAL', [0n, 4096n, END_OF_USER]),
+  region('user memory that reaches behind its end', '-EINVAL', [0n, 8192n, END_OF_USER - 4096n]),
+  region('a user address that is negative', '-EINVAL', [0n, 4096n, -4096n]),
+  region('a range of guest memory that wraps', '-EINVAL', [-4096n, 8192n, 0n]),
+  region('2^31 pages', '-EINVAL', [0n, 2n ** 43n, 0n]),
+]
+
 type Words = readonly [gpa: bigint, size: bigint, attributes: bigint, flags: bigint]
 
 /** A row of KVM_SET_MEMORY_ATTRIBUTES in a VM of this type. */
@@ -285,6 +307,7 @@ export const kvmRows: readonly Row[] = [
   ...createRows,
   ...gmemFileRows,
   ...regionRows,
+  ...plainRegionRows,
   ...attributeRows,
   ...prefaultRows,
 ]

@@ -4,7 +4,7 @@
  * the same between start and end, because their writer waits for the count of those in between.
  */
 import { write } from '../../../machine/effects.js'
-import { warnOn } from '../../../machine/fault.js'
+import { tracepoint, warnOn } from '../../../machine/fault.js'
 import { fn, type Kernel } from '../../../machine/fn.js'
 import { spinLock, spinUnlock, writeLock, writeUnlock } from '../../../machine/locks.js'
 import { srcuReadLock, srcuReadUnlock } from '../../../machine/rcu.js'
@@ -74,6 +74,9 @@ const kvmUnmapHvaRange = fn(function* kvm_handle_hva_range(
       kvmMmuInvalidateBegin(kvm)
     }
     kvmMmuInvalidateRangeAdd(kvm, first, last)
+    const page = bytesToPgoff(start)
+    const behind = bytesToPgoffUp(end)
+    tracepoint('kvm_unmap_gfn_range', slot, slot.userspaceAddr, page, behind, first, last)
     if (yield* kvmTdpMmuZap(kvm, first, last)) flush = true
   }
   if (flush) yield* kvmFlushRemoteTlbs(kvm)

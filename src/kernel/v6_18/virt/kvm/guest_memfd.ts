@@ -8,7 +8,7 @@
  */
 import { kfree, kzalloc } from '../../../../machine/alloc.js'
 import { read, write } from '../../../../machine/effects.js'
-import { mark, warnOn } from '../../../../machine/fault.js'
+import { mark, tracepoint, warnOn } from '../../../../machine/fault.js'
 import { fn, type Kernel } from '../../../../machine/fn.js'
 import {
   downRead,
@@ -122,6 +122,7 @@ export const __kvmGmemInvalidateBegin = fn(function* __kvm_gmem_invalidate_begin
       yield* writeLock(kvm.mmuLock)
       kvmMmuInvalidateBegin(kvm)
     }
+    tracepoint('kvm_unmap_gfn_range', slot, slot.gmemPgoff, start, end, first, last)
     if (yield* kvmUnmapGfnRange(kvm, slot, first, last)) flush = true
     yield read(gmem.bindings, 'xaHead')
     index = bindingAfter(gmem, index, end)
