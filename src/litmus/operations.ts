@@ -38,6 +38,7 @@ import {
   sysKvmSetUserMemoryRegion,
   sysKvmSetUserMemoryRegion2,
 } from '../kernel/virt/kvm/memslots.js'
+import { sysKvmCreateVcpu } from '../kernel/virt/kvm/vcpu_file.js'
 import type { FnTag } from '../machine/fn.js'
 import { userLoadAt, userStoreAt } from '../user/access.js'
 import {
@@ -212,6 +213,7 @@ export const OPERATIONS: readonly OperationSpec[] = [
   spec('fcntl_get_seals', sysFcntlGetSeals, [fd], 'fcntl(F_GET_SEALS).'),
   spec('fcntl_add_seals', sysFcntlAddSeals, [fd, number('seals')], 'fcntl(F_ADD_SEALS).'),
   spec('kvm_create_vm', sysKvmCreateVm, [number('type', 1)], 'KVM_CREATE_VM.'),
+  spec('create_vcpu', sysKvmCreateVcpu, [vm], 'KVM_CREATE_VCPU for this task: it keeps the VM.'),
   spec(
     'bind',
     bindSlot,

@@ -39,6 +39,8 @@ export const MF_MSG_KERNEL_HIGH_ORDER = 1
 export const MF_MSG_UNMAP_FAILED = 6
 export const MF_MSG_DIRTY_SWAPCACHE = 7
 export const MF_MSG_CLEAN_SWAPCACHE = 8
+export const MF_MSG_DIRTY_MLOCKED_LRU = 9
+export const MF_MSG_CLEAN_MLOCKED_LRU = 10
 export const MF_MSG_DIRTY_UNEVICTABLE_LRU = 11
 export const MF_MSG_CLEAN_UNEVICTABLE_LRU = 12
 export const MF_MSG_DIRTY_LRU = 13
@@ -51,6 +53,7 @@ const PG_DIRTY = 1
 const PG_LRU = 2
 const PG_UNEVICTABLE = 4
 const PG_SWAPCACHE = 8
+const PG_MLOCKED = 16
 
 interface PageState {
   readonly mask: number
@@ -61,6 +64,8 @@ interface PageState {
 const errorStates: readonly PageState[] = [
   { mask: PG_SWAPCACHE | PG_DIRTY, res: PG_SWAPCACHE | PG_DIRTY, type: MF_MSG_DIRTY_SWAPCACHE },
   { mask: PG_SWAPCACHE | PG_DIRTY, res: PG_SWAPCACHE, type: MF_MSG_CLEAN_SWAPCACHE },
+  { mask: PG_MLOCKED | PG_DIRTY, res: PG_MLOCKED | PG_DIRTY, type: MF_MSG_DIRTY_MLOCKED_LRU },
+  { mask: PG_MLOCKED | PG_DIRTY, res: PG_MLOCKED, type: MF_MSG_CLEAN_MLOCKED_LRU },
   {
     mask: PG_UNEVICTABLE | PG_DIRTY,
     res: PG_UNEVICTABLE | PG_DIRTY,
@@ -77,7 +82,8 @@ export function pageFlags(p: Folio): number {
     (p.dirty ? PG_DIRTY : 0) |
     (p.lru ? PG_LRU : 0) |
     (p.unevictable ? PG_UNEVICTABLE : 0) |
-    (p.swap !== 0 ? PG_SWAPCACHE : 0)
+    (p.swap !== 0 ? PG_SWAPCACHE : 0) |
+    (p.mlockCount > 0 ? PG_MLOCKED : 0)
   )
 }
 
@@ -227,10 +233,12 @@ export const pageAction = fn(function* page_action(type: number, p: Folio): Kern
     case MF_MSG_CLEAN_SWAPCACHE:
       result = yield* meSwapcacheClean(p)
       break
+    case MF_MSG_DIRTY_MLOCKED_LRU:
     case MF_MSG_DIRTY_UNEVICTABLE_LRU:
     case MF_MSG_DIRTY_LRU:
       result = yield* mePagecacheDirty(p)
       break
+    case MF_MSG_CLEAN_MLOCKED_LRU:
     case MF_MSG_CLEAN_UNEVICTABLE_LRU:
     case MF_MSG_CLEAN_LRU:
       result = yield* mePagecacheClean(p)

@@ -9,7 +9,7 @@
  * lets a fault strike.
  */
 import { type Blob, residueOf, STALE_PAGE, ZERO_PAGE } from '../../machine/blob.js'
-import { alsoWrites, inject } from '../../machine/effects.js'
+import { alsoReads, alsoWrites, inject } from '../../machine/effects.js'
 import { remark } from '../../machine/fault.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { constructAt, headerAt, type Obj, type Struct } from '../../machine/struct.js'
@@ -54,6 +54,16 @@ function frame(pfn: Pfn): Folio {
 }
 
 /**
+ * Is a frame from the free list not fit for use? A poisoned one is left out without a word, and
+ * then it is nobody's: neither free nor taken off the list by who has marked it.
+ *
+ * Models: 6.2 mm/page_alloc.c check_pcp_refill and check_new_page. Replaced by 6.18.
+ */
+export const checkNewPage = fn(function check_new_page(folio: Folio): boolean {
+  return folio.hwpoison
+})
+
+/**
  * A frame with one reference, or NULL if there is none. `movable` says which kind of page block it
  * may come from.
  *
@@ -66,8 +76,10 @@ export function allocFolio(movable: boolean): Folio | null {
     const folio = frame((i * MAX_TASKS + task) as Pfn)
     // Who looks for pages by frame reads this with no reference, at any moment.
     alsoWrites(folio, 'buddy')
-    if (!folio.buddy || folio.hwpoison || folio.isolateBlock) continue
+    if (!folio.buddy || folio.isolateBlock) continue
     folio.buddy = false
+    alsoReads(folio, 'hwpoison')
+    if (checkNewPage(folio)) continue
     folio.refcount = 1
     folio.movableBlock = movable
     folio.data = residueOf(folio.data as Blob)
@@ -83,15 +95,18 @@ export const allocFolioMayFail = fn(function* alloc_pages(movable: boolean): Ker
 })
 
 /**
- * Give a frame back. A page that is not fit to be freed is reported and freed all the same. A
- * poisoned one stays out of the allocator, with the flags that it has.
+ * Give a frame back. A page that is not fit to be freed is reported and stays out of the allocator,
+ * and so does a poisoned one, without a report; each with the flags that it has.
  *
  * Models: 6.2 mm/page_alloc.c free_unref_page, with free_pages_prepare and free_page_is_bad.
  */
 export function freeFolio(folio: Folio): void {
   if (folio.hwpoison) return
   const bad = badReason(folio)
-  if (bad !== undefined) remark('bad-page-state', `pfn ${folio.pfn} is freed but ${bad}`)
+  if (bad !== undefined) {
+    remark('bad-page-state', `pfn ${folio.pfn} is freed but ${bad}`)
+    return
+  }
   folio.mapping = null
   folio.uptodate = false
   folio.dirty = false

@@ -8,6 +8,7 @@
 import { kzalloc } from '../../machine/alloc.js'
 import { type Blob, PAGE_BYTES, withBytes } from '../../machine/blob.js'
 import { alsoReads, alsoWrites, read, write } from '../../machine/effects.js'
+import { warnOn } from '../../machine/fault.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { spinLockInit } from '../../machine/locks.js'
 import { containerOf, errPtr, isErr, opsTable, ptrErr } from '../../machine/struct.js'
@@ -401,6 +402,9 @@ export const shmemEvictInode = fn(function* shmem_evict_inode(inode: Inode): Ker
     inode.iMapping!.exiting = true
     yield* shmemTruncateRange(inode, 0n, -1n)
   }
+  // Nobody else can reach the inode any more.
+  alsoReads(inode, 'iBlocks')
+  warnOn(inode.iBlocks !== 0, 'shmem_evict_inode: the inode still has blocks')
   clearInode(inode)
 })
 

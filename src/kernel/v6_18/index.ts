@@ -16,6 +16,7 @@ import { memfdAllSeals, memfdImpliedSeals, memfdInitFile, memfdSanitizeFlags } f
 import { migrateFolio, migratePagesLoop, moveToNewFolio } from '../mm/migrate.js'
 import { mincorePte } from '../mm/mincore.js'
 import { memfdCheckSealsMmap } from '../mm/mmap.js'
+import { checkNewPage } from '../mm/page_alloc.js'
 import { sealCheckFutureWrite } from '../mm/shmem_mmap.js'
 import { readSwappedPage } from '../mm/swapin.js'
 import { vmaCountsAsWriter } from '../mm/vma.js'
@@ -25,6 +26,7 @@ import {
   sysKvmCreateGuestMemfd,
   sysKvmPreFaultMemory,
 } from '../virt/kvm/guest_memfd.js'
+import { kvmListenerGone } from '../virt/kvm/kvm_main.js'
 import { sysKvmSetMemoryAttributes } from '../virt/kvm/memory_attributes.js'
 import {
   __kvmSetMemoryRegion,
@@ -50,10 +52,12 @@ import {
 } from './mm/memfd.js'
 import { migrateFolioCopyFirst, migratePagesTwice } from './mm/migrate.js'
 import { mincorePteSwap } from './mm/mincore.js'
+import { newPageUnchecked } from './mm/page_alloc.js'
 import { readSwappedPagePinned } from './mm/swapin.js'
 import { pageoutToSwap } from './mm/vmscan.js'
 import { kvmVmIoctlCheckExtension } from './virt/kvm/capabilities.js'
 import { kvmGmemCreate } from './virt/kvm/guest_memfd.js'
+import { kvmListenerGoneChecked } from './virt/kvm/kvm_main.js'
 import { kvmVmIoctlSetMemAttributes } from './virt/kvm/memory_attributes.js'
 import {
   kvmArchCommitFlags,
@@ -66,6 +70,7 @@ import { kvmVcpuIoctlPreFault } from './virt/kvm/pre_fault.js'
 const KVM: readonly Replacement[] = [
   replace(__kvmSetMemoryRegion, kvmSetMemoryRegion),
   replace(kvmFreeMemslot, kvmFreeMemslotGmem),
+  replace(kvmListenerGone, kvmListenerGoneChecked),
   replace(kvmArchFlushShadowMemslot, kvmArchFlushSlotOnly),
   replace(kvmArchCommitMemoryRegion, kvmArchCommitFlags),
   replace(sysKvmSetMemoryAttributes, kvmVmIoctlSetMemAttributes),
@@ -97,6 +102,7 @@ const MM: readonly Replacement[] = [
   replace(migratePagesLoop, migratePagesTwice),
   replace(migratepageSuitable, migratepageAccessible),
   replace(moveToNewFolio, moveToNewFolioAccessible),
+  replace(checkNewPage, newPageUnchecked),
   replace(mincorePte, mincorePteSwap),
   replace(pageoutWrites, pageoutToSwap),
   replace(readSwappedPage, readSwappedPagePinned),

@@ -22,6 +22,17 @@ import { kvmInitMmuNotifier } from './mmu_notifier.js'
 import { KVM_VM_FOPS, kvmOf } from './vm_file.js'
 
 /**
+ * The listener may have left between the begin and the end of an invalidation, whose end it never
+ * hears of then. Nobody waits for that, since nobody has the VM.
+ *
+ * Models: 6.2 virt/kvm/kvm_main.c kvm_destroy_vm, behind mmu_notifier_unregister(). Replaced by
+ * 6.18.
+ */
+export const kvmListenerGone = fn(function kvm_listener_gone(kvm: Kvm): void {
+  kvm.mnActiveInvalidateCount = 0
+})
+
+/**
  * Tear the VM down: first what listens to the process and its mappings, then its slots, which lets
  * go of their files.
  *
@@ -30,6 +41,7 @@ import { KVM_VM_FOPS, kvmOf } from './vm_file.js'
 const kvmDestroyVm = fn(function* kvm_destroy_vm(kvm: Kvm): Kernel<void> {
   // Zaps all, unless the exit of the process has done so: see kvm_mmu_notifier_release().
   yield* mmuNotifierUnregister(kvm.mmuNotifier, currentMm())
+  kvmListenerGone(kvm)
   let n = 0
   while (n < MEMSLOT_PLACES) {
     const slot = kvm.memslots!.slots.get(n)

@@ -27,7 +27,13 @@ import { pfnToFolio } from '../../../mm/page_alloc.js'
 import { kvmFget, kvmOf } from '../../../virt/kvm/vm_file.js'
 import { kvmMmuPageFault } from './mmu.js'
 
-/** The running task's vCPU, made when it is first needed. */
+/**
+ * The running task's vCPU, made when it is first needed.
+ *
+ * Models: 6.2 virt/kvm/kvm_main.c kvm_vm_ioctl_create_vcpu. Simplifies: unless the task has asked
+ * for a descriptor (KVM_CREATE_VCPU), which keeps the VM until it is closed, the vCPU keeps the VM
+ * only while it runs.
+ */
 export const taskVcpu = fn(function* kvm_create_vcpu(kvm: Kvm): Kernel<KvmVcpu> {
   const id = currentTaskNumber()
   yield read(kvm, 'vcpus')
