@@ -26,7 +26,9 @@ import {
 import { Workqueue } from './work.js'
 
 /** An argument of an operation: a constant, or the result of an earlier operation. */
-export type Arg = { readonly value: unknown } | { readonly variable: number }
+export type Arg =
+  | { readonly value: unknown }
+  | { readonly variable: number; readonly as?: 'int' | 'wide' | 'bytes' }
 
 /** One call that a task makes. */
 export interface Operation {
@@ -64,11 +66,13 @@ export const MAX_VARIABLES = 64
 interface Variables extends Obj {
   values: Vec
   faultsLeft: number
+  /** What a value has beyond its low 32 bits and their sign: 0 for all but addresses and offsets. */
+  high: Vec
 }
 
 const Variables: Struct<Variables> = struct<Variables>(
   'Variables',
-  { values: vec(MAX_VARIABLES), faultsLeft: num() },
+  { values: vec(MAX_VARIABLES), faultsLeft: num(), high: vec(MAX_VARIABLES) },
   { capacity: 1 },
 )
 
@@ -154,7 +158,23 @@ export function operationOf(n: number): Operation | undefined {
 }
 
 export function variable(i: number): number {
-  return variables().values.get(i)
+  const { values, high } = variables()
+  const low = values.get(i)
+  const beyond = high.get(i)
+  return beyond === 0 ? low : low + beyond * 2 ** 32
+}
+
+function setVariable(i: number, value: number): void {
+  const low = value | 0
+  variables().values.set(i, low)
+  variables().high.set(i, (value - low) / 2 ** 32)
+}
+
+/** A variable as an argument: of 32 bits, of up to 53 in a number, or a bigint. */
+function passed(i: number, as: 'int' | 'wide' | 'bytes'): number | bigint {
+  const value = variable(i)
+  if (as === 'bytes') return BigInt(value)
+  return as === 'wide' ? value : value | 0
 }
 
 /** Could a fault still be injected? */
@@ -278,16 +298,18 @@ function deliver(task: Task, value: unknown): void {
   if (operation === undefined) return
   const result = asResult(value)
   returned = result
-  if (operation.variable !== undefined) variables().values.set(operation.variable, result)
+  if (operation.variable !== undefined) setVariable(operation.variable, result)
   if (operation.expected !== undefined && operation.expected !== result) {
     remark('unexpected-result', `${operation.text} returned ${result}`)
   }
 }
 
 function asResult(value: unknown): number {
-  if (typeof value === 'number' && (value | 0) === value) return value
-  if (typeof value === 'bigint') return Number(BigInt.asIntN(32, value))
-  return value === true ? 1 : 0
+  if (Number.isSafeInteger(value)) return value as number
+  if (typeof value !== 'bigint') return value === true ? 1 : 0
+  const result = Number(value)
+  if (Number.isSafeInteger(result)) return result
+  throw new RangeError(`a result of ${value} is beyond what a variable holds`)
 }
 
 /**
@@ -302,7 +324,9 @@ function startNext(task: Task): void {
       task.pending = 0
       return
     }
-    const args = operation.args.map((a) => ('value' in a ? a.value : variable(a.variable)))
+    const args = operation.args.map((a) =>
+      'value' in a ? a.value : passed(a.variable, a.as ?? 'int'),
+    )
     if (startCall(task, operation.fn, args)) return
     // The call returned without ever yielding.
     const value = mode === 'lowered' ? lastResult() : directResult
