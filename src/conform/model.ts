@@ -5,8 +5,8 @@
 
 import type { Call, Int, Kind } from '../calls/call.js'
 import { CALLS, type ProgramCall } from '../calls/table.js'
+import { bootKernel } from '../cell/boot.js'
 import { defineDesign, type Profile } from '../designs/design.js'
-import { bootKernel } from '../explore/boot.js'
 import { guestRead, guestWrite } from '../kernel/arch/x86/kvm/guest.js'
 import { sysLseek } from '../kernel/fs/read_write.js'
 import { vfsFstat } from '../kernel/fs/stat.js'

@@ -73,7 +73,8 @@ interface Variables extends Obj {
 const Variables: Struct<Variables> = struct<Variables>(
   'Variables',
   { values: vec(MAX_VARIABLES), faultsLeft: num(), high: vec(MAX_VARIABLES) },
-  { capacity: 1 },
+  // What an operation returned is its own task's.
+  { capacity: 1, role: 'harness', commutes: ['values', 'high'] },
 )
 
 let program: Program = { tasks: [], faults: 0 }

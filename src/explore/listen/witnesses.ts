@@ -1,6 +1,22 @@
 /** The findings of a search, each with an execution that leads to it. */
-import type { SearchOptions, Witness } from './contract.js'
-import type { Observed } from './judges.js'
+import type { Observed } from '../../cell/judges.js'
+import type { Move } from '../../cell/schedule.js'
+
+/** How a finding was reached. */
+export interface Witness extends Observed {
+  readonly schedule: readonly Move[]
+  readonly preemptions: number
+  readonly task: string
+  readonly function: string
+}
+
+/** What a search may stop at. */
+export interface Sought {
+  /** Stop when all of these findings have a witness, a first one where it says true. */
+  readonly wanted?: ReadonlyMap<string, boolean> | undefined
+  /** Stop at the first finding. */
+  readonly first?: boolean
+}
 
 export class Witnesses {
   readonly all = new Map<string, Witness>()
@@ -18,15 +34,16 @@ export class Witnesses {
     observed: readonly Observed[],
     how: () => Pick<Witness, 'schedule' | 'preemptions' | 'task' | 'function'>,
   ): void {
-    for (const { id, message, first } of observed) {
+    for (const seen of observed) {
+      const { id, first } = seen
       const known = this.all.get(id)
       if (known !== undefined && (known.first || !first)) continue
-      this.all.set(id, { id, message, first, ...how() })
+      this.all.set(id, { ...seen, ...how() })
     }
   }
 
   /** Has everything been found that the search was asked for? */
-  suffice({ first, wanted }: SearchOptions): boolean {
+  suffice({ first, wanted }: Sought): boolean {
     if (this.all.size === 0) return false
     if (first === true) return true
     if (wanted === undefined) return false
