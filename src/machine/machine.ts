@@ -165,17 +165,19 @@ export function variable(i: number): number {
   return beyond === 0 ? low : low + beyond * 2 ** 32
 }
 
-function setVariable(i: number, value: number): void {
-  const low = value | 0
+/** Exact, whatever 64 bits it has. */
+function setVariable(i: number, value: number | bigint): void {
+  const low = Number(BigInt.asIntN(32, BigInt(value)))
+  const beyond = low === value ? 0 : Number(BigInt.asIntN(32, (BigInt(value) - BigInt(low)) >> 32n))
   variables().values.set(i, low)
-  variables().high.set(i, (value - low) / 2 ** 32)
+  variables().high.set(i, beyond)
 }
 
-/** A variable as an argument: of 32 bits, of up to 53 in a number, or a bigint. */
+/** A variable as an argument: its low 32 bits, a number, or all 64 bits. */
 function passed(i: number, as: 'int' | 'wide' | 'bytes'): number | bigint {
-  const value = variable(i)
-  if (as === 'bytes') return BigInt(value)
-  return as === 'wide' ? value : value | 0
+  const { values, high } = variables()
+  if (as === 'int') return values.get(i)
+  return as === 'wide' ? variable(i) : BigInt(values.get(i)) + (BigInt(high.get(i)) << 32n)
 }
 
 /** Could a fault still be injected? */
@@ -297,20 +299,18 @@ let returned: number | undefined
 function deliver(task: Task, value: unknown): void {
   const operation = operationOf(task.number)
   if (operation === undefined) return
-  const result = asResult(value)
+  const exact = asResult(value)
+  const result = Number(exact)
   returned = result
-  if (operation.variable !== undefined) setVariable(operation.variable, result)
+  if (operation.variable !== undefined) setVariable(operation.variable, exact)
   if (operation.expected !== undefined && operation.expected !== result) {
     remark('unexpected-result', `${operation.text} returned ${result}`)
   }
 }
 
-function asResult(value: unknown): number {
-  if (Number.isSafeInteger(value)) return value as number
-  if (typeof value !== 'bigint') return value === true ? 1 : 0
-  const result = Number(value)
-  if (Number.isSafeInteger(result)) return result
-  throw new RangeError(`a result of ${value} is beyond what a variable holds`)
+function asResult(value: unknown): number | bigint {
+  if (typeof value === 'bigint') return value
+  return Number.isSafeInteger(value) ? (value as number) : Number(value === true)
 }
 
 /**
