@@ -18,9 +18,9 @@ function tests(dir) {
 }
 
 const wanted = process.argv.slice(2)
-const TESTS = join(ROOT, 'dist/test')
-const named = (f) => relative(TESTS, f).split(sep).join('/')
-const files = tests(TESTS).filter(
+const DIST = join(ROOT, 'dist')
+const named = (f) => relative(DIST, f).split(sep).join('/')
+const files = tests(join(DIST, 'test')).filter(
   (f) => wanted.length === 0 || wanted.some((w) => named(f).includes(w)),
 )
 let passed = 0
