@@ -8,12 +8,29 @@
  */
 import { forgetUndo, resetArena, takeDirty } from './arena.js'
 import { EFFECT, type Effect, effectArg, effectKind, isEnabled } from './effects.js'
-import { asNullDereference, KernelFault, type Remark, remark, takeRemarks } from './fault.js'
-import { bodyOf, type FnTag, type Kernel } from './fn.js'
+import {
+  asNullDereference,
+  KernelFault,
+  LimitError,
+  type Remark,
+  remark,
+  takeRemarks,
+} from './fault.js'
+import { bodyOf, type FnTag, type Kernel, numberFunctions } from './fn.js'
 import { lastResult, runFrames, startFrames } from './frames.js'
 import { RCU_STATE } from './rcu.js'
-import { constructAt, num, type Obj, type Struct, struct, type Vec, vec } from './struct.js'
 import {
+  constructAt,
+  num,
+  type Obj,
+  placeStructs,
+  type Struct,
+  struct,
+  type Vec,
+  vec,
+} from './struct.js'
+import {
+  forgetLockClasses,
   hasStarted,
   MAX_TASKS,
   pendingOf,
@@ -89,8 +106,25 @@ function variables(): Variables {
   return Variables.at(Variables.base) as Variables
 }
 
+let boots = 0
+
+/** Which boot the present machine is of. There is one machine in a thread. */
+export function bootNumber(): number {
+  return boots
+}
+
+/** Is the machine still the one of this boot? What another one is asked, it would answer as itself. */
+export function mustBeOf(boot: number): void {
+  if (boot === boots) return
+  throw new LimitError('another kernel has been booted in this thread since: one at a time')
+}
+
 /** Empty machine: no task, no kernel object. `init` then builds the kernel, as task 0. */
 export function boot(how: Mode, init: () => void): void {
+  boots++
+  placeStructs()
+  numberFunctions()
+  forgetLockClasses()
   resetArena()
   mode = how
   setProgram({ tasks: [], faults: 0 })
@@ -126,7 +160,7 @@ function setProgram(next: Program): void {
  * kernel objects stay, so that a set-up and the scenario proper can follow one another.
  */
 export function load(next: Program): void {
-  if (next.tasks.length > MAX_TASKS) throw new Error(`more than ${MAX_TASKS} tasks`)
+  checkSize(next)
   setProgram(next)
   variables().faultsLeft = next.faults
   next.tasks.forEach((_, n) => {
@@ -134,6 +168,17 @@ export function load(next: Program): void {
   })
   takeDirty()
   forgetUndo()
+}
+
+function checkSize({ tasks }: Program): void {
+  if (tasks.length > MAX_TASKS) {
+    throw new LimitError(`the machine has room for ${MAX_TASKS} tasks, the exit among them`)
+  }
+  for (const { variable } of tasks.flatMap((t) => t.operations)) {
+    if (variable !== undefined && variable >= MAX_VARIABLES) {
+      throw new LimitError(`a scenario can have ${MAX_VARIABLES} variables`)
+    }
+  }
 }
 
 /** The program that the machine runs. */
