@@ -143,7 +143,13 @@ const hugetlbfsFallocate = fn(function* hugetlbfs_fallocate(
   return -ENOSPC
 })
 
-/** Is this memory of huge pages? Models: 6.2 include/linux/hugetlb_inline.h is_vm_hugetlb_page. */
+/**
+ * Is this memory of huge pages?
+ *
+ * Models: 6.2 include/linux/hugetlb_inline.h is_vm_hugetlb_page.
+ *
+ * Compared: live 6.18.44.
+ */
 export function isVmHugetlbPage(vma: VmArea): boolean {
   return vma.vmOps === hugetlbVmOps
 }
@@ -153,6 +159,8 @@ export function isVmHugetlbPage(vma: VmArea): boolean {
  *
  * Models: 6.2 include/linux/hugetlb.h huge_page_mask. Simplifies: by the offset in the file, since
  * a mapping may begin at any page here; in Linux it begins with a huge page.
+ *
+ * Compared: live 6.18.44.
  */
 export function offsetInHugePage(vma: VmArea, address: bigint): bigint {
   const offset = (BigInt(vma.vmPgoff) << 12n) + (address - vma.vmStart)

@@ -65,6 +65,8 @@ export function gupFaultFlags(write: boolean): number {
  * May the pages of a VMA be handed out? 0 or -EFAULT.
  *
  * Models: 6.2 mm/gup.c check_vma_flags.
+ *
+ * Compared: 6.12 source.
  */
 export function checkVmaFlags(vma: VmArea, write: boolean): number {
   if (vmaIsSecretmem(vma)) return -EFAULT
@@ -76,6 +78,8 @@ export function checkVmaFlags(vma: VmArea, write: boolean): number {
  *
  * Models: 6.2 mm/gup.c gup_pte_range, by get_user_page_fast_only. Simplifies: taking the reference
  * and looking at the PTE again are one step.
+ *
+ * Compared: 6.12 source.
  */
 export const gupFast = fn(function* gup_pte_range(
   address: bigint,

@@ -269,19 +269,33 @@ export const identifyPageState = fn(function* identify_page_state(
 })
 
 /**
+ * Take a poisoned page out of the page table. In the swap cache a fault will find the poison.
+ *
+ * Models: 6.18 mm/memory-failure.c unmap_poisoned_folio; 6.2 has it in hwpoison_user_mappings.
+ */
+export const unmapPoisonedFolio = fn(function* unmap_poisoned_folio(p: Folio): Kernel<void> {
+  yield* tryToUnmap(p, p.swap !== 0 ? TTU_HWPOISON | TTU_IGNORE_HWPOISON : TTU_HWPOISON)
+})
+
+/**
  * Take the page out of the process's page table, where an entry then says that it is poisoned.
  * False if it is still mapped. Restricted memory is mapped nowhere: nobody hears of it from here.
  *
  * Models: 6.2 mm/memory-failure.c hwpoison_user_mappings. Simplifies: nobody asked to be killed
  * early, so the signal waits for the next access; the file systems here write nothing back, so
  * a clean page is no exception.
+ *
+ * Compared: 6.12 source.
  */
 export const hwpoisonUserMappings = fn(function* hwpoison_user_mappings(p: Folio): Kernel<boolean> {
   yield read(p, 'mapcount')
   alsoReads(p, 'lru')
   if (!p.lru || p.mapcount === 0) return true
-  // In the swap cache a fault will find the poison.
-  yield* tryToUnmap(p, p.swap !== 0 ? TTU_HWPOISON | TTU_IGNORE_HWPOISON : TTU_HWPOISON)
+  alsoReads(p, 'mlockCount')
+  const mlocked = p.mlockCount > 0
+  yield* unmapPoisonedFolio(p)
+  // What was mlocked may wait in a batch now.
+  if (mlocked) yield* shakePage(p)
   return p.mapcount === 0
 })
 
@@ -291,6 +305,8 @@ export const hwpoisonUserMappings = fn(function* hwpoison_user_mappings(p: Folio
  *
  * Models: 6.2 mm/memory-failure.c memory_failure, from lock_page() on. Simplifies: no
  * hwpoison_filter.
+ *
+ * Compared: 6.12 source.
  */
 export const memoryFailureLocked = fn(function* memory_failure_locked(p: Folio): Kernel<number> {
   yield read(p, 'lru')
@@ -312,10 +328,18 @@ export const memoryFailureLocked = fn(function* memory_failure_locked(p: Folio):
 })
 
 /**
+ * Do tests want to spare the page? Never here; 6.2 asks later, under the folio lock that it has
+ * then. Replaced by 6.18.
+ */
+export const hwpoisonFilter = fn(function* hwpoison_filter(_p: Folio): Kernel<void> {})
+
+/**
  * Handle the failure of an online page; mf_mutex is held. See `memoryFailure`.
  *
  * Models: 6.2 mm/memory-failure.c memory_failure, from try_again on. Simplifies: a task that must
  * be told of an old poison (MF_ACTION_REQUIRED) is not looked for in the page table.
+ *
+ * Compared: 6.12 source.
  */
 export const memoryFailureOnline = fn(function* memory_failure_online(
   p: Folio,
@@ -347,6 +371,7 @@ export const memoryFailureOnline = fn(function* memory_failure_online(
     retry = false
   }
 
+  yield* hwpoisonFilter(p)
   yield* shakePage(p)
   yield* folioLock(p)
   return yield* memoryFailureLocked(p)

@@ -40,6 +40,8 @@ const mlockVmaPages = fn(function* mlock_vma_pages_range(vma: VmArea, lock: bool
  * secret memory, which always is locked, stay as they are.
  *
  * Models: 6.2 mm/mlock.c mlock_fixup.
+ *
+ * Compared: 6.12 source, live 6.18.44.
  */
 const mlockFixup = fn(function* mlock_fixup(
   whole: VmArea,

@@ -68,7 +68,7 @@ import {
   mmuNotifierRelease,
 } from './mmu_notifier.js'
 import { mmPopulate } from './populate.js'
-import { lruAddDrain } from './swap.js'
+import { lruAddDrainToUnmap } from './swap.js'
 import {
   anonVmaLink,
   findVma,
@@ -338,7 +338,7 @@ export const doMunmap = fn(function* do_munmap(
   let error = yield* splitAt(mm, start)
   if (error === 0) error = yield* splitAt(mm, end)
   if (error !== 0) return error
-  yield* lruAddDrain()
+  yield* lruAddDrainToUnmap()
   yield* mmuNotifierInvalidateRangeStart(mm, start, end)
   let vma = findVmaIntersection(mm, start, end)
   while (vma !== null) {

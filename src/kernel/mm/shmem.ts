@@ -395,6 +395,8 @@ export const shmemGetattr = fn(function* shmem_getattr(
  * clear_inode() then trips over them.
  *
  * Models: 6.2 mm/shmem.c shmem_evict_inode. Simplifies: no shrink list, no swap list.
+ *
+ * Compared: 6.12 source.
  */
 export const shmemEvictInode = fn(function* shmem_evict_inode(inode: Inode): Kernel<void> {
   if (shmemMapping(inode.iMapping!)) {

@@ -7,6 +7,7 @@
  * Both run under mf_mutex, so they and memory failure never meet on one frame.
  */
 import { read, rmw, until } from '../../machine/effects.js'
+import { mark } from '../../machine/fault.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { mutexLock, mutexUnlock } from '../../machine/locks.js'
 import { EBUSY, EHWPOISON, ENXIO, EOPNOTSUPP } from '../include/errno.js'
@@ -67,6 +68,8 @@ export const isolatePage = fn(function* isolate_page(p: Folio): Kernel<boolean> 
  * the page is as it was. Consumes the caller's reference.
  *
  * Models: 6.2 mm/memory-failure.c soft_offline_in_use_page.
+ *
+ * Compared: 6.12 source.
  */
 export const softOfflineInUsePage = fn(function* soft_offline_in_use_page(
   p: Folio,
@@ -98,9 +101,20 @@ export const softOfflineInUsePage = fn(function* soft_offline_in_use_page(
 })
 
 /**
+ * The page was free, and somebody else had it sooner, twice. Nobody is told. Replaced by 6.18.
+ *
+ * Models: 6.2 mm/memory-failure.c soft_offline_page, its last way out.
+ */
+export const softOfflineLost = fn(function soft_offline_lost(): number {
+  return 0
+})
+
+/**
  * Soft offline a page; mf_mutex is held. See `softOffline`.
  *
  * Models: 6.2 mm/memory-failure.c soft_offline_page, between the mutex and its end.
+ *
+ * Compared: 6.12 source.
  */
 export const softOfflineOnline = fn(function* soft_offline_online(
   p: Folio,
@@ -119,7 +133,10 @@ export const softOfflineOnline = fn(function* soft_offline_online(
     if (ret < 0) return ret
     // Free. Who allocates it before we have it may keep it the second time: it still works.
     if (yield* pageHandlePoison(p, true, false)) return 0
-    if (!tryAgain) return 0
+    if (!tryAgain) {
+      mark('soft-offline-lost')
+      return softOfflineLost()
+    }
     tryAgain = false
     how = MF_SOFT_OFFLINE
   }

@@ -58,8 +58,14 @@ export const folioPut = fn(function* folio_put(folio: Folio): Kernel<void> {
   yield* folioPutRefs(folio, 1)
 })
 
-/** PAGEVEC_SIZE: a batch that holds so many is drained. */
-const PAGEVEC_SIZE = 15
+/**
+ * PAGEVEC_SIZE: a batch that holds so many is drained. Replaced by 6.18.
+ *
+ * Models: 6.2 include/linux/pagevec.h.
+ */
+export const pagevecSize = fn(function pagevec_size(): number {
+  return 15
+})
 
 /** How many folios wait in a CPU's batch. */
 function batchCount(batch: number): number {
@@ -81,7 +87,7 @@ export const folioAddLru = fn(function* folio_add_lru(folio: Folio): Kernel<void
   folio.refcount++
   alsoWrites(folio, 'lruBatch')
   folio.lruBatch = currentTaskNumber() + 1
-  if (batchCount(folio.lruBatch) >= PAGEVEC_SIZE) yield* lruAddDrain()
+  if (batchCount(folio.lruBatch) >= pagevecSize()) yield* lruAddDrain()
 })
 
 /**
@@ -137,6 +143,16 @@ export const lruAddDrain = fn(function* lru_add_drain(): Kernel<void> {
     yield* lruAddFn(folio)
     folio = nextInBatch(currentTaskNumber() + 1)
   }
+})
+
+/**
+ * This CPU's batch is emptied before page tables are, though nothing there needs it. Replaced by
+ * 6.18.
+ *
+ * Models: 6.2 mm/memory.c zap_page_range_single, mm/mmap.c unmap_region and exit_mmap.
+ */
+export const lruAddDrainToUnmap = fn(function* lru_add_drain_to_unmap(): Kernel<void> {
+  yield* lruAddDrain()
 })
 
 /**

@@ -119,6 +119,14 @@ const shrinkFolio = fn(function* shrink_folio(folio: Folio): Kernel<number> {
 })
 
 /**
+ * Deal with a locked, isolated folio that is poisoned: true if that was all. 6.2 takes it for any
+ * other. Replaced by 6.18.
+ */
+export const shrinkPoisoned = fn(function* shrink_poisoned(_folio: Folio): Kernel<boolean> {
+  return false
+})
+
+/**
  * Try to reclaim an isolated folio; what is not freed goes back to its list.
  *
  * Models: 6.2 mm/vmscan.c reclaim_pages and shrink_folio_list. Simplifies: one folio at a time.
@@ -128,6 +136,7 @@ export const reclaimFolio = fn(function* shrink_folio_list(folio: Folio): Kernel
     yield* folioPutbackLru(folio)
     return
   }
+  if (yield* shrinkPoisoned(folio)) return
   const result = yield* shrinkFolio(folio)
   if (result === PAGE_ACTIVATE) {
     if (folio.swap !== 0 && (vmSwapFull() || folio.mlockCount > 0)) folioFreeSwap(folio)

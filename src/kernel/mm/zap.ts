@@ -30,7 +30,7 @@ import {
   pteSwpEntry,
   setPteAt,
 } from './pgtable.js'
-import { lruAddDrain } from './swap.js'
+import { lruAddDrainToUnmap } from './swap.js'
 import { freePageAndSwapCache } from './swap_state.js'
 import { freeSwapAndCache, swapFree } from './swapfile.js'
 
@@ -93,7 +93,7 @@ export const zapPageRange = fn(function* zap_page_range_single(
   end: bigint,
   evenCows: boolean,
 ): Kernel<void> {
-  yield* lruAddDrain()
+  yield* lruAddDrainToUnmap()
   yield* mmuNotifierInvalidateRangeStart(vma.vmMm!, start, end)
   yield* zapPteRange(vma, start, end, evenCows)
   yield* mmuNotifierInvalidateRangeEnd(vma.vmMm!, start, end)

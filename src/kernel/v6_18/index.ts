@@ -13,14 +13,17 @@ import { migratepageSuitable } from '../mm/compaction.js'
 import { followPage } from '../mm/gup.js'
 import { vmaMayRemove } from '../mm/madvise.js'
 import { memfdAllSeals, memfdImpliedSeals, memfdInitFile, memfdSanitizeFlags } from '../mm/memfd.js'
+import { hwpoisonFilter } from '../mm/memory_failure.js'
 import { migrateFolio, migratePagesLoop, moveToNewFolio } from '../mm/migrate.js'
 import { mincorePte } from '../mm/mincore.js'
 import { memfdCheckSealsMmap } from '../mm/mmap.js'
 import { checkNewPage } from '../mm/page_alloc.js'
 import { sealCheckFutureWrite } from '../mm/shmem_mmap.js'
+import { softOfflineLost } from '../mm/soft_offline.js'
+import { lruAddDrainToUnmap, pagevecSize } from '../mm/swap.js'
 import { readSwappedPage } from '../mm/swapin.js'
 import { vmaCountsAsWriter } from '../mm/vma.js'
-import { pageoutWrites } from '../mm/vmscan.js'
+import { pageoutWrites, shrinkPoisoned } from '../mm/vmscan.js'
 import {
   sysKvmCheckExtension,
   sysKvmCreateGuestMemfd,
@@ -50,11 +53,13 @@ import {
   noSealCheck,
   sanitizeFlags,
 } from './mm/memfd.js'
+import { hwpoisonFilterLocked, softOfflineLostBusy } from './mm/memory_failure.js'
 import { migrateFolioCopyFirst, migratePagesTwice } from './mm/migrate.js'
 import { mincorePteSwap } from './mm/mincore.js'
 import { newPageUnchecked } from './mm/page_alloc.js'
+import { noDrainToUnmap, pagevecSize31 } from './mm/swap.js'
 import { readSwappedPagePinned } from './mm/swapin.js'
-import { pageoutToSwap } from './mm/vmscan.js'
+import { pageoutToSwap, shrinkPoisonedUnmaps } from './mm/vmscan.js'
 import { kvmVmIoctlCheckExtension } from './virt/kvm/capabilities.js'
 import { kvmGmemCreate } from './virt/kvm/guest_memfd.js'
 import { kvmListenerGoneChecked } from './virt/kvm/kvm_main.js'
@@ -105,6 +110,11 @@ const MM: readonly Replacement[] = [
   replace(checkNewPage, newPageUnchecked),
   replace(mincorePte, mincorePteSwap),
   replace(pageoutWrites, pageoutToSwap),
+  replace(shrinkPoisoned, shrinkPoisonedUnmaps),
+  replace(softOfflineLost, softOfflineLostBusy),
+  replace(hwpoisonFilter, hwpoisonFilterLocked),
+  replace(pagevecSize, pagevecSize31),
+  replace(lruAddDrainToUnmap, noDrainToUnmap),
   replace(readSwappedPage, readSwappedPagePinned),
 ]
 

@@ -27,6 +27,8 @@ import { removeMigrationPtes, TTU_MIGRATION, tryToUnmap } from '../../mm/rmap.js
 import { folioAddLru, folioPut, lruAddDrain } from '../../mm/swap.js'
 
 const NR_MAX_MIGRATE_PAGES_RETRY = 10
+/** What is remembered of a folio that has been unmapped. */
+const PAGE_WAS_MLOCKED = 1
 const NR_MAX_MIGRATE_ASYNC_RETRY = 3
 const NR_MAX_MIGRATE_SYNC_RETRY = NR_MAX_MIGRATE_PAGES_RETRY - NR_MAX_MIGRATE_ASYNC_RETRY
 
@@ -53,8 +55,9 @@ export const migrateFolioCopyFirst = fn(function* migrate_folio(
 })
 
 /**
- * Lock both folios and take `src` from its mappings: 0, and both are locked. -EAGAIN if a lock is
- * taken, -EBUSY for a folio under writeback unless the mode is SYNC; neither is locked then.
+ * Lock both folios and take `src` from its mappings: 0 or PAGE_WAS_MLOCKED, and both are locked.
+ * -EAGAIN if a lock is taken, -EBUSY for a folio under writeback unless the mode is SYNC; neither is
+ * locked then.
  *
  * Models: 6.18 mm/migrate.c migrate_folio_unmap.
  */
@@ -83,9 +86,11 @@ const migrateFolioUnmap = fn(function* migrate_folio_unmap(
     return -EAGAIN
   }
   mark('migrate-attempted')
+  alsoReads(src, 'mlockCount')
+  const state = src.mlockCount > 0 ? PAGE_WAS_MLOCKED : 0
   alsoReads(src, 'mapcount')
   if (src.mapcount > 0 && (src.mapping !== null || src.anon)) yield* tryToUnmap(src, TTU_MIGRATION)
-  return 0
+  return state
 })
 
 /**
@@ -99,7 +104,8 @@ const migrateFolioUndo = fn(function* migrate_folio_undo_src(src: Folio, dst: Fo
 })
 
 /**
- * Move what was unmapped, in some passes: 0, -EAGAIN after the last, or the mapping's error. Both
+ * Move what was unmapped, in some passes; `state` is what unmapping has answered. 0, -EAGAIN after
+ * the last pass, or the mapping's error. Both
  * folios are unlocked then.
  *
  * Models: 6.18 mm/migrate.c migrate_folio_move and the second loop of migrate_pages_batch.
@@ -109,6 +115,7 @@ const migrateFolioMove = fn(function* migrate_folio_move(
   dst: Folio,
   mode: number,
   passes: number,
+  state: number,
 ): Kernel<number> {
   let rc = -EAGAIN
   let pass = 0
@@ -121,7 +128,7 @@ const migrateFolioMove = fn(function* migrate_folio_move(
     return rc
   }
   yield* folioAddLru(dst)
-  if (src.mlockCount > 0) yield* lruAddDrain()
+  if (state === PAGE_WAS_MLOCKED) yield* lruAddDrain()
   yield* removeMigrationPtes(src, dst)
   yield* folioUnlock(dst)
   yield* folioPut(dst)
@@ -154,9 +161,9 @@ const migratePagesBatch = fn(function* migrate_pages_batch(
     const dst = yield* allocMigrationTarget(src, nid)
     if (dst === null) return -ENOMEM
     rc = yield* migrateFolioUnmap(src, dst, mode)
-    if (rc !== 0) yield* folioPut(dst)
+    if (rc < 0) yield* folioPut(dst)
     else {
-      rc = yield* migrateFolioMove(src, dst, mode, passes)
+      rc = yield* migrateFolioMove(src, dst, mode, passes, rc)
       if (rc === 0 && reason !== MR_MEMORY_FAILURE) yield* folioPut(src)
       return rc
     }

@@ -27,6 +27,8 @@ function memslotIsReadonly(slot: KvmMemorySlot): boolean {
  * copy-on-write that is under way.
  *
  * Models: 6.2 virt/kvm/kvm_main.c hva_to_pfn_fast.
+ *
+ * Compared: 6.12 source.
  */
 const hvaToPfnFast = fn(function* hva_to_pfn_fast(
   address: bigint,
@@ -43,6 +45,8 @@ const hvaToPfnFast = fn(function* hva_to_pfn_fast(
  * With all that it takes: a page, or an ERR_PTR.
  *
  * Models: 6.2 virt/kvm/kvm_main.c hva_to_pfn_slow.
+ *
+ * Compared: 6.12 source.
  */
 const hvaToPfnSlow = fn(function* hva_to_pfn_slow(
   address: bigint,

@@ -1,0 +1,48 @@
+/** The page about fidelity: of everything that 6.18 runs it says what that was compared with. */
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { test } from 'node:test'
+
+const ROOT = resolve(import.meta.dirname, '../../..')
+
+interface Entry {
+  readonly file: string
+  readonly name: string
+  readonly of618: string
+}
+
+function entries(): Entry[] {
+  let file = ''
+  return readFileSync(join(ROOT, 'docs/fidelity.md'), 'utf8')
+    .split('\n')
+    .flatMap((line): Entry[] => {
+      if (line.startsWith('## ')) file = line.slice(3)
+      const cells = line.split(/(?<!\\)\|/).map((c) => c.trim())
+      const name = cells[1] ?? ''
+      if (!name.startsWith('`')) return []
+      return [{ file, name: name.slice(1, -1), of618: cells[4] ?? '' }]
+    })
+}
+
+const SOURCE =
+  /^(?:source|(?:\d+\.\d+(?:\.\d+)? source|live \d+\.\d+\.\d+)(?:, live \d+\.\d+\.\d+)?)$/
+const RECORDINGS = /^recordings \([\w, ]+\)$/
+const NOT = ['not in 6.18', 'replaced by 6.18', '**not compared**']
+
+test('every function says with what of 6.18 it was compared, or that it was not', () => {
+  const wrong = entries().filter(({ of618 }) => {
+    if (NOT.includes(of618)) return false
+    return !of618.split('; ').every((part) => SOURCE.test(part) || RECORDINGS.test(part))
+  })
+  assert.deepEqual(wrong, [])
+})
+
+test('what was written for 6.18 was read beside it', () => {
+  const own = entries().filter((e) => e.file.startsWith('src/kernel/v6_18/'))
+  assert.ok(own.length > 50)
+  assert.deepEqual(
+    own.filter((e) => NOT.includes(e.of618)),
+    [],
+  )
+})

@@ -1,0 +1,25 @@
+/** Values that 6.18 answers otherwise than 6.2, where no call alone shows them. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Design } from '../../src/designs/design.js'
+import { gmem618 } from '../../src/designs/gmem.js'
+import { upm } from '../../src/designs/upm.js'
+import { EBUSY } from '../../src/kernel/include/errno.js'
+import { softOfflineLost } from '../../src/kernel/mm/soft_offline.js'
+import { pagevecSize } from '../../src/kernel/mm/swap.js'
+import { bootRecorded } from '../kernel-runs/runner.js'
+
+function on(design: Design, f: () => number): number {
+  bootRecorded(design)
+  return f()
+}
+
+test('a soft offline that loses twice: 0 on 6.2, -EBUSY on 6.18', () => {
+  assert.equal(on(upm, softOfflineLost), 0)
+  assert.equal(on(gmem618, softOfflineLost), -EBUSY)
+})
+
+test('an LRU batch: 15 pages on 6.2, 31 on 6.18', () => {
+  assert.equal(on(upm, pagevecSize), 15)
+  assert.equal(on(gmem618, pagevecSize), 31)
+})
