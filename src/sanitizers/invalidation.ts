@@ -2,9 +2,10 @@
  * The invalidation protocol (I1, I2, I5): begins and ends balance for each VM, and while an
  * invalidation is under way its range is known to whoever takes mmu_lock.
  *
- * An end without a begin trips KVM's own BUG_ON, which reports `unbalanced-invalidation`.
+ * An end without a begin is noticed by some kernels at once, by others only at the next change of
+ * the process's memory, and never by those that retry because of it.
  */
-import { Kvm } from '../kernel/include/kvm.js'
+import { INVALID_GPA, Kvm } from '../kernel/include/kvm.js'
 import type { Context, Report, Sanitizer } from './sanitizer.js'
 import { forEachAlive } from './view.js'
 
@@ -32,11 +33,14 @@ export const invalidation: Sanitizer = {
       source: 'I2; D40',
     },
   ],
-  watches: ['Kvm.mmuInvalidateInProgress', 'Kvm.mmuInvalidateRangeSet', 'RwLock.writer'],
+  watches: ['Kvm.mmuInvalidateInProgress', 'Kvm.mmuInvalidateRangeStart', 'RwLock.writer'],
   state({ report }: Context) {
     forEachAlive(Kvm, (kvm) => {
+      if (kvm.mmuInvalidateInProgress < 0) {
+        report('unbalanced-invalidation', 'an invalidation has ended that had not begun')
+      }
       if (kvm.mmuLock.writer !== 0 || kvm.mmuInvalidateInProgress <= 0) return
-      if (!kvm.mmuInvalidateRangeSet) {
+      if (kvm.mmuInvalidateRangeStart === INVALID_GPA) {
         report('unbalanced-invalidation', 'an invalidation is under way with no range')
       }
     })

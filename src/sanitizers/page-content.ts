@@ -21,7 +21,7 @@ function guestRead(gfn: Gfn, folio: Folio, offset: number, { report }: Context):
 /** A clean page leaves the cache for good: there is no copy of it anywhere. */
 function evicted(folio: Folio, { report }: Context): void {
   forEachSpte((_kvm, spte, mapped) => {
-    if (mapped !== folio || !spte.fromFile || !spte.dirty) return
+    if (mapped !== folio || !spte.fromFile || !spte.written) return
     const text = `pfn ${folio.pfn} was evicted as clean, but the guest wrote it`
     report('guest-data-lost', `${text} at ${gfnText(spte.gfn)}`)
   })

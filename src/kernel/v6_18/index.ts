@@ -5,7 +5,7 @@
  */
 import { type Replacement, replace } from '../../machine/fn.js'
 import { kvmMmuPageFault } from '../arch/x86/kvm/mmu.js'
-import { handleRemovedSpte } from '../arch/x86/kvm/tdp_mmu.js'
+import { handleRemovedSpte, mapOverLeaf } from '../arch/x86/kvm/tdp_mmu.js'
 import { dropCaches } from '../fs/drop_caches.js'
 import { pseudoFsMount } from '../fs/libfs.js'
 import { vfsFallocateMode } from '../fs/open.js'
@@ -25,6 +25,7 @@ import {
   sysKvmCreateGuestMemfd,
   sysKvmPreFaultMemory,
 } from '../virt/kvm/guest_memfd.js'
+import { kvmMmuInvalidateEnd, kvmMmuInvalidateRangeAdd } from '../virt/kvm/invalidate.js'
 import { sysKvmSetMemoryAttributes } from '../virt/kvm/memory_attributes.js'
 import {
   __kvmSetMemoryRegion,
@@ -32,7 +33,8 @@ import {
   kvmArchFlushShadowMemslot,
   kvmFreeMemslot,
 } from '../virt/kvm/memslots.js'
-import { handleChangedSpte, kvmMmuPageFault618 } from './arch/x86/kvm/mmu.js'
+import { kvmAssertInvalidationsBalance } from '../virt/kvm/mmu_notifier.js'
+import { handleChangedSpte, kvmMmuPageFault618, mapBehindLeaf } from './arch/x86/kvm/mmu.js'
 import { anonInodefsMount } from './fs/anon_inodes.js'
 import { dropCachesDrained } from './fs/drop_caches.js'
 import { fallocateMode } from './fs/open.js'
@@ -53,6 +55,11 @@ import { readSwappedPagePinned } from './mm/swapin.js'
 import { pageoutToSwap } from './mm/vmscan.js'
 import { kvmVmIoctlCheckExtension } from './virt/kvm/capabilities.js'
 import { kvmGmemCreate } from './virt/kvm/guest_memfd.js'
+import {
+  kvmAssertedAtEnd,
+  kvmMmuInvalidateEndChecked,
+  kvmMmuInvalidateRangeAddHull,
+} from './virt/kvm/invalidate.js'
 import { kvmVmIoctlSetMemAttributes } from './virt/kvm/memory_attributes.js'
 import {
   kvmArchCommitFlags,
@@ -73,6 +80,10 @@ const KVM: readonly Replacement[] = [
   replace(sysKvmCheckExtension, kvmVmIoctlCheckExtension),
   replace(kvmMmuPageFault, kvmMmuPageFault618),
   replace(handleRemovedSpte, handleChangedSpte),
+  replace(mapOverLeaf, mapBehindLeaf),
+  replace(kvmMmuInvalidateRangeAdd, kvmMmuInvalidateRangeAddHull),
+  replace(kvmMmuInvalidateEnd, kvmMmuInvalidateEndChecked),
+  replace(kvmAssertInvalidationsBalance, kvmAssertedAtEnd),
 ]
 
 const MEMFD: readonly Replacement[] = [

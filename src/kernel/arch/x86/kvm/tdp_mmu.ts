@@ -4,8 +4,8 @@
  * mmu_lock is released.
  */
 import { kfree, kzalloc } from '../../../../machine/alloc.js'
-import { alsoReads, alsoWrites, rmw, write } from '../../../../machine/effects.js'
-import { mark, tracepoint } from '../../../../machine/fault.js'
+import { alsoWrites, rmw, write } from '../../../../machine/effects.js'
+import { bug, mark, tracepoint } from '../../../../machine/fault.js'
 import { fn, type Kernel } from '../../../../machine/fn.js'
 import { writeLock, writeUnlock } from '../../../../machine/locks.js'
 import { type Kvm, Spte } from '../../../include/kvm.js'
@@ -18,10 +18,27 @@ import { pfnToFolio } from '../../../mm/page_alloc.js'
 export const GFN_END = 2 ** 52
 
 /**
- * Install a leaf; one that somebody else installed meanwhile stays. mmu_lock is held for reading.
+ * Where a fault wants to install a leaf there is one. Of the same frame: somebody else was faster.
+ * Of another: whoever gave the gfn another frame has told nobody. The entry has been replaced when
+ * that is noticed, and the vCPU's thread dies of it.
  *
- * Models: 6.2 arch/x86/kvm/mmu/tdp_mmu.c kvm_tdp_mmu_map. Simplifies: the table's levels; always
- * 4 KiB and writable.
+ * Models: 6.2 arch/x86/kvm/mmu/tdp_mmu.c tdp_mmu_map_handle_target_level, with
+ * __handle_changed_spte.
+ */
+export const mapOverLeaf = fn(function tdp_mmu_map_over_leaf(spte: Spte, folio: Folio): void {
+  if (spte.pfn === folio.pfn) return
+  alsoWrites(spte, 'pfn')
+  const was = spte.pfn
+  spte.pfn = folio.pfn
+  bug(`handle_changed_spte: a leaf of pfn ${was} is replaced by one of pfn ${folio.pfn}`)
+})
+
+/**
+ * Install a leaf, unless there is one. It is marked dirty before anybody has written: the dirty bit
+ * belongs to what may be written through. mmu_lock is held for reading.
+ *
+ * Models: 6.2 arch/x86/kvm/mmu/tdp_mmu.c kvm_tdp_mmu_map, with spte.c make_spte. Simplifies: the
+ * table's levels; always 4 KiB and writable.
  */
 export const kvmTdpMmuMap = fn(function* kvm_tdp_mmu_map(
   kvm: Kvm,
@@ -31,11 +48,16 @@ export const kvmTdpMmuMap = fn(function* kvm_tdp_mmu_map(
   fromFile: boolean,
 ): Kernel<void> {
   yield rmw(kvm.tdpMmu, 'xaHead')
-  if (xaLoad(kvm.tdpMmu, gfn) !== null) return
+  const there = xaLoad(kvm.tdpMmu, gfn) as Spte | null
+  if (there !== null) {
+    mapOverLeaf(there, folio)
+    return
+  }
   const spte = kzalloc(Spte)
   spte.gfn = gfn
   spte.pfn = folio.pfn
   spte.writable = true
+  spte.dirty = true
   spte.private = isPrivate
   spte.fromFile = fromFile
   mark('spte-installed')
@@ -44,8 +66,8 @@ export const kvmTdpMmuMap = fn(function* kvm_tdp_mmu_map(
 })
 
 /**
- * A leaf goes. What the hardware has written through it makes the page dirty only now; while it
- * was mapped, the page looked clean.
+ * A leaf goes. Only now does the page become dirty, whether or not the guest has written to it;
+ * while it was mapped, it looked clean.
  *
  * Models: 6.2 arch/x86/kvm/mmu/tdp_mmu.c __handle_changed_spte, with kvm_set_pfn_dirty.
  */
@@ -53,9 +75,8 @@ export const handleRemovedSpte = fn(function* handle_removed_spte(
   kvm: Kvm,
   spte: Spte,
 ): Kernel<void> {
-  // The hardware walks the table, and sets the dirty bit, without any lock.
+  // The hardware walks the table without any lock.
   yield rmw(kvm.tdpMmu, 'xaHead')
-  alsoReads(spte, 'dirty')
   const folio = spte.dirty ? pfnToFolio(spte.pfn) : null
   xaErase(kvm.tdpMmu, spte.gfn)
   kfree(spte)

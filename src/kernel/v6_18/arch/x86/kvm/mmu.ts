@@ -7,6 +7,7 @@
 
 import { kfree } from '../../../../../machine/alloc.js'
 import { alsoReads, read, rmw } from '../../../../../machine/effects.js'
+import { warnOn } from '../../../../../machine/fault.js'
 import { fn, type Kernel } from '../../../../../machine/fn.js'
 import { readLock, readUnlock } from '../../../../../machine/locks.js'
 import { srcuReadLock, srcuReadUnlock } from '../../../../../machine/rcu.js'
@@ -67,7 +68,8 @@ const retryGfnUnsafe = fn(function* mmu_invalidate_retry_gfn_unsafe(
   yield read(kvm, 'mmuInvalidateSeq')
   alsoReads(kvm, 'mmuInvalidateInProgress')
   alsoReads(kvm, 'mmuInvalidateRangeStart')
-  return mmuInvalidateRetryGfn(kvm, seq, gfn)
+  const inRange = gfn >= kvm.mmuInvalidateRangeStart && gfn < kvm.mmuInvalidateRangeEnd
+  return (kvm.mmuInvalidateInProgress !== 0 && inRange) || kvm.mmuInvalidateSeq !== seq
 })
 
 /**
@@ -216,6 +218,16 @@ export const kvmMmuPageFault618 = fn(function* kvm_mmu_page_fault(
     return -ENXIO
   }
   return r < 0 ? r : 0
+})
+
+/**
+ * Where a fault wants to install a leaf there is one, and it stays, though another frame may be
+ * what backs the gfn now.
+ *
+ * Models: 6.18 arch/x86/kvm/mmu/tdp_mmu.c tdp_mmu_map_handle_target_level.
+ */
+export const mapBehindLeaf = fn(function tdp_mmu_map_over_leaf(spte: Spte, folio: Folio): void {
+  warnOn(spte.pfn !== folio.pfn, `tdp_mmu_map: the leaf there is of pfn ${spte.pfn}`)
 })
 
 /**
