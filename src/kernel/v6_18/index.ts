@@ -13,6 +13,7 @@ import { migratepageSuitable } from '../mm/compaction.js'
 import { followPage } from '../mm/gup.js'
 import { vmaMayRemove } from '../mm/madvise.js'
 import { memfdAllSeals, memfdImpliedSeals, memfdInitFile, memfdSanitizeFlags } from '../mm/memfd.js'
+import { doMigrateFrame } from '../mm/memory_hotplug.js'
 import { migrateFolio, migratePagesLoop, moveToNewFolio } from '../mm/migrate.js'
 import { mincorePte } from '../mm/mincore.js'
 import { memfdCheckSealsMmap } from '../mm/mmap.js'
@@ -49,6 +50,7 @@ import {
   noSealCheck,
   sanitizeFlags,
 } from './mm/memfd.js'
+import { doMigrateFrameLocked } from './mm/memory_hotplug.js'
 import { migrateFolioCopyFirst, migratePagesTwice } from './mm/migrate.js'
 import { mincorePteSwap } from './mm/mincore.js'
 import { readSwappedPagePinned } from './mm/swapin.js'
@@ -106,6 +108,7 @@ const MM: readonly Replacement[] = [
   replace(migratePagesLoop, migratePagesTwice),
   replace(migratepageSuitable, migratepageAccessible),
   replace(moveToNewFolio, moveToNewFolioAccessible),
+  replace(doMigrateFrame, doMigrateFrameLocked),
   replace(mincorePte, mincorePteSwap),
   replace(pageoutWrites, pageoutToSwap),
   replace(readSwappedPage, readSwappedPagePinned),
