@@ -17,9 +17,11 @@ export interface WaitQueueHead extends Obj {
   waiting: Vec
 }
 
-export const WaitQueueHead: Struct<WaitQueueHead> = struct<WaitQueueHead>('WaitQueueHead', {
-  waiting: vec(MAX_TASKS),
-})
+export const WaitQueueHead: Struct<WaitQueueHead> = struct<WaitQueueHead>(
+  'WaitQueueHead',
+  { waiting: vec(MAX_TASKS) },
+  { role: 'machine' },
+)
 
 /**
  * prepare_to_wait(), or set_current_state() of who is queued already: from here on a wake-up is not

@@ -40,7 +40,7 @@ export interface Workqueue extends Obj {
 export const Workqueue: Struct<Workqueue> = struct<Workqueue>(
   'Workqueue',
   { count: num(), items: vec(MAX_WORKS) },
-  { capacity: 1 },
+  { capacity: 1, role: 'machine' },
 )
 
 /** system_wq; the machine constructs it when it boots. */

@@ -6,6 +6,7 @@
  * the process's memory, and never by those that retry because of it.
  */
 import { INVALID_GPA, Kvm } from '../kernel/include/kvm.js'
+import { factsOf } from '../machine/struct.js'
 import type { Context, Report, Sanitizer } from './sanitizer.js'
 import { forEachAlive } from './view.js'
 
@@ -14,7 +15,8 @@ function judgeStuck(report: Report): void {
     const count = kvm.mmuInvalidateInProgress
     if (count > 0) {
       const text = `${count} invalidation(s) of the VM were begun and will never end`
-      report('stuck-invalidation', `${text}: faults in the range retry for ever`)
+      const why = `${text}: faults in the range retry for ever`
+      report('stuck-invalidation', why, factsOf([kvm], { inProgress: count }))
     }
   })
 }
@@ -24,11 +26,13 @@ export const invalidation: Sanitizer = {
   kinds: [
     {
       id: 'unbalanced-invalidation',
+      judgement: 'state',
       sentence: 'An invalidation ended that had not begun for this VM, or has no range.',
       source: 'I1, I5; D40',
     },
     {
       id: 'stuck-invalidation',
+      judgement: 'state',
       sentence: 'An invalidation was begun that nobody will end: faults retry for ever.',
       source: 'I2; D40',
     },
@@ -37,11 +41,13 @@ export const invalidation: Sanitizer = {
   state({ report }: Context) {
     forEachAlive(Kvm, (kvm) => {
       if (kvm.mmuInvalidateInProgress < 0) {
-        report('unbalanced-invalidation', 'an invalidation has ended that had not begun')
+        const text = 'an invalidation has ended that had not begun'
+        report('unbalanced-invalidation', text, factsOf([kvm]))
       }
       if (kvm.mmuLock.writer !== 0 || kvm.mmuInvalidateInProgress <= 0) return
       if (kvm.mmuInvalidateRangeStart === INVALID_GPA) {
-        report('unbalanced-invalidation', 'an invalidation is under way with no range')
+        const text = 'an invalidation is under way with no range'
+        report('unbalanced-invalidation', text, factsOf([kvm]))
       }
     })
   },

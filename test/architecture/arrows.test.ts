@@ -32,6 +32,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   conform: ['machine', 'kernel', 'user', 'calls', 'designs', 'cell'],
   live: ['calls', 'conform'],
   promela: ['machine', 'lower', 'litmus', 'sanitizers'],
+  patch: ['machine', 'kernel', 'designs', 'litmus', 'explore'],
   cli: [
     'machine',
     'kernel',
@@ -46,6 +47,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'conform',
     'live',
     'promela',
+    'patch',
   ],
 }
 
