@@ -8,7 +8,7 @@ import { alsoWrites, rmw, write } from '../../../../machine/effects.js'
 import { bug, mark, tracepoint } from '../../../../machine/fault.js'
 import { fn, type Kernel } from '../../../../machine/fn.js'
 import { writeLock, writeUnlock } from '../../../../machine/locks.js'
-import { type Kvm, Spte } from '../../../include/kvm.js'
+import { type Kvm, type KvmPageFault, Spte } from '../../../include/kvm.js'
 import type { Folio } from '../../../include/mm.js'
 import type { Gfn } from '../../../include/types.js'
 import { xaErase, xaFindAfterIndex, xaFindIndex, xaLoad, xaStore } from '../../../lib/xarray.js'
@@ -18,51 +18,73 @@ import { pfnToFolio } from '../../../mm/page_alloc.js'
 export const GFN_END = 2 ** 52
 
 /**
- * Where a fault wants to install a leaf there is one. Of the same frame: somebody else was faster.
- * Of another: whoever gave the gfn another frame has told nobody. The entry has been replaced when
- * that is noticed, and the vCPU's thread dies of it.
+ * A leaf where there was none. It is marked dirty before anybody has written: the dirty bit belongs
+ * to what may be written through.
  *
- * Models: 6.2 arch/x86/kvm/mmu/tdp_mmu.c tdp_mmu_map_handle_target_level, with
- * __handle_changed_spte.
+ * Models: 6.2 arch/x86/kvm/mmu/spte.c make_spte.
  */
-export const mapOverLeaf = fn(function tdp_mmu_map_over_leaf(spte: Spte, folio: Folio): void {
-  if (spte.pfn === folio.pfn) return
+export function makeSpte(
+  kvm: Kvm,
+  fault: KvmPageFault,
+  folio: Folio,
+  isPrivate: boolean,
+  fromFile: boolean,
+): void {
+  const spte = kzalloc(Spte)
+  spte.gfn = fault.gfn
+  spte.pfn = folio.pfn
+  spte.writable = fault.mapWritable
+  spte.dirty = fault.mapWritable
+  spte.private = isPrivate
+  spte.fromFile = fromFile
+  mark('spte-installed')
+  if (fromFile) tracepoint('kvm_map_from_file', kvm, fault.gfn, folio)
+  xaStore(kvm.tdpMmu, fault.gfn, spte)
+}
+
+/**
+/**
+ * A leaf is about to be replaced by one of another frame: whoever gave the gfn the other frame has
+ * told nobody. The entry has been replaced when that is noticed, and the vCPU's thread dies of it.
+ *
+ * Models: 6.2 arch/x86/kvm/mmu/tdp_mmu.c __handle_changed_spte.
+ */
+export function replaceLeaf(spte: Spte, folio: Folio): never {
   alsoWrites(spte, 'pfn')
   const was = spte.pfn
   spte.pfn = folio.pfn
   bug(`handle_changed_spte: a leaf of pfn ${was} is replaced by one of pfn ${folio.pfn}`)
-})
+}
 
 /**
- * Install a leaf, unless there is one. It is marked dirty before anybody has written: the dirty bit
- * belongs to what may be written through. mmu_lock is held for reading.
+ * Install a leaf. Of one that is there already only the rights change, to what this fault has
+ * found: a late fault to read takes the right to write away again, without a flush of TLBs, and the
+ * dirty bit goes with it. mmu_lock is held for reading.
  *
- * Models: 6.2 arch/x86/kvm/mmu/tdp_mmu.c kvm_tdp_mmu_map, with spte.c make_spte. Simplifies: the
- * table's levels; always 4 KiB and writable.
+ * Models: 6.2 arch/x86/kvm/mmu/tdp_mmu.c kvm_tdp_mmu_map and tdp_mmu_map_handle_target_level.
+ * Simplifies: the table's levels; always 4 KiB.
  */
 export const kvmTdpMmuMap = fn(function* kvm_tdp_mmu_map(
   kvm: Kvm,
-  gfn: Gfn,
+  fault: KvmPageFault,
   folio: Folio,
   isPrivate: boolean,
   fromFile: boolean,
 ): Kernel<void> {
   yield rmw(kvm.tdpMmu, 'xaHead')
-  const there = xaLoad(kvm.tdpMmu, gfn) as Spte | null
-  if (there !== null) {
-    mapOverLeaf(there, folio)
+  const old = xaLoad(kvm.tdpMmu, fault.gfn) as Spte | null
+  if (old === null) {
+    makeSpte(kvm, fault, folio, isPrivate, fromFile)
     return
   }
-  const spte = kzalloc(Spte)
-  spte.gfn = gfn
-  spte.pfn = folio.pfn
-  spte.writable = true
-  spte.dirty = true
-  spte.private = isPrivate
-  spte.fromFile = fromFile
-  mark('spte-installed')
-  if (fromFile) tracepoint('kvm_map_from_file', kvm, gfn, folio)
-  xaStore(kvm.tdpMmu, gfn, spte)
+  if (old.pfn !== folio.pfn) replaceLeaf(old, folio)
+  alsoWrites(old, 'writable')
+  const dirtyGoes = old.dirty && !fault.mapWritable
+  old.writable = fault.mapWritable
+  old.dirty = fault.mapWritable
+  if (!dirtyGoes) return
+  yield rmw(folio, 'dirty')
+  folio.dirty = true
 })
 
 /**
@@ -127,10 +149,12 @@ export const kvmFlushRemoteTlbs = fn(function* kvm_flush_remote_tlbs(kvm: Kvm): 
     const vcpu = kvm.vcpus.get(i)
     if (vcpu === null) continue
     alsoWrites(vcpu, 'tlbValid')
+    alsoWrites(vcpu, 'tlbWritable')
     alsoWrites(vcpu, 'tlbGfn')
     alsoWrites(vcpu, 'tlbPfn')
     for (let e = 0; e < vcpu.tlbValid.length; e++) {
       vcpu.tlbValid.set(e, 0)
+      vcpu.tlbWritable.set(e, 0)
       vcpu.tlbGfn.set(e, 0)
       vcpu.tlbPfn.set(e, 0)
     }
