@@ -3,9 +3,10 @@
  * invalidation is under way its range is known to whoever takes mmu_lock. What is zapped for it is
  * what was invalidated: under TDX a private page that is zapped has lost its content.
  *
- * An end without a begin trips KVM's own BUG_ON, which reports `unbalanced-invalidation`.
+ * An end without a begin is noticed by some kernels at once, by others only at the next change of
+ * the process's memory, and never by those that retry because of it.
  */
-import { Kvm, type KvmMemorySlot } from '../kernel/include/kvm.js'
+import { INVALID_GPA, Kvm, type KvmMemorySlot } from '../kernel/include/kvm.js'
 import type { Gfn, Pgoff } from '../kernel/include/types.js'
 import { factsOf } from '../machine/struct.js'
 import type { Context, Report, Sanitizer } from './sanitizer.js'
@@ -68,11 +69,15 @@ export const invalidation: Sanitizer = {
       source: 'I3; D38',
     },
   ],
-  watches: ['Kvm.mmuInvalidateInProgress', 'Kvm.mmuInvalidateRangeSet', 'RwLock.writer'],
+  watches: ['Kvm.mmuInvalidateInProgress', 'Kvm.mmuInvalidateRangeStart', 'RwLock.writer'],
   state({ report }: Context) {
     forEachAlive(Kvm, (kvm) => {
+      if (kvm.mmuInvalidateInProgress < 0) {
+        const text = 'an invalidation has ended that had not begun'
+        report('unbalanced-invalidation', text, factsOf([kvm]))
+      }
       if (kvm.mmuLock.writer !== 0 || kvm.mmuInvalidateInProgress <= 0) return
-      if (!kvm.mmuInvalidateRangeSet) {
+      if (kvm.mmuInvalidateRangeStart === INVALID_GPA) {
         const text = 'an invalidation is under way with no range'
         report('unbalanced-invalidation', text, factsOf([kvm]))
       }

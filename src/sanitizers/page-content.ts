@@ -23,7 +23,7 @@ function guestRead(gfn: Gfn, folio: Folio, offset: number, { report }: Context):
 /** A clean page leaves the cache for good: there is no copy of it anywhere. */
 function evicted(folio: Folio, { report }: Context): void {
   forEachSpte((_kvm, spte, mapped) => {
-    if (mapped !== folio || !spte.fromFile || !spte.dirty) return
+    if (mapped !== folio || !spte.fromFile || !spte.written) return
     const text = `pfn ${folio.pfn} was evicted as clean, but the guest wrote it`
     const why = `${text} at ${gfnText(spte.gfn)}`
     report('guest-data-lost', why, factsOf([folio, spte], { gfn: spte.gfn, pfn: folio.pfn }))

@@ -269,9 +269,11 @@ export const identifyPageState = fn(function* identify_page_state(
 })
 
 /**
- * Take a poisoned page out of the page table. In the swap cache a fault will find the poison.
+ * An entry that says so takes a poisoned page's place in the page table; of a page in the swap cache
+ * nothing has to be said, since a fault will find it there. The folio is locked.
  *
  * Models: 6.18 mm/memory-failure.c unmap_poisoned_folio; 6.2 has it in hwpoison_user_mappings.
+ * Simplifies: the file systems here write nothing back, so a clean page is no exception.
  */
 export const unmapPoisonedFolio = fn(function* unmap_poisoned_folio(p: Folio): Kernel<void> {
   yield* tryToUnmap(p, p.swap !== 0 ? TTU_HWPOISON | TTU_IGNORE_HWPOISON : TTU_HWPOISON)
@@ -282,8 +284,7 @@ export const unmapPoisonedFolio = fn(function* unmap_poisoned_folio(p: Folio): K
  * False if it is still mapped. Restricted memory is mapped nowhere: nobody hears of it from here.
  *
  * Models: 6.2 mm/memory-failure.c hwpoison_user_mappings. Simplifies: nobody asked to be killed
- * early, so the signal waits for the next access; the file systems here write nothing back, so
- * a clean page is no exception.
+ * early, so the signal waits for the next access.
  *
  * Compared: 6.12 source.
  */

@@ -14,6 +14,7 @@ import { followPage } from '../mm/gup.js'
 import { vmaMayRemove } from '../mm/madvise.js'
 import { memfdAllSeals, memfdImpliedSeals, memfdInitFile, memfdSanitizeFlags } from '../mm/memfd.js'
 import { hwpoisonFilter } from '../mm/memory_failure.js'
+import { doMigrateFrame } from '../mm/memory_hotplug.js'
 import { migrateFolio, migratePagesLoop, moveToNewFolio } from '../mm/migrate.js'
 import { mincorePte } from '../mm/mincore.js'
 import { memfdCheckSealsMmap } from '../mm/mmap.js'
@@ -29,6 +30,7 @@ import {
   sysKvmCreateGuestMemfd,
   sysKvmPreFaultMemory,
 } from '../virt/kvm/guest_memfd.js'
+import { kvmMmuInvalidateEnd, kvmMmuInvalidateRangeAdd } from '../virt/kvm/invalidate.js'
 import { kvmListenerGone } from '../virt/kvm/kvm_main.js'
 import { sysKvmSetMemoryAttributes } from '../virt/kvm/memory_attributes.js'
 import {
@@ -37,6 +39,7 @@ import {
   kvmArchFlushShadowMemslot,
   kvmFreeMemslot,
 } from '../virt/kvm/memslots.js'
+import { kvmAssertInvalidationsBalance } from '../virt/kvm/mmu_notifier.js'
 import { handleChangedSpte, kvmMmuPageFault618 } from './arch/x86/kvm/mmu.js'
 import { kvmTdpMmuMapUnlessAllowed } from './arch/x86/kvm/tdp_mmu.js'
 import { anonInodefsMount } from './fs/anon_inodes.js'
@@ -54,6 +57,7 @@ import {
   sanitizeFlags,
 } from './mm/memfd.js'
 import { hwpoisonFilterLocked, softOfflineLostBusy } from './mm/memory_failure.js'
+import { doMigrateFrameLocked } from './mm/memory_hotplug.js'
 import { migrateFolioCopyFirst, migratePagesTwice } from './mm/migrate.js'
 import { mincorePteSwap } from './mm/mincore.js'
 import { newPageUnchecked } from './mm/page_alloc.js'
@@ -62,6 +66,11 @@ import { readSwappedPagePinned } from './mm/swapin.js'
 import { pageoutToSwap, shrinkPoisonedUnmaps } from './mm/vmscan.js'
 import { kvmVmIoctlCheckExtension } from './virt/kvm/capabilities.js'
 import { kvmGmemCreate } from './virt/kvm/guest_memfd.js'
+import {
+  kvmAssertedAtEnd,
+  kvmMmuInvalidateEndChecked,
+  kvmMmuInvalidateRangeAddHull,
+} from './virt/kvm/invalidate.js'
 import { kvmListenerGoneChecked } from './virt/kvm/kvm_main.js'
 import { kvmVmIoctlSetMemAttributes } from './virt/kvm/memory_attributes.js'
 import {
@@ -85,6 +94,9 @@ const KVM: readonly Replacement[] = [
   replace(kvmMmuPageFault, kvmMmuPageFault618),
   replace(kvmTdpMmuMap, kvmTdpMmuMapUnlessAllowed),
   replace(handleRemovedSpte, handleChangedSpte),
+  replace(kvmMmuInvalidateRangeAdd, kvmMmuInvalidateRangeAddHull),
+  replace(kvmMmuInvalidateEnd, kvmMmuInvalidateEndChecked),
+  replace(kvmAssertInvalidationsBalance, kvmAssertedAtEnd),
 ]
 
 const MEMFD: readonly Replacement[] = [
@@ -108,6 +120,7 @@ const MM: readonly Replacement[] = [
   replace(migratepageSuitable, migratepageAccessible),
   replace(moveToNewFolio, moveToNewFolioAccessible),
   replace(checkNewPage, newPageUnchecked),
+  replace(doMigrateFrame, doMigrateFrameLocked),
   replace(mincorePte, mincorePteSwap),
   replace(pageoutWrites, pageoutToSwap),
   replace(shrinkPoisoned, shrinkPoisonedUnmaps),

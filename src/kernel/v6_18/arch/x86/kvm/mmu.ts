@@ -68,7 +68,8 @@ const retryGfnUnsafe = fn(function* mmu_invalidate_retry_gfn_unsafe(
   yield read(kvm, 'mmuInvalidateSeq')
   alsoReads(kvm, 'mmuInvalidateInProgress')
   alsoReads(kvm, 'mmuInvalidateRangeStart')
-  return mmuInvalidateRetryGfn(kvm, seq, gfn)
+  const inRange = gfn >= kvm.mmuInvalidateRangeStart && gfn < kvm.mmuInvalidateRangeEnd
+  return (kvm.mmuInvalidateInProgress !== 0 && inRange) || kvm.mmuInvalidateSeq !== seq
 })
 
 /**
