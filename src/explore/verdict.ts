@@ -1,8 +1,8 @@
 /** What a check of one scenario on one design says. The JSON report prints these as they are. */
 
 import type { Certificate } from './cross.js'
-import type { Hindsight } from './hindsight.js'
 import type { SamplerResult } from './sample/sample.js'
+import type { Hindsight } from './tell/hindsight.js'
 
 /** `clean` is a claim only together with its proof. */
 export type VerdictWord = 'clean' | 'finding' | 'inconclusive' | 'vacuous' | 'skipped'

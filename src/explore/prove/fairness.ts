@@ -8,12 +8,13 @@
  * - a task that waits for a lock and finds it free again and again gets it: Linux's locks queue;
  * - of the outcomes of a `choose` that is met again and again, each happens.
  */
-import { fingerprintHi, fingerprintLo, rewind, undoMark } from '../machine/arena.js'
-import { EFFECT, effectKind } from '../machine/effects.js'
-import { alternatives, canStep, step, taskCount } from '../machine/machine.js'
-import { pendingOf } from '../machine/task.js'
-import type { Judges } from './judges.js'
-import type { Move } from './search.js'
+
+import type { Judges } from '../../cell/judges.js'
+import type { Move } from '../../cell/schedule.js'
+import { fingerprintHi, fingerprintLo, rewind, undoMark } from '../../machine/arena.js'
+import { EFFECT, effectKind } from '../../machine/effects.js'
+import { alternatives, canStep, step, taskCount } from '../../machine/machine.js'
+import { pendingOf } from '../../machine/task.js'
 
 interface Edge {
   readonly from: number

@@ -1,24 +1,9 @@
 /** What a search is asked, and what it answers. */
-import type { Observed } from './judges.js'
-import type { Share, Unclosed } from './shared.js'
-
-/** One scheduling decision: which task, and which alternative if its step had several. */
-export interface Move {
-  readonly task: number
-  readonly choice: number
-  readonly alternatives: number
-}
-
-/** How a finding was reached. */
-export interface Witness {
-  readonly id: string
-  readonly message: string
-  readonly first: boolean
-  readonly schedule: readonly Move[]
-  readonly preemptions: number
-  readonly task: string
-  readonly function: string
-}
+import type { Observed } from '../../cell/judges.js'
+import type { Move } from '../../cell/schedule.js'
+import type { Sought, Witness } from '../listen/witnesses.js'
+import type { Keeping } from '../states/known.js'
+import type { Unclosed } from '../states/shared.js'
 
 /** What a caller may ask while the search goes on. */
 export interface Probe {
@@ -42,9 +27,7 @@ export interface Snapshot {
   readonly executions: number
 }
 
-export interface SearchOptions {
-  /** Most preemptions on an execution; undefined for no bound. */
-  readonly bound: number | undefined
+export interface SearchOptions extends Keeping, Sought {
   /** With a bound: most choices other than the ordinary one, 0, on an execution. */
   readonly surprises?: number | undefined
   /** Called about every 10,000 steps; returning false interrupts the search. */
@@ -53,18 +36,8 @@ export interface SearchOptions {
   readonly atRest: (schedule: () => readonly Move[]) => readonly Observed[]
   /** Called in each state in which nobody can go on. */
   readonly atFinal?: () => void
-  /** Stop when all of these findings have a witness, a first one where it says true. */
-  readonly wanted?: ReadonlyMap<string, boolean> | undefined
-  /** Stop at the first finding. */
-  readonly first?: boolean
-  /** Keep whole states instead of fingerprints. */
-  readonly exact?: boolean | undefined
   /** Run the code of every step, also of one whose inputs have been met before. */
   readonly afresh?: boolean | undefined
-  /** Most bytes for the visited set. */
-  readonly memory?: number | undefined
-  /** One of several workers of an exhaustive search. */
-  readonly share?: Share | undefined
   /** Go on from here. The machine must stand in the initial state. */
   readonly resume?: Snapshot | undefined
 }

@@ -1,6 +1,25 @@
 /** The findings of a search, each with an execution that leads to it. */
-import type { SearchOptions, Witness } from './contract.js'
-import type { Observed } from './judges.js'
+import type { Observed } from '../../cell/judges.js'
+import type { Move } from '../../cell/schedule.js'
+
+/** How a finding was reached. */
+export interface Witness {
+  readonly id: string
+  readonly message: string
+  readonly first: boolean
+  readonly schedule: readonly Move[]
+  readonly preemptions: number
+  readonly task: string
+  readonly function: string
+}
+
+/** What a search may stop at. */
+export interface Sought {
+  /** Stop when all of these findings have a witness, a first one where it says true. */
+  readonly wanted?: ReadonlyMap<string, boolean> | undefined
+  /** Stop at the first finding. */
+  readonly first?: boolean
+}
 
 export class Witnesses {
   readonly all = new Map<string, Witness>()
@@ -26,7 +45,7 @@ export class Witnesses {
   }
 
   /** Has everything been found that the search was asked for? */
-  suffice({ first, wanted }: SearchOptions): boolean {
+  suffice({ first, wanted }: Sought): boolean {
     if (this.all.size === 0) return false
     if (first === true) return true
     if (wanted === undefined) return false

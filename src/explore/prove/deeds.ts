@@ -3,11 +3,12 @@
  * in a row most tasks would do the same: whose step depends on nothing that the step between them
  * changed need not be looked up again.
  */
-import { alternatives, taskCount } from '../machine/machine.js'
-import type { Memo } from '../machine/memo.js'
-import { MAX_TASKS } from '../machine/task.js'
-import type { Judges } from './judges.js'
-import type { KnownStates } from './known.js'
+
+import type { Judges } from '../../cell/judges.js'
+import { alternatives, taskCount } from '../../machine/machine.js'
+import type { Memo } from '../../machine/memo.js'
+import { MAX_TASKS } from '../../machine/task.js'
+import type { KnownStates } from '../states/known.js'
 import { LEVEL, type LevelStack } from './stack.js'
 import { firstOf } from './turns.js'
 

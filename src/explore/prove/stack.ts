@@ -2,7 +2,7 @@
  * The depth-first stack of a search, one level for each state on the path, as numbers in one flat
  * array: nothing is allocated for a step.
  */
-import type { Move } from './search.js'
+import type { Move } from '../../cell/schedule.js'
 
 /** Words of a level. */
 export const LEVEL = {

@@ -6,8 +6,13 @@
  * Without a bound the search is exhaustive. It then also knows the strongly connected parts of
  * the state graph, and looks in each for a loop in which nobody gets anywhere (`fairness.ts`).
  */
-import { fingerprintHi, fingerprintLo, rewind, undoMark, undoTo } from '../machine/arena.js'
-import { faultingFunction, functionName, standsIn } from '../machine/frames.js'
+
+import { EXIT_PHASE } from '../../cell/boot.js'
+import { describeStuck } from '../../cell/deadlock.js'
+import type { Judges, Observed } from '../../cell/judges.js'
+import type { Move } from '../../cell/schedule.js'
+import { fingerprintHi, fingerprintLo, rewind, undoMark, undoTo } from '../../machine/arena.js'
+import { faultingFunction, functionName, standsIn } from '../../machine/frames.js'
 import {
   allEnded,
   alternatives,
@@ -18,28 +23,24 @@ import {
   step,
   taskCount,
   taskName,
-} from '../machine/machine.js'
-import { Memo } from '../machine/memo.js'
-import { hasStarted } from '../machine/task.js'
-import { EXIT_PHASE } from './boot.js'
-import { OpenStates } from './components.js'
+} from '../../machine/machine.js'
+import { Memo } from '../../machine/memo.js'
+import { hasStarted } from '../../machine/task.js'
+import { Witnesses } from '../listen/witnesses.js'
+import { KnownStates } from '../states/known.js'
+import { OpenStates } from '../states/open.js'
+import { ARRIVED, type SharedStates } from '../states/shared.js'
 import {
-  type Move,
   type Probe,
   type SearchOptions,
   type SearchResult,
   type Snapshot,
   SnapshotError,
 } from './contract.js'
-import { describeStuck } from './deadlock.js'
 import { Deeds } from './deeds.js'
 import { fairLoop } from './fairness.js'
-import type { Judges, Observed } from './judges.js'
-import { KnownStates } from './known.js'
-import { ARRIVED, type SharedStates } from './shared.js'
 import { FLAG, LEVEL, LevelStack } from './stack.js'
 import { firstOf, lastOf } from './turns.js'
-import { Witnesses } from './witnesses.js'
 
 export * from './contract.js'
 

@@ -1,16 +1,17 @@
 /** A verdict from a sample: what some random executions show of a cell. */
-import type { Design } from '../../designs/design.js'
-import { expectationFor, judgeExpectation } from '../../litmus/expect.js'
-import type { Scenario } from '../../litmus/scenario.js'
-import { announceAll } from '../../machine/frames.js'
-import { SetupFailure } from '../boot.js'
-import { Cell } from '../cell.js'
-import { findingOf, neverReached, skipped } from '../check.js'
-import type { Move } from '../search.js'
-import { encodeToken } from '../token.js'
-import type { Outcome, Verdict } from '../verdict.js'
-import { type SampleResult, sample } from './sample.js'
-import { type Draw, PartialOrder, Pct, RandomWalk, SelectivelyUniform } from './samplers.js'
+
+import { SetupFailure } from '../cell/boot.js'
+import { Cell } from '../cell/cell.js'
+import type { Move } from '../cell/schedule.js'
+import type { Design } from '../designs/design.js'
+import { expectationFor, judgeExpectation } from '../litmus/expect.js'
+import type { Scenario } from '../litmus/scenario.js'
+import { announceAll } from '../machine/frames.js'
+import { findingOf, neverReached, skipped } from './check.js'
+import { type SampleResult, sample } from './sample/sample.js'
+import { type Draw, PartialOrder, Pct, RandomWalk, SelectivelyUniform } from './sample/samplers.js'
+import { encodeToken } from './token.js'
+import type { Outcome, Verdict } from './verdict.js'
 
 export interface SampleEffort {
   readonly runs: number

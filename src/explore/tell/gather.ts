@@ -3,31 +3,36 @@
  * depend on each other change places, and what does not happen before the finding is left out.
  * The result is run again and must show the same finding.
  */
-import type { Design } from '../designs/design.js'
-import type { Scenario } from '../litmus/scenario.js'
+
+import type { Move } from '../../cell/schedule.js'
+import type { Design } from '../../designs/design.js'
+import type { Scenario } from '../../litmus/scenario.js'
 import { before, type Caused, causesOf } from './causes.js'
-import type { Move } from './search.js'
-import { decodeToken, encodeToken } from './token.js'
-import type { Finding } from './verdict.js'
+
+/** A finding and an execution that shows it. */
+export interface Shown {
+  readonly id: string
+  readonly schedule: readonly Move[]
+  readonly preemptions: number
+}
 
 /** The same finding, told in fewer blocks; as it was if that cannot be. */
-export function gather(scenario: Scenario, design: Design, finding: Finding): Finding {
-  const { schedule, hash } = decodeToken(finding.token)
-  const steps = causesOf(scenario, design, schedule)
-  if (steps === undefined) return finding
-  const at = steps.findIndex((s) => s.found.includes(finding.id))
+export function gather(scenario: Scenario, design: Design, shown: Shown): Shown {
+  const { id } = shown
+  const steps = causesOf(scenario, design, shown.schedule)
+  if (steps === undefined) return shown
+  const at = steps.findIndex((s) => s.found.includes(id))
   const whole = at < 0 ? steps : steps.slice(0, at + 1)
   const last = whole.at(-1) as Caused
   // A finding of an end needs all that was done; one of a step, what happens before it.
   const needed = at < 0 ? whole : whole.filter((s) => before(s, last))
   for (const kept of [needed, whole]) {
-    const order = fewestBlocks(kept)
-    const preemptions = preemptionsOf(scenario, design, order, finding.id)
-    if (preemptions === undefined || preemptions > finding.preemptions) continue
-    const token = encodeToken({ scenario: scenario.name, design: design.id, hash, schedule: order })
-    return { ...finding, token, steps: order.length, preemptions }
+    const schedule = fewestBlocks(kept)
+    const preemptions = preemptionsOf(scenario, design, schedule, id)
+    if (preemptions === undefined || preemptions > shown.preemptions) continue
+    return { id, schedule, preemptions }
   }
-  return finding
+  return shown
 }
 
 /** Run a schedule: its preemptions, or undefined if it does not end in the finding. */

@@ -9,13 +9,13 @@
  * alarms on it.
  */
 
-import { XArray, XaNode } from '../kernel/include/xarray.js'
-import type { Addr } from '../machine/arena.js'
-import { mem } from '../machine/arena.js'
-import { EFFECT, effectAddr, effectKind, setTogetherTap } from '../machine/effects.js'
-import { phaseOf } from '../machine/machine.js'
-import { CENSUS, HEADER, objectAt, setAccessHook, structNamed } from '../machine/struct.js'
-import { MAX_TASKS, taskNumber } from '../machine/task.js'
+import { XArray, XaNode } from '../../kernel/include/xarray.js'
+import type { Addr } from '../../machine/arena.js'
+import { mem } from '../../machine/arena.js'
+import { EFFECT, effectAddr, effectKind, setTogetherTap } from '../../machine/effects.js'
+import { phaseOf } from '../../machine/machine.js'
+import { CENSUS, HEADER, objectAt, setAccessHook, structNamed } from '../../machine/struct.js'
+import { MAX_TASKS, taskNumber } from '../../machine/task.js'
 
 /** A pair of accesses that nothing orders, at least one of them not announced. */
 export interface Undeclared {

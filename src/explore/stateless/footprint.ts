@@ -5,8 +5,10 @@
  * Left out, each with the reason: the results of operations, which are a task's own; and lockdep's
  * graph, which only collects: the last of two acquisitions reports, whichever it is.
  */
-import { type Addr, undoMark, writtenSince } from '../machine/arena.js'
-import { EFFECT, effectAddr, effectArg, effectKind } from '../machine/effects.js'
+
+import { WORD, type Words, wordTable } from '../../cell/words.js'
+import { type Addr, undoMark, writtenSince } from '../../machine/arena.js'
+import { EFFECT, effectAddr, effectArg, effectKind } from '../../machine/effects.js'
 import {
   allStructs,
   CENSUS,
@@ -15,10 +17,9 @@ import {
   type Struct,
   setAccessHook,
   structNamed,
-} from '../machine/struct.js'
-import { MAX_TASKS, taskNumber } from '../machine/task.js'
+} from '../../machine/struct.js'
+import { MAX_TASKS, taskNumber } from '../../machine/task.js'
 import { type Footprint, MODE } from './independence.js'
-import { WORD, type Words, wordTable } from './words.js'
 
 /** Places that are no word of the arena. */
 const POOLS = 1 << 22

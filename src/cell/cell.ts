@@ -5,7 +5,7 @@ import { type Mode, variable } from '../machine/machine.js'
 import { SANITIZERS } from '../sanitizers/index.js'
 import { bootScenario } from './boot.js'
 import { Judges, type Observed } from './judges.js'
-import type { Move } from './search.js'
+import type { Move } from './schedule.js'
 
 /** One set-up of machine and judges for a cell. */
 export class Cell {

@@ -1,9 +1,20 @@
 /** The states that a search has met, whichever way it keeps them. */
-import { fingerprintHi, fingerprintLo } from '../machine/arena.js'
-import type { SearchOptions } from './contract.js'
+import { fingerprintHi, fingerprintLo } from '../../machine/arena.js'
 import { ExactStates } from './exact.js'
-import { ARRIVED, SharedStates } from './shared.js'
+import { ARRIVED, type Share, SharedStates } from './shared.js'
 import { BoundedTable, omissions, VisitedTable } from './visited.js'
+
+/** How states are kept. */
+export interface Keeping {
+  /** Most preemptions on an execution; undefined for no bound. */
+  readonly bound: number | undefined
+  /** Keep whole states instead of fingerprints. */
+  readonly exact?: boolean | undefined
+  /** Most bytes for the visited set. */
+  readonly memory?: number | undefined
+  /** One of several workers of an exhaustive search. */
+  readonly share?: Share | undefined
+}
 
 export class KnownStates {
   readonly #bounded: BoundedTable | undefined
@@ -14,7 +25,7 @@ export class KnownStates {
   lo = 0
   hi = 0
 
-  constructor({ bound, exact, memory, share }: SearchOptions) {
+  constructor({ bound, exact, memory, share }: Keeping) {
     this.#bounded = bound === undefined ? undefined : new BoundedTable()
     this.#exact = exact === true && bound === undefined ? new ExactStates() : undefined
     this.#visited = new VisitedTable(memory)

@@ -4,13 +4,18 @@
  * schedule was recorded, ends the replay with the place where the two part.
  */
 
-import type { Design } from '../designs/design.js'
-import { errnoName } from '../kernel/include/errno.js'
-import { Folio } from '../kernel/include/mm.js'
-import type { Scenario } from '../litmus/scenario.js'
-import { undoMark, undoTo, valueAt, writtenSince } from '../machine/arena.js'
-import { type Blob, describeBlob } from '../machine/blob.js'
-import { backtrace, faultingStack } from '../machine/frames.js'
+import { EXIT_PHASE, fingerprint } from '../../cell/boot.js'
+import { Cell } from '../../cell/cell.js'
+import { describeStuck, waitsFor } from '../../cell/deadlock.js'
+import type { Judges, Observed } from '../../cell/judges.js'
+import type { Move } from '../../cell/schedule.js'
+import type { Design } from '../../designs/design.js'
+import { errnoName } from '../../kernel/include/errno.js'
+import { Folio } from '../../kernel/include/mm.js'
+import type { Scenario } from '../../litmus/scenario.js'
+import { undoMark, undoTo, valueAt, writtenSince } from '../../machine/arena.js'
+import { type Blob, describeBlob } from '../../machine/blob.js'
+import { backtrace, faultingStack } from '../../machine/frames.js'
 import {
   allEnded,
   alternatives,
@@ -23,16 +28,11 @@ import {
   step,
   taskCount,
   taskName,
-} from '../machine/machine.js'
-import { objectAt, objectName, snake, structNamed } from '../machine/struct.js'
-import { Task, taskNumber } from '../machine/task.js'
-import type { Change, Trace, TraceStep } from '../trace/events.js'
-import { TRACE_VERSION } from '../trace/events.js'
-import { EXIT_PHASE, fingerprint } from './boot.js'
-import { Cell } from './cell.js'
-import { describeStuck, waitsFor } from './deadlock.js'
-import type { Judges, Observed } from './judges.js'
-import type { Move } from './search.js'
+} from '../../machine/machine.js'
+import { objectAt, objectName, snake, structNamed } from '../../machine/struct.js'
+import { Task, taskNumber } from '../../machine/task.js'
+import type { Change, Trace, TraceStep } from '../../trace/events.js'
+import { TRACE_VERSION } from '../../trace/events.js'
 
 /** Boot a scenario on a design and follow a schedule, judged as in the search. */
 export function replayScenario(

@@ -3,12 +3,13 @@
  * single operations, with fewer faults and fewer pages. What is left is what the finding needs;
  * taking any one thing more away loses it.
  */
-import type { Design } from '../designs/design.js'
-import { LitmusError } from '../litmus/error.js'
-import { type Known, readScenario, type Scenario } from '../litmus/scenario.js'
-import { SetupFailure } from './boot.js'
-import { Cell } from './cell.js'
-import { search } from './search.js'
+
+import { SetupFailure } from '../../cell/boot.js'
+import { Cell } from '../../cell/cell.js'
+import type { Design } from '../../designs/design.js'
+import { LitmusError } from '../../litmus/error.js'
+import { type Known, readScenario, type Scenario } from '../../litmus/scenario.js'
+import { search } from '../prove/search.js'
 
 export interface ReduceLimits {
   /** Steps of each search; a candidate that needs more is not taken. */

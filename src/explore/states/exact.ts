@@ -3,7 +3,7 @@
  * the words in which it differs from the initial state, so it costs hundreds of bytes; for small
  * searches, and to test the fingerprints.
  */
-import { hashedSince, mem, valueAt } from '../machine/arena.js'
+import { hashedSince, mem, valueAt } from '../../machine/arena.js'
 
 /** Bytes of a string's and a map entry's own, beside the characters; an estimate. */
 const ENTRY_BYTES = 64

@@ -3,8 +3,9 @@
  * nobody can go on. Stacks are left out, since generators keep theirs outside the arena, and so is
  * what is outside the fingerprint.
  */
-import { mem, valueAt, writtenSince } from '../machine/arena.js'
-import { WORD, wordTable } from './words.js'
+
+import { WORD, wordTable } from '../../cell/words.js'
+import { mem, valueAt, writtenSince } from '../../machine/arena.js'
 
 function mix(at: number, value: number, salt: number): number {
   let h = Math.imul(at ^ salt, 0x9e3779b1) + Math.imul(value ^ (value >>> 16), 0xc2b2ae35)

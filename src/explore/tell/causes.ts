@@ -1,6 +1,12 @@
 /** One execution with what happens before what: each step's footprint and vector clock. */
-import type { Design } from '../designs/design.js'
-import type { Scenario } from '../litmus/scenario.js'
+
+import { EXIT_PHASE } from '../../cell/boot.js'
+import { Cell } from '../../cell/cell.js'
+import { describeStuck } from '../../cell/deadlock.js'
+import type { Observed } from '../../cell/judges.js'
+import type { Move } from '../../cell/schedule.js'
+import type { Design } from '../../designs/design.js'
+import type { Scenario } from '../../litmus/scenario.js'
 import {
   allEnded,
   alternatives,
@@ -10,15 +16,10 @@ import {
   phaseOf,
   step,
   taskCount,
-} from '../machine/machine.js'
-import { MAX_TASKS, taskNumber } from '../machine/task.js'
-import { EXIT_PHASE } from './boot.js'
-import { Cell } from './cell.js'
-import { describeStuck } from './deadlock.js'
-import { Recorder } from './footprint.js'
-import { Dependence, type Footprint } from './independence.js'
-import type { Observed } from './judges.js'
-import type { Move } from './search.js'
+} from '../../machine/machine.js'
+import { MAX_TASKS, taskNumber } from '../../machine/task.js'
+import { Recorder } from '../stateless/footprint.js'
+import { Dependence, type Footprint } from '../stateless/independence.js'
 
 export interface Caused {
   readonly move: Move

@@ -8,7 +8,12 @@
  * they judge, so what they see is fixed by the class. Nothing here may be combined with pruning at
  * states that were seen before: it would hide the races behind them.
  */
-import { undoMark, undoTo, valueAt } from '../machine/arena.js'
+
+import { EXIT_PHASE } from '../../cell/boot.js'
+import { describeStuck } from '../../cell/deadlock.js'
+import type { Judges, Observed } from '../../cell/judges.js'
+import type { Move } from '../../cell/schedule.js'
+import { undoMark, undoTo, valueAt } from '../../machine/arena.js'
 import {
   allEnded,
   alternatives,
@@ -19,14 +24,10 @@ import {
   type StepResult,
   step,
   taskCount,
-} from '../machine/machine.js'
-import { MAX_TASKS, taskNumber } from '../machine/task.js'
-import { EXIT_PHASE } from './boot.js'
-import { describeStuck } from './deadlock.js'
+} from '../../machine/machine.js'
+import { MAX_TASKS, taskNumber } from '../../machine/task.js'
 import { enabledWith, Recorder, waitFootprint } from './footprint.js'
 import { Dependence, type Footprint, MODE } from './independence.js'
-import type { Judges, Observed } from './judges.js'
-import type { Move } from './search.js'
 
 export interface DporOptions {
   /** As for a search: judges a state in which the scenario's tasks have ended. */

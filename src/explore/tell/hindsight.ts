@@ -3,10 +3,14 @@
  * have ended well, and which single order, or which exclusion of two calls, would have prevented
  * it in every interleaving. Both are facts about the state graph, not guesses.
  */
-import type { Design } from '../designs/design.js'
-import type { Scenario } from '../litmus/scenario.js'
-import { fingerprintHi, fingerprintLo, undoMark, undoTo } from '../machine/arena.js'
-import { backtrace } from '../machine/frames.js'
+
+import { Cell } from '../../cell/cell.js'
+import { describeStuck } from '../../cell/deadlock.js'
+import type { Move } from '../../cell/schedule.js'
+import type { Design } from '../../designs/design.js'
+import type { Scenario } from '../../litmus/scenario.js'
+import { fingerprintHi, fingerprintLo, undoMark, undoTo } from '../../machine/arena.js'
+import { backtrace } from '../../machine/frames.js'
 import {
   alternatives,
   canStep,
@@ -14,13 +18,10 @@ import {
   step,
   taskCount,
   taskName,
-} from '../machine/machine.js'
-import { taskNumber } from '../machine/task.js'
+} from '../../machine/machine.js'
+import { taskNumber } from '../../machine/task.js'
+import { Dependence } from '../stateless/independence.js'
 import { type Caused, causesOf, judgeEnds } from './causes.js'
-import { Cell } from './cell.js'
-import { describeStuck } from './deadlock.js'
-import { Dependence } from './independence.js'
-import type { Move } from './search.js'
 
 export interface Hindsight {
   /**
@@ -46,11 +47,11 @@ interface Rule {
   key: number
   allows(task: number): boolean
   /** A task has taken a step that began at `from`. */
-  passed(task: number, from: Place): void
+  passed(task: number, from: Site): void
 }
 
 /** Where a task stands: which of its calls, and where in the code. */
-interface Place {
+interface Site {
   readonly task: number
   readonly op: number
   /** Function and line, to tell places apart. */
@@ -76,11 +77,11 @@ export function lookBack(
   const cell = new Cell(scenario, design)
   cell.boot('lowered')
   const root = undoMark()
-  const places: Place[] = []
+  const places: Site[] = []
   const marks: number[] = []
   for (const { task, choice } of schedule) {
     marks.push(undoMark())
-    places.push(placeOf(task))
+    places.push(siteOf(task))
     cell.judges.afterStep(step(task, choice))
   }
   const look = new Look(cell, id, limits.states)
@@ -92,14 +93,14 @@ export function lookBack(
   return { pointOfNoReturn, prevention }
 }
 
-function placeOf(task: number): Place {
-  const site = backtrace(task)[0]
+function siteOf(task: number): Site {
+  const top = backtrace(task)[0]
   return {
     task,
     op: taskNumber(task).op,
-    at: site ? `${site.cName}:${site.line}` : '',
+    at: top ? `${top.cName}:${top.line}` : '',
     call: `${taskName(task)}'s ${operationOf(task)?.text ?? 'start'}`,
-    where: `${taskName(task)} in ${site ? `${site.cName} (${site.text})` : 'user mode'}`,
+    where: `${taskName(task)} in ${top ? `${top.cName} (${top.text})` : 'user mode'}`,
   }
 }
 
@@ -179,7 +180,7 @@ class Look {
 
   #take(task: number, choice: number, rule: Rule, goal: 'end' | 'finding'): boolean {
     const mark = undoMark()
-    const from = placeOf(task)
+    const from = siteOf(task)
     const { key } = rule
     const result = step(task, choice)
     const found = this.#cell.judges.afterStep(result).map((o) => o.id)
@@ -208,7 +209,7 @@ const MOST_TRIED = 24
 function prevented(
   look: Look,
   steps: readonly Caused[],
-  places: readonly Place[],
+  places: readonly Site[],
   schedule: readonly Move[],
 ): string | undefined {
   const tasks = new Set(schedule.map((m) => m.task))
@@ -218,20 +219,20 @@ function prevented(
 }
 
 /** Two calls of two tasks that overlap on the execution: one lock around both. */
-function exclusions(places: readonly Place[]): Rule[] {
+function exclusions(places: readonly Site[]): Rule[] {
   const rules = new Map<string, Rule>()
   places.forEach((p, i) => {
     const next = places[i + 1]
     if (next === undefined || next.task === p.task) return
-    const one = places.slice(0, i + 1).findLast((q) => q.task === p.task) as Place
+    const one = places.slice(0, i + 1).findLast((q) => q.task === p.task) as Site
     const key = [`${one.task}.${one.op}`, `${next.task}.${next.op}`].sort().join(' ')
     if (!rules.has(key)) rules.set(key, exclusion(one, next))
   })
   return [...rules.values()]
 }
 
-function exclusion(one: Place, other: Place): Rule {
-  const inside = (p: Place, bit: number): number => (taskNumber(p.task).op === p.op ? bit : 0)
+function exclusion(one: Site, other: Site): Rule {
+  const inside = (p: Site, bit: number): number => (taskNumber(p.task).op === p.op ? bit : 0)
   const rule: Rule = {
     text: `one lock around both ${one.call} and ${other.call}`,
     key: 0,
@@ -254,7 +255,7 @@ function exclusion(one: Place, other: Place): Rule {
 }
 
 /** Two steps of two tasks that depend on each other: the later one first. */
-function orders(steps: readonly Caused[], places: readonly Place[]): Rule[] {
+function orders(steps: readonly Caused[], places: readonly Site[]): Rule[] {
   const dependence = new Dependence()
   const rules: Rule[] = []
   for (let j = steps.length - 1; j >= 0; j--) {
@@ -262,18 +263,18 @@ function orders(steps: readonly Caused[], places: readonly Place[]): Rule[] {
       const [a, b] = [steps[i] as Caused, steps[j] as Caused]
       if (a.move.task === b.move.task) continue
       if (!dependence.dependent(a.footprint, b.footprint)) continue
-      rules.push(order(places[j] as Place, places[i] as Place))
+      rules.push(order(places[j] as Site, places[i] as Site))
     }
   }
   return rules
 }
 
-function order(first: Place, second: Place): Rule {
-  const isAt = (p: Place, q: Place): boolean => p.task === q.task && p.op === q.op && p.at === q.at
+function order(first: Site, second: Site): Rule {
+  const isAt = (p: Site, q: Site): boolean => p.task === q.task && p.op === q.op && p.at === q.at
   const rule: Rule = {
     text: `${first.where} always before ${second.where}`,
     key: 0,
-    allows: (task) => rule.key !== 0 || !isAt(placeOf(task), second),
+    allows: (task) => rule.key !== 0 || !isAt(siteOf(task), second),
     passed: (_task, from) => {
       if (isAt(from, first)) rule.key = 1
     },
