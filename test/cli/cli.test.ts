@@ -6,8 +6,8 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { after, describe, test } from 'node:test'
+import { decodeToken, encodeToken } from '../../src/app/token.js'
 import { DESIGNS } from '../../src/designs/index.js'
-import { decodeToken, encodeToken } from '../../src/explore/token.js'
 
 const ROOT = resolve(import.meta.dirname, '../../..')
 const MAIN = join(ROOT, 'dist/src/cli/main.js')
