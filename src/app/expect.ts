@@ -13,7 +13,7 @@ export interface Judgement {
   readonly expects: boolean
   /** Undefined if it does not, or it can't be told. */
   readonly asExpected: boolean | undefined
-  readonly differs: Difference | undefined
+  readonly difference: Difference | undefined
   readonly reason: string | undefined
 }
 
@@ -32,29 +32,29 @@ export function judgeExpectation(scenario: Scenario, verdict: Verdict): Judgemen
   if (differs !== undefined) return { expects: true, asExpected: false, ...differs }
   const expects = row !== undefined
   const asExpected = expects && verdict.proof === 'exhaustive' ? true : undefined
-  return { expects, asExpected, differs: undefined, reason: undefined }
+  return { expects, asExpected, difference: undefined, reason: undefined }
 }
 
-type Differs = { readonly differs: Difference; readonly reason: string | undefined }
+type Differs = { readonly difference: Difference; readonly reason: string | undefined }
 
 function difference(scenario: Scenario, row: Expectation, verdict: Verdict): Differs | undefined {
   const extra = verdict.findings.filter((f) => f.first && !row.findings.includes(f.id))
   const found = new Set(verdict.findings.map((f) => f.id))
   const missing = row.findings.filter((id) => !found.has(id))
   const whole = verdict.proof === 'exhaustive'
-  if (whole && verdict.verdict === 'vacuous') return { differs: 'vacuous', reason: verdict.reason }
+  if (whole && verdict.verdict === 'vacuous') return { difference: 'vacuous', reason: verdict.reason }
   if (whole && missing.length > 0) {
-    return { differs: 'missing', reason: `expected and not found: ${missing.join(', ')}` }
+    return { difference: 'missing', reason: `expected and not found: ${missing.join(', ')}` }
   }
   if (extra.length > 0) {
-    return { differs: 'unexpected', reason: `not expected: ${extra.map((f) => f.id).join(', ')}` }
+    return { difference: 'unexpected', reason: `not expected: ${extra.map((f) => f.id).join(', ')}` }
   }
   const failed = row.conditions.find(
     (c) =>
       (whole || c.kind !== 'sometimes') && !conditionHolds(c, scenario.variables, verdict.outcomes),
   )
   if (failed === undefined) return undefined
-  return { differs: 'outcome', reason: `${failed.kind} ${failed.text} does not hold` }
+  return { difference: 'condition', reason: `${failed.kind} ${failed.text} does not hold` }
 }
 
 /** A condition is about the outcomes: all of them, or some if it says so. */

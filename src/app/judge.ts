@@ -41,7 +41,7 @@ export function verdictOn(
     outcomes,
     expects: false,
     asExpected: undefined,
-    differs: undefined,
+    difference: undefined,
     reason: reasonFor(explored, missing),
   }
   const judged = judgeExpectation(scenario, facts)
@@ -111,7 +111,7 @@ export function skipped(scenario: Scenario, design: Design, reason: string, ms: 
     outcomes: [],
     expects: false,
     asExpected: undefined,
-    differs: undefined,
+    difference: undefined,
     reason,
   }
 }

@@ -36,7 +36,7 @@ export interface Outcome {
  * In what a verdict is not what the scenario expects: a finding is missing, or there is one too
  * many, an outcome is not as it should be, or what must happen never does.
  */
-export type Difference = 'missing' | 'unexpected' | 'outcome' | 'vacuous'
+export type Difference = 'missing' | 'unexpected' | 'condition' | 'vacuous'
 
 export interface Verdict {
   readonly scenario: string
@@ -74,7 +74,7 @@ export interface Verdict {
   readonly expects: boolean
   /** Undefined if it does not, or it can't be told. */
   readonly asExpected: boolean | undefined
-  readonly differs: Difference | undefined
+  readonly difference: Difference | undefined
   /** What a second, independent search says of the cell, if it was asked. */
   readonly cross?: Certificate
   /** What was run, when the proof is `sampled`. */

@@ -1,6 +1,7 @@
 /** What the process exits with; the contract is in the README. */
 import { standingOf } from '../app/standing.js'
 import type { Verdict } from '../app/verdict.js'
+import { findingKind } from '../sanitizers/index.js'
 import { EXIT } from './exit.js'
 
 /** The exit code for a set of verdicts: the worst first. */
@@ -25,8 +26,9 @@ function codeOf(v: Verdict): number {
       return EXIT.INCONCLUSIVE
   }
   if (v.verdict === 'vacuous') return EXIT.VACUOUS
-  if (v.differs === 'missing') return EXIT.MISSING
+  if (v.difference === 'missing') return EXIT.MISSING
   const first = v.findings.filter((f) => f.first)
-  const stuck = first.every((f) => f.id === 'deadlock' || f.id === 'livelock')
+  // They say that tasks do not come to an end.
+  const stuck = first.every((f) => findingKind(f.id)?.judgement === 'progress')
   return first.length > 0 && stuck ? EXIT.STUCK : EXIT.FINDING
 }

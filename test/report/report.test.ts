@@ -119,7 +119,7 @@ describe('for programs', () => {
       { asExpected: false, reason: 'not expected: <this> & "that"' },
       { verdict: 'clean', findings: [] },
       { verdict: 'inconclusive', proof: 'bounded', findings: [], asExpected: undefined },
-      { verdict: 'vacuous', findings: [], asExpected: false, differs: 'vacuous' },
+      { verdict: 'vacuous', findings: [], asExpected: false, difference: 'vacuous' },
       { verdict: 'skipped', proof: undefined, findings: [], outcomes: [] },
     ]
     const cells = kinds.map((k) => ({ ...cell, verdict: { ...verdict, ...k } }))

@@ -3,10 +3,7 @@ import type { Observed } from '../../cell/judges.js'
 import type { Move } from '../../cell/schedule.js'
 
 /** How a finding was reached. */
-export interface Witness {
-  readonly id: string
-  readonly message: string
-  readonly first: boolean
+export interface Witness extends Observed {
   readonly schedule: readonly Move[]
   readonly preemptions: number
   readonly task: string
@@ -37,10 +34,11 @@ export class Witnesses {
     observed: readonly Observed[],
     how: () => Pick<Witness, 'schedule' | 'preemptions' | 'task' | 'function'>,
   ): void {
-    for (const { id, message, first } of observed) {
+    for (const seen of observed) {
+      const { id, first } = seen
       const known = this.all.get(id)
       if (known !== undefined && (known.first || !first)) continue
-      this.all.set(id, { id, message, first, ...how() })
+      this.all.set(id, { ...seen, ...how() })
     }
   }
 

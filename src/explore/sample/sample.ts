@@ -176,14 +176,13 @@ class Sampling {
   }
 
   #note(observed: readonly Observed[], task: number, where: string, found: Set<string>): void {
-    for (const { id, message, first } of observed) {
+    for (const seen of observed) {
+      const { id, first } = seen
       found.add(id)
       const known = this.#witnesses.get(id)
       if (known !== undefined && !this.#isBetter(known, first)) continue
       this.#witnesses.set(id, {
-        id,
-        message,
-        first,
+        ...seen,
         schedule: [...this.#schedule],
         preemptions: this.#preemptions,
         task: taskName(task),

@@ -62,7 +62,11 @@ import {
   PROT_READ,
   PROT_WRITE,
 } from '../include/uapi.js'
-import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from './mmu_notifier.js'
+import {
+  mmuNotifierInvalidateRangeEnd,
+  mmuNotifierInvalidateRangeStart,
+  mmuNotifierRelease,
+} from './mmu_notifier.js'
 import { mmPopulate } from './populate.js'
 import { lruAddDrain } from './swap.js'
 import {
@@ -361,9 +365,14 @@ export const sysMunmap = fn(function* munmap(addr: bigint, length: bigint): Kern
   return 0
 })
 
-/** The process exits: its memory goes. Models: 6.2 mm/mmap.c exit_mmap. */
+/**
+ * The process exits: its memory goes, once nobody translates its addresses any more.
+ *
+ * Models: 6.2 mm/mmap.c exit_mmap.
+ */
 export const exitMmap = fn(function* exit_mmap(): Kernel<void> {
   const mm = currentMm()
+  yield* mmuNotifierRelease(mm)
   yield* downWrite(mm.mmapLock)
   yield* doMunmap(mm, 0n, TASK_SIZE)
   yield* upWrite(mm.mmapLock)
