@@ -39,7 +39,10 @@ for (const call of new Set(ROWS.map((row) => row.call))) {
   lines.push('')
 }
 const page = `${lines.join('\n').trimEnd()}\n`
-const rows = ROWS.map(({ call, condition, answer }) => JSON.stringify({ call, condition, answer }))
+const rows = ROWS.map(({ call, condition, answer }) => {
+  const answers = Object.entries(answer).map(([profile, value]) => [profile, String(value)])
+  return JSON.stringify({ call, condition, answer: Object.fromEntries(answers) })
+})
 const table = `[\n${rows.join(',\n')}\n]\n`
 
 if (process.argv.includes('--check')) {

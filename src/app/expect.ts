@@ -42,12 +42,16 @@ function difference(scenario: Scenario, row: Expectation, verdict: Verdict): Dif
   const found = new Set(verdict.findings.map((f) => f.id))
   const missing = row.findings.filter((id) => !found.has(id))
   const whole = verdict.proof === 'exhaustive'
-  if (whole && verdict.verdict === 'vacuous') return { difference: 'vacuous', reason: verdict.reason }
+  if (whole && verdict.verdict === 'vacuous')
+    return { difference: 'vacuous', reason: verdict.reason }
   if (whole && missing.length > 0) {
     return { difference: 'missing', reason: `expected and not found: ${missing.join(', ')}` }
   }
   if (extra.length > 0) {
-    return { difference: 'unexpected', reason: `not expected: ${extra.map((f) => f.id).join(', ')}` }
+    return {
+      difference: 'unexpected',
+      reason: `not expected: ${extra.map((f) => f.id).join(', ')}`,
+    }
   }
   const failed = row.conditions.find(
     (c) =>

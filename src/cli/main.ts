@@ -34,7 +34,7 @@ function collect(value: string, before: string[]): string[] {
 
 function withCheckOptions(command: Command): Command {
   const short = (name: string, what: string): Option =>
-    new Option(`--${name}`, what).conflicts(['format']).implies({ format: name })
+    new Option(`--${name}`, what).implies({ format: name })
   return command
     .option('-d, --design <id|file.ts>', 'design to check (repeatable)', collect, [])
     .option('--bound <n>', 'at most n preemptions instead of all', count)

@@ -151,7 +151,7 @@ export function coverage({ cells, asked, seconds }: Results): string {
   const run = verdicts.filter((v) => v.verdict !== 'skipped')
   const unanswered = asked - cells.length
   const missing = unanswered === 0 ? '' : `${unanswered} more not begun; `
-  if (run.length === 0) return `${missing}nothing was checked: ${verdicts.length} cells are skipped`
+  if (run.length === 0) return `${missing}nothing was checked, ${verdicts.length} cells skipped`
   const states = run.reduce((sum, v) => sum + v.states, 0)
   const exhaustive = run.filter((v) => v.proof === 'exhaustive').length
   const proof = exhaustive === run.length ? 'all exhaustive' : `${exhaustive} of them exhaustive`

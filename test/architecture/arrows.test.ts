@@ -156,7 +156,11 @@ test('the kernel and the machine use null for NULL; other code says undefined', 
 })
 
 test('the command and its workers start without the compiler', () => {
-  const seen = new Set([join(SRC, 'cli/main.ts'), join(SRC, 'cli/check.ts'), join(SRC, 'app/host/worker.ts')])
+  const seen = new Set([
+    join(SRC, 'cli/main.ts'),
+    join(SRC, 'cli/check.ts'),
+    join(SRC, 'app/host/worker.ts'),
+  ])
   for (const path of seen) {
     for (const specifier of importsOf(path)) {
       assert.notEqual(specifier, 'typescript', `${relative(ROOT, path)} is always loaded`)

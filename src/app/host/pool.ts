@@ -44,7 +44,7 @@ export function failureOf(error: Error): Error {
 }
 
 /** How long an interrupted worker may take to say what it has, in milliseconds. */
-const LAST_WORDS = 3000
+const LAST_WORDS = 10_000
 
 /**
  * Check all jobs on `threads` workers. When the signal comes, the workers stop their searches, no

@@ -11,6 +11,7 @@ export const format: Format = {
   doc: 'text for people (the default)',
   wants: (results) => ofOneScenario(results, (all) => all.slice(0, 1)),
   render: (results, stories, look) => {
+    if (results.cells.length === 0) return coverage(results)
     const files = new Set(results.cells.map((c) => c.file))
     return files.size === 1 ? inFull(results, stories, look) : inShort(results, look)
   },
