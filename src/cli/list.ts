@@ -1,5 +1,6 @@
 /** `list`: what there is. */
 import { UserError } from '../app/error.js'
+import type { Call } from '../calls/call.js'
 import { suggest } from '../litmus/error.js'
 import { wrap } from '../report/paint.js'
 import { LISTS, type ListName } from './lists.js'
@@ -36,17 +37,17 @@ export const TABLES: Readonly<Record<ListName, () => Promise<readonly Entry[]>>>
     return FINDING_KINDS.map((k) => ({ name: k.id, text: k.sentence, source: k.source }))
   },
   operations: async () => {
-    const { OPERATIONS } = await import('../litmus/operations.js')
-    return OPERATIONS.map((o) => ({
-      name: `${o.name}(${o.parameters
-        .map((p) => (p.default === undefined ? p.name : `${p.name}=${p.default}`))
+    const { CALLS } = await import('../calls/table.js')
+    return Object.entries<Call>(CALLS).map(([name, c]) => ({
+      name: `${name}(${c.parameters
+        .map((p) => (p.preset === undefined ? p.name : `${p.name}=${p.preset}`))
         .join(', ')})`,
-      text: o.doc,
+      text: c.doc,
     }))
   },
   constants: async () => {
-    const { CONSTANTS } = await import('../litmus/operations.js')
-    return Object.entries(CONSTANTS).map(([name, value]) => ({ name, text: String(value) }))
+    const { CONSTANTS } = await import('../calls/constants.js')
+    return [...CONSTANTS].map(([name, value]) => ({ name, text: String(value) }))
   },
   marks: async () => {
     const { marks } = await import('../app/host/marks.js')

@@ -34,7 +34,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   ],
   report: ['app', 'explore', 'trace', 'kernel', 'litmus', 'sanitizers'],
   conform: ['machine', 'kernel', 'user', 'calls', 'designs', 'cell'],
-  live: ['calls', 'conform'],
+  live: ['calls', 'conform', 'kernel'],
   promela: ['machine', 'lower', 'litmus', 'sanitizers'],
   patch: ['machine', 'kernel', 'designs', 'litmus', 'explore', 'app'],
   cli: [
@@ -42,6 +42,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'app/host',
     'machine',
     'kernel',
+    'user',
+    'calls',
     'designs',
     'sanitizers',
     'litmus',
