@@ -29,6 +29,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   ],
   app: ['machine', 'designs', 'litmus', 'cell', 'explore', 'trace'],
   'app/host': [
+    'trace',
     ...['app', 'designs', 'litmus', 'cell', 'sanitizers', 'explore', 'machine'],
     ...['lower', 'promela', 'conform'],
   ],
