@@ -43,6 +43,7 @@ stream.on('end', () => {
       ['fidelity page', [join(ROOT, 'tools/fidelity.mjs'), '--check']],
       ['page of invariants', [join(ROOT, 'tools/invariants.mjs'), '--check']],
       ['table of errors', [join(ROOT, 'tools/errno.mjs'), '--check']],
+      ['page of calls', [join(ROOT, 'tools/calls.mjs'), '--check']],
     ]
     for (const [name, args] of checks) {
       const { status, stdout, stderr } = spawnSync(process.execPath, args, {

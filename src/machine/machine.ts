@@ -43,7 +43,9 @@ import {
 import { Workqueue } from './work.js'
 
 /** An argument of an operation: a constant, or the result of an earlier operation. */
-export type Arg = { readonly value: unknown } | { readonly variable: number }
+export type Arg =
+  | { readonly value: unknown }
+  | { readonly variable: number; readonly as?: 'int' | 'wide' | 'bytes' }
 
 /** One call that a task makes. */
 export interface Operation {
@@ -81,13 +83,15 @@ export const MAX_VARIABLES = 64
 interface Variables extends Obj {
   values: Vec
   faultsLeft: number
+  /** What a value has beyond its low 32 bits and their sign: 0 for all but addresses and offsets. */
+  high: Vec
 }
 
 const Variables: Struct<Variables> = struct<Variables>(
   'Variables',
-  { values: vec(MAX_VARIABLES), faultsLeft: num() },
+  { values: vec(MAX_VARIABLES), faultsLeft: num(), high: vec(MAX_VARIABLES) },
   // What an operation returned is its own task's.
-  { capacity: 1, role: 'harness', commutes: ['values'] },
+  { capacity: 1, role: 'harness', commutes: ['values', 'high'] },
 )
 
 let program: Program = { tasks: [], faults: 0 }
@@ -200,7 +204,25 @@ export function operationOf(n: number): Operation | undefined {
 }
 
 export function variable(i: number): number {
-  return variables().values.get(i)
+  const { values, high } = variables()
+  const low = values.get(i)
+  const beyond = high.get(i)
+  return beyond === 0 ? low : low + beyond * 2 ** 32
+}
+
+/** Exact, whatever 64 bits it has. */
+function setVariable(i: number, value: number | bigint): void {
+  const low = Number(BigInt.asIntN(32, BigInt(value)))
+  const beyond = low === value ? 0 : Number(BigInt.asIntN(32, (BigInt(value) - BigInt(low)) >> 32n))
+  variables().values.set(i, low)
+  variables().high.set(i, beyond)
+}
+
+/** A variable as an argument: its low 32 bits, a number, or all 64 bits. */
+function passed(i: number, as: 'int' | 'wide' | 'bytes'): number | bigint {
+  const { values, high } = variables()
+  if (as === 'int') return values.get(i)
+  return as === 'wide' ? variable(i) : BigInt(values.get(i)) + (BigInt(high.get(i)) << 32n)
 }
 
 /** Could a fault still be injected? */
@@ -322,18 +344,18 @@ let returned: number | undefined
 function deliver(task: Task, value: unknown): void {
   const operation = operationOf(task.number)
   if (operation === undefined) return
-  const result = asResult(value)
+  const exact = asResult(value)
+  const result = Number(exact)
   returned = result
-  if (operation.variable !== undefined) variables().values.set(operation.variable, result)
+  if (operation.variable !== undefined) setVariable(operation.variable, exact)
   if (operation.expected !== undefined && operation.expected !== result) {
     remark('unexpected-result', `${operation.text} returned ${result}`)
   }
 }
 
-function asResult(value: unknown): number {
-  if (typeof value === 'number' && (value | 0) === value) return value
-  if (typeof value === 'bigint') return Number(BigInt.asIntN(32, value))
-  return value === true ? 1 : 0
+function asResult(value: unknown): number | bigint {
+  if (typeof value === 'bigint') return value
+  return Number.isSafeInteger(value) ? (value as number) : Number(value === true)
 }
 
 /**
@@ -348,7 +370,9 @@ function startNext(task: Task): void {
       task.pending = 0
       return
     }
-    const args = operation.args.map((a) => ('value' in a ? a.value : variable(a.variable)))
+    const args = operation.args.map((a) =>
+      'value' in a ? a.value : passed(a.variable, a.as ?? 'int'),
+    )
     if (startCall(task, operation.fn, args)) return
     // The call returned without ever yielding.
     const value = mode === 'lowered' ? lastResult() : directResult
