@@ -39,7 +39,7 @@ const replaced = new Set(
 
 /** By C name: the recordings of 6.18 in which a function runs. */
 async function recordings() {
-  const { readTranscript } = await import('../dist/src/cli/conform.js')
+  const { parseTranscript } = await import('../dist/src/conform/program.js')
   const { Model } = await import('../dist/src/conform/model.js')
   const { watchReturns } = await import('../dist/src/machine/frames.js')
   const ran = new Map()
@@ -52,7 +52,8 @@ async function recordings() {
       if (!ran.has(cName)) ran.set(cName, new Set())
       ran.get(cName).add(family)
     })
-    for (const { ops } of readTranscript(join(folder, file)).programs) model.run(ops)
+    const { programs } = parseTranscript(readFileSync(join(folder, file), 'utf8'), file)
+    for (const { ops } of programs) model.run(ops)
     watchReturns(undefined)
   }
   return ran

@@ -1,7 +1,7 @@
 /**
- * The invalidation protocol (I1, I2, I5): begins and ends balance for each VM, and while an
- * invalidation is under way its range is known to whoever takes mmu_lock. What is zapped for it is
- * what was invalidated: under TDX a private page that is zapped has lost its content.
+ * The invalidation protocol: begins and ends balance for each VM, and while an invalidation is
+ * under way its range is known to whoever takes mmu_lock. What is zapped for it is what was
+ * invalidated: under TDX a private page that is zapped has lost its content.
  *
  * An end without a begin is noticed by some kernels at once, by others only at the next change of
  * the process's memory, and never by those that retry because of it.
@@ -9,6 +9,7 @@
 import { INVALID_GPA, Kvm, type KvmMemorySlot } from '../kernel/include/kvm.js'
 import type { Gfn, Pgoff } from '../kernel/include/types.js'
 import { factsOf } from '../machine/struct.js'
+import { source } from './ground.js'
 import type { Context, Report, Sanitizer } from './sanitizer.js'
 import { forEachAlive, forEachSpte, gfnText } from './view.js'
 
@@ -49,24 +50,29 @@ function judgeZap(
 
 export const invalidation: Sanitizer = {
   name: 'invalidation',
+  invariant:
+    'For each VM the ends of invalidations balance the begins, and while one is under way its range is known to whoever takes mmu_lock; what is zapped for one is what was invalidated.',
   kinds: [
     {
       id: 'unbalanced-invalidation',
       judgement: 'state',
       sentence: 'An invalidation ended that had not begun for this VM, or has no range.',
-      source: 'I1, I5; D40',
+      why: [
+        source('6.2', 'virt/kvm/kvm_main.c kvm_mmu_notifier_invalidate_range_end'),
+        source('6.18', 'virt/kvm/kvm_main.c kvm_mmu_invalidate_end'),
+      ],
     },
     {
       id: 'stuck-invalidation',
       judgement: 'state',
       sentence: 'An invalidation was begun that nobody will end: faults retry for ever.',
-      source: 'I2; D40',
+      why: [source('6.2', 'include/linux/kvm_host.h mmu_invalidate_retry_hva')],
     },
     {
       id: 'stray-zap',
       judgement: 'call',
       sentence: 'An invalidation takes a mapping whose page nobody invalidates.',
-      source: 'I3; D38',
+      why: [source('6.2', 'virt/kvm/kvm_main.c kvm_unmap_gfn_range')],
     },
   ],
   watches: ['Kvm.mmuInvalidateInProgress', 'Kvm.mmuInvalidateRangeStart', 'RwLock.writer'],
