@@ -169,6 +169,11 @@ export interface KvmVcpu extends Obj {
   tlbWritable: Vec
   tlbGfn: Vec
   tlbPfn: Vec
+  /**
+   * The root of the page table that the vCPU has loaded is one that was thrown away. Set under
+   * mmu_lock with a request to load another, which the vCPU does before it enters the guest.
+   */
+  rootObsolete: boolean
   /** KVM_REQ_* bits, set by others. */
   requests: number
   /** Exit reason of the last KVM_RUN. */
@@ -187,6 +192,7 @@ export const KvmVcpu: Struct<KvmVcpu> = struct<KvmVcpu>(
     tlbWritable: vec(TLB_ENTRIES),
     tlbGfn: vec(TLB_ENTRIES),
     tlbPfn: vec(TLB_ENTRIES),
+    rootObsolete: flag(),
     requests: num(),
     exitReason: num(),
     faultFlags: num(),

@@ -14,7 +14,7 @@ import { mutexLock, mutexUnlock, spinLock, spinUnlock } from '../../../machine/l
 import { synchronizeSrcu } from '../../../machine/rcu.js'
 import { isErr, ptrErr } from '../../../machine/struct.js'
 import { finishWait, prepareToWait, schedule } from '../../../machine/wait.js'
-import { kvmMmuZapAll } from '../../arch/x86/kvm/tdp_mmu.js'
+import { kvmMmuZapAllFast } from '../../arch/x86/kvm/tdp_mmu.js'
 import { fput } from '../../fs/file_table.js'
 import { EEXIST, EINVAL } from '../../include/errno.js'
 import {
@@ -121,7 +121,7 @@ export const kvmArchFlushShadowMemslot = fn(function* kvm_arch_flush_shadow_mems
   kvm: Kvm,
   _slot: KvmMemorySlot,
 ): Kernel<void> {
-  yield* kvmMmuZapAll(kvm)
+  yield* kvmMmuZapAllFast(kvm)
 })
 
 /**

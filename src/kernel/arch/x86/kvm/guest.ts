@@ -125,6 +125,9 @@ const vcpuRun = fn(function* vcpu_run(vcpu: KvmVcpu, gpa: bigint, byte: number):
       vcpu.exitReason = KVM_EXIT_SHUTDOWN
       return -EIO
     }
+    // KVM_REQ_MMU_FREE_OBSOLETE_ROOTS: nobody enters the guest with a root that was thrown away.
+    alsoWrites(vcpu, 'rootObsolete')
+    vcpu.rootObsolete = false
     const folio = translate(vcpu, gfn, byte >= 0)
     if (folio !== null) return access(vcpu, gfn, folio, offset, byte)
     const error = yield* kvmMmuPageFault(vcpu, gfn, byte >= 0)

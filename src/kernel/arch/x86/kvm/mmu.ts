@@ -5,7 +5,7 @@
  * dropped. From then on only the invalidation protocol keeps mapping and page together.
  */
 import { offStack, onStack } from '../../../../machine/alloc.js'
-import { read } from '../../../../machine/effects.js'
+import { alsoReads, read } from '../../../../machine/effects.js'
 import { fn, type Kernel } from '../../../../machine/fn.js'
 import { readLock, readUnlock } from '../../../../machine/locks.js'
 import { srcuReadLock, srcuReadUnlock } from '../../../../machine/rcu.js'
@@ -56,6 +56,21 @@ function errorPfn(vcpu: KvmVcpu, errno: number): number {
   return errno === -EHWPOISON ? -EINTR : -EFAULT
 }
 
+/**
+ * Has the page table been thrown away since the vCPU has loaded its root? Then a fault installs
+ * nothing, not even that there is a device at the gfn.
+ *
+ * Models: 6.2 arch/x86/kvm/mmu/mmu.c is_page_fault_stale, for a gfn without a slot.
+ */
+export const isRootObsolete = fn(function* is_page_fault_stale(vcpu: KvmVcpu): Kernel<boolean> {
+  const kvm = vcpu.kvm!
+  yield* readLock(kvm.mmuLock)
+  alsoReads(vcpu, 'rootObsolete')
+  const obsolete = vcpu.rootObsolete
+  readUnlock(kvm.mmuLock)
+  return obsolete
+})
+
 /** The page behind the gfn of a fault, with a reference, or an ERR_PTR. */
 const faultinPfn = fn(function* kvm_faultin_pfn(
   fault: KvmPageFault,
@@ -92,7 +107,10 @@ export const directPageFault = fn(function* direct_page_fault(
   // Noted before anything that backs the gfn is looked at: pairs with kvm_mmu_invalidate_end().
   yield read(kvm, 'mmuInvalidateSeq')
   const seq = kvm.mmuInvalidateSeq
-  if (slot === null) return isPrivate ? memoryFaultExit(vcpu) : mmioExit(vcpu)
+  if (slot === null) {
+    if (isPrivate) return memoryFaultExit(vcpu)
+    return (yield* isRootObsolete(vcpu)) ? BACK_TO_GUEST : mmioExit(vcpu)
+  }
   if (slot.flags & KVM_MEMSLOT_INVALID) return BACK_TO_GUEST
   yield read(kvm.memAttrArray, 'xaHead')
   if (isPrivate !== attrPrivate(kvm, gfn)) return memoryFaultExit(vcpu)
@@ -102,7 +120,8 @@ export const directPageFault = fn(function* direct_page_fault(
   if (isErr(folio)) return isPrivate ? BACK_TO_GUEST : errorPfn(vcpu, ptrErr(folio))
 
   yield* readLock(kvm.mmuLock)
-  if (!mmuInvalidateRetryGfn(kvm, seq, gfn)) {
+  alsoReads(vcpu, 'rootObsolete')
+  if (!vcpu.rootObsolete && !mmuInvalidateRetryGfn(kvm, seq, gfn)) {
     yield* kvmTdpMmuMap(kvm, fault, folio, isPrivate, isPrivate)
   }
   readUnlock(kvm.mmuLock)

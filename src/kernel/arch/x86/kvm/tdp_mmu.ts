@@ -138,6 +138,26 @@ export const kvmMmuZapAll = fn(function* kvm_mmu_zap_all(kvm: Kvm): Kernel<void>
 })
 
 /**
+ * Throw the whole page table away: the roots that vCPUs have loaded are obsolete from now on, and
+ * nothing is installed any more by a fault that began with one.
+ *
+ * Models: 6.2 arch/x86/kvm/mmu/mmu.c kvm_mmu_zap_all_fast. Simplifies: what the old roots map goes
+ * at once, where Linux leaves it to the end, when no vCPU can reach it any more.
+ */
+export const kvmMmuZapAllFast = fn(function* kvm_mmu_zap_all_fast(kvm: Kvm): Kernel<void> {
+  yield* writeLock(kvm.mmuLock)
+  yield write(kvm, 'vcpus')
+  for (let i = 0; i < kvm.vcpus.length; i++) {
+    const vcpu = kvm.vcpus.get(i)
+    if (vcpu === null) continue
+    alsoWrites(vcpu, 'rootObsolete')
+    vcpu.rootObsolete = true
+  }
+  if (yield* kvmTdpMmuZap(kvm, 0 as Gfn, GFN_END as Gfn)) yield* kvmFlushRemoteTlbs(kvm)
+  writeUnlock(kvm.mmuLock)
+})
+
+/**
  * Make every vCPU forget its translations; returns when all have.
  *
  * Models: 6.2 virt/kvm/kvm_main.c kvm_flush_remote_tlbs. Simplifies: the request and its

@@ -6,7 +6,11 @@ import { kfree, kzalloc } from '../../../../machine/alloc.js'
 import { LimitError, warnOn } from '../../../../machine/fault.js'
 import { fn, type Kernel } from '../../../../machine/fn.js'
 import { writeLock, writeUnlock } from '../../../../machine/locks.js'
-import { kvmFlushRemoteTlbs, kvmMmuZapAll, kvmTdpMmuZap } from '../../../arch/x86/kvm/tdp_mmu.js'
+import {
+  kvmFlushRemoteTlbs,
+  kvmMmuZapAllFast,
+  kvmTdpMmuZap,
+} from '../../../arch/x86/kvm/tdp_mmu.js'
 import { EEXIST, EINVAL } from '../../../include/errno.js'
 import { KVM_USER_MEM_SLOTS, type Kvm, KvmMemorySlot } from '../../../include/kvm.js'
 import { bytesToPgoff, type Gfn, isPageAligned } from '../../../include/types.js'
@@ -197,7 +201,7 @@ export const kvmArchFlushSlotOnly = fn(function* kvm_arch_flush_shadow_memslot(
   slot: KvmMemorySlot,
 ): Kernel<void> {
   if (kvm.vmType === KVM_X86_DEFAULT_VM) {
-    yield* kvmMmuZapAll(kvm)
+    yield* kvmMmuZapAllFast(kvm)
     return
   }
   yield* writeLock(kvm.mmuLock)

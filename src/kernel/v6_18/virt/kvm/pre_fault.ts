@@ -1,6 +1,7 @@
 /** KVM_PRE_FAULT_MEMORY: map guest memory before the guest asks for it. */
 import '../../../include/kvm.js'
 import { kfree, kzalloc } from '../../../../machine/alloc.js'
+import { write } from '../../../../machine/effects.js'
 import { fn, type Kernel } from '../../../../machine/fn.js'
 import { srcuReadLock, srcuReadUnlock } from '../../../../machine/rcu.js'
 import { i64, isErr, type Obj, ptrErr, type Struct, struct } from '../../../../machine/struct.js'
@@ -57,6 +58,9 @@ export const kvmVcpuPreFaultMemory = fn(function* kvm_vcpu_pre_fault_memory(
   let r = 0
   srcuReadLock(vcpu.kvm!.srcu)
   while (range.size !== 0n && r === 0) {
+    // kvm_mmu_reload(), once for each page: within its loop a page does not ask again.
+    yield write(vcpu, 'rootObsolete')
+    vcpu.rootObsolete = false
     r = yield* kvmTdpMapPage(vcpu, bytesToPgoff(u64(range.gpa)) as number as Gfn)
     if (r === 0) {
       range.gpa += PAGE_SIZE

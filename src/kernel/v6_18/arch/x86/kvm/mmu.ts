@@ -11,6 +11,7 @@ import { fn, type Kernel } from '../../../../../machine/fn.js'
 import { readLock, readUnlock } from '../../../../../machine/locks.js'
 import { srcuReadLock, srcuReadUnlock } from '../../../../../machine/rcu.js'
 import { errPtr, isErr, ptrErr } from '../../../../../machine/struct.js'
+import { isRootObsolete } from '../../../../arch/x86/kvm/mmu.js'
 import { kvmTdpMmuMap } from '../../../../arch/x86/kvm/tdp_mmu.js'
 import { EAGAIN, EFAULT, EHWPOISON, EINTR, ENXIO } from '../../../../include/errno.js'
 import {
@@ -113,19 +114,21 @@ function handleErrorPfn(vcpu: KvmVcpu, errno: number): number {
  * the page counts as written, whatever the guest does then.
  *
  * Models: 6.18 arch/x86/kvm/mmu/mmu.c kvm_tdp_mmu_page_fault and kvm_mmu_finish_page_fault.
- * Simplifies: the accessed bit; a root is never obsolete, since nothing replaces it.
+ * Simplifies: the accessed bit.
  */
 const mapAndPut = fn(function* kvm_tdp_mmu_page_fault(
-  kvm: Kvm,
+  vcpu: KvmVcpu,
   fault: KvmPageFault,
   folio: Folio,
   seq: number,
   isPrivate: boolean,
   fromFile: boolean,
 ): Kernel<number> {
+  const kvm = vcpu.kvm!
   let ret = RET_PF_RETRY
   yield* readLock(kvm.mmuLock)
-  if (!mmuInvalidateRetryGfn(kvm, seq, fault.gfn)) {
+  alsoReads(vcpu, 'rootObsolete')
+  if (!vcpu.rootObsolete && !mmuInvalidateRetryGfn(kvm, seq, fault.gfn)) {
     yield* kvmTdpMmuMap(kvm, fault, folio, isPrivate, fromFile)
     ret = RET_PF_FIXED
     if (fault.mapWritable) {
@@ -161,7 +164,7 @@ const faultinAndMap = fn(function* kvm_mmu_faultin_pfn(
     prepareMemoryFaultExit(vcpu, gfn, isPrivate)
     return -EFAULT
   }
-  if (slot === null) return RET_PF_EMULATE
+  if (slot === null) return (yield* isRootObsolete(vcpu)) ? RET_PF_RETRY : RET_PF_EMULATE
   // A prefetch runs in one SRCU section, for whose end the deletion of the slot waits.
   if (slot.flags & KVM_MEMSLOT_INVALID) return fault.prefetch ? -EAGAIN : RET_PF_RETRY
   if (yield* retryGfnUnsafe(kvm, seq, gfn)) return RET_PF_RETRY
@@ -175,7 +178,7 @@ const faultinAndMap = fn(function* kvm_mmu_faultin_pfn(
     yield* folioPut(folio)
     return RET_PF_RETRY
   }
-  return yield* mapAndPut(kvm, fault, folio, seq, isPrivate, fromFile)
+  return yield* mapAndPut(vcpu, fault, folio, seq, isPrivate, fromFile)
 })
 
 /**
