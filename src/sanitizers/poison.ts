@@ -1,11 +1,12 @@
 /**
- * Hardware poison (P1 to P4): once a memory failure has been handled, no guest gets the page any
- * more, and none has it; who uses it is told, and nobody else is.
+ * Hardware poison: once a memory failure has been handled, no guest gets the page any more, and
+ * none has it; who uses it is told, and nobody else is.
  */
 import type { Kvm, KvmMemorySlot } from '../kernel/include/kvm.js'
 import { type Folio, MF_DELAYED, MF_RECOVERED, mmState } from '../kernel/include/mm.js'
 import type { Gfn, Pgoff } from '../kernel/include/types.js'
 import { factsOf } from '../machine/struct.js'
+import { recorded, source } from './ground.js'
 import type { Context, Sanitizer } from './sanitizer.js'
 import { forEachSpte, gfnText } from './view.js'
 
@@ -41,30 +42,38 @@ function told(slot: KvmMemorySlot, start: Pgoff, end: Pgoff, { report }: Context
 
 export const poison: Sanitizer = {
   name: 'poison',
+  invariant:
+    'Once a memory failure has been handled, no guest gets the page; whoever maps it is told, or loses the mapping; nobody else is told.',
   kinds: [
     {
       id: 'poison-remapped',
       judgement: 'call',
       sentence: 'A poisoned page was mapped into a guest after the failure was handled.',
-      source: 'P1; kernel-runs 5, D13',
+      why: [
+        source('6.18', 'virt/kvm/guest_memfd.c kvm_gmem_get_pfn'),
+        recorded('6.2.1', 'E8.repaired'),
+      ],
     },
     {
       id: 'poison-still-mapped',
       judgement: 'call',
       sentence: 'A memory failure was handled while a guest keeps a mapping of the page.',
-      source: 'P4; as guest_memfd and ordinary memory, which zap before they report',
+      why: [
+        source('6.2', 'mm/memory-failure.c hwpoison_user_mappings'),
+        source('6.18', 'virt/kvm/guest_memfd.c kvm_gmem_error_folio'),
+      ],
     },
     {
       id: 'poison-not-reported',
       judgement: 'state',
       sentence: 'A guest keeps a mapping of a poisoned page and nobody was told.',
-      source: 'P2; D03',
+      why: [source('6.2', 'mm/memory-failure.c memory_failure'), recorded('6.2.1', 'E8.tdxwalk')],
     },
     {
       id: 'misdirected-report',
       judgement: 'call',
       sentence: 'A memory failure was reported to a memslot that does not contain the page.',
-      source: 'P3; kernel-runs 5, D11',
+      why: [recorded('6.2.1', 'E8.d11')],
     },
   ],
   event(name, args, context) {
@@ -82,7 +91,7 @@ export const poison: Sanitizer = {
   atRest({ report, crashed }) {
     if (crashed) return
     forEachSpte((kvm, spte, folio) => {
-      // A page that has left its file (soft offline) did not fail; that it is mapped is S1.
+      // A page that has left its file (soft offline) did not fail; that it is mapped is judged as stale.
       if (!spte.fromFile || folio === null || !folio.hwpoison || folio.mapping === null) return
       if (kvm.memoryErrors > 0) return
       const text = `${gfnText(spte.gfn)} maps poisoned pfn ${folio.pfn}, unreported`

@@ -3,7 +3,7 @@
  * TLBs of the vCPUs keep what they have translated until they are flushed, which happens before
  * mmu_lock is released.
  */
-import { offStack, onStack } from '../../../../machine/alloc.js'
+import { GFP_ATOMIC, offStack, onStack } from '../../../../machine/alloc.js'
 import { alsoWrites, rmw, write } from '../../../../machine/effects.js'
 import { bug, mark, tracepoint } from '../../../../machine/fault.js'
 import { fn, type Kernel } from '../../../../machine/fn.js'
@@ -30,6 +30,7 @@ export function makeSpte(
   isPrivate: boolean,
   fromFile: boolean,
 ): void {
+  // A word of a page table, which the vCPU's cache has filled before mmu_lock was taken.
   const spte = onStack(Spte)
   spte.gfn = fault.gfn
   spte.pfn = folio.pfn
@@ -39,10 +40,9 @@ export function makeSpte(
   spte.fromFile = fromFile
   mark('spte-installed')
   if (fromFile) tracepoint('kvm_map_from_file', kvm, fault.gfn, folio)
-  xaStore(kvm.tdpMmu, fault.gfn, spte)
+  xaStore(kvm.tdpMmu, fault.gfn, spte, GFP_ATOMIC)
 }
 
-/**
 /**
  * A leaf is about to be replaced by one of another frame: whoever gave the gfn the other frame has
  * told nobody. The entry has been replaced when that is noticed, and the vCPU's thread dies of it.
