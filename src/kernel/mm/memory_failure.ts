@@ -8,7 +8,7 @@
  * allocator. Left out: slab, reserved, huge and device pages, of which this kernel has none.
  */
 import { alsoReads, read, rmw, until, write } from '../../machine/effects.js'
-import { mark } from '../../machine/fault.js'
+import { mark, tracepoint } from '../../machine/fault.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { mutexLock, mutexUnlock } from '../../machine/locks.js'
 import { EBUSY, EFAULT, EHWPOISON, EIO, ENXIO } from '../include/errno.js'
@@ -99,7 +99,12 @@ function pageState(flags: number): number {
  *
  * Models: 6.2 mm/memory-failure.c action_result.
  */
-export const actionResult = fn(function action_result(_type: number, result: number): number {
+export const actionResult = fn(function action_result(
+  p: Folio,
+  _type: number,
+  result: number,
+): number {
+  tracepoint('memory_failure_event', p, result)
   mmState().numPoisoned++
   return result === MF_RECOVERED || result === MF_DELAYED ? 0 : -EBUSY
 })
@@ -248,7 +253,7 @@ export const pageAction = fn(function* page_action(type: number, p: Folio): Kern
       break
   }
   mark('memory-failure-handled')
-  return actionResult(type, result)
+  return actionResult(p, type, result)
 })
 
 /**
@@ -317,12 +322,12 @@ export const memoryFailureLocked = fn(function* memory_failure_locked(p: Folio):
     if (p.writeback) yield until(p, 'writeback', 0)
     if (!(yield* hwpoisonUserMappings(p))) {
       yield* folioUnlock(p)
-      return actionResult(MF_MSG_UNMAP_FAILED, MF_IGNORED)
+      return actionResult(p, MF_MSG_UNMAP_FAILED, MF_IGNORED)
     }
     alsoReads(p, 'lru')
     if (p.lru && p.mapping === null && !p.anon) {
       yield* folioUnlock(p)
-      return actionResult(MF_MSG_TRUNCATED_LRU, MF_IGNORED)
+      return actionResult(p, MF_MSG_TRUNCATED_LRU, MF_IGNORED)
     }
   }
   return yield* identifyPageState(p, savedFlags)
@@ -358,14 +363,14 @@ export const memoryFailureOnline = fn(function* memory_failure_online(
 
     const got = yield* getHwpoisonPage(p, flags)
     if (got > 0) break
-    if (got < 0) return actionResult(MF_MSG_UNKNOWN, MF_IGNORED)
+    if (got < 0) return actionResult(p, MF_MSG_UNKNOWN, MF_IGNORED)
     yield read(p, 'buddy')
-    if (!p.buddy) return actionResult(MF_MSG_KERNEL_HIGH_ORDER, MF_IGNORED)
+    if (!p.buddy) return actionResult(p, MF_MSG_KERNEL_HIGH_ORDER, MF_IGNORED)
     if (yield* takePageOffBuddy(p)) {
       pageRefInc(p)
-      return actionResult(MF_MSG_BUDDY, MF_RECOVERED)
+      return actionResult(p, MF_MSG_BUDDY, MF_RECOVERED)
     }
-    if (!retry) return actionResult(MF_MSG_BUDDY, MF_FAILED)
+    if (!retry) return actionResult(p, MF_MSG_BUDDY, MF_FAILED)
     // Lost against an allocation; from the start, without the mark, as if nothing had been.
     yield rmw(p, 'hwpoison')
     p.hwpoison = false

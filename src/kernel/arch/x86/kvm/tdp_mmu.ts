@@ -3,7 +3,7 @@
  * TLBs of the vCPUs keep what they have translated until they are flushed, which happens before
  * mmu_lock is released.
  */
-import { GFP_ATOMIC, kfree, kzalloc } from '../../../../machine/alloc.js'
+import { GFP_ATOMIC, offStack, onStack } from '../../../../machine/alloc.js'
 import { alsoWrites, rmw, write } from '../../../../machine/effects.js'
 import { bug, mark, tracepoint } from '../../../../machine/fault.js'
 import { fn, type Kernel } from '../../../../machine/fn.js'
@@ -31,7 +31,7 @@ export function makeSpte(
   fromFile: boolean,
 ): void {
   // A word of a page table, which the vCPU's cache has filled before mmu_lock was taken.
-  const spte = kzalloc(Spte, GFP_ATOMIC)
+  const spte = onStack(Spte)
   spte.gfn = fault.gfn
   spte.pfn = folio.pfn
   spte.writable = fault.mapWritable
@@ -101,7 +101,7 @@ export const handleRemovedSpte = fn(function* handle_removed_spte(
   yield rmw(kvm.tdpMmu, 'xaHead')
   const folio = spte.dirty ? pfnToFolio(spte.pfn) : null
   xaErase(kvm.tdpMmu, spte.gfn)
-  kfree(spte)
+  offStack(spte)
   if (folio === null) return
   yield rmw(folio, 'dirty')
   folio.dirty = true
