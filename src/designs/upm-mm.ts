@@ -36,6 +36,7 @@ import {
   xaLoad,
   xaStoreRange,
 } from '../kernel/lib/xarray.js'
+import { shouldFailslab } from '../kernel/mm/failslab.js'
 import { folioUnlock } from '../kernel/mm/filemap.js'
 import { shmemGetFolio, shmemMapping } from '../kernel/mm/shmem.js'
 import { kfree, kzalloc } from '../machine/alloc.js'
@@ -239,8 +240,11 @@ export const upmBind = fn(function* restrictedmem_bind(
   if (exclusive) {
     const fits = xaEmpty(rm.bindings) || rm.exclusive
     if (fits && xaFindIndex(rm.bindings, start, end) < 0) {
-      yield rmw(rm.bindings, 'xaHead')
-      xaStoreRange(rm.bindings, start, end, notifier)
+      // Whether that works, nobody asks: without memory nothing is bound, and the answer is 0.
+      if (!(yield* shouldFailslab())) {
+        yield rmw(rm.bindings, 'xaHead')
+        xaStoreRange(rm.bindings, start, end, notifier)
+      }
       rm.exclusive = exclusive
       ret = 0
     }

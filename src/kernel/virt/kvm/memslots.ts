@@ -16,7 +16,7 @@ import { isErr, ptrErr } from '../../../machine/struct.js'
 import { finishWait, prepareToWait, schedule } from '../../../machine/wait.js'
 import { kvmMmuZapAllFast } from '../../arch/x86/kvm/tdp_mmu.js'
 import { fput } from '../../fs/file_table.js'
-import { EEXIST, EINVAL } from '../../include/errno.js'
+import { EEXIST, EINVAL, ENOMEM } from '../../include/errno.js'
 import {
   KVM_MEMSLOT_INVALID,
   KVM_USER_MEM_SLOTS,
@@ -32,6 +32,7 @@ import {
   KVM_MEM_READONLY,
   KVM_X86_SW_PROTECTED_VM,
 } from '../../include/uapi.js'
+import { shouldFailslab } from '../../mm/failslab.js'
 import {
   kvmRestrictedmemBind,
   kvmRestrictedmemNotifierOps,
@@ -342,6 +343,7 @@ export const __kvmSetMemoryRegion = fn(function* __kvm_set_memory_region(
   if (change !== KVM_MR_FLAGS_ONLY && overlapsOther(kvm, id, base, npages)) return -EEXIST
   if (placeOf(kvm.memslots!, id) < 0) throw new LimitError('a VM has room for 8 memslots here')
 
+  if (yield* shouldFailslab()) return -ENOMEM
   const slot = kzalloc(KvmMemorySlot)
   slot.id = id
   slot.kvm = kvm

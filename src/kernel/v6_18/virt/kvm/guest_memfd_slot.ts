@@ -23,6 +23,7 @@ import {
 } from '../../../include/types.js'
 import { GUEST_MEMFD_FLAG_MMAP } from '../../../include/uapi.js'
 import { xaFindIndex, xaLoad, xaStoreRange } from '../../../lib/xarray.js'
+import { shouldFailslab } from '../../../mm/failslab.js'
 import { filemapGrabFolio, folioUnlock } from '../../../mm/filemap.js'
 import { clearFolio } from '../../../mm/page_alloc.js'
 import { folioPut } from '../../../mm/swap.js'
@@ -52,8 +53,11 @@ const publish = fn(function* kvm_gmem_publish(
     slot.gmemFile = file
     slot.gmemPgoff = start
     if (gmem.flags & GUEST_MEMFD_FLAG_MMAP) slot.flags |= KVM_MEMSLOT_GMEM_ONLY
-    yield rmw(gmem.bindings, 'xaHead')
-    xaStoreRange(gmem.bindings, start, last, slot)
+    // Whether that works, nobody asks: without memory the slot has a file to which it is not bound.
+    if (!(yield* shouldFailslab())) {
+      yield rmw(gmem.bindings, 'xaHead')
+      xaStoreRange(gmem.bindings, start, last, slot)
+    }
     r = 0
   }
   yield* upWrite(file.fMapping!.invalidateLock)

@@ -10,10 +10,11 @@ import { isErr, ptrErr } from '../../../../machine/struct.js'
 import { hasPrivateMemory } from '../../../arch/x86/kvm/private_mem.js'
 import { kvmFlushRemoteTlbs, kvmTdpMmuZap } from '../../../arch/x86/kvm/tdp_mmu.js'
 import { fput } from '../../../fs/file_table.js'
-import { EINVAL, ENOTTY } from '../../../include/errno.js'
+import { EINVAL, ENOMEM, ENOTTY } from '../../../include/errno.js'
 import { type Kvm, type KvmMemorySlot, MEMSLOT_PLACES } from '../../../include/kvm.js'
 import { bytesToPgoff, type Gfn, isPageAligned } from '../../../include/types.js'
 import { xaFindIndex, xaIsValue, xaLoadEntry, xaToValue } from '../../../lib/xarray.js'
+import { shouldFailslab } from '../../../mm/failslab.js'
 import {
   kvmMmuInvalidateBegin,
   kvmMmuInvalidateEnd,
@@ -79,11 +80,10 @@ const preSetAttributes = fn(function* kvm_pre_set_memory_attributes(
 })
 
 /**
- * Set the attributes of [start, end), all or, if they are so already, nothing.
+ * Set the attributes of [start, end), all or, if they are so already, nothing; -ENOMEM, and none.
  *
- * Models: 6.18 virt/kvm/kvm_main.c kvm_vm_set_mem_attributes. Simplifies: reserving the xarray's
- * entries, which makes sure that the store cannot fail, does not fail either; signals are not
- * looked at, as in Linux.
+ * Models: 6.18 virt/kvm/kvm_main.c kvm_vm_set_mem_attributes. Signals are not looked at, as
+ * in Linux.
  */
 const kvmVmSetMemAttributes = fn(function* kvm_vm_set_mem_attributes(
   kvm: Kvm,
@@ -93,6 +93,11 @@ const kvmVmSetMemAttributes = fn(function* kvm_vm_set_mem_attributes(
 ): Kernel<number> {
   yield* mutexLock(kvm.slotsLock)
   if (!rangeHasAttributes(kvm, start, end, attributes)) {
+    // Entries are reserved before anything changes, so that the stores cannot fail.
+    if (yield* shouldFailslab()) {
+      mutexUnlock(kvm.slotsLock)
+      return -ENOMEM
+    }
     const begun = yield* preSetAttributes(kvm, start, end)
     yield* storeAttributes(kvm, start, end, attributes)
     if (begun) {

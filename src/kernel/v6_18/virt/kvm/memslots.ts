@@ -11,7 +11,7 @@ import {
   kvmMmuZapAllFast,
   kvmTdpMmuZap,
 } from '../../../arch/x86/kvm/tdp_mmu.js'
-import { EEXIST, EINVAL } from '../../../include/errno.js'
+import { EEXIST, EINVAL, ENOMEM } from '../../../include/errno.js'
 import { KVM_USER_MEM_SLOTS, type Kvm, KvmMemorySlot } from '../../../include/kvm.js'
 import { bytesToPgoff, type Gfn, isPageAligned } from '../../../include/types.js'
 import {
@@ -20,6 +20,7 @@ import {
   KVM_MEM_READONLY,
   KVM_X86_DEFAULT_VM,
 } from '../../../include/uapi.js'
+import { shouldFailslab } from '../../../mm/failslab.js'
 import {
   idToMemslot,
   KVM_MR_CREATE,
@@ -171,6 +172,7 @@ export const kvmSetMemoryRegion = fn(function* kvm_set_memory_region(
   if (change !== KVM_MR_FLAGS_ONLY && overlapsOther(kvm, id, base, npages)) return -EEXIST
   if (placeOf(kvm.memslots!, id) < 0) throw new LimitError('a VM has room for 8 memslots here')
 
+  if (yield* shouldFailslab()) return -ENOMEM
   const slot = newSlot(kvm, id, flags, base, npages, uaddr)
   if (flags & KVM_MEM_GUEST_MEMFD) {
     const r = yield* kvmGmemBind(kvm, slot, fd, offset)
