@@ -70,7 +70,7 @@ export function checkScenario(
   effort: Effort,
 ): Verdict {
   const start = effort.now()
-  const row = expectationFor(scenario, design.id)
+  const row = expectationFor(scenario, design)
   if (row?.outcome === 'skip') return skipped(scenario, design, row.why, 0)
   const cell = new Cell(scenario, design)
   try {
@@ -219,7 +219,7 @@ function verdictOf(
     asExpected: undefined,
     reason: missing.length > 0 ? `never reached: ${missing.join(', ')}` : undefined,
   }
-  const judged = judgeExpectation(scenario, facts)
+  const judged = judgeExpectation(scenario, facts, design)
   return { ...facts, ...judged, reason: judged.reason ?? facts.reason }
 }
 

@@ -38,7 +38,7 @@ export function sampleScenario(
   effort: SampleEffort,
 ): Verdict {
   const start = effort.now()
-  const row = expectationFor(scenario, design.id)
+  const row = expectationFor(scenario, design)
   if (row?.outcome === 'skip') return skipped(scenario, design, row.why, 0)
   const cell = new Cell(scenario, design)
   announceAll(true)
@@ -93,6 +93,6 @@ function verdictOf(
     asExpected: undefined,
     reason: missing.length > 0 ? `not reached in these runs: ${missing.join(', ')}` : undefined,
   }
-  const judged = judgeExpectation(scenario, facts)
+  const judged = judgeExpectation(scenario, facts, design)
   return { ...facts, ...judged, reason: facts.reason ?? judged.reason }
 }

@@ -22,16 +22,25 @@ export interface Judgement {
   readonly reason: string | undefined
 }
 
-/** The row that speaks of a design: one that names it, else the one for all others. */
-export function expectationFor(scenario: Scenario, design: string): Expectation | undefined {
-  return (
-    scenario.expect.find((e) => e.designs.includes(design)) ??
-    scenario.expect.find((e) => e.designs.includes('*'))
-  )
+/** A design and what it is a diff of. */
+export interface Lineage {
+  readonly id: string
+  readonly base: Lineage | undefined
 }
 
-export function judgeExpectation(scenario: Scenario, verdict: Verdict): Judgement {
-  const row = expectationFor(scenario, verdict.design)
+/** The row that names a design, or else its base, or that one's; else the one for all others. */
+export function expectationFor(scenario: Scenario, design: Lineage): Expectation | undefined {
+  for (let d: Lineage | undefined = design; d !== undefined; d = d.base) {
+    const { id } = d
+    const row = scenario.expect.find((e) => e.designs.includes(id))
+    if (row !== undefined) return row
+  }
+  return scenario.expect.find((e) => e.designs.includes('*'))
+}
+
+/** `design` is the verdict's. */
+export function judgeExpectation(scenario: Scenario, verdict: Verdict, design: Lineage): Judgement {
+  const row = expectationFor(scenario, design)
   if (row === undefined) return { asExpected: undefined, difference: undefined, reason: undefined }
   const [difference, reason] = disagreement(scenario, row, verdict) ?? []
   return { asExpected: difference === undefined, difference, reason }
