@@ -4,6 +4,7 @@
  * finding may be listed, and need not be. Of a cell that was not explored to its end, only what is
  * too much can be told, not what is missing.
  */
+import { DESIGNS } from '../designs/index.js'
 import type { Condition } from '../litmus/conditions.js'
 import type { Expectation, Scenario, Variable } from '../litmus/scenario.js'
 import type { Difference, Outcome, Verdict } from './verdict.js'
@@ -23,12 +24,17 @@ export interface Lineage {
   readonly base: Lineage | undefined
 }
 
-/** The row that names a design, or else its base, or that one's; else the one for all others. */
+const BUILT_IN: ReadonlySet<string> = new Set(DESIGNS.map((d) => d.id))
+
+/**
+ * The row that speaks of a design: one that names it, else the one for all others. A design that
+ * does not come with the project, so that no scenario knows of it, is expected to do as its base.
+ */
 export function expectationFor(scenario: Scenario, design: Lineage): Expectation | undefined {
-  for (let d: Lineage | undefined = design; d !== undefined; d = d.base) {
-    const { id } = d
-    const row = scenario.expect.find((e) => e.designs.includes(id))
-    if (row !== undefined) return row
+  const row = scenario.expect.find((e) => e.designs.includes(design.id))
+  if (row !== undefined) return row
+  if (design.base !== undefined && !BUILT_IN.has(design.id)) {
+    return expectationFor(scenario, design.base)
   }
   return scenario.expect.find((e) => e.designs.includes('*'))
 }
