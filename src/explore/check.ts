@@ -150,7 +150,7 @@ export function run(cell: Cell, effort: Effort, options: Partial<SearchOptions>)
     memory: effort.memory,
     keepGoing: (states, depth, { bytes }) =>
       effort.keepGoing(states, depth, { bytes, snapshot: undefined }),
-    atRest: (schedule) => cell.atRest(schedule),
+    listeners: [cell.outcomes],
     ...options,
   })
 }
@@ -189,7 +189,7 @@ function verdictOf(
     encodeToken({ scenario: scenario.name, design: design.id, hash, schedule })
   const findings = [...witnesses.values()].map((w) => findingOf(w, token))
   findings.sort((a, b) => Number(b.first) - Number(a.first) || a.id.localeCompare(b.id))
-  const outcomes: Outcome[] = [...cell.outcomes].map(([key, schedule]) => ({
+  const outcomes: Outcome[] = [...cell.outcomes.all].map(([key, schedule]) => ({
     values: JSON.parse(key) as Record<string, number>,
     token: token(schedule),
   }))

@@ -47,7 +47,7 @@ export function sampleScenario(
     const result = sample(cell.judges, {
       ...effort,
       samplers: portfolio(),
-      atRest: (schedule) => cell.atRest(schedule),
+      listeners: [cell.outcomes],
     })
     cell.judges.detach()
     return verdictOf(scenario, design, hash, cell, result, effort.now() - start)
@@ -71,7 +71,7 @@ function verdictOf(
     encodeToken({ scenario: scenario.name, design: design.id, hash, schedule })
   const findings = [...result.witnesses.values()].map((w) => findingOf(w, token))
   findings.sort((a, b) => Number(b.first) - Number(a.first) || a.id.localeCompare(b.id))
-  const outcomes: Outcome[] = [...cell.outcomes].map(([key, schedule]) => ({
+  const outcomes: Outcome[] = [...cell.outcomes.all].map(([key, schedule]) => ({
     values: JSON.parse(key) as Record<string, number>,
     token: token(schedule),
   }))
