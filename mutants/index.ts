@@ -18,12 +18,12 @@ import { kvmFlushRemoteTlbs, kvmTdpMmuZap } from '../src/kernel/arch/x86/kvm/tdp
 import { fget, fput } from '../src/kernel/fs/file_table.js'
 import { EINVAL } from '../src/kernel/include/errno.js'
 import { type File, filesStruct, fsState, type Inode, Kstat } from '../src/kernel/include/fs.js'
-import { type Kvm, KvmMemorySlot } from '../src/kernel/include/kvm.js'
+import { type Kvm, KvmMemorySlot, type KvmPageFault } from '../src/kernel/include/kvm.js'
 import { Folio, mmState } from '../src/kernel/include/mm.js'
 import type { MmStruct } from '../src/kernel/include/mm_types.js'
 import type { RestrictedmemNotifier } from '../src/kernel/include/restrictedmem.js'
 import type { Gfn, Pgoff } from '../src/kernel/include/types.js'
-import { xaLoad } from '../src/kernel/lib/xarray.js'
+import { xaLoad, xaRelease, xaReserve } from '../src/kernel/lib/xarray.js'
 import { folioSetLocked } from '../src/kernel/mm/filemap.js'
 import { sysFcntlGetSeals } from '../src/kernel/mm/memfd.js'
 import {
@@ -32,11 +32,19 @@ import {
 } from '../src/kernel/mm/mmu_notifier.js'
 import { allocFolio } from '../src/kernel/mm/page_alloc.js'
 import { folioPut } from '../src/kernel/mm/swap.js'
+import { gfnToPfnMemslot } from '../src/kernel/virt/kvm/hva_to_pfn.js'
 import { kvmRestrictedmemError } from '../src/kernel/virt/kvm/restrictedmem.js'
-import { kfree, kmalloc } from '../src/machine/alloc.js'
+import { kfree, kmalloc, kzalloc } from '../src/machine/alloc.js'
 import { read } from '../src/machine/effects.js'
 import { bugOn, warnOn } from '../src/machine/fault.js'
-import { type FnTag, fn, type Kernel, type Replacement, replace } from '../src/machine/fn.js'
+import {
+  type FnTag,
+  fn,
+  type Kernel,
+  original,
+  type Replacement,
+  replace,
+} from '../src/machine/fn.js'
 import { mutexLock, mutexUnlock, spinLock, spinUnlock } from '../src/machine/locks.js'
 import { containerOf, errPtr } from '../src/machine/struct.js'
 import { drainLru } from '../src/user/pages.js'
@@ -134,7 +142,7 @@ const unlockOfAnother = fn(function* memfd_get_seals(_fd: number): Kernel<number
 })
 
 const freedLocked = fn(function* drain_lru(): Kernel<number> {
-  const folio = allocFolio(true)!
+  const folio = allocFolio(true)
   folioSetLocked(folio)
   yield* folioPut(folio)
   return 0
@@ -178,6 +186,31 @@ const sleeps = fn(function* memfd_get_seals(_fd: number): Kernel<number> {
   return 0
 })
 
+/** Memory is asked for under a spinlock, with flags that let the allocator sleep. */
+const allocates = fn(function* memfd_get_seals(_fd: number): Kernel<number> {
+  yield* spinLock(fsState().sbLock)
+  kfree(kzalloc(Kstat))
+  spinUnlock(fsState().sbLock)
+  return 0
+})
+
+const allocatesPage = fn(function* memfd_get_seals(_fd: number): Kernel<number> {
+  yield* spinLock(fsState().sbLock)
+  const folio = allocFolio(true)
+  yield* folioPut(folio)
+  spinUnlock(fsState().sbLock)
+  return 0
+})
+
+const storesNode = fn(function* memfd_get_seals(fd: number): Kernel<number> {
+  const pages = filesStruct().fd.get(fd)!.fMapping!.iPages
+  yield* spinLock(fsState().sbLock)
+  xaReserve(pages, 7)
+  xaRelease(pages, 7)
+  spinUnlock(fsState().sbLock)
+  return 0
+})
+
 const selfDeadlock = fn(function* memfd_get_seals(_fd: number): Kernel<number> {
   yield* mutexLock(mmState().mfMutex)
   yield* mutexLock(mmState().mfMutex)
@@ -209,6 +242,15 @@ const noStart = fn(function* restrictedmem_notify_start(
   _start: Pgoff,
   _end: Pgoff,
 ): Kernel<void> {})
+
+const find = original(gfnToPfnMemslot)
+
+/** A page for the guest, whose rights nobody asks about. */
+const alwaysWritable = fn(function* __gfn_to_pfn_memslot(fault: KvmPageFault): Kernel<Folio> {
+  const folio = yield* find(fault)
+  fault.mapWritable = true
+  return folio
+})
 
 // poison
 
@@ -264,6 +306,9 @@ export const MUTANTS: readonly Mutant[] = [
   inGetSeals('unlock-of-another', unlockOfAnother, 'assertions', 'unlock-by-other'),
   inGetSeals('inverted-locks', inverted, 'lock-order', 'lock-inversion'),
   inGetSeals('sleeps-under-spinlock', sleeps, 'sleep-in-atomic', 'sleep-in-atomic'),
+  inGetSeals('allocates-under-spinlock', allocates, 'sleep-in-atomic', 'sleep-in-atomic'),
+  inGetSeals('page-under-spinlock', allocatesPage, 'sleep-in-atomic', 'sleep-in-atomic'),
+  inGetSeals('node-under-spinlock', storesNode, 'sleep-in-atomic', 'sleep-in-atomic'),
   inGetSeals('self-deadlock', selfDeadlock, 'progress', 'deadlock'),
   inGetSeals('spins', spins, 'progress', 'livelock'),
   mutant(
@@ -315,6 +360,23 @@ export const MUTANTS: readonly Mutant[] = [
     scenario(`${GUEST}\ntask t\n  fallocate(fd, PUNCH_HOLE|KEEP_SIZE, offset=0, size=1P)`),
     'secondary-mmu',
     'missing-tlb-flush',
+  ),
+  mutant(
+    'rights-of-the-process-forgotten',
+    upm,
+    [replace(gfnToPfnMemslot, alwaysWritable)],
+    scenario(`
+setup
+  vm = kvm_create_vm(DEFAULT)
+  fd = memfd_create()
+  ftruncate(fd, 1P)
+  at = mmap(fd, PROT_READ|PROT_WRITE, MAP_PRIVATE, 1P)
+  slot_over(vm, slot=0, gpa=0, size=1P, address=at)
+
+task t
+  guest_read(vm, gpa=0)`),
+    'secondary-mmu',
+    'missing-write-protection',
   ),
   mutant(
     'conversion-does-not-zap',

@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
-import { dirname, join } from 'node:path'
+import { dirname, join, relative, sep } from 'node:path'
 import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
 import { fileURLToPath } from 'node:url'
@@ -18,8 +18,10 @@ function tests(dir) {
 }
 
 const wanted = process.argv.slice(2)
-const files = tests(join(ROOT, 'dist/test')).filter(
-  (f) => wanted.length === 0 || wanted.some((w) => f.includes(w)),
+const DIST = join(ROOT, 'dist')
+const named = (f) => relative(DIST, f).split(sep).join('/')
+const files = tests(join(DIST, 'test')).filter(
+  (f) => wanted.length === 0 || wanted.some((w) => named(f).includes(w)),
 )
 let passed = 0
 let failed = 0
@@ -39,7 +41,9 @@ stream.on('end', () => {
     const checks = [
       ['formatter and linter', [biome, 'check', '--max-diagnostics=20', ROOT]],
       ['fidelity page', [join(ROOT, 'tools/fidelity.mjs'), '--check']],
+      ['page of invariants', [join(ROOT, 'tools/invariants.mjs'), '--check']],
       ['table of errors', [join(ROOT, 'tools/errno.mjs'), '--check']],
+      ['page of calls', [join(ROOT, 'tools/calls.mjs'), '--check']],
     ]
     for (const [name, args] of checks) {
       const { status, stdout, stderr } = spawnSync(process.execPath, args, {

@@ -4,7 +4,7 @@
  */
 
 import { type Design, replacementsOf } from '../designs/design.js'
-import { exitFiles } from '../kernel/exit.js'
+import { doExit } from '../kernel/exit.js'
 import { kernelInit } from '../kernel/init.js'
 import { taskWorkRun } from '../kernel/task_work.js'
 import type { Scenario } from '../litmus/scenario.js'
@@ -76,7 +76,7 @@ function mainProgram(scenario: Scenario): Program {
   const exit: TaskProgram = {
     name: 'exit',
     phase: EXIT_PHASE,
-    operations: [{ fn: exitFiles, args: [], text: 'exit_files()' }],
+    operations: [{ fn: doExit, args: [], text: 'do_exit()' }],
   }
   return {
     tasks: [...scenario.main.tasks, ...last, exit],

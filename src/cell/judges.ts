@@ -6,7 +6,7 @@
  * Whether an execution has already gone wrong is part of the state (`Verdictbit.tainted`), so
  * that a state reached both ways is judged both ways.
  */
-import { setTraceListener, takeMarks } from '../machine/fault.js'
+import { type Facts, NO_FACTS, setTraceListener, takeMarks } from '../machine/fault.js'
 import type { StepResult } from '../machine/machine.js'
 import { hasDied, taskCount } from '../machine/machine.js'
 import {
@@ -29,13 +29,15 @@ interface VerdictBit extends Obj {
 const VerdictBit: Struct<VerdictBit> = struct<VerdictBit>(
   'VerdictBit',
   { tainted: flag() },
-  { capacity: 1 },
+  { capacity: 1, role: 'judge' },
 )
 
 /** One finding of one step. */
 export interface Observed {
   readonly id: string
   readonly message: string
+  /** What it speaks of, as data. */
+  readonly facts: Facts
   /** Nothing had gone wrong before it on this execution. */
   readonly first: boolean
 }
@@ -43,11 +45,13 @@ export interface Observed {
 /** Texts of the conditions of a scenario that the present state, at rest, violates. */
 export type Conditions = () => readonly string[]
 
+type Reported = Omit<Observed, 'first'>
+
 export class Judges {
   readonly #sanitizers: readonly Sanitizer[]
   readonly #conditions: Conditions
   readonly #marks = new Set<string>()
-  #pending: { id: string; message: string }[] = []
+  #pending: Reported[] = []
   readonly #context: Context
   /**
    * Bits of the sanitizers whose state checks read more than what they watch: what such a check
@@ -59,10 +63,10 @@ export class Judges {
     this.#sanitizers = sanitizers
     this.#conditions = conditions
     this.ofSteps = sanitizers.reduce((bits, s, i) => (s.ofStates ? bits : bits | (1 << i)), 0)
-    const pending = (): { id: string; message: string }[] => this.#pending
+    const pending = (): Reported[] => this.#pending
     this.#context = {
-      report: (id, message) => {
-        pending().push({ id, message })
+      report: (id, message, facts) => {
+        pending().push({ id, message, facts })
       },
       get crashed() {
         return anybodyDied()
@@ -103,10 +107,11 @@ export class Judges {
   /** Judge what a step did and the state it led to. */
   afterStep(result: StepResult): readonly Observed[] {
     for (const m of takeMarks()) this.#marks.add(m)
-    if (result.fault !== undefined) this.#context.report(result.fault.id, result.fault.message)
-    for (const r of result.remarks) this.#context.report(r.id, r.message)
+    const { fault } = result
+    if (fault !== undefined) this.#context.report(fault.id, fault.message, fault.facts)
+    for (const r of result.remarks) this.#context.report(r.id, r.message, r.facts)
     // After undefined behaviour the state means nothing.
-    return this.afterRepeat(result.fault?.kind === 'undefined' ? 0 : result.dirty)
+    return this.afterRepeat(fault?.kind === 'undefined' ? 0 : result.dirty)
   }
 
   /** Judge the state after a step that has not run: it did what it did before, without a report. */
@@ -136,15 +141,15 @@ export class Judges {
   }
 
   /** Report something that the search itself has seen, such as a deadlock. */
-  bySearch(id: string, message: string): readonly Observed[] {
-    this.#context.report(id, message)
+  bySearch(id: string, message: string, facts = NO_FACTS): readonly Observed[] {
+    this.#context.report(id, message, facts)
     return this.#collect()
   }
 
   /** Tasks are stuck: report it, after what the sanitizers say is the reason. */
-  stuck(id: string, message: string): readonly Observed[] {
+  stuck(id: string, message: string, facts = NO_FACTS): readonly Observed[] {
     for (const s of this.#sanitizers) s.stuck?.(id, this.#context)
-    this.#context.report(id, message)
+    this.#context.report(id, message, facts)
     return this.#collect()
   }
 
@@ -167,10 +172,10 @@ export class Judges {
     if (first) bit.tainted = true
     const seen = new Set<string>()
     const observed: Observed[] = []
-    for (const { id, message } of found) {
-      if (seen.has(id)) continue
-      seen.add(id)
-      observed.push({ id, message, first })
+    for (const reported of found) {
+      if (seen.has(reported.id)) continue
+      seen.add(reported.id)
+      observed.push({ ...reported, first })
     }
     return observed
   }

@@ -220,7 +220,7 @@ function verdictOf(
     reason: missing.length > 0 ? `never reached: ${missing.join(', ')}` : undefined,
   }
   const judged = judgeExpectation(scenario, facts)
-  return { ...facts, asExpected: judged.asExpected, reason: judged.reason ?? facts.reason }
+  return { ...facts, ...judged, reason: judged.reason ?? facts.reason }
 }
 
 /** What the scenario says some execution does, and none did. */

@@ -94,5 +94,5 @@ function verdictOf(
     reason: missing.length > 0 ? `not reached in these runs: ${missing.join(', ')}` : undefined,
   }
   const judged = judgeExpectation(scenario, facts)
-  return { ...facts, asExpected: judged.asExpected, reason: facts.reason ?? judged.reason }
+  return { ...facts, ...judged, reason: facts.reason ?? judged.reason }
 }

@@ -7,9 +7,17 @@
  * a dangling pointer meets a freed object rather than a new one.
  */
 import { mem, note, noting, UNINITIALISED } from './arena.js'
-import { KernelFault } from './fault.js'
-import { constructAt, destroyAt, type Obj, type Struct, structOf, vanishAt } from './struct.js'
-import { currentTaskNumber, MAX_TASKS } from './task.js'
+import { KernelFault, LimitError } from './fault.js'
+import {
+  constructAt,
+  destroyAt,
+  factsOf,
+  type Obj,
+  type Struct,
+  structOf,
+  vanishAt,
+} from './struct.js'
+import { currentTaskNumber, MAX_TASKS, mightSleep } from './task.js'
 
 export const QUARANTINE = 8
 
@@ -33,18 +41,30 @@ function findSlot(s: Struct<Obj>, task: number): number {
     }
   }
   if (freed > 0) return firstFreed
-  throw new Error(`the slab of struct ${s.name} is full (${slots} objects for each task)`)
+  throw new LimitError(`a task can have ${slots} objects of struct ${s.name}`)
+}
+
+/** May an allocation wait for memory to be reclaimed? Most say GFP_KERNEL, and need not say it. */
+export type Gfp = typeof GFP_KERNEL | typeof GFP_ATOMIC
+export const GFP_KERNEL = 1
+export const GFP_ATOMIC = 2
+
+/** might_alloc(): whoever asks for memory in this way may sleep, if it need not this time either. */
+export function mightAlloc(where: string, gfp?: Gfp): void {
+  if (gfp !== GFP_ATOMIC) mightSleep(where)
 }
 
 /** Allocate an object with all fields zero. */
-export function kzalloc<S extends Obj>(s: Struct<S>): S {
+export function kzalloc<S extends Obj>(s: Struct<S>, gfp?: Gfp): S {
+  mightAlloc('kzalloc', gfp)
   const at = findSlot(s as unknown as Struct<Obj>, currentTaskNumber())
   constructAt(s as unknown as Struct<Obj>, at, 0)
   return s.at(at) as S
 }
 
 /** Allocate an object whose fields must be written before they are read. */
-export function kmalloc<S extends Obj>(s: Struct<S>): S {
+export function kmalloc<S extends Obj>(s: Struct<S>, gfp?: Gfp): S {
+  mightAlloc('kmalloc', gfp)
   const at = findSlot(s as unknown as Struct<Obj>, currentTaskNumber())
   constructAt(s as unknown as Struct<Obj>, at, UNINITIALISED)
   return s.at(at) as S
@@ -56,10 +76,12 @@ export function kfree(object: Obj | null): void {
   const s = structOf(object)
   if (noting) note(object.at)
   if (mem[object.at] === -s.id) {
-    throw new KernelFault('double-free', 'undefined', `double free of a ${s.cName}`)
+    const text = `double free of a ${s.cName}`
+    throw new KernelFault('double-free', 'undefined', text, factsOf([object]))
   }
   if (mem[object.at] !== s.id) {
-    throw new KernelFault('type-confusion', 'undefined', `kfree of a ${s.cName} that is none`)
+    const text = `kfree of a ${s.cName} that is none`
+    throw new KernelFault('type-confusion', 'undefined', text, factsOf([object]))
   }
   destroyAt(s, object.at)
 }
@@ -78,7 +100,7 @@ export function onStack<S extends Obj>(s: Struct<S>): S {
     constructAt(untyped, at, 0)
     return s.at(at) as S
   }
-  throw new Error(`a task has more than ${slots} objects of struct ${s.name} on its stack`)
+  throw new LimitError(`a task can have ${slots} objects of struct ${s.name} on its stack`)
 }
 
 /** The function that had this object on its stack returns. */

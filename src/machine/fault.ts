@@ -8,17 +8,39 @@
  */
 export type FaultKind = 'oops' | 'undefined'
 
+/**
+ * What a finding speaks of, as data. Its message says the same to people; a report that wants an
+ * object or a number takes it from here. Plain: it can be stored and sent.
+ */
+export interface Facts {
+  /** Objects as `objectName` names them, and as a trace does: the one that it is about first. */
+  readonly about: readonly string[]
+  /** Numbers by name: `gfn`, `pfn`, `references`. */
+  readonly values: Readonly<Record<string, number>>
+}
+
+/** A finding that speaks of nothing in particular. */
+export const NO_FACTS: Facts = { about: [], values: {} }
+
 export class KernelFault extends Error {
   /** Stable id of the finding, e.g. `use-after-free`. */
   readonly id: string
   readonly kind: FaultKind
+  readonly facts: Facts
 
-  constructor(id: string, kind: FaultKind, message: string) {
+  constructor(id: string, kind: FaultKind, message: string, facts = NO_FACTS) {
     super(message)
     this.id = id
     this.kind = kind
+    this.facts = facts
   }
 }
+
+/**
+ * More is asked for than this machine has room for, or can say in its words. It is neither an
+ * answer of the kernel's nor a finding: the message says which limit of ours was met.
+ */
+export class LimitError extends Error {}
 
 /** BUG(): the thread dies here. */
 export function bug(why: string): never {
@@ -33,13 +55,14 @@ export function bugOn(condition: boolean, why: string): void {
 export interface Remark {
   readonly id: string
   readonly message: string
+  readonly facts: Facts
 }
 
 let remarks: Remark[] = []
 
 /** Record a finding and go on, like a WARN or a report of lockdep. */
-export function remark(id: string, message: string): void {
-  remarks.push({ id, message })
+export function remark(id: string, message: string, facts = NO_FACTS): void {
+  remarks.push({ id, message, facts })
 }
 
 /** WARN_ON(): reports, then continues; returns the condition as the kernel's macro does. */
@@ -70,34 +93,45 @@ export function tracepoint(name: string, ...args: unknown[]): void {
   if (listener !== undefined) listener(name, args)
 }
 
-let reached = 0
+const reached = new Set<string>()
 const NO_MARKS: readonly string[] = []
-const markNames: string[] = []
 
 /**
  * A reach mark: names a point that a scenario may demand to be reached by some execution.
  * Never a scheduling point and no part of the state.
  */
 export function mark(name: string): void {
-  let i = markNames.indexOf(name)
-  if (i < 0) i = markNames.push(name) - 1
-  if (i < 31) reached |= 1 << i
+  reached.add(name)
 }
 
 /** Names of the marks reached since the last call. */
 export function takeMarks(): readonly string[] {
-  if (reached === 0) return NO_MARKS
-  const names = markNames.filter((_, i) => reached & (1 << i))
-  reached = 0
+  if (reached.size === 0) return NO_MARKS
+  const names = [...reached]
+  reached.clear()
   return names
 }
 
+/** What the engines say when a property of null is asked for; the group is the property. */
+const OF_NULL: readonly RegExp[] = [
+  // V8: Cannot read properties of null (reading 'pfn')
+  /^Cannot (?:read|set) propert(?:y|ies) of null(?: \((?:reading|setting) '(.+)'\))?$/,
+  // SpiderMonkey: can't access property "pfn", folio is null; folio is null
+  /^can't access property "(.+)",? .*\bnull\b/,
+  /^.* is null$/,
+  // JavaScriptCore: null is not an object (evaluating 'folio.pfn')
+  /^null is not an object(?: \(evaluating '(?:.*\.)?([\w$]+).*'\))?$/,
+]
+
 /**
  * JavaScript's own error for a property of null is the kernel's NULL dereference: `null` is used
- * for nothing else in this project (our own code says `undefined`).
+ * for nothing else in this project (our own code says `undefined`). The text is the same on every
+ * engine.
  */
 export function asNullDereference(error: unknown): KernelFault | undefined {
-  if (!(error instanceof TypeError) || !/\bnull\b/.test(error.message)) return undefined
-  const field = /'([^']+)'/.exec(error.message)?.[1] ?? 'a field'
+  if (!(error instanceof TypeError)) return undefined
+  const match = OF_NULL.map((r) => r.exec(error.message)).find((m) => m !== null)
+  if (match === undefined) return undefined
+  const field = match[1] ?? 'a field'
   return new KernelFault('null-dereference', 'oops', `NULL pointer dereference, field ${field}`)
 }

@@ -8,6 +8,7 @@
  */
 import { kfree } from './alloc.js'
 import { until, untilElement } from './effects.js'
+import { LimitError } from './fault.js'
 import { fn, type Kernel } from './fn.js'
 import { handleAt, isAlive, num, type Obj, type Struct, struct, type Vec, vec } from './struct.js'
 import { current, MAX_TASKS, mightSleep, Task, taskNumber } from './task.js'
@@ -27,7 +28,7 @@ interface RcuState extends Obj {
 const RcuState: Struct<RcuState> = struct<RcuState>(
   'RcuState',
   { waiters: num(), count: num(), objects: vec(MAX_CALLBACKS), masks: vec(MAX_CALLBACKS) },
-  { capacity: 1 },
+  { capacity: 1, role: 'machine' },
 )
 
 /** Address at which the machine constructs its RCU state when it boots. */
@@ -117,6 +118,7 @@ export function kfreeRcu(object: Obj): void {
     return
   }
   const rcu = state()
+  if (rcu.count >= MAX_CALLBACKS) throw new LimitError('RCU has room for 16 callbacks')
   rcu.objects.set(rcu.count, object.at)
   rcu.masks.set(rcu.count, mask)
   rcu.count++
@@ -134,7 +136,7 @@ export interface SrcuStruct extends Obj {
 export const SrcuStruct: Struct<SrcuStruct> = struct<SrcuStruct>(
   'SrcuStruct',
   { depth: vec(MAX_TASKS), gpWait: vec(MAX_TASKS), waiters: num() },
-  { capacity: 16 },
+  { capacity: 16, role: 'machine' },
 )
 
 export function srcuReadLock(ssp: SrcuStruct): void {

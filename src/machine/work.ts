@@ -3,6 +3,7 @@
  * the kworker, a task of the machine that starts when something is queued.
  */
 import { untilNot } from './effects.js'
+import { LimitError } from './fault.js'
 import { fn, type Kernel } from './fn.js'
 import { handleAt, num, type Obj, type Struct, struct, type Vec, vec } from './struct.js'
 import { current, MAX_TASK_WORKS } from './task.js'
@@ -10,20 +11,24 @@ import { current, MAX_TASK_WORKS } from './task.js'
 /** Queue for the running task; `work` is handled by the machine's task-work function. */
 export function taskWorkAdd(work: Obj): void {
   const me = current()
-  if (me.workCount >= MAX_TASK_WORKS) throw new Error('a task has more task work than fits')
+  if (me.workCount >= MAX_TASK_WORKS) throw new LimitError('a task has room for 64 task works')
   me.works.set(me.workCount, work.at)
   me.workCount++
 }
 
-/** Take the oldest item, or null if there is none. */
-export function taskWorkTake(): Obj | null {
+/** Items that the running task has queued. */
+export function taskWorkCount(): number {
+  return current().workCount
+}
+
+/** Take the item that was queued as number `n` of those that there are, counted from 0. */
+export function taskWorkTake(n: number): Obj {
   const me = current()
-  if (me.workCount === 0) return null
-  const at = me.works.get(0)
-  for (let i = 1; i < me.workCount; i++) me.works.set(i - 1, me.works.get(i))
+  const at = me.works.get(n)
+  for (let i = n + 1; i < me.workCount; i++) me.works.set(i - 1, me.works.get(i))
   me.workCount--
   me.works.set(me.workCount, 0)
-  return handleAt(at)
+  return handleAt(at) as Obj
 }
 
 const MAX_WORKS = 16
@@ -36,7 +41,7 @@ export interface Workqueue extends Obj {
 export const Workqueue: Struct<Workqueue> = struct<Workqueue>(
   'Workqueue',
   { count: num(), items: vec(MAX_WORKS) },
-  { capacity: 1 },
+  { capacity: 1, role: 'machine' },
 )
 
 /** system_wq; the machine constructs it when it boots. */
@@ -46,7 +51,7 @@ export function systemWq(): Workqueue {
 
 export function queueWork(work: Obj): void {
   const wq = systemWq()
-  if (wq.count >= MAX_WORKS) throw new Error('the workqueue is full')
+  if (wq.count >= MAX_WORKS) throw new LimitError('the workqueue has room for 16 items')
   wq.items.set(wq.count, work.at)
   wq.count++
 }

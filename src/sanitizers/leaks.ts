@@ -1,22 +1,22 @@
 /**
  * When the process has exited, every kernel object that was not there when the kernel had booted
- * must be gone (R2). After an oops this says nothing: what the dead thread held stays.
+ * must be gone. After an oops this says nothing: what the dead thread held stays.
  */
 import { swapInfo } from '../kernel/include/swap.js'
 import { XaNode } from '../kernel/include/xarray.js'
-import { aliveOf, structCount, structText } from '../machine/census.js'
+import { aliveOf, mayLeak, structCount, structText } from '../machine/census.js'
 import {
   constructAt,
   forEachAlive,
+  MAX_STRUCTS,
   type Obj,
   type Struct,
   struct,
   type Vec,
   vec,
 } from '../machine/struct.js'
+import { asTool, recorded } from './ground.js'
 import type { Sanitizer } from './sanitizer.js'
-
-const MAX_STRUCTS = 127
 
 interface Baseline extends Obj {
   /** By struct: objects alive when the kernel had booted; -1 if they never leave. */
@@ -26,11 +26,8 @@ interface Baseline extends Obj {
 const Baseline: Struct<Baseline> = struct<Baseline>(
   'Baseline',
   { alive: vec(MAX_STRUCTS + 1) },
-  { capacity: 1 },
+  { capacity: 1, role: 'judge' },
 )
-
-/** Structs that never leave: the memmap, the machine's own, and the judges'. */
-const PERMANENT = new Set(['folio', 'task', 'verdict_bit', 'lock_graph', 'variables', 'baseline'])
 
 function baseline(): Baseline {
   return Baseline.at(Baseline.base) as Baseline
@@ -52,17 +49,20 @@ function countOf(id: number): number {
 
 export const leaks: Sanitizer = {
   name: 'leaks',
+  invariant:
+    'When the process has exited, no object of the kernel is left that was not there when it had booted. Not judged after an oops: what the dead thread held stays.',
   kinds: [
     {
       id: 'memory-leak',
+      judgement: 'end',
       sentence: 'An object stays allocated after everything was closed.',
-      source: 'R2',
+      why: [asTool('kmemleak'), recorded('6.2.1', 'E4.leak')],
     },
   ],
   booted() {
     constructAt(Baseline as unknown as Struct<Obj>, Baseline.base, 0)
     for (let id = 1; id <= structCount(); id++) {
-      baseline().alive.set(id, PERMANENT.has(structText(id)) ? -1 : countOf(id))
+      baseline().alive.set(id, mayLeak(id) ? countOf(id) : -1)
     }
   },
   atEnd({ report, crashed }) {
@@ -76,6 +76,7 @@ export const leaks: Sanitizer = {
       left += `${leaked > 0 ? ', ' : ''}${extra} ${structText(id)}`
       leaked += extra
     }
-    if (leaked > 0) report('memory-leak', `after exit there are still ${left}`)
+    const text = `after exit there are still ${left}`
+    if (leaked > 0) report('memory-leak', text, { about: [], values: { leaked } })
   },
 }

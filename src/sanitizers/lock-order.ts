@@ -7,11 +7,11 @@
  * Left out: two locks of one class (lockdep wants an annotation there), and the difference between
  * reading and writing a lock, which lockdep drops too for sleeping locks.
  */
+import { NO_FACTS } from '../machine/fault.js'
 import { constructAt, type Obj, type Struct, struct, type Vec, vec } from '../machine/struct.js'
-import { lockClassName, type Task } from '../machine/task.js'
+import { lockClassName, MAX_LOCK_CLASSES, type Task } from '../machine/task.js'
+import { source } from './ground.js'
 import type { Context, Sanitizer } from './sanitizer.js'
-
-const MAX_CLASSES = 31
 
 interface LockGraph extends Obj {
   /** By class: bit mask of the classes taken while it was held. */
@@ -20,8 +20,9 @@ interface LockGraph extends Obj {
 
 const LockGraph: Struct<LockGraph> = struct<LockGraph>(
   'LockGraph',
-  { after: vec(MAX_CLASSES + 1) },
-  { capacity: 1 },
+  { after: vec(MAX_LOCK_CLASSES + 1) },
+  // It only collects: of two acquisitions the last reports, whichever it is.
+  { capacity: 1, role: 'judge', commutes: ['after'] },
 )
 
 function graph(): LockGraph {
@@ -34,7 +35,7 @@ function leadsTo(after: Vec, from: number, to: number): boolean {
   let frontier = seen
   while (frontier !== 0) {
     let next = 0
-    for (let c = 1; c <= MAX_CLASSES; c++) if (frontier & (1 << c)) next |= after.get(c)
+    for (let c = 1; c <= MAX_LOCK_CLASSES; c++) if (frontier & (1 << c)) next |= after.get(c)
     if (next & (1 << to)) return true
     frontier = next & ~seen
     seen |= next
@@ -43,14 +44,15 @@ function leadsTo(after: Vec, from: number, to: number): boolean {
 }
 
 function acquired(task: Task, taken: number, trylock: boolean, { report }: Context): void {
-  if (trylock || taken === 0 || taken > MAX_CLASSES) return
+  if (trylock || taken === 0) return
   const { after } = graph()
   for (let i = 0; i < task.heldCount; i++) {
     const held = task.heldClass.get(i)
     if (held === taken || held === 0 || after.get(held) & (1 << taken)) continue
     if (leadsTo(after, taken, held)) {
       const [a, b] = [lockClassName(held), lockClassName(taken)]
-      report('lock-inversion', `${b} is taken under ${a}, but elsewhere ${a} is taken under ${b}`)
+      const text = `${b} is taken under ${a}, but elsewhere ${a} is taken under ${b}`
+      report('lock-inversion', text, NO_FACTS)
     }
     after.set(held, after.get(held) | (1 << taken))
   }
@@ -58,11 +60,13 @@ function acquired(task: Task, taken: number, trylock: boolean, { report }: Conte
 
 export const lockOrder: Sanitizer = {
   name: 'lock-order',
+  invariant: 'The classes of locks, held before taken, form a graph without a cycle.',
   kinds: [
     {
       id: 'lock-inversion',
+      judgement: 'call',
       sentence: 'Two locks are taken in both orders; some timing deadlocks.',
-      source: 'as lockdep; D18, L1',
+      why: [source('6.2', 'kernel/locking/lockdep.c check_noncircular')],
     },
   ],
   booted() {

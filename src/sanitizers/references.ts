@@ -1,10 +1,12 @@
 /**
- * The ledger of a folio's references (R1). In every state a folio has at least the references of
+ * The ledger of a folio's references. In every state a folio has at least the references of
  * the holders that can be seen: the page cache or the swap cache, and an LRU batch. When everything
  * was torn down it is back in the allocator, unless it is poisoned.
  */
 import { type Folio, nrPages } from '../kernel/include/mm.js'
 import { forEachFolio } from '../kernel/mm/page_alloc.js'
+import { factsOf } from '../machine/struct.js'
+import { commit, source } from './ground.js'
 import type { Context, Sanitizer } from './sanitizer.js'
 
 /** References whose holders can be seen in the state. */
@@ -17,10 +19,13 @@ function state({ report }: Context): void {
   forEachFolio((folio) => {
     const { pfn, refcount } = folio
     if (folio.buddy && refcount !== 0) {
-      report('refcount-underflow', `pfn ${pfn} is in the allocator with ${refcount} references`)
+      const text = `pfn ${pfn} is in the allocator with ${refcount} references`
+      report('refcount-underflow', text, factsOf([folio], { pfn, references: refcount }))
     } else if (refcount < visibleHolders(folio)) {
       const holders = visibleHolders(folio)
-      report('refcount-underflow', `pfn ${pfn} has ${refcount} references but ${holders} holders`)
+      const text = `pfn ${pfn} has ${refcount} references but ${holders} holders`
+      const facts = factsOf([folio], { pfn, references: refcount, holders })
+      report('refcount-underflow', text, facts)
     }
   })
 }
@@ -31,23 +36,30 @@ function atEnd({ report, crashed }: Context): void {
     if (folio.buddy || folio.hwpoison || folio.refcount === 0) return
     const extra = folio.refcount - visibleHolders(folio)
     if (extra > 0) {
-      report('refcount-leak', `pfn ${folio.pfn} keeps ${extra} references that nobody owns`)
+      const text = `pfn ${folio.pfn} keeps ${extra} references that nobody owns`
+      report('refcount-leak', text, factsOf([folio], { pfn: folio.pfn, references: extra }))
     }
   })
 }
 
 export const references: Sanitizer = {
   name: 'references',
+  invariant:
+    'A folio has at least the references of the holders that can be seen (page cache, swap cache, LRU batch); when all was torn down it is back in the allocator, unless it is poisoned.',
   kinds: [
     {
       id: 'refcount-underflow',
+      judgement: 'state',
       sentence: 'A folio has fewer references than holders.',
-      source: 'R1; D32',
+      why: [source('6.2', 'include/linux/mm.h put_page_testzero')],
     },
     {
       id: 'refcount-leak',
+      judgement: 'end',
       sentence: 'A folio keeps a reference that nobody owns.',
-      source: 'R1; D30',
+      why: [
+        commit('c31745d2c508', 'a lookup of a poisoned page of guest_memfd keeps its reference'),
+      ],
     },
   ],
   watches: ['Folio.refcount', 'Folio.mapping', 'Folio.swap', 'Folio.lruBatch', 'Folio.buddy'],

@@ -30,11 +30,14 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   explore: ['machine', 'designs', 'litmus', 'cell'],
   report: ['explore', 'trace', 'kernel', 'litmus'],
   conform: ['machine', 'kernel', 'user', 'calls', 'designs', 'cell'],
-  live: ['calls', 'conform'],
+  live: ['calls', 'conform', 'kernel'],
   promela: ['machine', 'lower', 'litmus', 'sanitizers'],
+  patch: ['machine', 'kernel', 'designs', 'litmus', 'explore'],
   cli: [
     'machine',
     'kernel',
+    'user',
+    'calls',
     'designs',
     'sanitizers',
     'litmus',
@@ -46,6 +49,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'conform',
     'live',
     'promela',
+    'patch',
   ],
 }
 

@@ -36,21 +36,13 @@ interface Word {
   readonly plainWrites: Clock
 }
 
-/** Locks, RCU and tasks synchronise by themselves: every access to them orders. */
-const SYNCHRONISING = new Set([
-  'Task',
-  'Spinlock',
-  'RwLock',
-  'Mutex',
-  'RwSemaphore',
-  'SrcuStruct',
-  'RcuState',
-  'WaitQueueHead',
-  'Workqueue',
-  'Variables',
-  'VerdictBit',
-  'LockGraph',
-])
+/**
+ * Locks, RCU and tasks synchronise by themselves, and judges only look: every access to what is
+ * not the kernel's orders.
+ */
+function isSynchronising(struct: string): boolean {
+  return structNamed(struct).role !== 'kernel'
+}
 
 const clock = (): Clock => new Int32Array(MAX_TASKS)
 
@@ -131,7 +123,7 @@ export class AccessJudge {
     if (field === HEADER || field === CENSUS) return
     const task = this.#task
     const key = keyOf(at)
-    if (SYNCHRONISING.has(struct)) {
+    if (isSynchronising(struct)) {
       this.#order(task, key, write)
       return
     }
@@ -174,7 +166,7 @@ function keyOf(at: Addr): number {
 
 function embeddedKey(name: string, base: number, at: number): number {
   // A lock is one thing: who takes it waits for all of its words.
-  if (SYNCHRONISING.has(name) && name !== 'Task') return base
+  if (isSynchronising(name) && name !== 'Task') return base
   for (const placed of structNamed(name).fields.values()) {
     const first = base + placed.offset
     if (at >= first + placed.field.words) continue

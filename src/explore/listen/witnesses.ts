@@ -1,14 +1,11 @@
 /** The findings of an explorer, each with an execution that leads to it. */
 import type { Execution, Listener, Sighting } from '../../cell/execution.js'
+import type { Observed } from '../../cell/judges.js'
 import type { Move } from '../../cell/schedule.js'
 import { taskName } from '../../machine/machine.js'
 
 /** How a finding was reached. */
-export interface Witness {
-  readonly id: string
-  readonly message: string
-  /** Nothing had gone wrong before it. */
-  readonly first: boolean
+export interface Witness extends Observed {
   readonly schedule: readonly Move[]
   readonly preemptions: number
   readonly task: string
@@ -38,11 +35,12 @@ export class Witnesses implements Listener {
   }
 
   found({ observed, task, function: where }: Sighting, run: Execution): void {
-    for (const { id, message, first } of observed) {
+    for (const seen of observed) {
+      const { id, first } = seen
       const known = this.all.get(id)
       if (known !== undefined && !this.#isBetter(first, run.preemptions, known)) continue
       this.all.set(id, {
-        ...{ id, message, first },
+        ...seen,
         schedule: run.schedule(),
         preemptions: run.preemptions,
         task: taskName(task),

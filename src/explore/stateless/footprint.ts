@@ -2,8 +2,7 @@
  * Records the footprint of a step while it is taken: every access of kernel code to a field, every
  * read of the sanitizers that judge the state behind it, and what came to life or was freed.
  *
- * Left out, each with the reason: the results of operations, which are a task's own; and lockdep's
- * graph, which only collects: the last of two acquisitions reports, whichever it is.
+ * Left out are the fields of which their struct says that two writes of them commute.
  */
 
 import type { Listener } from '../../cell/execution.js'
@@ -27,11 +26,10 @@ import { type Footprint, MODE } from './independence.js'
 const POOLS = 1 << 22
 const CENSUSES = 1 << 23
 
-const LEFT_OUT = new Set(['Variables.values', 'LockGraph.after'])
-
 export class Recorder implements Listener {
   readonly #words: Words = wordTable()
   readonly #structIds = new Map(allStructs().map((s) => [s.name, s.id]))
+  readonly #leftOut = new Set(allStructs().flatMap((s) => s.commutes.map((f) => `${s.name}.${f}`)))
   #modes = new Map<number, number>()
   #mark = 0
   #task = 0
@@ -75,7 +73,7 @@ export class Recorder implements Listener {
       return
     }
     this.#add(this.#words.owner[at] as number, MODE.USE)
-    if (field === HEADER || LEFT_OUT.has(`${struct}.${field}`)) return
+    if (field === HEADER || this.#leftOut.has(`${struct}.${field}`)) return
     this.#add(at, write ? MODE.WRITE : this.#reading)
   }
 

@@ -161,13 +161,18 @@ class Narrator implements Listener {
   }
 }
 
-/** The fields of kernel objects that have changed since `mark`; tasks and stacks are left out. */
+/** Tasks and judges have nothing of the kernel's in them. */
+function isShown({ name, role }: AnyStruct): boolean {
+  return name !== Task.name && role !== 'judge'
+}
+
+/** The fields of kernel objects that have changed since `mark`. */
 function changesSince(mark: number): Change[] {
   const changes: Change[] = []
   const seen = new Set<string>()
   for (const at of writtenSince(mark)) {
     const owner = objectAt(at)
-    if (owner === undefined || owner.struct.name === Task.name) continue
+    if (owner === undefined || !isShown(owner.struct)) continue
     const change = describeChange(objectName(at), owner.base, owner.struct, at, mark)
     const key = `${change.object}.${change.field}`
     if (change.before === change.after || seen.has(key)) continue

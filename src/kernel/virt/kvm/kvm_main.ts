@@ -7,7 +7,7 @@ import { rmw } from '../../../machine/effects.js'
 import { fn, type Kernel } from '../../../machine/fn.js'
 import { mutexInit, rwLockInit, spinLockInit } from '../../../machine/locks.js'
 import { opsTable } from '../../../machine/struct.js'
-import { kvmMmuZapAll } from '../../arch/x86/kvm/tdp_mmu.js'
+import { hasPrivateMemory } from '../../arch/x86/kvm/private_mem.js'
 import { allocFilePseudo, fdInstall, getUnusedFd } from '../../fs/file_table.js'
 import { allocAnonInode } from '../../fs/inode.js'
 import { EINVAL } from '../../include/errno.js'
@@ -22,13 +22,14 @@ import { kvmInitMmuNotifier } from './mmu_notifier.js'
 import { KVM_VM_FOPS, kvmOf } from './vm_file.js'
 
 /**
- * Tear the VM down: its mappings, then its slots, which lets go of their files.
+ * Tear the VM down: first what listens to the process and its mappings, then its slots, which lets
+ * go of their files.
  *
  * Models: 6.2 virt/kvm/kvm_main.c kvm_destroy_vm.
  */
 const kvmDestroyVm = fn(function* kvm_destroy_vm(kvm: Kvm): Kernel<void> {
+  // Zaps all, unless the exit of the process has done so: see kvm_mmu_notifier_release().
   yield* mmuNotifierUnregister(kvm.mmuNotifier, currentMm())
-  yield* kvmMmuZapAll(kvm)
   let n = 0
   while (n < MEMSLOT_PLACES) {
     const slot = kvm.memslots!.slots.get(n)
@@ -84,7 +85,8 @@ function kvmCreateVm(type: number): Kvm {
  * Simplifies: vCPUs come into being when a task first runs in the guest.
  */
 export const sysKvmCreateVm = fn(function* kvm_dev_ioctl_create_vm(type: number): Kernel<number> {
-  if (type !== KVM_X86_DEFAULT_VM && type !== KVM_X86_SW_PROTECTED_VM) return -EINVAL
+  const known = type === KVM_X86_DEFAULT_VM || type === KVM_X86_SW_PROTECTED_VM
+  if (!known || (type === KVM_X86_SW_PROTECTED_VM && !hasPrivateMemory())) return -EINVAL
   const fd = yield* getUnusedFd()
   if (fd < 0) return fd
   const kvm = kvmCreateVm(type)
