@@ -29,7 +29,7 @@ const u64 = (n: bigint): bigint => BigInt.asUintN(64, n)
  *
  * Models: v10 virt/kvm/kvm_main.c kvm_unmap_mem_range.
  */
-const kvmUnmapMemRange = fn(function* kvm_unmap_mem_range(
+export const kvmUnmapMemRange = fn(function* kvm_unmap_mem_range(
   kvm: Kvm,
   start: Gfn,
   end: Gfn,

@@ -106,7 +106,7 @@ function dataOf(file: File): RestrictedmemData {
 }
 
 /** Models: v10 mm/restrictedmem.c restrictedmem_invalidate_start. */
-const invalidateStart = fn(function* restrictedmem_invalidate_start(
+export const invalidateStart = fn(function* restrictedmem_invalidate_start(
   data: RestrictedmemData,
   start: Pgoff,
   end: Pgoff,
@@ -121,7 +121,7 @@ const invalidateStart = fn(function* restrictedmem_invalidate_start(
 })
 
 /** Models: v10 mm/restrictedmem.c restrictedmem_invalidate_end. */
-const invalidateEnd = fn(function* restrictedmem_invalidate_end(
+export const invalidateEnd = fn(function* restrictedmem_invalidate_end(
   data: RestrictedmemData,
   start: Pgoff,
   end: Pgoff,
@@ -136,7 +136,10 @@ const invalidateEnd = fn(function* restrictedmem_invalidate_end(
 })
 
 /** Models: v10 mm/restrictedmem.c restrictedmem_release. */
-const v10Release = fn(function* restrictedmem_release(inode: Inode, _file: File): Kernel<number> {
+export const v10Release = fn(function* restrictedmem_release(
+  inode: Inode,
+  _file: File,
+): Kernel<number> {
   const data = inode.iMapping!.privateData as RestrictedmemData
   yield* fput(data.memfd!)
   kfree(data)
@@ -144,7 +147,7 @@ const v10Release = fn(function* restrictedmem_release(inode: Inode, _file: File)
 })
 
 /** Models: v10 mm/restrictedmem.c restrictedmem_fallocate and restrictedmem_punch_hole. */
-const v10Fallocate = fn(function* restrictedmem_fallocate(
+export const v10Fallocate = fn(function* restrictedmem_fallocate(
   file: File,
   mode: number,
   offset: bigint,
@@ -169,12 +172,15 @@ const v10Fallocate = fn(function* restrictedmem_fallocate(
  *
  * Models: v10 mm/restrictedmem.c restrictedmem_getattr.
  */
-const v10Getattr = fn(function* restrictedmem_getattr(dentry: Dentry, stat: Kstat): Kernel<number> {
+export const v10Getattr = fn(function* restrictedmem_getattr(
+  dentry: Dentry,
+  stat: Kstat,
+): Kernel<number> {
   const data = privateDataOf(dentry) as RestrictedmemData
   return yield* data.memfd!.fInode!.iOp!.getattr!(dentry, stat)
 })
 
-const v10Inner = fn(function restrictedmem_inner(dentry: Dentry): File {
+export const v10Inner = fn(function restrictedmem_inner(dentry: Dentry): File {
   return (privateDataOf(dentry) as RestrictedmemData).memfd!
 })
 
@@ -190,7 +196,7 @@ const v10Iops: InodeOperations = opsTable({
   setattr: restrictedmemSetattr,
 })
 
-const v10FileCreate = fn(function* restrictedmem_file_create(memfd: File): Kernel<File> {
+export const v10FileCreate = fn(function* restrictedmem_file_create(memfd: File): Kernel<File> {
   const data = kzalloc(RestrictedmemData)
   mutexInit(data.lock, 'data->lock')
   data.memfd = memfd
@@ -263,7 +269,7 @@ export const v10ErrorPage = fn(function* restrictedmem_error_page(
   spinUnlock(sb.sInodeListLock)
 })
 
-const v10CallError = fn(function* restrictedmem_notifier_error(
+export const v10CallError = fn(function* restrictedmem_notifier_error(
   data: RestrictedmemData,
   start: Pgoff,
   end: Pgoff,
@@ -282,7 +288,7 @@ const v10CallError = fn(function* restrictedmem_notifier_error(
  *
  * Models: v10 virt/kvm/kvm_main.c __kvm_set_memory_region, its part for private slots.
  */
-const v10KvmBind = fn(function* kvm_restrictedmem_bind(
+export const v10KvmBind = fn(function* kvm_restrictedmem_bind(
   slot: KvmMemorySlot,
   fd: number,
   offset: Pgoff,
@@ -303,7 +309,7 @@ const v10KvmBind = fn(function* kvm_restrictedmem_bind(
  *
  * Models: v10 virt/kvm/kvm_main.c kvm_prepare_memory_region. slots_arch_lock is held.
  */
-const v10Prepare = fn(function* kvm_prepare_memory_region(
+export const v10Prepare = fn(function* kvm_prepare_memory_region(
   slot: KvmMemorySlot | null,
   change: number,
 ): Kernel<void> {
@@ -312,11 +318,13 @@ const v10Prepare = fn(function* kvm_prepare_memory_region(
 })
 
 /** Models: v10 virt/kvm/kvm_main.c check_memory_region_flags. */
-const v10PrivateFlags = fn(function private_slot_flags(): number {
+export const v10PrivateFlags = fn(function private_slot_flags(): number {
   return KVM_MEM_PRIVATE | KVM_MEM_READONLY | KVM_MEM_LOG_DIRTY_PAGES
 })
 
-const v10KvmUnbind = fn(function* kvm_restrictedmem_unbind(slot: KvmMemorySlot): Kernel<void> {
+export const v10KvmUnbind = fn(function* kvm_restrictedmem_unbind(
+  slot: KvmMemorySlot,
+): Kernel<void> {
   const file = slot.restrictedFile!
   yield* v10UnregisterNotifier(file, slot.notifier)
   slot.restrictedFile = null
@@ -324,7 +332,7 @@ const v10KvmUnbind = fn(function* kvm_restrictedmem_unbind(slot: KvmMemorySlot):
 })
 
 /** Models: v10 virt/kvm/kvm_main.c kvm_restrictedmem_get_pfn. */
-const v10KvmGetPfn = fn(function* kvm_restrictedmem_get_pfn(
+export const v10KvmGetPfn = fn(function* kvm_restrictedmem_get_pfn(
   slot: KvmMemorySlot,
   gfn: Gfn,
 ): Kernel<Folio> {
@@ -332,7 +340,10 @@ const v10KvmGetPfn = fn(function* kvm_restrictedmem_get_pfn(
 })
 
 /** Models: v10 virt/kvm/kvm_main.c restrictedmem_range_is_valid, gfn_start. */
-const v10FirstGfn = fn(function restrictedmem_first_gfn(slot: KvmMemorySlot, start: Pgoff): Gfn {
+export const v10FirstGfn = fn(function restrictedmem_first_gfn(
+  slot: KvmMemorySlot,
+  start: Pgoff,
+): Gfn {
   const behind = start - slot.restrictedOffset
   return (behind > 0 ? slot.baseGfn + behind : slot.baseGfn) as Gfn
 })
@@ -343,14 +354,14 @@ const v10FirstGfn = fn(function restrictedmem_first_gfn(slot: KvmMemorySlot, sta
  *
  * Models: v10 virt/kvm/kvm_main.c restrictedmem_range_is_valid, gfn_end.
  */
-const v10EndGfn = fn(function restrictedmem_end_gfn(slot: KvmMemorySlot, end: Pgoff): Gfn {
+export const v10EndGfn = fn(function restrictedmem_end_gfn(slot: KvmMemorySlot, end: Pgoff): Gfn {
   const inSlot = Math.min(end - slot.restrictedOffset, slot.npages)
   const gfn = slot.baseGfn + inSlot
   return gfn < 0 ? (GFN_END as Gfn) : (gfn as Gfn)
 })
 
 /** A notifier hears of the whole file; a range outside its slot is none of its business. */
-const v10Overlaps = fn(function restrictedmem_overlaps(
+export const v10Overlaps = fn(function restrictedmem_overlaps(
   slot: KvmMemorySlot,
   start: Pgoff,
   end: Pgoff,
@@ -359,7 +370,7 @@ const v10Overlaps = fn(function restrictedmem_overlaps(
 })
 
 /** Models: v10 virt/kvm/kvm_main.c kvm_restrictedmem_error: every vCPU leaves with SHUTDOWN. */
-const v10KvmError = fn(function* kvm_restrictedmem_error(
+export const v10KvmError = fn(function* kvm_restrictedmem_error(
   notifier: RestrictedmemNotifier,
   start: Pgoff,
   end: Pgoff,
@@ -375,7 +386,7 @@ const v10KvmError = fn(function* kvm_restrictedmem_error(
   }
 })
 
-const v10BackingMapping = fn(function v10_backing_mapping(file: File): AddressSpace | null {
+export const v10BackingMapping = fn(function v10_backing_mapping(file: File): AddressSpace | null {
   const mapping = file.fMapping!
   return mapping.privateData === null
     ? mapping

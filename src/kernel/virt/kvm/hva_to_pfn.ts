@@ -30,7 +30,7 @@ function memslotIsReadonly(slot: KvmMemorySlot): boolean {
  *
  * Compared: 6.12 source.
  */
-const hvaToPfnFast = fn(function* hva_to_pfn_fast(
+export const hvaToPfnFast = fn(function* hva_to_pfn_fast(
   address: bigint,
   fault: KvmPageFault,
   mayMapWritable: boolean,
@@ -48,7 +48,7 @@ const hvaToPfnFast = fn(function* hva_to_pfn_fast(
  *
  * Compared: 6.12 source.
  */
-const hvaToPfnSlow = fn(function* hva_to_pfn_slow(
+export const hvaToPfnSlow = fn(function* hva_to_pfn_slow(
   address: bigint,
   fault: KvmPageFault,
   mayMapWritable: boolean,

@@ -15,14 +15,17 @@ import { kvmGetKvm, kvmPutKvm } from './kvm_main.js'
 import { kvmFget, kvmOf } from './vm_file.js'
 
 /** The vCPU itself lives as long as the VM. Models: 6.2 virt/kvm/kvm_main.c kvm_vcpu_release. */
-const kvmVcpuRelease = fn(function* kvm_vcpu_release(_inode: Inode, file: File): Kernel<number> {
+export const kvmVcpuRelease = fn(function* kvm_vcpu_release(
+  _inode: Inode,
+  file: File,
+): Kernel<number> {
   yield* kvmPutKvm((file.privateData as KvmVcpu).kvm!)
   return 0
 })
 
 const kvmVcpuFops: FileOperations = opsTable({ name: 'kvm_vcpu_fops', release: kvmVcpuRelease })
 
-const createVcpu = fn(function* kvm_vm_ioctl_create_vcpu_locked(kvm: Kvm): Kernel<number> {
+export const createVcpu = fn(function* kvm_vm_ioctl_create_vcpu_locked(kvm: Kvm): Kernel<number> {
   yield read(kvm, 'vcpus')
   if (kvm.vcpus.get(currentTaskNumber()) !== null) return -EEXIST
   const fd = yield* getUnusedFd()

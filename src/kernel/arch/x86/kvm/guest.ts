@@ -6,7 +6,7 @@
 import { kzalloc } from '../../../../machine/alloc.js'
 import { type Blob, byteAt, withBytes } from '../../../../machine/blob.js'
 import { alsoReads, alsoWrites, read, rmw, write } from '../../../../machine/effects.js'
-import { mark, tracepoint } from '../../../../machine/fault.js'
+import { LimitError, mark, tracepoint } from '../../../../machine/fault.js'
 import { fn, type Kernel } from '../../../../machine/fn.js'
 import { isErr, ptrErr } from '../../../../machine/struct.js'
 import { currentTaskNumber } from '../../../../machine/task.js'
@@ -108,7 +108,11 @@ function access(vcpu: KvmVcpu, gfn: Gfn, folio: Folio, offset: number, byte: num
  *
  * Models: 6.2 arch/x86/kvm/x86.c vcpu_run, as far as faults go.
  */
-const vcpuRun = fn(function* vcpu_run(vcpu: KvmVcpu, gpa: bigint, byte: number): Kernel<number> {
+export const vcpuRun = fn(function* vcpu_run(
+  vcpu: KvmVcpu,
+  gpa: bigint,
+  byte: number,
+): Kernel<number> {
   const gfn = bytesToPgoff(gpa) as number as Gfn
   const offset = Number(gpa % PAGE_SIZE)
   for (;;) {
@@ -135,7 +139,15 @@ const vcpuRun = fn(function* vcpu_run(vcpu: KvmVcpu, gpa: bigint, byte: number):
   }
 })
 
-const guestAccess = fn(function* kvm_run(vm: number, gpa: bigint, byte: number): Kernel<number> {
+/** No processor has more physical address bits than these. */
+const MAX_GPA = 1n << 52n
+
+export const guestAccess = fn(function* kvm_run(
+  vm: number,
+  gpa: bigint,
+  byte: number,
+): Kernel<number> {
+  if (gpa < 0n || gpa >= MAX_GPA) throw new LimitError('a guest physical address has 52 bits')
   const file = yield* kvmFget(vm)
   if (isErr(file)) return ptrErr(file)
   const vcpu = yield* taskVcpu(kvmOf(file))

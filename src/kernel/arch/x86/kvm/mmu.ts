@@ -72,7 +72,7 @@ export const isRootObsolete = fn(function* is_page_fault_stale(vcpu: KvmVcpu): K
 })
 
 /** The page behind the gfn of a fault, with a reference, or an ERR_PTR. */
-const faultinPfn = fn(function* kvm_faultin_pfn(
+export const faultinPfn = fn(function* kvm_faultin_pfn(
   fault: KvmPageFault,
   isPrivate: boolean,
 ): Kernel<Folio> {
