@@ -47,7 +47,7 @@ if (problems.length > 0) process.exit(1)
 const hash = createHash('sha256')
 for (const { source, text } of files) {
   const name = relative(ROOT, source)
-  if (/^src\/(machine|kernel|user|calls|designs|sanitizers|cell|explore|litmus)\//.test(name))
+  if (/^src\/(machine|kernel|user|calls|designs|hosts|sanitizers|cell|explore|litmus)\//.test(name))
     hash.update(`${name}\n${text}`)
 }
 const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))

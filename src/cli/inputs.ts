@@ -4,6 +4,7 @@ import { dirname, extname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Design } from '../designs/design.js'
 import { DESIGNS } from '../designs/index.js'
+import { designNamed } from '../hosts/index.js'
 import { hash8 } from '../explore/token.js'
 import { LitmusError, suggest } from '../litmus/error.js'
 import { readScenario, type Scenario } from '../litmus/scenario.js'
@@ -56,9 +57,17 @@ function litmusFiles(path: string): string[] {
     })
 }
 
-/** Paths of the scenarios that come with the project. */
+/** Scenarios whose subject is a host that protects memory; they have matrices of their own. */
+const HOSTS_AREA = join(root, 'litmus/hosts')
+
+/** Paths of the scenarios that come with the project, those about hosts left out. */
 export function builtInFiles(): string[] {
-  return litmusFiles(join(root, 'litmus'))
+  return litmusFiles(join(root, 'litmus')).filter((f) => dirname(f) !== HOSTS_AREA)
+}
+
+/** Paths of the scenarios about hosts. */
+export function hostFiles(): string[] {
+  return litmusFiles(HOSTS_AREA)
 }
 
 /** Paths of the recordings that come with the project. */
@@ -78,7 +87,8 @@ function nameOf(path: string): string {
 /** The built-in file of this name, or all files of an area. */
 function builtInNamed(name: string): string[] {
   const area = `${name.replace(/\/$/, '')}/`
-  return builtInFiles().filter((f) => nameOf(f) === name || nameOf(f).startsWith(area))
+  const all = [...builtInFiles(), ...hostFiles()]
+  return all.filter((f) => nameOf(f) === name || nameOf(f).startsWith(area))
 }
 
 /** Read and bind scenarios; a directory means all files in it. @throws UserError */
@@ -132,12 +142,12 @@ export async function loadDesignModule(module: string): Promise<Design> {
 /** The design that a reference names. */
 export async function loadDesign(ref: DesignRef): Promise<Design> {
   if (ref.module !== undefined) return loadDesignModule(ref.module)
-  return DESIGNS.find((d) => d.id === ref.id) as Design
+  return designNamed(ref.id) as Design
 }
 
 /** From an id, or the path of a file, to a design. @throws UserError */
 export async function resolveDesign(name: string): Promise<DesignRef> {
-  if (DESIGNS.some((d) => d.id === name)) return { id: name, module: undefined }
+  if (designNamed(name) !== undefined) return { id: name, module: undefined }
   if (!/[/\\]|\.ts$/.test(name)) {
     const hint = suggest(
       name,

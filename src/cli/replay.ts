@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import type { Design } from '../designs/design.js'
 import { DESIGNS } from '../designs/index.js'
+import { designNamed } from '../hosts/index.js'
 import { SetupFailure } from '../explore/boot.js'
 import { type Hindsight, LOOK_BACK, lookBack } from '../explore/hindsight.js'
 import { reduceScenario } from '../explore/reduce.js'
@@ -78,7 +79,7 @@ export async function replay(text: string, options: ReplayOptions): Promise<numb
 }
 
 async function refOf(design: string, token: Token): Promise<DesignRef> {
-  if (design === token.design && !DESIGNS.some((d) => d.id === design)) {
+  if (design === token.design && designNamed(design) === undefined) {
     throw new UserError(
       `the token is of a design "${design}" that is not built in: name its file with --design`,
     )

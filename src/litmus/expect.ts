@@ -13,12 +13,17 @@ export interface Judgement {
   readonly reason: string | undefined
 }
 
-/** The row that speaks of a design: one that names it, else the one for all others. */
+/**
+ * The row that speaks of a design, which may be one on a host, as `upm@snp`: one that names both,
+ * else all others on this host, else the design wherever it runs, else all others.
+ */
 export function expectationFor(scenario: Scenario, design: string): Expectation | undefined {
-  return (
-    scenario.expect.find((e) => e.designs.includes(design)) ??
-    scenario.expect.find((e) => e.designs.includes('*'))
-  )
+  const [own, host = 'sw'] = design.split('@')
+  for (const name of [`${own}@${host}`, `*@${host}`, own as string, '*']) {
+    const row = scenario.expect.find((e) => e.designs.includes(name))
+    if (row !== undefined) return row
+  }
+  return undefined
 }
 
 export function judgeExpectation(scenario: Scenario, verdict: Verdict): Judgement {

@@ -5,8 +5,9 @@ Litmus {
 
   Title = "litmus" scenarioName
   Question = quoted
-  Section = Setup | Task | Finally | Faults | Reach | Condition | Expect
+  Section = Hosts | Setup | Task | Finally | Faults | Reach | Condition | Expect
 
+  Hosts = "host" NonemptyListOf<hostName, ","> nl+
   Setup = "setup" nl+ Lines
   Task = "task" name nl+ Lines
   Finally = "finally" nl+ Lines
@@ -38,11 +39,12 @@ Litmus {
     | Operand comparison Operand --compare
   Operand = qualified | term
 
-  keyword = ("setup" | "task" | "finally" | "faults" | "reach" | "always" | "never" | "sometimes"
+  keyword = ("host" | "setup" | "task" | "finally" | "faults" | "reach" | "always" | "never" | "sometimes"
     | "expect") ~nameRest
   comparison = "==" | "!=" | "<=" | ">=" | "<" | ">"
   scenarioName = (alnum | "-" | "_" | "." | "/")+
-  designName = "*" | (alnum | "-" | "_" | ".")+
+  designName = ("*" | (alnum | "-" | "_" | ".")+) ("@" hostName)?
+  hostName = letter alnum*
   findingName = ~(("sometimes" | "always") ~nameRest) letter (alnum | "-")+ ~(space* (comparison | ":"))
   mark = letter (alnum | "-")*
   qualified = name ":" name

@@ -40,6 +40,7 @@ import {
 } from '../kernel/virt/kvm/memslots.js'
 import type { FnTag } from '../machine/fn.js'
 import { userLoadAt, userStoreAt } from '../user/access.js'
+import { confidentialVm, guestAccept, guestConvert, launch } from '../user/confidential.js'
 import {
   userMadvise,
   userMincore,
@@ -284,6 +285,25 @@ export const OPERATIONS: readonly OperationSpec[] = [
   ),
   spec('guest_write', guestWrite, [vm, bytes('gpa'), number('byte')], 'The guest writes a byte.'),
   spec('guest_read', guestRead, [vm, bytes('gpa')], 'The guest reads a byte.'),
+  spec(
+    'confidential_vm',
+    confidentialVm,
+    [],
+    "A VM of the kind whose memory the host protects, before it has any.",
+  ),
+  spec('launch', launch, [vm], 'Its launch is finished: it can run.'),
+  spec(
+    'guest_accept',
+    guestAccept,
+    [vm, bytes('gpa')],
+    "The guest takes a private page into use: 0, or its instruction's code.",
+  ),
+  spec(
+    'guest_convert',
+    guestConvert,
+    [vm, bytes('gpa'), number('attributes')],
+    'The guest makes a page PRIVATE, or with 0 shared, and the VMM does as asked.',
+  ),
   spec('migrate', migratePage, [fd, page], 'Isolate a page of a file and migrate it.'),
   spec('compact', compact, [], '/proc/sys/vm/compact_memory.'),
   spec('memory_failure', memoryFailureOp, [fd, page], 'Poison the frame of a page.'),

@@ -50,6 +50,7 @@ export interface RowSyntax {
 export interface FileSyntax {
   readonly name: string
   readonly question: string
+  readonly hosts: readonly Named[]
   readonly setup: readonly OperationSyntax[]
   readonly tasks: readonly {
     readonly name: Named
@@ -63,6 +64,7 @@ export interface FileSyntax {
 }
 
 type Section =
+  | { readonly is: 'hosts'; readonly hosts: readonly Named[] }
   | { readonly is: 'setup' | 'finally'; readonly operations: readonly OperationSyntax[] }
   | { readonly is: 'task'; readonly name: Named; readonly operations: readonly OperationSyntax[] }
   | { readonly is: 'faults'; readonly count: number }
@@ -81,6 +83,7 @@ function list(node: ohm.Node): ohm.Node[] {
 }
 
 const semantics = grammar.createSemantics().addOperation<unknown>('tree', {
+  Hosts: (_k, hosts, _nl): Section => ({ is: 'hosts', hosts: list(hosts).map(named) }),
   Setup: (_k, _nl, lines): Section => ({ is: 'setup', operations: lines.tree() }),
   Finally: (_k, _nl, lines): Section => ({ is: 'finally', operations: lines.tree() }),
   Task: (_k, name, _nl, lines): Section => ({
@@ -186,6 +189,7 @@ semantics.addOperation<FileSyntax>('file', {
     return {
       name: title.child(1)?.sourceString ?? title.sourceString.replace(/^litmus\s+/, '').trim(),
       question: question.sourceString.trim().slice(1, -1),
+      hosts: pick('hosts').flatMap((s) => s.hosts),
       setup: linesOf('setup'),
       tasks: pick('task'),
       last: linesOf('finally'),

@@ -42,7 +42,7 @@ export const taskVcpu = fn(function* kvm_create_vcpu(kvm: Kvm): Kernel<KvmVcpu> 
 })
 
 /** Translate a gfn: the TLB first, then a walk that fills it. NULL: no translation. */
-function translate(vcpu: KvmVcpu, gfn: Gfn): Folio | null {
+export function translate(vcpu: KvmVcpu, gfn: Gfn): Folio | null {
   for (let i = 0; i < TLB_ENTRIES; i++) {
     if (vcpu.tlbValid.get(i) !== 0 && vcpu.tlbGfn.get(i) === gfn) {
       return pfnToFolio(vcpu.tlbPfn.get(i) as Pfn)
@@ -59,7 +59,7 @@ function translate(vcpu: KvmVcpu, gfn: Gfn): Folio | null {
 }
 
 /** The hardware's dirty bit, in the entry that still maps the frame. */
-function setDirtyBit(vcpu: KvmVcpu, gfn: Gfn, folio: Folio): void {
+export function setDirtyBit(vcpu: KvmVcpu, gfn: Gfn, folio: Folio): void {
   alsoReads(vcpu.kvm!.tdpMmu, 'xaHead')
   const spte = xaLoad(vcpu.kvm!.tdpMmu, gfn) as Spte | null
   if (spte === null || spte.pfn !== folio.pfn) return
@@ -92,7 +92,7 @@ function access(vcpu: KvmVcpu, gfn: Gfn, folio: Folio, offset: number, byte: num
  *
  * Models: 6.2 arch/x86/kvm/x86.c vcpu_run, as far as faults go.
  */
-const vcpuRun = fn(function* vcpu_run(vcpu: KvmVcpu, gpa: bigint, byte: number): Kernel<number> {
+export const vcpuRun = fn(function* vcpu_run(vcpu: KvmVcpu, gpa: bigint, byte: number): Kernel<number> {
   const gfn = bytesToPgoff(gpa) as number as Gfn
   const offset = Number(gpa % PAGE_SIZE)
   for (;;) {
@@ -113,7 +113,7 @@ const vcpuRun = fn(function* vcpu_run(vcpu: KvmVcpu, gpa: bigint, byte: number):
   }
 })
 
-const guestAccess = fn(function* kvm_run(vm: number, gpa: bigint, byte: number): Kernel<number> {
+export const guestAccess = fn(function* kvm_run(vm: number, gpa: bigint, byte: number): Kernel<number> {
   const file = yield* kvmFget(vm)
   if (isErr(file)) return ptrErr(file)
   const vcpu = yield* taskVcpu(kvmOf(file))

@@ -26,6 +26,7 @@ import { attrPrivate } from '../../../virt/kvm/memory_attributes.js'
 import { searchMemslots } from '../../../virt/kvm/memslots.js'
 import { kvmRestrictedMemGetPfn } from '../../../virt/kvm/restrictedmem.js'
 import { kvmTdpMmuMap } from './tdp_mmu.js'
+import { kvmMmuFaultIsPrivate } from './x86_ops.js'
 
 /** Back to the guest, which faults again if nothing was mapped. RET_PF_RETRY and RET_PF_FIXED. */
 const BACK_TO_GUEST = 0
@@ -76,7 +77,8 @@ export const directPageFault = fn(function* direct_page_fault(
   yield read(kvm, 'mmuInvalidateSeq')
   const seq = kvm.mmuInvalidateSeq
   yield read(kvm.memAttrArray, 'xaHead')
-  const isPrivate = attrPrivate(kvm, gfn)
+  const isPrivate = kvmMmuFaultIsPrivate(vcpu, gfn)
+  if (isPrivate !== attrPrivate(kvm, gfn)) return memoryFaultExit(vcpu)
   if (slot === null) return memoryFaultExit(vcpu)
   if (slot.flags & KVM_MEMSLOT_INVALID) return BACK_TO_GUEST
   if (isPrivate && !(slot.flags & KVM_MEM_PRIVATE)) return memoryFaultExit(vcpu)
