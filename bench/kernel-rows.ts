@@ -3,13 +3,14 @@
  * the models that are generated from the same lowered code, and lowered code beside the generators
  * as they are written.
  */
+
+import { bootScenario } from '../src/cell/boot.js'
+import { Cell } from '../src/cell/cell.js'
 import { builtInFiles, readScenarios } from '../src/cli/inputs.js'
 import { askSpin } from '../src/cli/promela.js'
 import type { Design } from '../src/designs/design.js'
 import { DESIGNS } from '../src/designs/index.js'
-import { bootScenario } from '../src/explore/boot.js'
-import { Cell } from '../src/explore/cell.js'
-import { search } from '../src/explore/search.js'
+import { search } from '../src/explore/prove/search.js'
 import type { Scenario } from '../src/litmus/scenario.js'
 import { alternatives, canStep, type Mode, step, taskCount } from '../src/machine/machine.js'
 import { best, line, type Measured, perSecond } from './measured.js'

@@ -4,11 +4,11 @@
  * one, then two, until it is seen; the time includes the boot of the kernel and the set-up.
  */
 import { MUTANTS } from '../mutants/index.js'
+import { Cell } from '../src/cell/cell.js'
 import { builtInFiles, readScenarios } from '../src/cli/inputs.js'
 import type { Design } from '../src/designs/design.js'
 import { DESIGNS } from '../src/designs/index.js'
-import { Cell } from '../src/explore/cell.js'
-import { search } from '../src/explore/search.js'
+import { search } from '../src/explore/prove/search.js'
 import { expectationFor } from '../src/litmus/expect.js'
 import { readScenario, type Scenario } from '../src/litmus/scenario.js'
 import { FINDING_KINDS } from '../src/sanitizers/index.js'

@@ -1,8 +1,8 @@
 /** One of several workers on a race: gets ready, waits to be told to go, searches its share. */
 import { parentPort, workerData } from 'node:worker_threads'
-import { Judges } from '../src/explore/judges.js'
-import { search } from '../src/explore/search.js'
-import type { Share } from '../src/explore/shared.js'
+import { Judges } from '../src/cell/judges.js'
+import { search } from '../src/explore/prove/search.js'
+import type { Share } from '../src/explore/states/shared.js'
 import { bootRace, type RaceSize, raceJudge } from './race.js'
 
 const { size, share } = workerData as { size: RaceSize; share: Share }

@@ -4,6 +4,7 @@
  * Promela, step for step.
  */
 import { acquire, read, rmw, until, untilElement, write } from '../src/machine/effects.js'
+import { NO_FACTS } from '../src/machine/fault.js'
 import { type FnTag, fn, type Kernel } from '../src/machine/fn.js'
 import { boot, load, type TaskProgram } from '../src/machine/machine.js'
 import {
@@ -273,16 +274,24 @@ export function bootRace(size: RaceSize): void {
 /** No mapping of a page that is free or about to move, and no count below its floor. */
 export const raceJudge: Sanitizer = {
   name: 'race',
-  kinds: [{ id: 'mapped-free-page', sentence: 'A free page is mapped.', source: 'bench' }],
+  kinds: [
+    {
+      id: 'mapped-free-page',
+      judgement: 'state',
+      sentence: 'A free page is mapped.',
+      source: 'bench',
+    },
+  ],
   watches: ['Race.spte', 'Race.refs'],
   ofStates: true,
   state({ report }: Context) {
     const r = race()
     if (r.spte !== 0 && r.refs.get(r.spte) <= 0) {
-      report('mapped-free-page', `frame ${r.spte} is mapped and free`)
+      report('mapped-free-page', `frame ${r.spte} is mapped and free`, NO_FACTS)
     }
     for (let p = 1; p <= FRAMES; p++) {
-      if (r.refs.get(p) < FROZEN) report('mapped-free-page', `frame ${p} has too few references`)
+      if (r.refs.get(p) >= FROZEN) continue
+      report('mapped-free-page', `frame ${p} has too few references`, NO_FACTS)
     }
   },
 }

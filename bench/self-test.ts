@@ -3,7 +3,7 @@
  * programs, judged by every interleaving, the stateful and the stateless search; they must agree on
  * final states and findings. Prints how many were compared; fails if any differ.
  */
-import { Dependence } from '../src/explore/independence.js'
+import { Dependence } from '../src/explore/stateless/independence.js'
 import { disagreement, naive, stateful, stateless } from '../test/engine/opinions.js'
 import { describeSample, sampleOf } from '../test/engine/programs.js'
 

@@ -1,9 +1,22 @@
 /**
- * Builds dist/: type-checks everything, lowers the kernel code, emits JavaScript. The lowering is
- * TypeScript itself, so it is transpiled first.
+ * Builds dist/: type-checks, lowers the kernel code, emits JavaScript and declarations. The lowering
+ * is TypeScript itself, so it is transpiled first.
+ *
+ * What has not changed since the last build, and does not depend on what has, is taken from there.
+ * The new dist/ is made beside the old one and takes its place when it is whole: a mistake in a
+ * source leaves the last good build as it was.
  */
 import { createHash } from 'node:crypto'
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join, relative, sep } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import ts from 'typescript'
@@ -11,51 +24,102 @@ import ts from 'typescript'
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..')
   .split(sep)
   .join('/')
-const DIST = join(ROOT, 'dist')
-const LOWER = join(ROOT, 'src/lower')
+const DIST = `${ROOT}/dist`
+const NEXT = `${ROOT}/dist.next`
+const LAST = `${ROOT}/dist.last`
+const LOWER = `${ROOT}/src/lower`
+/** What the compiler remembers of a build, and what the lowering that made it was. */
+const MEMORY = '.tsbuildinfo'
+const MADE_BY = '.made-by'
+
+/** Code that a verdict depends on: what tokens are bound to. */
+const JUDGING = /^src\/(machine|kernel|user|calls|designs|hosts|sanitizers|cell|explore|litmus)\//
 
 /** The lowering without its types, in a folder of its own. */
 async function bootstrap() {
-  const out = join(DIST, '.bootstrap')
+  const out = `${NEXT}/.bootstrap`
   mkdirSync(out, { recursive: true })
   for (const name of readdirSync(LOWER).filter((n) => n.endsWith('.ts'))) {
-    const { outputText } = ts.transpileModule(readFileSync(join(LOWER, name), 'utf8'), {
+    const { outputText } = ts.transpileModule(readFileSync(`${LOWER}/${name}`, 'utf8'), {
       compilerOptions: {
         target: ts.ScriptTarget.ES2022,
         module: ts.ModuleKind.ESNext,
         verbatimModuleSyntax: true,
       },
     })
-    writeFileSync(join(out, name.replace(/\.ts$/, '.js')), outputText)
+    writeFileSync(`${out}/${name.replace(/\.ts$/, '.js')}`, outputText)
   }
-  const project = await import(pathToFileURL(join(out, 'project.js')).href)
+  const project = await import(pathToFileURL(`${out}/project.js`).href)
   rmSync(out, { recursive: true })
   return project
 }
 
-rmSync(DIST, { recursive: true, force: true })
+/** What decides how a source is translated, besides the source. */
+function maker() {
+  const hash = createHash('sha256').update(ts.version)
+  const tools = readdirSync(LOWER).map((name) => `${LOWER}/${name}`)
+  for (const path of [...tools, `${ROOT}/tsconfig.json`, fileURLToPath(import.meta.url)]) {
+    hash.update(readFileSync(path))
+  }
+  return hash.digest('hex')
+}
+
+/** Path below the root, with forward slashes everywhere. */
+const nameOf = (path) => relative(ROOT, path).split(sep).join('/')
+const inDist = (path, ext) => `${NEXT}/${nameOf(path).replace(/\.ts$/, ext)}`
+
+function write(path, text) {
+  mkdirSync(dirname(path), { recursive: true })
+  writeFileSync(path, text)
+}
+
+/** Forget what was made of sources that are gone. */
+function sweep(folder, kept) {
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const path = `${folder}/${entry.name}`
+    if (entry.isDirectory()) sweep(path, kept)
+    else if (/\.(js|d\.ts)$/.test(entry.name) && !kept.has(path)) rmSync(path)
+  }
+}
+
+for (const path of [NEXT, LAST]) rmSync(path, { recursive: true, force: true })
 const { emitProject } = await bootstrap()
-const { config } = ts.readConfigFile(join(ROOT, 'tsconfig.json'), ts.sys.readFile)
-const { fileNames, options } = ts.parseJsonConfigFileContent(config, ts.sys, ROOT)
-const { files, problems } = emitProject(ts.createProgram(fileNames, options), { root: ROOT })
+const by = maker()
+const old = existsSync(`${DIST}/${MADE_BY}`) ? readFileSync(`${DIST}/${MADE_BY}`, 'utf8') : ''
+if (old === by) cpSync(DIST, NEXT, { recursive: true })
+
+const { config } = ts.readConfigFile(`${ROOT}/tsconfig.json`, ts.sys.readFile)
+const parsed = ts.parseJsonConfigFileContent(config, ts.sys, ROOT)
+const options = {
+  ...parsed.options,
+  outDir: NEXT,
+  emitDeclarationOnly: true,
+  incremental: true,
+  tsBuildInfoFile: `${NEXT}/${MEMORY}`,
+}
+const program = ts.createIncrementalProgram({ rootNames: parsed.fileNames, options })
+const { files, sources, problems } = emitProject(program, { root: ROOT }, write)
 for (const p of problems) {
   process.stderr.write(`${relative(ROOT, p.file)}:${p.line}:${p.column} ${p.message}\n`)
 }
-if (problems.length > 0) process.exit(1)
+if (problems.length > 0) {
+  rmSync(NEXT, { recursive: true })
+  process.exit(1)
+}
 
-/** What tokens are bound to: the code that a verdict depends on. */
+for (const { source, text } of files) write(inDist(source, '.js'), text)
+sweep(NEXT, new Set(sources.flatMap((s) => [inDist(s, '.js'), inDist(s, '.d.ts')])))
+
 const hash = createHash('sha256')
-for (const { source, text } of files) {
-  const name = relative(ROOT, source)
-  if (/^src\/(machine|kernel|user|calls|designs|hosts|sanitizers|cell|explore|litmus)\//.test(name))
-    hash.update(`${name}\n${text}`)
+for (const source of sources) {
+  const name = nameOf(source)
+  if (JUDGING.test(name)) hash.update(`${name}\n${readFileSync(inDist(source, '.js'), 'utf8')}`)
 }
-const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
+const { version } = JSON.parse(readFileSync(`${ROOT}/package.json`, 'utf8'))
 const code = hash.digest('hex').slice(0, 16)
-writeFileSync(join(DIST, 'version.json'), `${JSON.stringify({ version, code })}\n`)
+write(`${NEXT}/version.json`, `${JSON.stringify({ version, code })}\n`)
+write(`${NEXT}/${MADE_BY}`, by)
 
-for (const { source, text } of files) {
-  const out = join(DIST, relative(ROOT, source).replace(/\.ts$/, '.js'))
-  mkdirSync(dirname(out), { recursive: true })
-  writeFileSync(out, text)
-}
+if (existsSync(DIST)) renameSync(DIST, LAST)
+renameSync(NEXT, DIST)
+rmSync(LAST, { recursive: true, force: true })

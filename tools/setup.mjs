@@ -30,8 +30,17 @@ function alive(pid) {
   try {
     process.kill(pid, 0)
     return true
+  } catch (error) {
+    return error.code === 'EPERM'
+  }
+}
+
+/** Who holds the lock; undefined if that can't be said at the moment. */
+function owner() {
+  try {
+    return Number(readFileSync(join(LOCK, 'pid'), 'utf8')) || undefined
   } catch {
-    return false
+    return undefined
   }
 }
 
@@ -42,11 +51,13 @@ function lock() {
       mkdirSync(LOCK)
       writeFileSync(join(LOCK, 'pid'), String(process.pid))
       return
-    } catch {
-      const owner = existsSync(join(LOCK, 'pid'))
-        ? Number(readFileSync(join(LOCK, 'pid'), 'utf8'))
-        : 0
-      if (owner > 0 && !alive(owner)) rmSync(LOCK, { recursive: true, force: true })
+    } catch (error) {
+      if (error.code !== 'EEXIST') {
+        say(`set-up can't write to ${ROOT}: ${error.message}`)
+        process.exit(2)
+      }
+      const pid = owner()
+      if (pid !== undefined && !alive(pid)) rmSync(LOCK, { recursive: true, force: true })
       else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200)
     }
   }

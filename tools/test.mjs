@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
-import { dirname, join } from 'node:path'
+import { dirname, join, relative, sep } from 'node:path'
 import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
 import { fileURLToPath } from 'node:url'
@@ -18,8 +18,10 @@ function tests(dir) {
 }
 
 const wanted = process.argv.slice(2)
-const files = tests(join(ROOT, 'dist/test')).filter(
-  (f) => wanted.length === 0 || wanted.some((w) => f.includes(w)),
+const DIST = join(ROOT, 'dist')
+const named = (f) => relative(DIST, f).split(sep).join('/')
+const files = tests(join(DIST, 'test')).filter(
+  (f) => wanted.length === 0 || wanted.some((w) => named(f).includes(w)),
 )
 let passed = 0
 let failed = 0

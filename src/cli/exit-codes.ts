@@ -1,5 +1,6 @@
 /** What the process exits with; the contract is in the README. */
 import type { Verdict } from '../explore/verdict.js'
+import { findingKind } from '../sanitizers/index.js'
 
 export const EXIT = {
   OK: 0,
@@ -32,10 +33,14 @@ function codeOf(v: Verdict): number {
   if (v.verdict === 'skipped') return EXIT.SKIPPED
   if (v.verdict === 'vacuous') return EXIT.VACUOUS
   if (v.verdict === 'inconclusive') return EXIT.INCONCLUSIVE
-  const asks = v.asExpected !== undefined
   if (v.asExpected === true) return v.proof === 'exhaustive' ? EXIT.OK : EXIT.INCONCLUSIVE
   const first = v.findings.filter((f) => f.first)
-  if (asks && (v.reason ?? '').startsWith('expected and not found')) return EXIT.MISSING
-  if (first.length === 0) return asks ? EXIT.FINDING : EXIT.OK
-  return first.every((f) => f.id === 'deadlock' || f.id === 'livelock') ? EXIT.STUCK : EXIT.FINDING
+  if (v.difference === 'missing') return EXIT.MISSING
+  if (first.length === 0) return v.asExpected === undefined ? EXIT.OK : EXIT.FINDING
+  return first.every((f) => isOfProgress(f.id)) ? EXIT.STUCK : EXIT.FINDING
+}
+
+/** Does it say that tasks do not come to an end? */
+function isOfProgress(finding: string): boolean {
+  return findingKind(finding)?.judgement === 'progress'
 }

@@ -2,8 +2,8 @@
 
 import { writeFileSync } from 'node:fs'
 import { basename } from 'node:path'
+import { Cell } from '../cell/cell.js'
 import type { Design } from '../designs/design.js'
-import { Cell } from '../explore/cell.js'
 import type { Scenario } from '../litmus/scenario.js'
 import { projectSources } from '../lower/host.js'
 import { allBodies } from '../machine/fn.js'
@@ -24,7 +24,7 @@ import {
 const JUDGES = { file: 'src/sanitizers/index.ts', name: 'SANITIZERS', list: SANITIZERS }
 
 /** From here all of the kernel, the designs and the sanitizers are imported. */
-const ROOTS = ['src/explore/cell.ts', 'src/designs/index.ts', JUDGES.file]
+const ROOTS = ['src/cell/cell.ts', 'src/designs/index.ts', JUDGES.file]
 
 /** Most outcomes that a choice of kernel code has. */
 const WAYS = 4

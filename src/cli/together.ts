@@ -1,7 +1,7 @@
 /** Several worker threads on one cell, with one table of visited states in shared memory. */
 import { Worker } from 'node:worker_threads'
-import { CONTROL } from '../explore/shared.js'
 import type { ShareResult } from '../explore/shares.js'
+import { CONTROL } from '../explore/states/shared.js'
 import { UserError } from './inputs.js'
 import { type Progress, type Run, runJobs, WorkerBug } from './pool.js'
 import type { Job, Message } from './worker.js'

@@ -3,12 +3,11 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { uniformInt } from 'pure-rand/distribution/uniformInt'
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus'
 import type { Design } from '../designs/design.js'
-import { type CellSnapshot, checkScenario, type Effort } from '../explore/check.js'
+import { type CellSnapshot, checkScenario, type Effort, gathered } from '../explore/check.js'
 import { type AskModel, crossCheck } from '../explore/cross.js'
-import { gather } from '../explore/gather.js'
-import { sampleScenario } from '../explore/sample/check.js'
-import type { Share } from '../explore/shared.js'
+import { sampleScenario } from '../explore/sampled.js'
 import { concludeShares, exploreShare, type ShareResult } from '../explore/shares.js'
+import type { Share } from '../explore/states/shared.js'
 import { hash32 } from '../explore/token.js'
 import type { Verdict } from '../explore/verdict.js'
 import { readScenario, type Scenario } from '../litmus/scenario.js'
@@ -119,8 +118,8 @@ async function run(job: Job): Promise<Message> {
 }
 
 /** With its findings told in few blocks; those that only follow another one stay as they are. */
-function gathered(scenario: Scenario, design: Design, verdict: Verdict): Verdict {
-  const findings = verdict.findings.map((f) => (f.first ? gather(scenario, design, f) : f))
+function briefly(scenario: Scenario, design: Design, verdict: Verdict): Verdict {
+  const findings = verdict.findings.map((f) => (f.first ? gathered(scenario, design, f) : f))
   return { ...verdict, findings }
 }
 
@@ -134,7 +133,7 @@ async function explained(
   start: number,
 ): Promise<Verdict> {
   const { cross, timeLimitMs } = job.effort
-  const verdict = gathered(scenario, design, checked)
+  const verdict = briefly(scenario, design, checked)
   if (cross === undefined || verdict.verdict === 'skipped') return verdict
   // Only now: making models needs the whole of TypeScript.
   const { askSpin } = await import('./promela.js')
@@ -181,7 +180,7 @@ function sampled(
     keepGoing,
     now: () => performance.now(),
   })
-  return { ...gathered(scenario, design, verdict), seed }
+  return { ...briefly(scenario, design, verdict), seed }
 }
 
 /** Saves now and then, so rarely that it costs little of the time. */

@@ -2,8 +2,9 @@
  * The model as a kernel to conform: its system calls, and how a program runs on it. The kernel of a
  * profile boots once; after each program the machine is set back.
  */
+
+import { bootKernel } from '../cell/boot.js'
 import { defineDesign, type Profile } from '../designs/design.js'
-import { bootKernel } from '../explore/boot.js'
 import { guestRead, guestWrite } from '../kernel/arch/x86/kvm/guest.js'
 import { sysDup } from '../kernel/fs/fcntl.js'
 import { sysClose } from '../kernel/fs/file_table.js'

@@ -3,20 +3,17 @@
  * each finding, searches bounded to 0, 1, 2… preemptions give an execution with as few of them as
  * there can be.
  */
+
+import { SetupFailure } from '../cell/boot.js'
+import { Cell } from '../cell/cell.js'
+import type { Move } from '../cell/schedule.js'
 import type { Design } from '../designs/design.js'
 import { conditionHolds, expectationFor, judgeExpectation } from '../litmus/expect.js'
 import type { Scenario } from '../litmus/scenario.js'
-import { SetupFailure } from './boot.js'
-import { Cell } from './cell.js'
-import {
-  type Move,
-  type SearchOptions,
-  type SearchResult,
-  type Snapshot,
-  search,
-  type Witness,
-} from './search.js'
-import { encodeToken } from './token.js'
+import type { Witness } from './listen/witnesses.js'
+import { type SearchOptions, type SearchResult, type Snapshot, search } from './prove/search.js'
+import { gather } from './tell/gather.js'
+import { decodeToken, encodeToken } from './token.js'
 import type { Finding, Outcome, Proof, Verdict } from './verdict.js'
 
 /** How far to look. */
@@ -223,7 +220,7 @@ function verdictOf(
     reason: missing.length > 0 ? `never reached: ${missing.join(', ')}` : undefined,
   }
   const judged = judgeExpectation(scenario, facts)
-  return { ...facts, asExpected: judged.asExpected, reason: judged.reason ?? facts.reason }
+  return { ...facts, ...judged, reason: judged.reason ?? facts.reason }
 }
 
 /** What the scenario says some execution does, and none did. */
@@ -248,6 +245,20 @@ export function findingOf(w: Witness, token: (schedule: readonly Move[]) => stri
     preemptions: w.preemptions,
     first: w.first,
     token: token(w.schedule),
+  }
+}
+
+/** The same finding, told in few blocks. */
+export function gathered(scenario: Scenario, design: Design, finding: Finding): Finding {
+  const { hash, schedule } = decodeToken(finding.token)
+  const told = gather(scenario, design, { ...finding, schedule })
+  if (told.schedule === schedule) return finding
+  const names = { scenario: scenario.name, design: design.id, hash }
+  return {
+    ...finding,
+    token: encodeToken({ ...names, schedule: told.schedule }),
+    steps: told.schedule.length,
+    preemptions: told.preemptions,
   }
 }
 

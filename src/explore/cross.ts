@@ -3,14 +3,15 @@
  * stateless one over the generators. They share the machine, the kernel and the sanitizers, and
  * nothing of how they search.
  */
+
+import { Cell } from '../cell/cell.js'
 import type { Design } from '../designs/design.js'
 import type { Scenario } from '../litmus/scenario.js'
 import { undoMark } from '../machine/arena.js'
 import type { Mode } from '../machine/machine.js'
-import { Cell } from './cell.js'
-import { exploreClasses } from './dpor.js'
-import { FinalStates } from './finals.js'
-import { search } from './search.js'
+import { FinalStates } from './listen/finals.js'
+import { search } from './prove/search.js'
+import { exploreClasses } from './stateless/dpor.js'
 
 /** What both searches say of a cell. */
 export interface Certificate {

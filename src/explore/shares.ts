@@ -3,14 +3,17 @@
  * together as if one had found it; if that can't be done for certain, the caller is told, and
  * checks the cell with one worker.
  */
+
+import { SetupFailure } from '../cell/boot.js'
+import { Cell } from '../cell/cell.js'
+import type { Move } from '../cell/schedule.js'
 import type { Design } from '../designs/design.js'
 import type { Scenario } from '../litmus/scenario.js'
 import { lockClassCount } from '../machine/task.js'
-import { SetupFailure } from './boot.js'
-import { Cell } from './cell.js'
 import { conclude, type Effort, run } from './check.js'
-import type { Move, SearchResult, Witness } from './search.js'
-import { type Share, waitInCircle } from './shared.js'
+import type { Witness } from './listen/witnesses.js'
+import type { SearchResult } from './prove/search.js'
+import { type Share, waitInCircle } from './states/shared.js'
 import type { Verdict } from './verdict.js'
 
 /** What one worker has seen. Plain data. */

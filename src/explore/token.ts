@@ -4,8 +4,9 @@
  * digits at the end catch damage. A token survives being quoted in a mail: white space, line
  * breaks and `>` at the beginning of lines are ignored.
  */
+
+import type { Move } from '../cell/schedule.js'
 import { MAX_TASKS } from '../machine/task.js'
-import type { Move } from './search.js'
 
 export interface Token {
   /** The scenario's name without its area; what is encoded may still have it. */

@@ -1,8 +1,9 @@
 /** What a check of one scenario on one design says. The JSON report prints these as they are. */
 
+import type { Difference } from '../litmus/expect.js'
 import type { Certificate } from './cross.js'
-import type { Hindsight } from './hindsight.js'
 import type { SamplerResult } from './sample/sample.js'
+import type { Hindsight } from './tell/hindsight.js'
 
 /** `clean` is a claim only together with its proof. */
 export type VerdictWord = 'clean' | 'finding' | 'inconclusive' | 'vacuous' | 'skipped'
@@ -67,6 +68,8 @@ export interface Verdict {
   readonly outcomes: readonly Outcome[]
   /** Undefined if the scenario expects nothing of this design. */
   readonly asExpected: boolean | undefined
+  /** In what it is not as expected; undefined if it is, or nothing is expected. */
+  readonly difference?: Difference | undefined
   /** What a second, independent search says of the cell, if it was asked. */
   readonly cross?: Certificate
   /** What was run, when the proof is `sampled`. */

@@ -7,9 +7,18 @@ import type { Outcome, Verdict } from '../explore/verdict.js'
 import type { Condition } from './conditions.js'
 import type { Expectation, Scenario, Variable } from './scenario.js'
 
+/**
+ * In what a verdict differs: a finding of the row is missing, one came first that it doesn't have,
+ * a condition of it does not hold, nothing was reached, or the search was not through.
+ */
+export type Difference = 'missing' | 'unexpected' | 'condition' | 'vacuous' | 'inconclusive'
+
 export interface Judgement {
   /** Undefined if the scenario says nothing about the design. */
   readonly asExpected: boolean | undefined
+  /** Undefined if it is as expected. */
+  readonly difference: Difference | undefined
+  /** The same in words. */
   readonly reason: string | undefined
 }
 
@@ -28,24 +37,32 @@ export function expectationFor(scenario: Scenario, design: string): Expectation 
 
 export function judgeExpectation(scenario: Scenario, verdict: Verdict): Judgement {
   const row = expectationFor(scenario, verdict.design)
-  if (row === undefined) return { asExpected: undefined, reason: undefined }
-  const reason = disagreement(scenario, row, verdict)
-  return { asExpected: reason === undefined, reason }
+  if (row === undefined) return { asExpected: undefined, difference: undefined, reason: undefined }
+  const [difference, reason] = disagreement(scenario, row, verdict) ?? []
+  return { asExpected: difference === undefined, difference, reason }
 }
 
-function disagreement(scenario: Scenario, row: Expectation, verdict: Verdict): string | undefined {
+function disagreement(
+  scenario: Scenario,
+  row: Expectation,
+  verdict: Verdict,
+): [Difference, string | undefined] | undefined {
   if (row.outcome === 'skip') return undefined
-  if (verdict.verdict === 'vacuous') return verdict.reason
-  if (verdict.verdict === 'inconclusive') return 'the search did not come to its end'
+  if (verdict.verdict === 'vacuous') return ['vacuous', verdict.reason]
+  if (verdict.verdict === 'inconclusive') {
+    return ['inconclusive', 'the search did not come to its end']
+  }
   const found = new Set(verdict.findings.map((f) => f.id))
   const missing = row.findings.filter((id) => !found.has(id))
-  if (missing.length > 0) return `expected and not found: ${missing.join(', ')}`
+  if (missing.length > 0) return ['missing', `expected and not found: ${missing.join(', ')}`]
   const extra = verdict.findings.filter((f) => f.first && !row.findings.includes(f.id))
-  if (extra.length > 0) return `not expected: ${extra.map((f) => f.id).join(', ')}`
+  if (extra.length > 0) {
+    return ['unexpected', `not expected: ${extra.map((f) => f.id).join(', ')}`]
+  }
   const failed = row.conditions.find(
     (c) => !conditionHolds(c, scenario.variables, verdict.outcomes),
   )
-  return failed === undefined ? undefined : `${failed.kind} ${failed.text} does not hold`
+  return failed && ['condition', `${failed.kind} ${failed.text} does not hold`]
 }
 
 /** A condition is about the outcomes: all of them, or some if it says so. */

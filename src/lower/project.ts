@@ -41,28 +41,57 @@ function runtimeFrom(fileName: string, root: string): string {
   return `${depth === 0 ? './' : '../'.repeat(depth)}src/machine/lowered.js`
 }
 
+/** What a build of a project yields. */
+export interface EmittedProject {
+  /** The files whose JavaScript is not what the last build made of them. */
+  readonly files: readonly EmittedFile[]
+  /** Paths of all sources, in a fixed order. */
+  readonly sources: readonly string[]
+  readonly problems: readonly SourceProblem[]
+}
+
 /**
- * Check and lower every source file of a program. Problems come instead of files if there are
- * any.
+ * Check and lower the source files of a program, of those known from an earlier build only the ones
+ * that have changed or see another type than before: the lowering knows nothing of other files but
+ * their types. Declarations go to `write`. What is emitted is of use only if there are no problems.
  */
 export function emitProject(
-  program: ts.Program,
+  builder: ts.EmitAndSemanticDiagnosticsBuilderProgram,
   layout: ProjectLayout,
-): { files: EmittedFile[]; functions: number; problems: SourceProblem[] } {
-  const problems = problemsOf(ts.getPreEmitDiagnostics(program))
+  write: ts.WriteFileCallback,
+): EmittedProject {
+  const program = builder.getProgram()
+  const own = program.getSourceFiles().filter((f) => isOwn(f, layout))
+  const diagnostics = [
+    ...builder.getConfigFileParsingDiagnostics(),
+    ...builder.getOptionsDiagnostics(),
+    ...builder.getSyntacticDiagnostics(),
+    ...builder.getGlobalDiagnostics(),
+  ]
+  const affected = new Set<ts.SourceFile>()
+  for (;;) {
+    const next = builder.getSemanticDiagnosticsOfNextAffectedFile()
+    if (next === undefined) break
+    diagnostics.push(...next.result)
+    for (const f of 'fileName' in next.affected ? [next.affected] : own) affected.add(f)
+  }
+  diagnostics.push(...builder.emit(undefined, write).diagnostics)
+  const problems = problemsOf(diagnostics)
   const files: EmittedFile[] = []
-  let functions = 0
   const checker = program.getTypeChecker()
-  for (const file of program.getSourceFiles()) {
-    if (file.isDeclarationFile || !file.fileName.startsWith(`${layout.root}/`)) continue
-    if (file.fileName.includes('/node_modules/')) continue
+  for (const file of own.filter((f) => affected.has(f))) {
     const runtime = runtimeFrom(file.fileName, layout.root)
     const lowered = lowerFile(file, checker, runtime, file.fileName.slice(layout.root.length + 1))
-    functions += lowered.functions
     problems.push(...lowered.problems.map(({ reason, ...at }) => ({ ...at, message: reason })))
     files.push({ source: file.fileName, text: emit(lowered.text, file.fileName) })
   }
-  return { files, functions, problems }
+  return { files, sources: own.map((f) => f.fileName).sort(), problems }
+}
+
+/** Is this a source of the project itself? */
+function isOwn(file: ts.SourceFile, { root }: ProjectLayout): boolean {
+  if (file.isDeclarationFile || file.fileName.includes('/node_modules/')) return false
+  return file.fileName.startsWith(`${root}/`)
 }
 
 /** Name under which a design file imports the project. */

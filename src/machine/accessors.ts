@@ -101,7 +101,7 @@ function accessorText(struct: number, name: string, f: FieldPlace): string {
     const at = this.at
     ${check(struct, name, f, word, false)}
     const value = mem[${word}]
-    if (value === rt.UNINITIALISED) rt.uninitialised(${struct}, '${f.name}')
+    if (value === rt.UNINITIALISED) rt.uninitialised(${struct}, '${f.name}', at)
     ${getText(f, word)}
   }
   set ${f.name}(value) {

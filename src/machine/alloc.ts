@@ -8,7 +8,15 @@
  */
 import { mem, note, noting, UNINITIALISED } from './arena.js'
 import { KernelFault } from './fault.js'
-import { constructAt, destroyAt, type Obj, type Struct, structOf, vanishAt } from './struct.js'
+import {
+  constructAt,
+  destroyAt,
+  factsOf,
+  type Obj,
+  type Struct,
+  structOf,
+  vanishAt,
+} from './struct.js'
 import { currentTaskNumber, MAX_TASKS } from './task.js'
 
 export const QUARANTINE = 8
@@ -56,10 +64,12 @@ export function kfree(object: Obj | null): void {
   const s = structOf(object)
   if (noting) note(object.at)
   if (mem[object.at] === -s.id) {
-    throw new KernelFault('double-free', 'undefined', `double free of a ${s.cName}`)
+    const text = `double free of a ${s.cName}`
+    throw new KernelFault('double-free', 'undefined', text, factsOf([object]))
   }
   if (mem[object.at] !== s.id) {
-    throw new KernelFault('type-confusion', 'undefined', `kfree of a ${s.cName} that is none`)
+    const text = `kfree of a ${s.cName} that is none`
+    throw new KernelFault('type-confusion', 'undefined', text, factsOf([object]))
   }
   destroyAt(s, object.at)
 }

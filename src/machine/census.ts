@@ -21,6 +21,12 @@ export function structText(id: number): string {
   return structNumbered(id).cName
 }
 
+/** Is an object of the struct with this number that stays allocated one too many? */
+export function mayLeak(id: number): boolean {
+  const { role, permanent } = structNumbered(id)
+  return role === 'kernel' && !permanent
+}
+
 /** How many objects of the struct with this number are alive. */
 export function aliveOf(id: number): number {
   let alive = 0

@@ -5,7 +5,7 @@
  *
  * The rule for kernel code: announce every access that no lock orders. Data guarded by a held
  * lock may be touched freely between two announcements; taking a lock is itself announced.
- * A debug run finds what was forgotten (see `explore/undeclared.ts`).
+ * A debug run finds what was forgotten (see `explore/listen/undeclared.ts`).
  *
  * An effect is one 32-bit number: kind (4 bits), argument (6 bits), address (21 bits).
  */

@@ -8,15 +8,31 @@
  */
 export type FaultKind = 'oops' | 'undefined'
 
+/**
+ * What a finding speaks of, as data. Its message says the same to people; a report that wants an
+ * object or a number takes it from here. Plain: it can be stored and sent.
+ */
+export interface Facts {
+  /** Objects as `objectName` names them, and as a trace does: the one that it is about first. */
+  readonly about: readonly string[]
+  /** Numbers by name: `gfn`, `pfn`, `references`. */
+  readonly values: Readonly<Record<string, number>>
+}
+
+/** A finding that speaks of nothing in particular. */
+export const NO_FACTS: Facts = { about: [], values: {} }
+
 export class KernelFault extends Error {
   /** Stable id of the finding, e.g. `use-after-free`. */
   readonly id: string
   readonly kind: FaultKind
+  readonly facts: Facts
 
-  constructor(id: string, kind: FaultKind, message: string) {
+  constructor(id: string, kind: FaultKind, message: string, facts = NO_FACTS) {
     super(message)
     this.id = id
     this.kind = kind
+    this.facts = facts
   }
 }
 
@@ -33,13 +49,14 @@ export function bugOn(condition: boolean, why: string): void {
 export interface Remark {
   readonly id: string
   readonly message: string
+  readonly facts: Facts
 }
 
 let remarks: Remark[] = []
 
 /** Record a finding and go on, like a WARN or a report of lockdep. */
-export function remark(id: string, message: string): void {
-  remarks.push({ id, message })
+export function remark(id: string, message: string, facts = NO_FACTS): void {
+  remarks.push({ id, message, facts })
 }
 
 /** WARN_ON(): reports, then continues; returns the condition as the kernel's macro does. */

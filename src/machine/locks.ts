@@ -21,10 +21,11 @@ export interface Spinlock extends Obj {
   lockClass: number
 }
 
-export const Spinlock: Struct<Spinlock> = struct<Spinlock>('Spinlock', {
-  owner: num(),
-  lockClass: num(),
-})
+export const Spinlock: Struct<Spinlock> = struct<Spinlock>(
+  'Spinlock',
+  { owner: num(), lockClass: num() },
+  { role: 'machine' },
+)
 
 export function spinLockInit(lock: Spinlock, name: string): void {
   lock.lockClass = lockClass(name)
@@ -54,12 +55,11 @@ export interface RwLock extends Obj {
   lockClass: number
 }
 
-export const RwLock: Struct<RwLock> = struct<RwLock>('RwLock', {
-  writer: num(),
-  readers: num(),
-  waiting: num(),
-  lockClass: num(),
-})
+export const RwLock: Struct<RwLock> = struct<RwLock>(
+  'RwLock',
+  { writer: num(), readers: num(), waiting: num(), lockClass: num() },
+  { role: 'machine' },
+)
 
 export function rwLockInit(lock: RwLock, name: string): void {
   lock.lockClass = lockClass(name)
@@ -97,7 +97,11 @@ export interface Mutex extends Obj {
   lockClass: number
 }
 
-export const Mutex: Struct<Mutex> = struct<Mutex>('Mutex', { owner: num(), lockClass: num() })
+export const Mutex: Struct<Mutex> = struct<Mutex>(
+  'Mutex',
+  { owner: num(), lockClass: num() },
+  { role: 'machine' },
+)
 
 export function mutexInit(lock: Mutex, name: string): void {
   lock.lockClass = lockClass(name)
@@ -124,12 +128,11 @@ export interface RwSemaphore extends Obj {
   lockClass: number
 }
 
-export const RwSemaphore: Struct<RwSemaphore> = struct<RwSemaphore>('RwSemaphore', {
-  writer: num(),
-  readers: num(),
-  waiting: num(),
-  lockClass: num(),
-})
+export const RwSemaphore: Struct<RwSemaphore> = struct<RwSemaphore>(
+  'RwSemaphore',
+  { writer: num(), readers: num(), waiting: num(), lockClass: num() },
+  { role: 'machine' },
+)
 
 export function initRwsem(sem: RwSemaphore, name: string): void {
   sem.lockClass = lockClass(name)

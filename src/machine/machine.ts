@@ -69,7 +69,8 @@ interface Variables extends Obj {
 const Variables: Struct<Variables> = struct<Variables>(
   'Variables',
   { values: vec(MAX_VARIABLES), faultsLeft: num() },
-  { capacity: 1 },
+  // What an operation returned is its own task's.
+  { capacity: 1, role: 'harness', commutes: ['values'] },
 )
 
 let program: Program = { tasks: [], faults: 0 }

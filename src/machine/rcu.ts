@@ -27,7 +27,7 @@ interface RcuState extends Obj {
 const RcuState: Struct<RcuState> = struct<RcuState>(
   'RcuState',
   { waiters: num(), count: num(), objects: vec(MAX_CALLBACKS), masks: vec(MAX_CALLBACKS) },
-  { capacity: 1 },
+  { capacity: 1, role: 'machine' },
 )
 
 /** Address at which the machine constructs its RCU state when it boots. */
@@ -134,7 +134,7 @@ export interface SrcuStruct extends Obj {
 export const SrcuStruct: Struct<SrcuStruct> = struct<SrcuStruct>(
   'SrcuStruct',
   { depth: vec(MAX_TASKS), gpWait: vec(MAX_TASKS), waiters: num() },
-  { capacity: 16 },
+  { capacity: 16, role: 'machine' },
 )
 
 export function srcuReadLock(ssp: SrcuStruct): void {

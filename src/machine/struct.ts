@@ -25,7 +25,7 @@ import {
   stopNoting,
   UNINITIALISED,
 } from './arena.js'
-import { KernelFault } from './fault.js'
+import { type Facts, KernelFault } from './fault.js'
 
 /** What every handle is: an address with a struct's accessors on it. */
 export interface Obj {
@@ -191,6 +191,28 @@ export function opsAt(at: number): object | null {
   return opsNumbered(mem[at] as number)
 }
 
+/**
+ * Whose objects these are. Of the kernel's it is judged that they are announced where no lock
+ * orders them, and that none is left over; the machine's own (locks, tasks, RCU) order by
+ * themselves; a judge keeps its memory in the state so that it is taken back with it; the harness
+ * holds what a scenario has been told.
+ */
+export type Role = 'kernel' | 'machine' | 'judge' | 'harness'
+
+export interface StructOptions {
+  /** How many objects can be alive at once; 512 if it isn't said. */
+  readonly capacity?: number
+  /** `kernel` if it isn't said. */
+  readonly role?: Role
+  /** Its objects never leave, so that none of them is left over: the memmap. */
+  readonly permanent?: true
+  /**
+   * Fields that steps of two tasks may write in either order, so that they do not depend on each
+   * other by them. Say at the struct why that is so.
+   */
+  readonly commutes?: readonly string[]
+}
+
 /** A declared struct: its layout and how to get a handle. */
 export interface Struct<S extends Obj> {
   /** Name in TypeScript's spelling. */
@@ -203,6 +225,9 @@ export interface Struct<S extends Obj> {
   /** First word of this struct's slab, and how many objects it has room for. */
   readonly base: number
   readonly capacity: number
+  readonly role: Role
+  readonly permanent: boolean
+  readonly commutes: readonly string[]
   readonly fields: ReadonlyMap<string, PlacedField>
   /** Handle of the object at an address; null for address 0. */
   at(addr: number): S | null
@@ -266,6 +291,11 @@ export function objectName(addr: number): string {
   return `${owner.struct.cName} ${(owner.base - owner.struct.base) / owner.struct.words}`
 }
 
+/** What a finding speaks of: objects, and numbers by name. */
+export function factsOf(about: readonly Obj[], values: Facts['values'] = {}): Facts {
+  return { about: about.map((o) => objectName(o.at)), values }
+}
+
 /**
  * Let bit `bit` be set in the dirty word whenever one of these fields is written; fields are
  * given as `Struct.field`. Called once, before any run.
@@ -284,11 +314,11 @@ export function unwatchAll(): void {
   watchers.fill(0)
 }
 
-/** Declare a struct. `capacity` bounds how many objects of it can be alive at once. */
+/** Declare a struct. */
 export function struct<S extends Obj>(
   name: string,
   layout: Layout<S>,
-  options: { capacity?: number } = {},
+  options: StructOptions = {},
 ): Struct<S> {
   const id = byId.length + 1
   const fields = new Map<string, PlacedField>()
@@ -298,14 +328,15 @@ export function struct<S extends Obj>(
     fields.set(key, { name: key, offset: words, field, watch: fieldCount++ })
     words += field.words
   }
-  const capacity = options.capacity ?? 512
+  const { capacity = 512, role = 'kernel', permanent = false, commutes = [] } = options
   const base = nextBase
   nextBase += words * capacity
   if (nextBase > ARENA_WORDS) throw new Error(`the arena has no room for struct ${name}`)
 
   const compiled = compileHandles(id, name, [...fields.values()].map(placeOf), RUNTIME)
   const at = compiled.at as (addr: number) => S | null
-  const made: Struct<S> = { name, cName: snake(name), id, words, base, capacity, fields, at }
+  const place = { id, words, base, capacity, fields }
+  const made: Struct<S> = { name, cName: snake(name), ...place, role, permanent, commutes, at }
   Object.defineProperty(compiled.prototype, STRUCT, { value: made })
   byName.set(name, made as unknown as Struct<Obj>)
   byId.push(made as unknown as Struct<Obj>)
@@ -325,22 +356,21 @@ function badAccess(id: number, at: number, field: string, write: boolean): never
   const verb = write ? 'write to' : 'read of'
   const what = `${verb} ${s.cName}.${snake(field)}`
   if (at < 0) throw new KernelFault('wild-pointer', 'oops', `${what} through ERR_PTR(${at})`)
+  const facts = { about: objectAt(at) === undefined ? [] : [objectName(at)], values: {} }
   const header = mem[at] as number
   if (header === -s.id) {
-    throw new KernelFault('use-after-free', 'undefined', `${what} of a freed object`)
+    throw new KernelFault('use-after-free', 'undefined', `${what} of a freed object`, facts)
   }
   const there = byId[Math.abs(header) - 1]
   const found = there ? `${header < 0 ? 'a freed' : 'a'} ${there.cName}` : 'no such object'
-  throw new KernelFault('type-confusion', 'undefined', `${what}, but ${found} is there`)
+  throw new KernelFault('type-confusion', 'undefined', `${what}, but ${found} is there`, facts)
 }
 
-function uninitialised(id: number, field: string): never {
+function uninitialised(id: number, field: string, at: number): never {
   const s = byId[id - 1] as Struct<Obj>
-  throw new KernelFault(
-    'uninitialised-memory',
-    'undefined',
-    `read of ${s.cName}.${snake(field)}, which nobody has written`,
-  )
+  const text = `read of ${s.cName}.${snake(field)}, which nobody has written`
+  const facts = { about: [objectName(at)], values: {} }
+  throw new KernelFault('uninitialised-memory', 'undefined', text, facts)
 }
 
 /** What the compiled accessors call. */

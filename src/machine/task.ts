@@ -67,7 +67,7 @@ export const Task: Struct<Task> = struct<Task>(
     works: vec(MAX_TASK_WORKS),
     stack: vec(STACK_WORDS),
   },
-  { capacity: MAX_TASKS },
+  { capacity: MAX_TASKS, role: 'machine' },
 )
 
 let running: Task | undefined

@@ -2,8 +2,12 @@
  * Wait queues, with the two halves of Linux: a waiter queues itself, looks at its condition again
  * and only then sleeps; a waker takes everybody off the queue. A condition that is tested before
  * queueing loses a wake-up, and the sleeper then shows as a deadlock.
+ *
+ * Queueing does not sleep. Who tests a condition under a spinlock queues under it too, and drops
+ * it only then: that is what keeps the waker, who changes the condition under it, from coming in
+ * between.
  */
-import { rmw, untilElement } from './effects.js'
+import { alsoWrites, rmw, untilElement } from './effects.js'
 import { fn, type Kernel } from './fn.js'
 import { type Obj, type Struct, struct, type Vec, vec } from './struct.js'
 import { current, MAX_TASKS, mightSleep } from './task.js'
@@ -13,19 +17,24 @@ export interface WaitQueueHead extends Obj {
   waiting: Vec
 }
 
-export const WaitQueueHead: Struct<WaitQueueHead> = struct<WaitQueueHead>('WaitQueueHead', {
-  waiting: vec(MAX_TASKS),
-})
+export const WaitQueueHead: Struct<WaitQueueHead> = struct<WaitQueueHead>(
+  'WaitQueueHead',
+  { waiting: vec(MAX_TASKS) },
+  { role: 'machine' },
+)
 
-/** prepare_to_wait(): from here on a wake-up is not lost. */
-export const prepareToWait = fn(function* prepare_to_wait(wq: WaitQueueHead): Kernel<void> {
-  mightSleep('prepare_to_wait')
-  yield rmw(wq, 'waiting')
+/**
+ * prepare_to_wait(), or set_current_state() of who is queued already: from here on a wake-up is not
+ * lost. Part of the step that tested the condition, under the lock that guards it.
+ */
+export function prepareToWait(wq: WaitQueueHead): void {
+  alsoWrites(wq, 'waiting')
   wq.waiting.set(current().number, 1)
-})
+}
 
-/** schedule(): sleep until somebody wakes the queue. */
+/** schedule(): sleep until somebody wakes the queue. No spinlock may be held. */
 export const schedule = fn(function* schedule(wq: WaitQueueHead): Kernel<void> {
+  mightSleep('schedule')
   yield untilElement(wq, 'waiting', current().number, 0)
 })
 

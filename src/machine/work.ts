@@ -15,15 +15,19 @@ export function taskWorkAdd(work: Obj): void {
   me.workCount++
 }
 
-/** Take the oldest item, or null if there is none. */
-export function taskWorkTake(): Obj | null {
+/** Items that the running task has queued. */
+export function taskWorkCount(): number {
+  return current().workCount
+}
+
+/** Take the item that was queued as number `n` of those that there are, counted from 0. */
+export function taskWorkTake(n: number): Obj {
   const me = current()
-  if (me.workCount === 0) return null
-  const at = me.works.get(0)
-  for (let i = 1; i < me.workCount; i++) me.works.set(i - 1, me.works.get(i))
+  const at = me.works.get(n)
+  for (let i = n + 1; i < me.workCount; i++) me.works.set(i - 1, me.works.get(i))
   me.workCount--
   me.works.set(me.workCount, 0)
-  return handleAt(at)
+  return handleAt(at) as Obj
 }
 
 const MAX_WORKS = 16
@@ -36,7 +40,7 @@ export interface Workqueue extends Obj {
 export const Workqueue: Struct<Workqueue> = struct<Workqueue>(
   'Workqueue',
   { count: num(), items: vec(MAX_WORKS) },
-  { capacity: 1 },
+  { capacity: 1, role: 'machine' },
 )
 
 /** system_wq; the machine constructs it when it boots. */

@@ -266,6 +266,7 @@ const MACHINE: Readonly<Record<string, Emit>> = {
     `((V)rd(${expressionText(e.arguments[1] as ts.Expression, place)}))`,
   'struct.forEachAlive': same('for_each_alive'),
   'struct.objectName': () => 'TEXT',
+  'struct.factsOf': () => 'TEXT',
   'census.structText': () => 'TEXT',
   'census.structCount': () => '((V)struct_count)',
   'census.aliveOf': same('alive_of'),

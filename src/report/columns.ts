@@ -3,7 +3,7 @@
  * the moment it went wrong. Steps that changed nothing worth seeing are left out; the last line
  * says how many.
  */
-import type { Hindsight } from '../explore/hindsight.js'
+import type { Hindsight } from '../explore/tell/hindsight.js'
 import type { Change, Trace, TraceStep } from '../trace/events.js'
 import { cell, type Paint, PLAIN, wrap } from './paint.js'
 import { fitToScreen, type Line } from './screen.js'

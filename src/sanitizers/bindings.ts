@@ -7,7 +7,7 @@ import { KvmMemorySlot } from '../kernel/include/kvm.js'
 import { RestrictedmemNotifier } from '../kernel/include/restrictedmem.js'
 import { XArray, XaNode } from '../kernel/include/xarray.js'
 import { forEachEmbedded, forEachPointerTo, structText } from '../machine/census.js'
-import { headerAt, type Obj, type Struct } from '../machine/struct.js'
+import { headerAt, type Obj, objectName, type Struct } from '../machine/struct.js'
 import type { Context, Report, Sanitizer } from './sanitizer.js'
 import { forEachAlive } from './view.js'
 
@@ -21,24 +21,26 @@ function dangles(word: number): boolean {
   return headerAt(NOTIFIER, word) === -NOTIFIER.id || headerAt(SLOT, word) === -SLOT.id
 }
 
-function tell(holder: string, report: Report): void {
-  report('dangling-binding', `${holder} still points to a freed memslot`)
+function tell(holder: string, word: number, report: Report): void {
+  const text = `${holder} still points to a freed memslot`
+  report('dangling-binding', text, { about: [objectName(word)], values: {} })
 }
 
 function judgeArrays(report: Report): void {
   forEachAlive(XaNode, (node) => {
     for (let i = 0; i < node.slots.length; i++) {
-      if (dangles(node.slots.get(i))) return tell('the bindings of a file', report)
+      const word = node.slots.get(i)
+      if (dangles(word)) return tell('the bindings of a file', word, report)
     }
   })
   forEachEmbedded(ARRAY, 'xaHead', (word) => {
-    if (dangles(word)) tell('the bindings of a file', report)
+    if (dangles(word)) tell('the bindings of a file', word, report)
   })
 }
 
 function judgePointers(report: Report): void {
   forEachPointerTo(NOTIFIER, (word, holder) => {
-    if (dangles(word)) tell(`a ${structText(holder)}`, report)
+    if (dangles(word)) tell(`a ${structText(holder)}`, word, report)
   })
 }
 
@@ -52,6 +54,7 @@ export const bindings: Sanitizer = {
   kinds: [
     {
       id: 'dangling-binding',
+      judgement: 'state',
       sentence: 'A file keeps a binding to a memslot that has been freed.',
       source: 'R4, R6; D04',
     },

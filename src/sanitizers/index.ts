@@ -34,11 +34,13 @@ export const SANITIZERS: readonly Sanitizer[] = [
 const OF_SCENARIOS: readonly FindingKind[] = [
   {
     id: 'condition-violated',
+    judgement: 'demand',
     sentence: "A condition that the scenario says holds always, or never, doesn't.",
     source: 'the scenario',
   },
   {
     id: 'unexpected-result',
+    judgement: 'demand',
     sentence: 'A call returned something else than the scenario says in place.',
     source: 'the scenario',
   },
@@ -49,3 +51,10 @@ export const FINDING_KINDS: readonly FindingKind[] = [
   ...SANITIZERS.flatMap((s) => s.kinds),
   ...OF_SCENARIOS,
 ]
+
+const byId = new Map(FINDING_KINDS.map((k) => [k.id, k]))
+
+/** What kind of finding an id names; undefined for one that no sanitizer has. */
+export function findingKind(id: string): FindingKind | undefined {
+  return byId.get(id)
+}

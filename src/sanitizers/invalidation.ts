@@ -5,6 +5,7 @@
  * An end without a begin trips KVM's own BUG_ON, which reports `unbalanced-invalidation`.
  */
 import { Kvm } from '../kernel/include/kvm.js'
+import { factsOf } from '../machine/struct.js'
 import type { Context, Report, Sanitizer } from './sanitizer.js'
 import { forEachAlive } from './view.js'
 
@@ -13,7 +14,8 @@ function judgeStuck(report: Report): void {
     const count = kvm.mmuInvalidateInProgress
     if (count > 0) {
       const text = `${count} invalidation(s) of the VM were begun and will never end`
-      report('stuck-invalidation', `${text}: faults in the range retry for ever`)
+      const why = `${text}: faults in the range retry for ever`
+      report('stuck-invalidation', why, factsOf([kvm], { inProgress: count }))
     }
   })
 }
@@ -23,11 +25,13 @@ export const invalidation: Sanitizer = {
   kinds: [
     {
       id: 'unbalanced-invalidation',
+      judgement: 'state',
       sentence: 'An invalidation ended that had not begun for this VM, or has no range.',
       source: 'I1, I5; D40',
     },
     {
       id: 'stuck-invalidation',
+      judgement: 'state',
       sentence: 'An invalidation was begun that nobody will end: faults retry for ever.',
       source: 'I2; D40',
     },
@@ -37,7 +41,8 @@ export const invalidation: Sanitizer = {
     forEachAlive(Kvm, (kvm) => {
       if (kvm.mmuLock.writer !== 0 || kvm.mmuInvalidateInProgress <= 0) return
       if (!kvm.mmuInvalidateRangeSet) {
-        report('unbalanced-invalidation', 'an invalidation is under way with no range')
+        const text = 'an invalidation is under way with no range'
+        report('unbalanced-invalidation', text, factsOf([kvm]))
       }
     })
   },

@@ -4,7 +4,7 @@
  */
 import { swapInfo } from '../kernel/include/swap.js'
 import { XaNode } from '../kernel/include/xarray.js'
-import { aliveOf, structCount, structText } from '../machine/census.js'
+import { aliveOf, mayLeak, structCount, structText } from '../machine/census.js'
 import {
   constructAt,
   forEachAlive,
@@ -26,11 +26,8 @@ interface Baseline extends Obj {
 const Baseline: Struct<Baseline> = struct<Baseline>(
   'Baseline',
   { alive: vec(MAX_STRUCTS + 1) },
-  { capacity: 1 },
+  { capacity: 1, role: 'judge' },
 )
-
-/** Structs that never leave: the memmap, the machine's own, and the judges'. */
-const PERMANENT = new Set(['folio', 'task', 'verdict_bit', 'lock_graph', 'variables', 'baseline'])
 
 function baseline(): Baseline {
   return Baseline.at(Baseline.base) as Baseline
@@ -55,6 +52,7 @@ export const leaks: Sanitizer = {
   kinds: [
     {
       id: 'memory-leak',
+      judgement: 'end',
       sentence: 'An object stays allocated after everything was closed.',
       source: 'R2',
     },
@@ -62,7 +60,7 @@ export const leaks: Sanitizer = {
   booted() {
     constructAt(Baseline as unknown as Struct<Obj>, Baseline.base, 0)
     for (let id = 1; id <= structCount(); id++) {
-      baseline().alive.set(id, PERMANENT.has(structText(id)) ? -1 : countOf(id))
+      baseline().alive.set(id, mayLeak(id) ? countOf(id) : -1)
     }
   },
   atEnd({ report, crashed }) {
@@ -76,6 +74,7 @@ export const leaks: Sanitizer = {
       left += `${leaked > 0 ? ', ' : ''}${extra} ${structText(id)}`
       leaked += extra
     }
-    if (leaked > 0) report('memory-leak', `after exit there are still ${left}`)
+    const text = `after exit there are still ${left}`
+    if (leaked > 0) report('memory-leak', text, { about: [], values: { leaked } })
   },
 }

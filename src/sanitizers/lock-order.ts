@@ -7,6 +7,7 @@
  * Left out: two locks of one class (lockdep wants an annotation there), and the difference between
  * reading and writing a lock, which lockdep drops too for sleeping locks.
  */
+import { NO_FACTS } from '../machine/fault.js'
 import { constructAt, type Obj, type Struct, struct, type Vec, vec } from '../machine/struct.js'
 import { lockClassName, type Task } from '../machine/task.js'
 import type { Context, Sanitizer } from './sanitizer.js'
@@ -21,7 +22,8 @@ interface LockGraph extends Obj {
 const LockGraph: Struct<LockGraph> = struct<LockGraph>(
   'LockGraph',
   { after: vec(MAX_CLASSES + 1) },
-  { capacity: 1 },
+  // It only collects: of two acquisitions the last reports, whichever it is.
+  { capacity: 1, role: 'judge', commutes: ['after'] },
 )
 
 function graph(): LockGraph {
@@ -50,7 +52,8 @@ function acquired(task: Task, taken: number, trylock: boolean, { report }: Conte
     if (held === taken || held === 0 || after.get(held) & (1 << taken)) continue
     if (leadsTo(after, taken, held)) {
       const [a, b] = [lockClassName(held), lockClassName(taken)]
-      report('lock-inversion', `${b} is taken under ${a}, but elsewhere ${a} is taken under ${b}`)
+      const text = `${b} is taken under ${a}, but elsewhere ${a} is taken under ${b}`
+      report('lock-inversion', text, NO_FACTS)
     }
     after.set(held, after.get(held) | (1 << taken))
   }
@@ -61,6 +64,7 @@ export const lockOrder: Sanitizer = {
   kinds: [
     {
       id: 'lock-inversion',
+      judgement: 'call',
       sentence: 'Two locks are taken in both orders; some timing deadlocks.',
       source: 'as lockdep; D18, L1',
     },

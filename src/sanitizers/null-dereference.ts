@@ -6,6 +6,7 @@ export const nullDereference: Sanitizer = {
   kinds: [
     {
       id: 'null-dereference',
+      judgement: 'access',
       sentence: 'A NULL pointer was dereferenced: the kernel oopses and the thread dies.',
       source: 'kernel-runs 2.1, 2.6; D01',
     },

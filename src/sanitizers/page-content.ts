@@ -9,13 +9,15 @@
 import type { Folio } from '../kernel/include/mm.js'
 import type { Gfn } from '../kernel/include/types.js'
 import { type Blob, isResidue } from '../machine/blob.js'
+import { factsOf } from '../machine/struct.js'
 import type { Context, Sanitizer } from './sanitizer.js'
 import { forEachSpte, gfnText } from './view.js'
 
 function guestRead(gfn: Gfn, folio: Folio, offset: number, { report }: Context): void {
   if (!isResidue(folio.data as Blob, offset)) return
   const text = `${gfnText(gfn)} is pfn ${folio.pfn} with what its last owner left`
-  report('uninitialised-page', `the guest reads a byte that nobody wrote: ${text}`)
+  const why = `the guest reads a byte that nobody wrote: ${text}`
+  report('uninitialised-page', why, factsOf([folio], { gfn, pfn: folio.pfn, offset }))
 }
 
 /** A clean page leaves the cache for good: there is no copy of it anywhere. */
@@ -23,7 +25,8 @@ function evicted(folio: Folio, { report }: Context): void {
   forEachSpte((_kvm, spte, mapped) => {
     if (mapped !== folio || !spte.fromFile || !spte.dirty) return
     const text = `pfn ${folio.pfn} was evicted as clean, but the guest wrote it`
-    report('guest-data-lost', `${text} at ${gfnText(spte.gfn)}`)
+    const why = `${text} at ${gfnText(spte.gfn)}`
+    report('guest-data-lost', why, factsOf([folio, spte], { gfn: spte.gfn, pfn: folio.pfn }))
   })
 }
 
@@ -32,11 +35,13 @@ export const pageContent: Sanitizer = {
   kinds: [
     {
       id: 'uninitialised-page',
+      judgement: 'call',
       sentence: 'A guest reads memory that still holds what another owner left.',
       source: 'Z1; kernel-runs 2.15, D57',
     },
     {
       id: 'guest-data-lost',
+      judgement: 'call',
       sentence: 'A page with data of a guest was dropped as clean.',
       source: 'kernel-runs 2.11, 2.12; F6',
     },

@@ -5,13 +5,15 @@
 import type { Kvm, KvmMemorySlot } from '../kernel/include/kvm.js'
 import { type Folio, mmState } from '../kernel/include/mm.js'
 import type { Gfn, Pgoff } from '../kernel/include/types.js'
+import { factsOf } from '../machine/struct.js'
 import type { Context, Sanitizer } from './sanitizer.js'
 import { forEachSpte, gfnText } from './view.js'
 
 function mapped(gfn: Gfn, folio: Folio, { report }: Context): void {
   // While mf_mutex is held the failure is still being handled.
   if (!folio.hwpoison || mmState().mfMutex.owner !== 0) return
-  report('poison-remapped', `${gfnText(gfn)} was given pfn ${folio.pfn}, which is poisoned`)
+  const text = `${gfnText(gfn)} was given pfn ${folio.pfn}, which is poisoned`
+  report('poison-remapped', text, factsOf([folio], { gfn, pfn: folio.pfn }))
 }
 
 /** The range that failed, in pages of the file, against the slot that is told. */
@@ -19,7 +21,8 @@ function told(slot: KvmMemorySlot, start: Pgoff, end: Pgoff, { report }: Context
   const first = slot.restrictedOffset
   if (start < first + slot.npages && end > first) return
   const range = `pages ${start} to ${end - 1}`
-  report('misdirected-report', `memslot ${slot.id} is told of ${range}, which it does not contain`)
+  const text = `memslot ${slot.id} is told of ${range}, which it does not contain`
+  report('misdirected-report', text, factsOf([slot], { start, end }))
 }
 
 export const poison: Sanitizer = {
@@ -27,16 +30,19 @@ export const poison: Sanitizer = {
   kinds: [
     {
       id: 'poison-remapped',
+      judgement: 'call',
       sentence: 'A poisoned page was mapped into a guest after the failure was handled.',
       source: 'P1; kernel-runs 5, D13',
     },
     {
       id: 'poison-not-reported',
+      judgement: 'state',
       sentence: 'A guest keeps a mapping of a poisoned page and nobody was told.',
       source: 'P2; D03',
     },
     {
       id: 'misdirected-report',
+      judgement: 'call',
       sentence: 'A memory failure was reported to a memslot that does not contain the page.',
       source: 'P3; kernel-runs 5, D11',
     },
@@ -56,10 +62,9 @@ export const poison: Sanitizer = {
       // A page that has left its file (soft offline) did not fail; that it is mapped is S1.
       if (!spte.fromFile || folio === null || !folio.hwpoison || folio.mapping === null) return
       if (kvm.memoryErrors > 0) return
-      report(
-        'poison-not-reported',
-        `${gfnText(spte.gfn)} maps poisoned pfn ${folio.pfn}, unreported`,
-      )
+      const text = `${gfnText(spte.gfn)} maps poisoned pfn ${folio.pfn}, unreported`
+      const facts = factsOf([folio, spte, kvm], { gfn: spte.gfn, pfn: folio.pfn })
+      report('poison-not-reported', text, facts)
     })
   },
 }

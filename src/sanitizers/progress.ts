@@ -9,11 +9,13 @@ export const progress: Sanitizer = {
   kinds: [
     {
       id: 'deadlock',
+      judgement: 'progress',
       sentence: 'Tasks wait for ever; nobody is left who could wake them.',
       source: 'a final state with a task that has not ended; L1, L3',
     },
     {
       id: 'livelock',
+      judgement: 'progress',
       sentence: 'Tasks run for ever and get nowhere, whatever the schedule.',
       source: 'a part of the state graph without an exit; I2',
     },

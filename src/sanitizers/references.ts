@@ -5,6 +5,7 @@
  */
 import { type Folio, nrPages } from '../kernel/include/mm.js'
 import { forEachFolio } from '../kernel/mm/page_alloc.js'
+import { factsOf } from '../machine/struct.js'
 import type { Context, Sanitizer } from './sanitizer.js'
 
 /** References whose holders can be seen in the state. */
@@ -17,10 +18,13 @@ function state({ report }: Context): void {
   forEachFolio((folio) => {
     const { pfn, refcount } = folio
     if (folio.buddy && refcount !== 0) {
-      report('refcount-underflow', `pfn ${pfn} is in the allocator with ${refcount} references`)
+      const text = `pfn ${pfn} is in the allocator with ${refcount} references`
+      report('refcount-underflow', text, factsOf([folio], { pfn, references: refcount }))
     } else if (refcount < visibleHolders(folio)) {
       const holders = visibleHolders(folio)
-      report('refcount-underflow', `pfn ${pfn} has ${refcount} references but ${holders} holders`)
+      const text = `pfn ${pfn} has ${refcount} references but ${holders} holders`
+      const facts = factsOf([folio], { pfn, references: refcount, holders })
+      report('refcount-underflow', text, facts)
     }
   })
 }
@@ -31,7 +35,8 @@ function atEnd({ report, crashed }: Context): void {
     if (folio.buddy || folio.hwpoison || folio.refcount === 0) return
     const extra = folio.refcount - visibleHolders(folio)
     if (extra > 0) {
-      report('refcount-leak', `pfn ${folio.pfn} keeps ${extra} references that nobody owns`)
+      const text = `pfn ${folio.pfn} keeps ${extra} references that nobody owns`
+      report('refcount-leak', text, factsOf([folio], { pfn: folio.pfn, references: extra }))
     }
   })
 }
@@ -41,11 +46,13 @@ export const references: Sanitizer = {
   kinds: [
     {
       id: 'refcount-underflow',
+      judgement: 'state',
       sentence: 'A folio has fewer references than holders.',
       source: 'R1; D32',
     },
     {
       id: 'refcount-leak',
+      judgement: 'end',
       sentence: 'A folio keeps a reference that nobody owns.',
       source: 'R1; D30',
     },

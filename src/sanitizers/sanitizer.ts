@@ -3,18 +3,29 @@
  * writes nothing. A state check runs after each step that wrote one of the fields it names, so a
  * violation is seen in the very state where it begins.
  */
+import type { Facts } from '../machine/fault.js'
 import type { Task } from '../machine/task.js'
+
+/**
+ * How a finding is judged. `access`: by an access to memory; `assertion`: the kernel itself
+ * complains; `call`: by what a task does at one moment; `state`: by what holds in every state;
+ * `end`: by what is left when everything was torn down; `progress`: by the graph of all states, in
+ * which nobody gets on; `demand`: the scenario says what must be.
+ */
+export type Judgement = 'access' | 'assertion' | 'call' | 'state' | 'end' | 'progress' | 'demand'
 
 /** A kind of finding, as `list findings` prints it. */
 export interface FindingKind {
   readonly id: string
+  readonly judgement: Judgement
   /** One sentence: the hazard. */
   readonly sentence: string
   /** Where the rule comes from. */
   readonly source: string
 }
 
-export type Report = (id: string, message: string) => void
+/** `facts` says as data of what the message speaks. */
+export type Report = (id: string, message: string, facts: Facts) => void
 
 /** What a check can know beyond the state of the kernel. */
 export interface Context {

@@ -12,11 +12,12 @@ import { type Kvm, KvmVcpu, type Spte } from '../kernel/include/kvm.js'
 import type { Folio } from '../kernel/include/mm.js'
 import { currentMm } from '../kernel/include/mm_types.js'
 import { type Gfn, type Pfn, type Pgoff, pgoffToBytes } from '../kernel/include/types.js'
+import { KVM_MEM_READONLY } from '../kernel/include/uapi.js'
 import { xaLoad } from '../kernel/lib/xarray.js'
 import { pfnToFolio } from '../kernel/mm/page_alloc.js'
-import { PTE_PRESENT, pteAt, pteFolio } from '../kernel/mm/pgtable.js'
+import { PTE_PRESENT, PTE_WRITE, pteAt, pteFolio } from '../kernel/mm/pgtable.js'
 import { attrPrivate } from '../kernel/virt/kvm/memory_attributes.js'
-import { objectName } from '../machine/struct.js'
+import { factsOf, objectName } from '../machine/struct.js'
 import type { Context, Report, Sanitizer } from './sanitizer.js'
 import { backingOf, forEachAlive, forEachSpte, gfnText, isCovered, slotOf } from './view.js'
 
@@ -33,7 +34,8 @@ function backingFolio(kvm: Kvm, gfn: Gfn): Folio | null | undefined {
 function judgeBacking(kvm: Kvm, spte: Spte, folio: Folio, atRest: boolean, report: Report): void {
   const { gfn, pfn } = spte
   if (folio.buddy) {
-    report('secondary-use-after-free', `${gfnText(gfn)} maps pfn ${pfn}, which has been freed`)
+    const text = `${gfnText(gfn)} maps pfn ${pfn}, which has been freed`
+    report('secondary-use-after-free', text, factsOf([folio, spte, kvm], { gfn, pfn }))
     if (!atRest) return
   }
   if (isCovered(kvm, gfn)) return
@@ -41,10 +43,12 @@ function judgeBacking(kvm: Kvm, spte: Spte, folio: Folio, atRest: boolean, repor
   if (backing === undefined || backing === folio) return
   if (backing !== null) {
     const now = `now pfn ${backing.pfn} is there`
-    report('stale-secondary-mapping', `${gfnText(gfn)} maps pfn ${pfn}, but ${now}`)
+    const facts = factsOf([folio, spte, kvm, backing], { gfn, pfn, backing: backing.pfn })
+    report('stale-secondary-mapping', `${gfnText(gfn)} maps pfn ${pfn}, but ${now}`, facts)
   } else if (atRest) {
     const now = 'which is no longer in the file'
-    report('stale-secondary-mapping', `${gfnText(gfn)} maps pfn ${pfn}, ${now}`)
+    const facts = factsOf([folio, spte, kvm], { gfn, pfn })
+    report('stale-secondary-mapping', `${gfnText(gfn)} maps pfn ${pfn}, ${now}`, facts)
   }
 }
 
@@ -52,26 +56,33 @@ function judgeBacking(kvm: Kvm, spte: Spte, folio: Folio, atRest: boolean, repor
 function judgeOrdinary(kvm: Kvm, spte: Spte, folio: Folio, report: Report): void {
   const { gfn, pfn } = spte
   if (folio.buddy) {
-    report('secondary-use-after-free', `${gfnText(gfn)} maps pfn ${pfn}, which has been freed`)
+    const text = `${gfnText(gfn)} maps pfn ${pfn}, which has been freed`
+    report('secondary-use-after-free', text, factsOf([folio, spte, kvm], { gfn, pfn }))
   }
   const slot = slotOf(kvm, gfn)
   if (slot === null || isCovered(kvm, gfn)) return
   const hva = pgoffToBytes((slot.userspaceAddr + (gfn - slot.baseGfn)) as Pgoff)
   const pte = pteAt(currentMm(), hva)
-  if (pte & PTE_PRESENT && pteFolio(pte) === folio) return
-  report(
-    'stale-secondary-mapping',
-    `${gfnText(gfn)} maps pfn ${pfn}, which its process does not have there any more`,
-  )
+  const facts = factsOf([folio, spte, kvm], { gfn, pfn })
+  if (!(pte & PTE_PRESENT) || pteFolio(pte) !== folio) {
+    const text = `${gfnText(gfn)} maps pfn ${pfn}, which its process does not have there any more`
+    report('stale-secondary-mapping', text, facts)
+  } else if (spte.writable && (!(pte & PTE_WRITE) || slot.flags & KVM_MEM_READONLY)) {
+    const whose = pte & PTE_WRITE ? 'in a slot that only reads' : 'which its process only reads'
+    const text = `${gfnText(gfn)} maps pfn ${pfn} for writing, ${whose}`
+    report('missing-write-protection', text, facts)
+  }
 }
 
 function judgeKind(kvm: Kvm, spte: Spte, report: Report): void {
   const { gfn } = spte
   if (slotOf(kvm, gfn) === null) {
-    report('wrong-kind-mapping', `${gfnText(gfn)} is mapped but no memslot contains it`)
+    const text = `${gfnText(gfn)} is mapped but no memslot contains it`
+    report('wrong-kind-mapping', text, factsOf([spte, kvm], { gfn }))
   } else if (spte.private !== attrPrivate(kvm, gfn) && !isCovered(kvm, gfn)) {
     const [is, attr] = spte.private ? ['private', 'shared'] : ['shared', 'private']
-    report('wrong-kind-mapping', `${gfnText(gfn)} is mapped ${is} while its attribute is ${attr}`)
+    const text = `${gfnText(gfn)} is mapped ${is} while its attribute is ${attr}`
+    report('wrong-kind-mapping', text, factsOf([spte, kvm], { gfn }))
   }
 }
 
@@ -89,7 +100,8 @@ function judgeTables(atRest: boolean, report: Report): void {
     const other = owners.get(folio)
     if (other !== undefined) {
       const text = `pfn ${spte.pfn} is mapped private at ${other} and at ${place}`
-      report('private-page-aliased', text)
+      const facts = factsOf([folio, spte, kvm], { gfn: spte.gfn, pfn: spte.pfn })
+      report('private-page-aliased', text, facts)
     }
     owners.set(folio, place)
   })
@@ -108,7 +120,7 @@ function judgeTlbs(report: Report): void {
       if (spte !== null && spte.pfn === pfn) continue
       const state = pfnToFolio(pfn)?.buddy ? ', a free frame,' : ''
       const text = `vCPU ${vcpu.id} still reaches pfn ${pfn}${state} at ${gfnText(gfn)}`
-      report('missing-tlb-flush', `${text} through its TLB`)
+      report('missing-tlb-flush', `${text} through its TLB`, factsOf([vcpu, kvm], { gfn, pfn }))
     }
   })
 }
@@ -118,26 +130,37 @@ export const secondaryMmu: Sanitizer = {
   kinds: [
     {
       id: 'stale-secondary-mapping',
+      judgement: 'state',
       sentence: 'A guest maps a page that no longer backs that offset of the file.',
       source: 'S1, I3; kernel-runs 2.8, 2.11',
     },
     {
       id: 'secondary-use-after-free',
+      judgement: 'state',
       sentence: 'A guest maps a page that has been freed.',
       source: 'S2; kernel-runs 2.11, 2.13',
     },
     {
       id: 'missing-tlb-flush',
+      judgement: 'state',
       sentence: 'A vCPU reaches a page through its TLB after the SPTE was removed.',
       source: 'S3',
     },
     {
+      id: 'missing-write-protection',
+      judgement: 'state',
+      sentence: 'A guest may write to memory that its process, or its slot, only reads.',
+      source: 'S1; 6.2 virt/kvm/kvm_main.c hva_to_pfn',
+    },
+    {
       id: 'wrong-kind-mapping',
+      judgement: 'state',
       sentence: 'A gfn is mapped as private memory while it is shared, or the reverse.',
       source: 'S4',
     },
     {
       id: 'private-page-aliased',
+      judgement: 'state',
       sentence: 'One private page is mapped at two places.',
       source: 'S6; D51',
     },
@@ -147,6 +170,7 @@ export const secondaryMmu: Sanitizer = {
     'Folio.mapcount',
     'Folio.buddy',
     'Spte.pfn',
+    'Spte.writable',
     'KvmMemslots.slots',
     'Kvm.memslots',
     'Kvm.mmuInvalidateInProgress',

@@ -1,4 +1,5 @@
 /** Nothing may sleep while preemption is off or under RCU (L2). */
+import { NO_FACTS } from '../machine/fault.js'
 import type { Sanitizer } from './sanitizer.js'
 
 export const sleepInAtomic: Sanitizer = {
@@ -6,6 +7,7 @@ export const sleepInAtomic: Sanitizer = {
   kinds: [
     {
       id: 'sleep-in-atomic',
+      judgement: 'call',
       sentence: 'A function that may sleep was called in atomic context.',
       source: 'as CONFIG_DEBUG_ATOMIC_SLEEP; kernel-runs 5, D09, D10',
     },
@@ -13,6 +15,6 @@ export const sleepInAtomic: Sanitizer = {
   mightSleep(task, where, { report }) {
     if (task.preemptCount === 0 && task.rcuDepth === 0) return
     const why = task.preemptCount > 0 ? 'under a spinlock' : 'under RCU'
-    report('sleep-in-atomic', `${where}() was called ${why}`)
+    report('sleep-in-atomic', `${where}() was called ${why}`, NO_FACTS)
   },
 }

@@ -23,6 +23,17 @@ export interface Change {
   readonly after: string
 }
 
+/** What went wrong in a step. */
+export interface TraceFinding {
+  readonly id: string
+  readonly message: string
+  /** Objects of which it speaks, named as in `Change`, and numbers by name. */
+  readonly facts: {
+    readonly about: readonly string[]
+    readonly values: Readonly<Record<string, number>>
+  }
+}
+
 export interface TraceStep {
   /** From 1. */
   readonly n: number
@@ -39,7 +50,7 @@ export interface TraceStep {
   /** Another task that could have gone on was put aside for this step. */
   readonly preempts: boolean
   /** Findings of this step: the moment it went wrong. */
-  readonly findings: readonly { readonly id: string; readonly message: string }[]
+  readonly findings: readonly TraceFinding[]
 }
 
 export interface Trace {

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
-import { dirname, join, relative, resolve, sep } from 'node:path'
+import { basename, dirname, join, relative, resolve, sep } from 'node:path'
 import { test } from 'node:test'
 
 const ROOT = resolve(import.meta.dirname, '../../..')
 const SRC = join(ROOT, 'src')
 
-/** What each folder of src/ may import, besides itself. */
+/** What each folder of src/, and each room of explore, may import, besides itself. */
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   machine: [],
   lower: [],
@@ -17,11 +17,22 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   sanitizers: ['machine', 'kernel', 'user'],
   trace: [],
   litmus: ['machine', 'kernel', 'user', 'calls', 'designs', 'explore'],
-  explore: ['machine', 'kernel', 'user', 'designs', 'sanitizers', 'litmus', 'trace'],
+  cell: ['machine', 'kernel', 'user', 'designs', 'sanitizers', 'litmus'],
+  'explore/states': ['machine'],
+  'explore/listen': ['machine', 'kernel', 'cell'],
+  'explore/prove': ['machine', 'cell', 'explore/states', 'explore/listen'],
+  'explore/stateless': ['machine', 'cell', 'explore/listen'],
+  'explore/sample': ['machine', 'cell', 'explore/listen'],
+  'explore/tell': [
+    ...['machine', 'kernel', 'designs', 'litmus', 'cell', 'trace'],
+    ...['explore/prove', 'explore/stateless'],
+  ],
+  explore: ['machine', 'designs', 'litmus', 'cell'],
   report: ['explore', 'trace', 'kernel', 'litmus'],
-  conform: ['machine', 'kernel', 'user', 'calls', 'designs', 'explore'],
+  conform: ['machine', 'kernel', 'user', 'calls', 'designs', 'cell'],
   live: ['calls', 'conform'],
   promela: ['machine', 'lower', 'litmus', 'sanitizers'],
+  patch: ['machine', 'kernel', 'designs', 'litmus', 'explore'],
   cli: [
     'machine',
     'kernel',
@@ -29,6 +40,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'hosts',
     'sanitizers',
     'litmus',
+    'cell',
     'explore',
     'trace',
     'report',
@@ -36,6 +48,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'conform',
     'live',
     'promela',
+    'patch',
   ],
 }
 
@@ -53,6 +66,20 @@ function sources(dir: string): string[] {
   })
 }
 
+/** The folder, or the room of explore, that a file belongs to. */
+function roomOf(path: string): string {
+  const parts = relative(SRC, path).split(sep)
+  const isRoom = parts[0] === 'explore' && parts.length > 2
+  return isRoom ? `explore/${parts[1]}` : (parts[0] ?? '')
+}
+
+function mayImport(from: string, to: string): boolean {
+  if (to === from || ALLOWED[from]?.includes(to)) return true
+  // Who may import explore may import its rooms.
+  const [folder = '', room] = to.split('/')
+  return room !== undefined && (from === folder || ALLOWED[from]?.includes(folder) === true)
+}
+
 function importsOf(path: string): string[] {
   const text = readFileSync(path, 'utf8')
   const matches = text.matchAll(/^(?:import|export|\} from)\b(?!\.meta)[^'"\n]*?['"]([^'"]+)['"]/gm)
@@ -62,16 +89,24 @@ function importsOf(path: string): string[] {
 test('imports go one way', () => {
   const wrong: string[] = []
   for (const path of sources(SRC)) {
-    const from = relative(SRC, path).split(sep)[0] ?? ''
+    const from = roomOf(path)
     for (const specifier of importsOf(path)) {
       if (!specifier.startsWith('.')) continue
-      const to = relative(SRC, resolve(dirname(path), specifier)).split(sep)[0] ?? ''
-      if (to !== from && !ALLOWED[from]?.includes(to)) {
+      const to = roomOf(resolve(dirname(path), specifier))
+      if (!mayImport(from, to)) {
         wrong.push(`${relative(ROOT, path)} imports ${specifier}`)
       }
     }
   }
   assert.deepEqual(wrong, [])
+})
+
+test('no two files of explore have one name', () => {
+  const names = sources(join(SRC, 'explore')).map((path) => basename(path))
+  assert.deepEqual(
+    names.filter((n, i) => names.indexOf(n) !== i),
+    [],
+  )
 })
 
 test('the core does not know what it runs on', () => {

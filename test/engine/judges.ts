@@ -1,4 +1,5 @@
 /** What judges the random programs: an invariant over two fields, a count of objects, lockdep. */
+import { NO_FACTS } from '../../src/machine/fault.js'
 import { forEachAlive } from '../../src/machine/struct.js'
 import { lockOrder } from '../../src/sanitizers/lock-order.js'
 import type { Sanitizer } from '../../src/sanitizers/sanitizer.js'
@@ -12,23 +13,32 @@ function bench(): Bench {
 /** Holds in most programs most of the time, and says nothing of the final state. */
 const neverBoth: Sanitizer = {
   name: 'never-both',
-  kinds: [{ id: 'both-set', sentence: 'a and b are 1 at once.', source: 'seeded' }],
+  kinds: [
+    { id: 'both-set', judgement: 'state', sentence: 'a and b are 1 at once.', source: 'seeded' },
+  ],
   watches: ['Bench.a', 'Bench.b'],
   ofStates: true,
   state({ report }) {
-    if (bench().a === 1 && bench().b === 1) report('both-set', 'a = b = 1')
+    if (bench().a === 1 && bench().b === 1) report('both-set', 'a = b = 1', NO_FACTS)
   },
 }
 
 const fewVictims: Sanitizer = {
   name: 'few-victims',
-  kinds: [{ id: 'two-victims', sentence: 'Two victims are alive while a is 2.', source: 'seeded' }],
+  kinds: [
+    {
+      id: 'two-victims',
+      judgement: 'state',
+      sentence: 'Two victims are alive while a is 2.',
+      source: 'seeded',
+    },
+  ],
   watches: ['Bench.a'],
   state({ report }) {
     if (bench().a !== 2) return
     let alive = 0
     forEachAlive(Victim, () => alive++)
-    if (alive > 1) report('two-victims', `${alive} victims are alive`)
+    if (alive > 1) report('two-victims', `${alive} victims are alive`, NO_FACTS)
   },
 }
 

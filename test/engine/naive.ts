@@ -1,7 +1,7 @@
 /** The plainest judge: every interleaving, one after the other, nothing remembered. */
 
-import { describeStuck } from '../../src/explore/deadlock.js'
-import type { Judges, Observed } from '../../src/explore/judges.js'
+import { describeStuck } from '../../src/cell/deadlock.js'
+import type { Judges, Observed } from '../../src/cell/judges.js'
 import { undoMark, undoTo } from '../../src/machine/arena.js'
 import { allEnded, alternatives, canStep, step, taskCount } from '../../src/machine/machine.js'
 import type { Opinion } from './opinions.js'

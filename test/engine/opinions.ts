@@ -3,11 +3,11 @@
  * the same: final states, findings, and which of them come first on some execution.
  */
 
-import { exploreClasses } from '../../src/explore/dpor.js'
-import { FinalStates } from '../../src/explore/finals.js'
-import type { Dependence } from '../../src/explore/independence.js'
-import { Judges } from '../../src/explore/judges.js'
-import { search } from '../../src/explore/search.js'
+import { Judges } from '../../src/cell/judges.js'
+import { FinalStates } from '../../src/explore/listen/finals.js'
+import { search } from '../../src/explore/prove/search.js'
+import { exploreClasses } from '../../src/explore/stateless/dpor.js'
+import type { Dependence } from '../../src/explore/stateless/independence.js'
 import { undoMark } from '../../src/machine/arena.js'
 import type { Mode } from '../../src/machine/machine.js'
 import { SELF_TEST_JUDGES } from './judges.js'

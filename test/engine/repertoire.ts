@@ -322,7 +322,8 @@ const waitForReaders = fn(function* wait_for_readers(): Kernel<void> {
 
 /** Looks again behind prepare_to_wait(), as it must. */
 const sleepUntilA = fn(function* sleep_until_a(): Kernel<void> {
-  yield* prepareToWait(bench().wq)
+  yield rmw(bench().wq, 'waiting')
+  prepareToWait(bench().wq)
   yield read(bench(), 'a')
   if (bench().a === 0) yield* schedule(bench().wq)
   else finishWait(bench().wq)
@@ -332,7 +333,8 @@ const sleepUntilA = fn(function* sleep_until_a(): Kernel<void> {
 const sleepCarelessly = fn(function* sleep_carelessly(): Kernel<void> {
   yield read(bench(), 'a')
   if (bench().a !== 0) return
-  yield* prepareToWait(bench().wq)
+  yield rmw(bench().wq, 'waiting')
+  prepareToWait(bench().wq)
   yield* schedule(bench().wq)
 })
 

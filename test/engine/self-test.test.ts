@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { Dependence, RULES, SEARCH_RULES } from '../../src/explore/independence.js'
+import { Dependence, RULES, SEARCH_RULES } from '../../src/explore/stateless/independence.js'
 import { disagreement, naive, type Opinion, stateful, stateless } from './opinions.js'
 import { describeSample, sampleOf } from './programs.js'
 

@@ -38,6 +38,26 @@ function locked(call: Call): number {
   return at
 }
 
+const HUGETLB = 4
+const NORESERVE = 0x4000
+const HUGE_PAGE = 1n << 21n
+
+/** A mapping of one huge page, of which the machine has none. */
+function huge(call: Call, flags = SHARED): number {
+  const fd = call(sysMemfdCreate, HUGETLB)
+  call(sysFtruncate, fd, HUGE_PAGE)
+  return call(userMmap, fd, READ | WRITE, flags | NORESERVE, HUGE_PAGE, 0n)
+}
+
+/** The same, which the process has tried to lock. */
+function hugeLocked(call: Call): number {
+  const at = huge(call)
+  call(userMlock, at, HUGE_PAGE)
+  return at
+}
+
+const behind = (call: Call): number => huge(call) + 4096
+
 const advice = (
   condition: string,
   answer: string | number,
@@ -56,6 +76,31 @@ const NOHUGEPAGE = 15
 const POPULATE_READ = 22
 const POPULATE_WRITE = 23
 const COLLAPSE = 25
+
+const hugeRows: readonly Row[] = [
+  same('mlock', 'huge pages, of which there is none', '-ENOMEM', (call) =>
+    call(userMlock, huge(call), HUGE_PAGE),
+  ),
+  same('mlock', 'a part of a huge page', '-ENOMEM', (call) => call(userMlock, behind(call), PAGE)),
+  same('munlock', 'huge pages', 0, (call) => call(userMunlock, hugeLocked(call), HUGE_PAGE)),
+  same('munmap', 'a part of a huge page', '-EINVAL', (call) => call(userMunmap, huge(call), PAGE)),
+  same('mprotect', 'a part of a huge page', '-EINVAL', (call) =>
+    call(userMprotect, behind(call), PAGE, READ),
+  ),
+  same('mprotect', 'a part of a huge page, to what it is', 0, (call) =>
+    call(userMprotect, behind(call), PAGE, READ | WRITE),
+  ),
+  advice('MADV_DONTNEED of huge pages after mlock', 0, DONTNEED, hugeLocked, HUGE_PAGE),
+  advice('MADV_DONTNEED of less than a huge page', 0, DONTNEED, huge),
+  advice('MADV_DONTNEED within a huge page', '-EINVAL', DONTNEED, behind),
+  advice('MADV_REMOVE of huge pages after mlock', 0, REMOVE, hugeLocked, HUGE_PAGE),
+  advice('MADV_FREE of huge pages', '-EINVAL', FREE, huge, HUGE_PAGE),
+  advice('MADV_COLD of huge pages', '-EINVAL', COLD, huge, HUGE_PAGE),
+  advice('MADV_PAGEOUT of huge pages', '-EINVAL', PAGEOUT, huge, HUGE_PAGE),
+  advice('MADV_COLLAPSE of huge pages', '-EINVAL', COLLAPSE, huge, HUGE_PAGE),
+  advice('MADV_POPULATE_READ of huge pages', '-EFAULT', POPULATE_READ, huge, HUGE_PAGE),
+  advice('MADV_POPULATE_WRITE of huge pages', '-EFAULT', POPULATE_WRITE, huge, HUGE_PAGE),
+]
 
 const madviseRows: readonly Row[] = [
   advice('advice that there is not', '-EINVAL', 7, mapped),
@@ -183,6 +228,7 @@ const secretRows: readonly Row[] = [
 ]
 
 export const callRows: readonly Row[] = [
+  ...hugeRows,
   ...madviseRows,
   ...mprotectRows,
   ...mlockRows,

@@ -2,17 +2,17 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { bootRace, raceJudge, raceOutcome } from '../../bench/race.js'
+import { Judges } from '../../src/cell/judges.js'
 import { builtInFiles, readScenarios } from '../../src/cli/inputs.js'
 import type { Design } from '../../src/designs/design.js'
 import { DESIGNS } from '../../src/designs/index.js'
 import { checkScenario, type Effort } from '../../src/explore/check.js'
-import { Judges } from '../../src/explore/judges.js'
 import {
   type SearchOptions,
   type SearchResult,
   type Snapshot,
   search,
-} from '../../src/explore/search.js'
+} from '../../src/explore/prove/search.js'
 import type { Verdict } from '../../src/explore/verdict.js'
 import type { Scenario } from '../../src/litmus/scenario.js'
 

@@ -1,17 +1,17 @@
 /** What is told of a finding: in few blocks, where it was lost, in the smallest scenario. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { Cell } from '../../src/cell/cell.js'
+import type { Move } from '../../src/cell/schedule.js'
 import { builtInFiles, readScenarios } from '../../src/cli/inputs.js'
 import type { Design } from '../../src/designs/design.js'
 import { DESIGNS } from '../../src/designs/index.js'
-import { judgeEnds } from '../../src/explore/causes.js'
-import { Cell } from '../../src/explore/cell.js'
-import { checkScenario } from '../../src/explore/check.js'
-import { blocksOf, gather } from '../../src/explore/gather.js'
-import { LOOK_BACK, lookBack } from '../../src/explore/hindsight.js'
-import { reduceScenario } from '../../src/explore/reduce.js'
-import { replayScenario } from '../../src/explore/replay.js'
-import type { Move } from '../../src/explore/search.js'
+import { checkScenario, gathered } from '../../src/explore/check.js'
+import { judgeEnds } from '../../src/explore/tell/causes.js'
+import { blocksOf } from '../../src/explore/tell/gather.js'
+import { LOOK_BACK, lookBack } from '../../src/explore/tell/hindsight.js'
+import { reduceScenario } from '../../src/explore/tell/reduce.js'
+import { replayScenario } from '../../src/explore/tell/replay.js'
 import { decodeToken } from '../../src/explore/token.js'
 import type { Finding } from '../../src/explore/verdict.js'
 import type { Scenario } from '../../src/litmus/scenario.js'
@@ -35,7 +35,7 @@ describe('an execution told in few blocks shows the same finding', () => {
     test(scenario.name, () => {
       for (const f of findingsOf(scenario, upm)) {
         if (f.id === 'livelock') continue
-        const told = gather(scenario, upm, f)
+        const told = gathered(scenario, upm, f)
         const was = decodeToken(f.token).schedule
         const { schedule } = decodeToken(told.token)
         assert.ok(blocksOf(schedule) <= Math.min(12, blocksOf(was)), told.token)
@@ -83,7 +83,7 @@ describe('behind the point of no return every execution shows the finding, befor
   ] as const) {
     test(`${id} in ${name}`, () => {
       const { scenario } = fileOf(name)
-      const finding = gather(scenario, upm, findingsOf(scenario, upm).find((f) => f.id === id)!)
+      const finding = gathered(scenario, upm, findingsOf(scenario, upm).find((f) => f.id === id)!)
       const { schedule } = decodeToken(finding.token)
       const lost = lookBack(scenario, upm, schedule, id, LOOK_BACK)?.pointOfNoReturn as number
       const cell = new Cell(scenario, upm)
@@ -101,7 +101,7 @@ test('what would have prevented a race is named, and nothing is for what needs n
   const told = (name: string, design: string, id: string) => {
     const { scenario } = fileOf(name)
     const d = designOf(design)
-    const f = gather(scenario, d, findingsOf(scenario, d).find((x) => x.id === id)!)
+    const f = gathered(scenario, d, findingsOf(scenario, d).find((x) => x.id === id)!)
     return lookBack(scenario, d, decodeToken(f.token).schedule, id, LOOK_BACK)?.prevention
   }
   assert.match(

@@ -1,10 +1,9 @@
 /** Each sampler against what is known of it, on programs small enough to calculate. Seeded. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { Judges } from '../../src/cell/judges.js'
 import { builtInFiles, readScenarios } from '../../src/cli/inputs.js'
 import { DESIGNS } from '../../src/designs/index.js'
-import { Judges } from '../../src/explore/judges.js'
-import { sampleScenario } from '../../src/explore/sample/check.js'
 import { sample } from '../../src/explore/sample/sample.js'
 import {
   PartialOrder,
@@ -13,6 +12,7 @@ import {
   type Sampler,
   SelectivelyUniform,
 } from '../../src/explore/sample/samplers.js'
+import { sampleScenario } from '../../src/explore/sampled.js'
 import { effectAddr } from '../../src/machine/effects.js'
 import { announceAll } from '../../src/machine/frames.js'
 import { boot, load } from '../../src/machine/machine.js'

@@ -2,8 +2,9 @@
  * Runs kernel code for a replay: single calls to their end, or several tasks of which the test
  * says who goes on and how far. What goes wrong is kept as findings, not thrown.
  */
+
+import { bootKernel } from '../../src/cell/boot.js'
 import type { Design } from '../../src/designs/design.js'
-import { bootKernel } from '../../src/explore/boot.js'
 import { taskWorkRun } from '../../src/kernel/task_work.js'
 import { remark } from '../../src/machine/fault.js'
 import type { FnTag } from '../../src/machine/fn.js'

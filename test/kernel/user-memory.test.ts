@@ -1,7 +1,7 @@
 /** Memory of the process: mappings of a memfd, faults, and what takes pages away again. */
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { exitFiles } from '../../src/kernel/exit.js'
+import { doExit } from '../../src/kernel/exit.js'
 import { sysFallocate, sysFtruncate } from '../../src/kernel/fs/open.js'
 import { sysPread, sysPwrite } from '../../src/kernel/fs/read_write.js'
 import { STAT_BLOCKS, sysFstat } from '../../src/kernel/fs/stat.js'
@@ -34,7 +34,7 @@ for (const profile of ['6.2', '6.18'] as const) {
       user = new User(profile)
     })
     after(() => {
-      user.call(exitFiles)
+      user.call(doExit)
     })
 
     /** A memfd of two pages. */

@@ -1,6 +1,7 @@
 /** Calls of the one user process on a booted kernel, for tests: one after the other, lowered. */
+
+import { bootKernel } from '../../src/cell/boot.js'
 import { defineDesign, type Profile } from '../../src/designs/design.js'
-import { bootKernel } from '../../src/explore/boot.js'
 import { type AddressSpace, filesStruct } from '../../src/kernel/include/fs.js'
 import type { Folio } from '../../src/kernel/include/mm.js'
 import type { Pgoff } from '../../src/kernel/include/types.js'

@@ -52,11 +52,12 @@ const withTaskWork = fn(function* with_task_work(): Kernel<number> {
 
 const runTaskWork = fn(function* run_task_work(): Kernel<void> {
   yield rmw(item, 'value')
-  kfree(taskWorkTake())
+  kfree(taskWorkTake(0))
 })
 
 const sleeper = fn(function* sleeper(): Kernel<void> {
-  yield* prepareToWait(wq)
+  yield rmw(wq, 'waiting')
+  prepareToWait(wq)
   yield rmw(item, 'value')
   if (item.value === 0) yield* schedule(wq)
   finishWait(wq)
@@ -66,7 +67,8 @@ const sleeper = fn(function* sleeper(): Kernel<void> {
 const carelessSleeper = fn(function* careless_sleeper(): Kernel<void> {
   yield rmw(item, 'value')
   if (item.value !== 0) return
-  yield* prepareToWait(wq)
+  yield rmw(wq, 'waiting')
+  prepareToWait(wq)
   yield* schedule(wq)
   finishWait(wq)
 })

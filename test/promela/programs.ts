@@ -1,9 +1,10 @@
 /** Random small programs as one model, and what SPIN must say of each. */
+
+import { Judges } from '../../src/cell/judges.js'
 import { missingTool, modelRuntime, SPIN_LIMITS, Verifier } from '../../src/cli/spin.js'
 import type { One } from '../../src/explore/cross.js'
-import { FinalStates } from '../../src/explore/finals.js'
-import { Judges } from '../../src/explore/judges.js'
-import { search } from '../../src/explore/search.js'
+import { FinalStates } from '../../src/explore/listen/finals.js'
+import { search } from '../../src/explore/prove/search.js'
 import { projectSources } from '../../src/lower/host.js'
 import { undoMark } from '../../src/machine/arena.js'
 import { type Model, modelOf, type Runtime } from '../../src/promela/model.js'

@@ -2,6 +2,11 @@
  * Sampling: executions picked at random, judged as in a search. Nothing is claimed about what was
  * not run.
  */
+
+import { EXIT_PHASE } from '../../cell/boot.js'
+import { describeStuck } from '../../cell/deadlock.js'
+import type { Judges, Observed } from '../../cell/judges.js'
+import type { Move } from '../../cell/schedule.js'
 import { undoMark, undoTo } from '../../machine/arena.js'
 import { effectAddr } from '../../machine/effects.js'
 import { faultingFunction, functionName, standsIn } from '../../machine/frames.js'
@@ -16,10 +21,7 @@ import {
   taskName,
 } from '../../machine/machine.js'
 import { taskNumber } from '../../machine/task.js'
-import { EXIT_PHASE } from '../boot.js'
-import { describeStuck } from '../deadlock.js'
-import type { Judges, Observed } from '../judges.js'
-import type { Move, Witness } from '../search.js'
+import type { Witness } from '../listen/witnesses.js'
 import type { Draw, Sampler, Shape } from './samplers.js'
 import { RandomWalk } from './samplers.js'
 
@@ -174,14 +176,13 @@ class Sampling {
   }
 
   #note(observed: readonly Observed[], task: number, where: string, found: Set<string>): void {
-    for (const { id, message, first } of observed) {
+    for (const seen of observed) {
+      const { id, first } = seen
       found.add(id)
       const known = this.#witnesses.get(id)
       if (known !== undefined && !this.#isBetter(known, first)) continue
       this.#witnesses.set(id, {
-        id,
-        message,
-        first,
+        ...seen,
         schedule: [...this.#schedule],
         preemptions: this.#preemptions,
         task: taskName(task),

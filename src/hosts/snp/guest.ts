@@ -147,6 +147,7 @@ export const snpVcpuRun = fn(function* vcpu_run(
   for (;;) {
     // The processor's own step: translate, check, access.
     yield rmw(vcpu, 'tlbValid')
+    alsoWrites(vcpu, 'tlbWritable')
     alsoWrites(vcpu, 'tlbGfn')
     alsoWrites(vcpu, 'tlbPfn')
     alsoWrites(vcpu, 'requests')
@@ -155,13 +156,13 @@ export const snpVcpuRun = fn(function* vcpu_run(
       vcpu.exitReason = KVM_EXIT_SHUTDOWN
       return -EIO
     }
-    const folio = translate(vcpu, gfn)
+    const folio = translate(vcpu, gfn, byte >= 0)
     let result = TO_KVM
     if (folio !== null) result = instruction(vcpu, gfn, folio, offset, byte)
     if (result >= 0) return result
     const rmpFault = result === TO_KVM_RMP
     exitInfo(vcpu).kind = isEncrypted(sevInfo(vcpu.kvm!), gfn) ? 1 : 2
-    const error = yield* kvmMmuPageFault(vcpu, gfn)
+    const error = yield* kvmMmuPageFault(vcpu, gfn, byte >= 0)
     exitInfo(vcpu).kind = 0
     if (error !== 0) return error
     if (rmpFault) yield* sevHandleRmpFault(vcpu, gfn)

@@ -2,7 +2,7 @@
  * /proc/sys/vm/drop_caches: go through every inode of every super block and drop its clean pages.
  * The inode that holds an inner restricted file is a tmpfs inode like any other.
  */
-import { alsoReads, read } from '../../machine/effects.js'
+import { alsoReads, rmw } from '../../machine/effects.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { spinLock, spinUnlock } from '../../machine/locks.js'
 import {
@@ -13,8 +13,24 @@ import {
   type Inode,
   type SuperBlock,
 } from '../include/fs.js'
+import { xaEmpty } from '../lib/xarray.js'
 import { invalidateMappingPages } from '../mm/truncate.js'
-import { ihold, iput } from './inode.js'
+import { iput } from './inode.js'
+
+/**
+ * Take a reference on an inode that has pages and is not on its way out. Both under i_lock, one
+ * step: the last iput() says that it is the last under the same lock.
+ *
+ * Models: 6.2 fs/drop_caches.c drop_pagecache_sb, its section of i_lock, with __iget.
+ */
+function wantsDrop(inode: Inode): boolean {
+  alsoReads(inode, 'iState')
+  alsoReads(inode.iMapping!.iPages, 'xaHead')
+  if (inode.iState & (I_FREEING | I_WILL_FREE | I_NEW)) return false
+  if (xaEmpty(inode.iMapping!.iPages)) return false
+  inode.iCount++
+  return true
+}
 
 /**
  * The list lock is dropped while an inode is worked on; a reference keeps its place in the list,
@@ -27,11 +43,8 @@ const dropPagecacheSb = fn(function* drop_pagecache_sb(sb: SuperBlock): Kernel<v
   yield* spinLock(sb.sInodeListLock)
   let inode = sb.sInodes
   while (inode !== null) {
-    yield read(inode, 'iState')
-    alsoReads(inode.iMapping!, 'nrpages')
-    const going = inode.iState & (I_FREEING | I_WILL_FREE | I_NEW)
-    if (!going && inode.iMapping!.nrpages > 0) {
-      yield* ihold(inode)
+    yield rmw(inode, 'iCount')
+    if (wantsDrop(inode)) {
       spinUnlock(sb.sInodeListLock)
       yield* invalidateMappingPages(inode.iMapping!)
       if (toput !== null) yield* iput(toput)

@@ -5,7 +5,7 @@
  * i_lock is a leaf here: each of its sections is the step that announces what it guards.
  */
 import { kzalloc } from '../../machine/alloc.js'
-import { rmw, write } from '../../machine/effects.js'
+import { alsoWrites, rmw, write } from '../../machine/effects.js'
 import { bugOn } from '../../machine/fault.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { initRwsem, spinLock, spinLockInit, spinUnlock } from '../../machine/locks.js'
@@ -88,14 +88,17 @@ export const ihold = fn(function* ihold(inode: Inode): Kernel<void> {
 })
 
 /**
- * Drop a reference; the last one evicts the inode.
+ * Drop a reference; the last one evicts the inode. That it is the last, and the inode therefore on
+ * its way out, is said under i_lock: who tests the state under that lock may take a reference.
  *
  * Models: 6.2 fs/inode.c iput and iput_final, for inodes that are dropped when unused.
  */
 export const iput = fn(function* iput(inode: Inode): Kernel<void> {
   yield rmw(inode, 'iCount')
+  bugOn((inode.iState & I_CLEAR) !== 0, 'iput: the inode has been cleared')
   inode.iCount--
   if (inode.iCount > 0) return
+  alsoWrites(inode, 'iState')
   inode.iState |= I_FREEING
   yield* evict(inode)
 })

@@ -92,7 +92,7 @@ export const Folio: Struct<Folio> = struct<Folio>(
     isolateBlock: flag(),
     data: num(),
   },
-  { capacity: 4096 },
+  { capacity: 4096, permanent: true },
 )
 
 /** folio_nr_pages(): every folio here has one page. */

@@ -9,6 +9,7 @@ import type { RwSemaphore } from '../../machine/locks.js'
 import type { SrcuStruct } from '../../machine/rcu.js'
 import {
   embed,
+  flag,
   i64,
   num,
   type Obj,
@@ -145,6 +146,11 @@ export function currentMm(): MmStruct {
 /** struct mmu_notifier_ops. Ranges are addresses of the process in bytes, `end` exclusive. */
 export interface MmuNotifierOps {
   readonly name: string
+  /**
+   * The mm goes, or the listener does: all translations go, and no new ones come. Called once,
+   * under srcu, while the listener is still in the list.
+   */
+  readonly release?: Op<[mn: MmuNotifier, mm: MmStruct], void>
   /** What translates the range must stop to do so before this returns. May sleep. */
   readonly invalidateRangeStart?: Op<[mn: MmuNotifier, start: bigint, end: bigint], void>
   readonly invalidateRangeEnd?: Op<[mn: MmuNotifier, start: bigint, end: bigint], void>
@@ -152,13 +158,15 @@ export interface MmuNotifierOps {
 
 export interface MmuNotifier extends Obj {
   ops: MmuNotifierOps | null
-  /** Next of the mm. Guard: mmap_lock, held for writing. */
+  /** Is in the mm's list (hlist_unhashed() says it is not). Guard: as `next`. */
+  hashed: boolean
+  /** Next of the mm. Written under the subscriptions' lock, read under srcu. */
   next: MmuNotifier | null
 }
 
 export const MmuNotifier: Struct<MmuNotifier> = struct<MmuNotifier>(
   'MmuNotifier',
-  { ops: ops(), next: ptr('MmuNotifier') },
+  { ops: ops(), hashed: flag(), next: ptr('MmuNotifier') },
   { capacity: 16 },
 )
 

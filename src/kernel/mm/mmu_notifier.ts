@@ -70,6 +70,7 @@ export const mmuNotifierRegister = fn(function* mmu_notifier_register(
   yield* downWrite(mm.mmapLock)
   yield* mmTakeAllLocks(mm)
   yield write(mm, 'notifiers')
+  mn.hashed = true
   mn.next = mm.notifiers
   mm.notifiers = mn
   yield* mmDropAllLocks(mm)
@@ -77,22 +78,61 @@ export const mmuNotifierRegister = fn(function* mmu_notifier_register(
 })
 
 /**
- * Tell `mn` nothing more; when this returns nobody calls it any more.
+ * Take a listener out of the list. Who is at it in the list goes on from it.
  *
- * Models: 6.2 mm/mmu_notifier.c mmu_notifier_unregister. Simplifies: no release operation, which
- * the exit of the process would call; here the VM is closed first.
+ * Models: 6.2 include/linux/rculist.h hlist_del_init_rcu, under subscriptions->lock: one step.
+ */
+function unhash(mn: MmuNotifier, mm: MmStruct): void {
+  if (!mn.hashed) return
+  mn.hashed = false
+  if (mm.notifiers === mn) {
+    mm.notifiers = mn.next
+    return
+  }
+  let before = mm.notifiers!
+  while (before.next !== mn) before = before.next!
+  alsoWrites(before, 'next')
+  before.next = mn.next
+}
+
+/**
+ * Tell `mn` nothing more; when this returns nobody calls it any more. It lets go of what it has
+ * translated while it is still in the list, and so still hears of what changes meanwhile. After the
+ * exit of the mm there is nothing left to do.
+ *
+ * Models: 6.2 mm/mmu_notifier.c mmu_notifier_unregister.
  */
 export const mmuNotifierUnregister = fn(function* mmu_notifier_unregister(
   mn: MmuNotifier,
   mm: MmStruct,
 ): Kernel<void> {
-  yield write(mm, 'notifiers')
-  if (mm.notifiers === mn) mm.notifiers = mn.next
-  else {
-    let before = mm.notifiers!
-    while (before.next !== mn) before = before.next!
-    alsoWrites(before, 'next')
-    before.next = mn.next
+  if (mn.hashed) {
+    srcuReadLock(mm.notifierSrcu)
+    if (mn.ops!.release !== undefined) yield* mn.ops!.release!(mn, mm)
+    srcuReadUnlock(mm.notifierSrcu)
+    yield write(mm, 'notifiers')
+    unhash(mn, mm)
   }
+  yield* synchronizeSrcu(mm.notifierSrcu)
+})
+
+/**
+ * The mm goes: every listener lets go of it, and then leaves the list.
+ *
+ * Models: 6.2 mm/mmu_notifier.c mn_hlist_release.
+ */
+export const mmuNotifierRelease = fn(function* mmu_notifier_release(mm: MmStruct): Kernel<void> {
+  yield read(mm, 'notifiers')
+  if (mm.notifiers === null) return
+  srcuReadLock(mm.notifierSrcu)
+  let mn = mm.notifiers as MmuNotifier | null
+  while (mn !== null) {
+    if (mn.ops!.release !== undefined) yield* mn.ops!.release!(mn, mm)
+    yield read(mn, 'next')
+    mn = mn.next
+  }
+  yield write(mm, 'notifiers')
+  while (mm.notifiers !== null) unhash(mm.notifiers, mm)
+  srcuReadUnlock(mm.notifierSrcu)
   yield* synchronizeSrcu(mm.notifierSrcu)
 })

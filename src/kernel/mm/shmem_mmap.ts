@@ -8,8 +8,8 @@ import { mark } from '../../machine/fault.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { upRead } from '../../machine/locks.js'
 import { isErr, opsTable, ptrErr } from '../../machine/struct.js'
-import { current, MAX_TASKS, mightSleep } from '../../machine/task.js'
-import { schedule } from '../../machine/wait.js'
+import { MAX_TASKS } from '../../machine/task.js'
+import { prepareToWait, schedule } from '../../machine/wait.js'
 import { EPERM } from '../include/errno.js'
 import type { File, Inode } from '../include/fs.js'
 import { SGP_CACHE, type ShmemFalloc } from '../include/mm.js'
@@ -67,10 +67,8 @@ const shmemFallocWait = fn(function* shmem_falloc_wait(vmf: VmFault, inode: Inod
   const falloc = inode.iPrivate as ShmemFalloc | null
   if (falloc === null || !falloc.punching) return 0
   if (vmf.pgoff < falloc.start || vmf.pgoff >= falloc.next) return 0
-  mightSleep('shmem_falloc_wait')
   mark('fault-waits-for-punch')
-  alsoWrites(falloc.waitq, 'waiting')
-  falloc.waitq.waiting.set(current().number, 1)
+  prepareToWait(falloc.waitq)
   // The file is pinned by the VMA until mmap_lock goes; the waitq is not touched after the wake-up.
   const waitq = falloc.waitq
   yield* upRead(vmf.vma!.vmMm!.mmapLock)

@@ -7,7 +7,6 @@ import { rmw } from '../../../machine/effects.js'
 import { fn, type Kernel } from '../../../machine/fn.js'
 import { mutexInit, rwLockInit, spinLockInit } from '../../../machine/locks.js'
 import { opsTable } from '../../../machine/struct.js'
-import { kvmMmuZapAll } from '../../arch/x86/kvm/tdp_mmu.js'
 import { kvmIsVmTypeSupported, kvmX86VmDestroy, kvmX86VmInit } from '../../arch/x86/kvm/x86_ops.js'
 import { allocFilePseudo, fdInstall, getUnusedFd, putUnusedFd } from '../../fs/file_table.js'
 import { allocAnonInode } from '../../fs/inode.js'
@@ -23,13 +22,14 @@ import { kvmInitMmuNotifier } from './mmu_notifier.js'
 import { KVM_VM_FOPS, kvmOf } from './vm_file.js'
 
 /**
- * Tear the VM down: its mappings, then its slots, which lets go of their files.
+ * Tear the VM down: first what listens to the process and its mappings, then its slots, which lets
+ * go of their files.
  *
  * Models: 6.2 virt/kvm/kvm_main.c kvm_destroy_vm.
  */
 const kvmDestroyVm = fn(function* kvm_destroy_vm(kvm: Kvm): Kernel<void> {
+  // Zaps all, unless the exit of the process has done so: see kvm_mmu_notifier_release().
   yield* mmuNotifierUnregister(kvm.mmuNotifier, currentMm())
-  yield* kvmMmuZapAll(kvm)
   yield* kvmX86VmDestroy(kvm)
   let n = 0
   while (n < MEMSLOT_PLACES) {

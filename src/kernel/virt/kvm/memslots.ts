@@ -86,8 +86,9 @@ export function idToMemslot(slots: KvmMemslots, id: number): KvmMemorySlot | nul
 const kvmSwapActiveMemslots = fn(function* kvm_swap_active_memslots(kvm: Kvm): Kernel<void> {
   yield* spinLock(kvm.mnInvalidateLock)
   while (kvm.mnActiveInvalidateCount > 0) {
+    // Before the unlock: who ends the last invalidation wakes whom it finds queued, and no other.
+    prepareToWait(kvm.mnMemslotsUpdateWait)
     spinUnlock(kvm.mnInvalidateLock)
-    yield* prepareToWait(kvm.mnMemslotsUpdateWait)
     yield* schedule(kvm.mnMemslotsUpdateWait)
     yield* spinLock(kvm.mnInvalidateLock)
   }

@@ -10,9 +10,14 @@ import { spinLock, spinUnlock, writeLock, writeUnlock } from '../../../machine/l
 import { srcuReadLock, srcuReadUnlock } from '../../../machine/rcu.js'
 import { containerOf, opsTable } from '../../../machine/struct.js'
 import { wakeUpAll } from '../../../machine/wait.js'
-import { kvmFlushRemoteTlbs, kvmTdpMmuZap } from '../../arch/x86/kvm/tdp_mmu.js'
+import { kvmFlushRemoteTlbs, kvmMmuZapAll, kvmTdpMmuZap } from '../../arch/x86/kvm/tdp_mmu.js'
 import { Kvm, type KvmMemorySlot, type KvmMemslots, MEMSLOT_PLACES } from '../../include/kvm.js'
-import { currentMm, type MmuNotifier, type MmuNotifierOps } from '../../include/mm_types.js'
+import {
+  currentMm,
+  type MmStruct,
+  type MmuNotifier,
+  type MmuNotifierOps,
+} from '../../include/mm_types.js'
 import { bytesToPgoff, bytesToPgoffUp, type Gfn } from '../../include/types.js'
 import { mmuNotifierRegister } from '../../mm/mmu_notifier.js'
 import {
@@ -124,8 +129,24 @@ const kvmInvalidateRangeEnd = fn(function* kvm_mmu_notifier_invalidate_range_end
   if (wake) yield* wakeUpAll(kvm.mnMemslotsUpdateWait)
 })
 
+/**
+ * The process's memory goes, or the VM does: nothing of it may stay mapped.
+ *
+ * Models: 6.2 virt/kvm/kvm_main.c kvm_mmu_notifier_release, with kvm_flush_shadow_all.
+ */
+const kvmMmuNotifierRelease = fn(function* kvm_mmu_notifier_release(
+  mn: MmuNotifier,
+  _mm: MmStruct,
+): Kernel<void> {
+  const kvm = containerOf(mn, Kvm, 'mmuNotifier')
+  srcuReadLock(kvm.srcu)
+  yield* kvmMmuZapAll(kvm)
+  srcuReadUnlock(kvm.srcu)
+})
+
 const kvmMmuNotifierOps: MmuNotifierOps = opsTable({
   name: 'kvm_mmu_notifier_ops',
+  release: kvmMmuNotifierRelease,
   invalidateRangeStart: kvmInvalidateRangeStart,
   invalidateRangeEnd: kvmInvalidateRangeEnd,
 })

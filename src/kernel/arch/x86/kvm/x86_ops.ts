@@ -9,10 +9,11 @@ import type { Folio } from '../../../include/mm.js'
 import type { Gfn } from '../../../include/types.js'
 import { KVM_X86_DEFAULT_VM, KVM_X86_SW_PROTECTED_VM } from '../../../include/uapi.js'
 import { attrPrivate } from '../../../virt/kvm/memory_attributes.js'
+import { hasPrivateMemory } from './private_mem.js'
 
 /** Models: 6.18 arch/x86/kvm/x86.c kvm_is_vm_type_supported. */
 export const kvmIsVmTypeSupported = fn(function kvm_is_vm_type_supported(type: number): boolean {
-  return type === KVM_X86_DEFAULT_VM || type === KVM_X86_SW_PROTECTED_VM
+  return type === KVM_X86_DEFAULT_VM || (type === KVM_X86_SW_PROTECTED_VM && hasPrivateMemory())
 })
 
 /** Has a VM of this type private memory? Models: 6.18 kvm_arch_has_private_mem. */

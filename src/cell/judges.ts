@@ -1,0 +1,180 @@
+/**
+ * The bench of judges during a search: hooks the sanitizers into the machine, runs the checks
+ * whose fields a step has written, and keeps the findings apart into those that come first on an
+ * execution and those that only follow another one.
+ *
+ * Whether an execution has already gone wrong is part of the state (`Verdictbit.tainted`), so
+ * that a state reached both ways is judged both ways.
+ */
+import { type Facts, NO_FACTS, setTraceListener, takeMarks } from '../machine/fault.js'
+import type { StepResult } from '../machine/machine.js'
+import { hasDied, taskCount } from '../machine/machine.js'
+import {
+  constructAt,
+  flag,
+  type Obj,
+  type Struct,
+  struct,
+  unwatchAll,
+  watch,
+} from '../machine/struct.js'
+import { setLockTap } from '../machine/task.js'
+import type { Context, Sanitizer } from '../sanitizers/sanitizer.js'
+
+interface VerdictBit extends Obj {
+  /** Some finding has occurred on the way to this state. */
+  tainted: boolean
+}
+
+const VerdictBit: Struct<VerdictBit> = struct<VerdictBit>(
+  'VerdictBit',
+  { tainted: flag() },
+  { capacity: 1, role: 'judge' },
+)
+
+/** One finding of one step. */
+export interface Observed {
+  readonly id: string
+  readonly message: string
+  /** What it speaks of, as data. */
+  readonly facts: Facts
+  /** Nothing had gone wrong before it on this execution. */
+  readonly first: boolean
+}
+
+type Reported = Omit<Observed, 'first'>
+
+export class Judges {
+  readonly #sanitizers: readonly Sanitizer[]
+  readonly #marks = new Set<string>()
+  #pending: Reported[] = []
+  readonly #context: Context
+  /**
+   * Bits of the sanitizers whose state checks read more than what they watch: what such a check
+   * says of a state depends on the step that led to it.
+   */
+  readonly ofSteps: number
+
+  constructor(sanitizers: readonly Sanitizer[]) {
+    this.#sanitizers = sanitizers
+    this.ofSteps = sanitizers.reduce((bits, s, i) => (s.ofStates ? bits : bits | (1 << i)), 0)
+    const pending = (): Reported[] => this.#pending
+    this.#context = {
+      report: (id, message, facts) => {
+        pending().push({ id, message, facts })
+      },
+      get crashed() {
+        return anybodyDied()
+      },
+    }
+  }
+
+  /** Attach to the machine whose kernel has just booted. */
+  attach(): void {
+    unwatchAll()
+    this.#sanitizers.forEach((s, i) => {
+      if (s.watches !== undefined) watch(1 << i, s.watches)
+    })
+    const listeners = this.#sanitizers.filter((s) => s.event !== undefined)
+    setTraceListener((name, args) => {
+      for (const s of listeners) s.event?.(name, args, this.#context)
+    })
+    setLockTap({
+      acquired: (task, lockClass, _addr, trylock) => {
+        for (const s of this.#sanitizers) s.acquired?.(task, lockClass, trylock, this.#context)
+      },
+      mightSleep: (task, where) => {
+        for (const s of this.#sanitizers) s.mightSleep?.(task, where, this.#context)
+      },
+    })
+    for (const s of this.#sanitizers) s.booted?.()
+    constructAt(VerdictBit as unknown as Struct<Obj>, VerdictBit.base, 0)
+    this.#pending = []
+    takeMarks()
+  }
+
+  detach(): void {
+    setTraceListener(undefined)
+    setLockTap(undefined)
+    unwatchAll()
+  }
+
+  /** Judge what a step did and the state it led to. */
+  afterStep(result: StepResult): readonly Observed[] {
+    for (const m of takeMarks()) this.#marks.add(m)
+    const { fault } = result
+    if (fault !== undefined) this.#context.report(fault.id, fault.message, fault.facts)
+    for (const r of result.remarks) this.#context.report(r.id, r.message, r.facts)
+    // After undefined behaviour the state means nothing.
+    return this.afterRepeat(fault?.kind === 'undefined' ? 0 : result.dirty)
+  }
+
+  /** Judge the state after a step that has not run: it did what it did before, without a report. */
+  afterRepeat(dirty: number): readonly Observed[] {
+    if (dirty !== 0) {
+      for (let i = 0; i < this.#sanitizers.length; i++) {
+        if (dirty & (1 << i)) this.#sanitizers[i]?.state?.(this.#context)
+      }
+    }
+    return this.#collect()
+  }
+
+  /** Judge a state in which every task has ended. */
+  atRest(): readonly Observed[] {
+    for (const s of this.#sanitizers) s.atRest?.(this.#context)
+    return this.#collect()
+  }
+
+  /** Judge the state after teardown. */
+  atEnd(): readonly Observed[] {
+    for (const s of this.#sanitizers) s.atEnd?.(this.#context)
+    return this.#collect()
+  }
+
+  /** Report something that the search itself has seen, such as a deadlock. */
+  bySearch(id: string, message: string, facts = NO_FACTS): readonly Observed[] {
+    this.#context.report(id, message, facts)
+    return this.#collect()
+  }
+
+  /** Tasks are stuck: report it, after what the sanitizers say is the reason. */
+  stuck(id: string, message: string, facts = NO_FACTS): readonly Observed[] {
+    for (const s of this.#sanitizers) s.stuck?.(id, this.#context)
+    this.#context.report(id, message, facts)
+    return this.#collect()
+  }
+
+  /** Reach marks seen so far. */
+  get marks(): ReadonlySet<string> {
+    return this.#marks
+  }
+
+  /** Marks that an earlier part of the search has seen. */
+  addMarks(names: readonly string[]): void {
+    for (const n of names) this.#marks.add(n)
+  }
+
+  #collect(): readonly Observed[] {
+    if (this.#pending.length === 0) return NOTHING
+    const found = this.#pending
+    this.#pending = []
+    const bit = VerdictBit.at(VerdictBit.base) as VerdictBit
+    const first = !bit.tainted
+    if (first) bit.tainted = true
+    const seen = new Set<string>()
+    const observed: Observed[] = []
+    for (const reported of found) {
+      if (seen.has(reported.id)) continue
+      seen.add(reported.id)
+      observed.push({ ...reported, first })
+    }
+    return observed
+  }
+}
+
+const NOTHING: readonly Observed[] = []
+
+function anybodyDied(): boolean {
+  for (let n = 0; n < taskCount(); n++) if (hasDied(n)) return true
+  return false
+}

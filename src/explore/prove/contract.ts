@@ -1,0 +1,63 @@
+/** What a search is asked, and what it answers. */
+import type { Observed } from '../../cell/judges.js'
+import type { Move } from '../../cell/schedule.js'
+import type { Sought, Witness } from '../listen/witnesses.js'
+import type { Keeping } from '../states/known.js'
+import type { Unclosed } from '../states/shared.js'
+
+/** What a caller may ask while the search goes on. */
+export interface Probe {
+  /** Distinct states so far. */
+  readonly states: number
+  readonly depth: number
+  /** Of the visited set and the stacks. */
+  readonly bytes: number
+  /** Everything that is needed to go on later; only of an exhaustive search by fingerprints. */
+  readonly snapshot: (() => Snapshot) | undefined
+}
+
+/** A search that was stopped in the middle. Plain data. */
+export interface Snapshot {
+  readonly visited: Int32Array
+  readonly states: number
+  readonly stack: Int32Array
+  readonly open: { readonly lo: Int32Array; readonly hi: Int32Array }
+  readonly witnesses: ReadonlyMap<string, Witness>
+  readonly steps: number
+  readonly executions: number
+}
+
+export interface SearchOptions extends Keeping, Sought {
+  /** With a bound: most choices other than the ordinary one, 0, on an execution. */
+  readonly surprises?: number | undefined
+  /** Called about every 10,000 steps; returning false interrupts the search. */
+  readonly keepGoing: (states: number, depth: number, probe: Probe) => boolean
+  /** Called in each state in which the scenario's tasks have ended, with the schedule so far. */
+  readonly atRest: (schedule: () => readonly Move[]) => readonly Observed[]
+  /** Called in each state in which nobody can go on. */
+  readonly atFinal?: () => void
+  /** Run the code of every step, also of one whose inputs have been met before. */
+  readonly afresh?: boolean | undefined
+  /** Go on from here. The machine must stand in the initial state. */
+  readonly resume?: Snapshot | undefined
+}
+
+export interface SearchResult {
+  readonly states: number
+  readonly steps: number
+  readonly executions: number
+  /** False if it was stopped, by `keepGoing` or because memory ran out. */
+  readonly finished: boolean
+  readonly outOfMemory: boolean
+  /** The bound cut something off, or what was wanted had been found. */
+  readonly cut: boolean
+  readonly witnesses: ReadonlyMap<string, Witness>
+  /** Expected number of states that were taken for another one. */
+  readonly omissions: number
+  readonly bytes: number
+  /** Of one of several workers: states that may lie on a cycle; undefined if one surely does. */
+  readonly unclosed: readonly Unclosed[] | undefined
+}
+
+/** A snapshot belongs to another scenario, design or version. */
+export class SnapshotError extends Error {}

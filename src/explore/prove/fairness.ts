@@ -1,0 +1,237 @@
+/**
+ * Loops without progress. A strongly connected part of the state graph holds an endless execution
+ * in which no operation ever returns, for an operation that has returned does not come back. It is
+ * a livelock if that execution is fair, that is, if it does not depend on somebody being passed
+ * over:
+ *
+ * - a task that could always step does step (weak fairness);
+ * - a task that waits for a lock and finds it free again and again gets it: Linux's locks queue;
+ * - of the outcomes of a `choose` that is met again and again, each happens.
+ */
+
+import type { Judges } from '../../cell/judges.js'
+import type { Move } from '../../cell/schedule.js'
+import { fingerprintHi, fingerprintLo, rewind, undoMark } from '../../machine/arena.js'
+import { EFFECT, effectKind } from '../../machine/effects.js'
+import { alternatives, canStep, step, taskCount } from '../../machine/machine.js'
+import { pendingOf } from '../../machine/task.js'
+
+interface Edge {
+  readonly from: number
+  readonly to: number
+  readonly move: Move
+  /** Another outcome of the same choice leads out of the component. */
+  risky: boolean
+}
+
+interface Node {
+  readonly edges: Edge[]
+  /** Bit masks of the tasks that can step here, and of those of them that acquire a lock. */
+  readonly enabled: number
+  readonly locking: number
+}
+
+/** A fair loop: how to get into it from the component's root, and once around it. */
+export interface Loop {
+  readonly approach: readonly Move[]
+  readonly round: readonly Move[]
+}
+
+/**
+ * Look for a fair loop in the component whose root the machine stands in; it stands there again
+ * afterwards. `nodeHere` numbers the machine's present state, -1 if it is outside.
+ */
+export function fairLoop(judges: Judges, nodeHere: (mark: number) => number): Loop | undefined {
+  const nodes = new Map<number, Node>()
+  const root = nodeHere(undoMark())
+  explore(root, judges, nodeHere, nodes)
+  const round = fairPart([...nodes.keys()], nodes)
+  if (round === undefined) return undefined
+  const entry = round[0] as Edge
+  const approach = pathTo(root, (n) => n === entry.from, allEdges(nodes)) ?? []
+  return { approach: approach.map((e) => e.move), round: round.map((e) => e.move) }
+}
+
+function allEdges(nodes: ReadonlyMap<number, Node>): (n: number) => readonly Edge[] {
+  return (n) => nodes.get(n)?.edges ?? []
+}
+
+/** Depth first through the component; the way back is the undo log. */
+function explore(
+  root: number,
+  judges: Judges,
+  nodeHere: (mark: number) => number,
+  nodes: Map<number, Node>,
+): void {
+  const stack = [{ at: root, mark: undoMark(), lo: fingerprintLo(), hi: fingerprintHi(), next: 0 }]
+  nodes.set(root, nodeOf())
+  for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
+    const move = moveNumber(top.next++)
+    if (move === undefined) {
+      stack.pop()
+      const below = stack.at(-1)
+      if (below !== undefined) rewind(top.mark, below.lo, below.hi)
+      continue
+    }
+    const { edges } = nodes.get(top.at) as Node
+    const mark = undoMark()
+    const result = step(move.task, move.choice)
+    judges.afterStep(result)
+    const to = result.fault?.kind === 'undefined' ? -1 : nodeHere(mark)
+    edges.push({ from: top.at, to, move, risky: false })
+    if (to >= 0 && !nodes.has(to)) {
+      nodes.set(to, nodeOf())
+      stack.push({ at: to, mark, lo: fingerprintLo(), hi: fingerprintHi(), next: 0 })
+    } else rewind(mark, top.lo, top.hi)
+  }
+  for (const { edges } of nodes.values()) {
+    for (const e of edges) {
+      e.risky = edges.some((o) => o.to < 0 && o.move.task === e.move.task)
+    }
+  }
+}
+
+/** Move number `i` of the present state. */
+function moveNumber(i: number): Move | undefined {
+  let left = i
+  for (let task = 0; task < taskCount(); task++) {
+    if (!canStep(task)) continue
+    const ways = alternatives(task)
+    if (left < ways) return { task, choice: left, alternatives: ways }
+    left -= ways
+  }
+  return undefined
+}
+
+function nodeOf(): Node {
+  let enabled = 0
+  let locking = 0
+  for (let n = 0; n < taskCount(); n++) {
+    if (!canStep(n)) continue
+    enabled |= 1 << n
+    const kind = effectKind(pendingOf(n))
+    if (kind >= EFFECT.LOCK && kind <= EFFECT.LOCK_EXCLUSIVE) locking |= 1 << n
+  }
+  return { edges: [], enabled, locking }
+}
+
+/** A closed walk that is fair, through some of these nodes; edges that leave them do not count. */
+function fairPart(among: readonly number[], nodes: ReadonlyMap<number, Node>): Edge[] | undefined {
+  const allowed = new Set(among)
+  const inside = (n: number): readonly Edge[] =>
+    (nodes.get(n)?.edges ?? []).filter((e) => allowed.has(e.to) && !e.risky)
+  for (const part of components(among, inside)) {
+    const round = fairRound(part, nodes, inside)
+    if (round !== undefined) return round
+  }
+  return undefined
+}
+
+function fairRound(
+  part: readonly number[],
+  nodes: ReadonlyMap<number, Node>,
+  inside: (n: number) => readonly Edge[],
+): Edge[] | undefined {
+  const members = new Set(part)
+  const edgesOf = (n: number): readonly Edge[] => inside(n).filter((e) => members.has(e.to))
+  const moving = part.reduce((m, n) => edgesOf(n).reduce((k, e) => k | (1 << e.move.task), m), 0)
+  if (moving === 0) return undefined
+  const always = part.reduce((m, n) => m & (nodes.get(n) as Node).enabled, -1)
+  if ((always & ~moving) !== 0) return undefined
+  // Whoever waits for a lock gets it where it is free: the loop must keep away from there.
+  const passedOver = (n: number): boolean => ((nodes.get(n) as Node).locking & ~moving) !== 0
+  if (part.some(passedOver))
+    return fairPart(
+      part.filter((n) => !passedOver(n)),
+      nodes,
+    )
+  return roundThrough(part, nodes, edgesOf, moving)
+}
+
+/** Once around: a step of every task that moves, a state in which each of the others can't. */
+function roundThrough(
+  part: readonly number[],
+  nodes: ReadonlyMap<number, Node>,
+  edgesOf: (n: number) => readonly Edge[],
+  moving: number,
+): Edge[] {
+  const start = part[0] as number
+  const walk: Edge[] = []
+  const here = (): number => walk.at(-1)?.to ?? start
+  const goTo = (there: (n: number) => boolean): void => {
+    walk.push(...(pathTo(here(), there, edgesOf) ?? []))
+  }
+  for (let t = 0; t < taskCount(); t++) {
+    if ((moving & (1 << t)) === 0) {
+      goTo((n) => ((nodes.get(n) as Node).enabled & (1 << t)) === 0)
+      continue
+    }
+    if (walk.some((e) => e.move.task === t)) continue
+    goTo((n) => edgesOf(n).some((e) => e.move.task === t))
+    walk.push(edgesOf(here()).find((e) => e.move.task === t) as Edge)
+  }
+  goTo((n) => n === start)
+  return walk
+}
+
+/** A shortest path, or undefined; empty if it is there already. */
+function pathTo(
+  from: number,
+  there: (n: number) => boolean,
+  edgesOf: (n: number) => readonly Edge[],
+): Edge[] | undefined {
+  const cameBy = new Map<number, Edge | undefined>([[from, undefined]])
+  for (const n of cameBy.keys()) {
+    if (there(n)) {
+      const path: Edge[] = []
+      for (let e = cameBy.get(n); e !== undefined; e = cameBy.get(e.from)) path.unshift(e)
+      return path
+    }
+    for (const e of edgesOf(n)) if (e.to >= 0 && !cameBy.has(e.to)) cameBy.set(e.to, e)
+  }
+  return undefined
+}
+
+/** Strongly connected parts with at least one edge, by Kosaraju's two passes. */
+function components(nodes: readonly number[], edgesOf: (n: number) => readonly Edge[]): number[][] {
+  const back = new Map<number, number[]>(nodes.map((n) => [n, []]))
+  for (const n of nodes) for (const e of edgesOf(n)) back.get(e.to)?.push(n)
+  const order = postOrder(nodes, (n) => edgesOf(n).map((e) => e.to))
+  const taken = new Set<number>()
+  const parts: number[][] = []
+  for (const root of order.reverse()) {
+    if (taken.has(root)) continue
+    const part = [root]
+    taken.add(root)
+    for (const n of part) {
+      for (const m of back.get(n) ?? []) {
+        if (taken.has(m)) continue
+        taken.add(m)
+        part.push(m)
+      }
+    }
+    if (part.length > 1 || edgesOf(root).some((e) => e.to === root)) parts.push(part)
+  }
+  return parts
+}
+
+function postOrder(nodes: readonly number[], next: (n: number) => readonly number[]): number[] {
+  const seen = new Set<number>()
+  const order: number[] = []
+  for (const root of nodes) {
+    if (seen.has(root)) continue
+    seen.add(root)
+    const stack = [{ n: root, to: next(root), i: 0 }]
+    for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
+      const m = top.to[top.i++]
+      if (m === undefined) {
+        order.push(top.n)
+        stack.pop()
+      } else if (!seen.has(m)) {
+        seen.add(m)
+        stack.push({ n: m, to: next(m), i: 0 })
+      }
+    }
+  }
+  return order
+}
