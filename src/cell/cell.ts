@@ -2,7 +2,7 @@
 import type { Design } from '../designs/design.js'
 import type { Scenario } from '../litmus/scenario.js'
 import { type Mode, variable } from '../machine/machine.js'
-import { SANITIZERS } from '../sanitizers/index.js'
+import { sanitizersOn } from '../sanitizers/index.js'
 import { bootScenario } from './boot.js'
 import { Judges, type Observed } from './judges.js'
 import type { Move } from './schedule.js'
@@ -11,12 +11,13 @@ import type { Move } from './schedule.js'
 export class Cell {
   readonly #scenario: Scenario
   readonly #design: Design
-  readonly judges = new Judges(SANITIZERS)
+  readonly judges: Judges
   readonly outcomes = new Map<string, readonly Move[]>()
 
   constructor(scenario: Scenario, design: Design) {
     this.#scenario = scenario
     this.#design = design
+    this.judges = new Judges(sanitizersOn(design.host?.id))
   }
 
   boot(mode: Mode): void {

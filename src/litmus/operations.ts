@@ -289,7 +289,7 @@ export const OPERATIONS: readonly OperationSpec[] = [
     'confidential_vm',
     confidentialVm,
     [],
-    "A VM of the kind whose memory the host protects, before it has any.",
+    'A VM of the kind whose memory the host protects, before it has any.',
   ),
   spec('launch', launch, [vm], 'Its launch is finished: it can run.'),
   spec(

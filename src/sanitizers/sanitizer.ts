@@ -36,6 +36,8 @@ export interface Context {
 
 export interface Sanitizer {
   readonly name: string
+  /** The host that it judges; on others it is not there. Undefined for every machine. */
+  readonly host?: string
   readonly kinds: readonly FindingKind[]
   /** Fields (`Struct.field`) whose change can make the state check fail. */
   readonly watches?: readonly string[]

@@ -3,8 +3,9 @@
  * VM, end its launch, take a page into use, give it away and take it back. Here they are those of a
  * machine that protects nothing; each host has its own.
  */
-import { KVM_X86_SW_PROTECTED_VM } from '../kernel/include/uapi.js'
+
 import { PAGE_SIZE } from '../kernel/include/types.js'
+import { KVM_X86_SW_PROTECTED_VM } from '../kernel/include/uapi.js'
 import { sysKvmCreateVm } from '../kernel/virt/kvm/kvm_main.js'
 import { sysKvmSetMemoryAttributes } from '../kernel/virt/kvm/memory_attributes.js'
 import { fn, type Kernel } from '../machine/fn.js'

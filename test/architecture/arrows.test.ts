@@ -14,10 +14,11 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   user: ['machine', 'kernel'],
   calls: ['machine', 'kernel', 'user'],
   designs: ['machine', 'kernel', 'user'],
-  sanitizers: ['machine', 'kernel', 'user'],
+  hosts: ['machine', 'kernel', 'user', 'designs'],
+  sanitizers: ['machine', 'kernel', 'user', 'hosts'],
   trace: [],
-  litmus: ['machine', 'kernel', 'user', 'calls', 'designs', 'explore'],
-  cell: ['machine', 'kernel', 'user', 'designs', 'sanitizers', 'litmus'],
+  litmus: ['machine', 'kernel', 'user', 'calls', 'designs', 'hosts', 'explore'],
+  cell: ['machine', 'kernel', 'user', 'designs', 'hosts', 'sanitizers', 'litmus'],
   'explore/states': ['machine'],
   'explore/listen': ['machine', 'kernel', 'cell'],
   'explore/prove': ['machine', 'cell', 'explore/states', 'explore/listen'],
@@ -27,7 +28,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     ...['machine', 'kernel', 'designs', 'litmus', 'cell', 'trace'],
     ...['explore/prove', 'explore/stateless'],
   ],
-  explore: ['machine', 'designs', 'litmus', 'cell'],
+  explore: ['machine', 'designs', 'hosts', 'litmus', 'cell'],
   report: ['explore', 'trace', 'kernel', 'litmus'],
   conform: ['machine', 'kernel', 'user', 'calls', 'designs', 'cell'],
   live: ['calls', 'conform'],
@@ -53,7 +54,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** Where `null` is NULL. */
-const USES_NULL = ['machine', 'kernel', 'user', 'designs', 'sanitizers']
+const USES_NULL = ['machine', 'kernel', 'user', 'designs', 'hosts', 'sanitizers']
 
 /** Files that may talk to Node: the command line, the live kernel and the compiler's host. */
 const MAY_USE_NODE = [/^cli\//, /^live\//, /^lower\/host\.ts$/]

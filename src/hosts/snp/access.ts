@@ -7,14 +7,7 @@
  */
 import type { Gfn, Pfn } from '../../kernel/include/types.js'
 import { OPEN_ROWS, type OpenRows } from './instructions.js'
-import {
-  effectiveEntry,
-  effectiveGfn,
-  isCovered,
-  REGION,
-  regionFrame,
-  rmpEntry,
-} from './rmp.js'
+import { effectiveEntry, effectiveGfn, isCovered, REGION, regionFrame, rmpEntry } from './rmp.js'
 
 /** The access goes through. */
 export const ACCESS_OK = 0

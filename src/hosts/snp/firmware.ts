@@ -7,13 +7,13 @@
  * Linux's uapi. Left out: SWAP_OUT, SWAP_IN, MD_INIT, guest requests, which Linux does not use;
  * DF_FLUSH, the reserved bits, the state of the platform, which is always initialised; measuring.
  */
+
+import type { Gfn, Pfn } from '../../kernel/include/types.js'
+import { pfnToFolio } from '../../kernel/mm/page_alloc.js'
 import { kfree, kzalloc } from '../../machine/alloc.js'
 import { type Blob, rekey, ZERO_PAGE } from '../../machine/blob.js'
 import { alsoReads, alsoWrites } from '../../machine/effects.js'
-import { num, type Obj, type Struct, struct, wide } from '../../machine/struct.js'
-import type { Gfn, Pfn } from '../../kernel/include/types.js'
-import { pfnToFolio } from '../../kernel/mm/page_alloc.js'
-import { forEachAlive } from '../../machine/struct.js'
+import { forEachAlive, num, type Obj, type Struct, struct, wide } from '../../machine/struct.js'
 import {
   ASIDS,
   asidTable,

@@ -2,8 +2,9 @@
  * KVM's hooks in guest_memfd, as of 6.11: a page is assigned when it is first used, under the folio
  * lock, and released when it has left the file.
  */
-import type { KvmVcpu, Kvm } from '../../kernel/include/kvm.js'
+
 import { EINVAL } from '../../kernel/include/errno.js'
+import type { Kvm, KvmVcpu } from '../../kernel/include/kvm.js'
 import type { Folio } from '../../kernel/include/mm.js'
 import type { Gfn } from '../../kernel/include/types.js'
 import { KVM_MEM_GUEST_MEMFD } from '../../kernel/include/uapi.js'

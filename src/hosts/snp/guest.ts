@@ -6,12 +6,7 @@
  * The guest validates a page before it uses it and takes that back before it gives the page away. A
  * scenario may leave either out: then it is a guest that disobeys.
  */
-import {
-  guestAccess,
-  setDirtyBit,
-  translate,
-  vcpuRun,
-} from '../../kernel/arch/x86/kvm/guest.js'
+import { guestAccess, setDirtyBit, translate, vcpuRun } from '../../kernel/arch/x86/kvm/guest.js'
 import { kvmMmuPageFault } from '../../kernel/arch/x86/kvm/mmu.js'
 import { fput } from '../../kernel/fs/file_table.js'
 import { EINVAL, EIO } from '../../kernel/include/errno.js'
@@ -19,8 +14,8 @@ import { KVM_EXIT_SHUTDOWN, KVM_REQ_MCE_SHUTDOWN, type KvmVcpu } from '../../ker
 import type { Folio } from '../../kernel/include/mm.js'
 import { bytesToPgoff, type Gfn, PAGE_SIZE } from '../../kernel/include/types.js'
 import { KVM_MEMORY_ATTRIBUTE_PRIVATE } from '../../kernel/include/uapi.js'
-import { kvmFget, kvmOf } from '../../kernel/virt/kvm/vm_file.js'
 import { attrPrivate, sysKvmSetMemoryAttributes } from '../../kernel/virt/kvm/memory_attributes.js'
+import { kvmFget, kvmOf } from '../../kernel/virt/kvm/vm_file.js'
 import { type Blob, byteWithKey, keyAt, keyedByte, withBytes } from '../../machine/blob.js'
 import { alsoReads, alsoWrites, rmw, write } from '../../machine/effects.js'
 import { mark, tracepoint } from '../../machine/fault.js'
@@ -34,7 +29,7 @@ import { effectiveEntry } from './rmp.js'
 import { ExitInfo, GUEST_FRAMES, isSnpGuest, type KvmSevInfo, sevInfo } from './vm.js'
 
 /** What the guest's instruction does, by the number that `vcpu_run` is given for a byte. */
-const READ = -1
+const _READ = -1
 const VALIDATE = -2
 const RESCIND = -3
 
@@ -91,13 +86,7 @@ const TO_KVM = -1
 const TO_KVM_RMP = -2
 
 /** One instruction on a frame that is mapped: its result, or why the guest leaves. */
-function instruction(
-  vcpu: KvmVcpu,
-  gfn: Gfn,
-  folio: Folio,
-  offset: number,
-  byte: number,
-): number {
+function instruction(vcpu: KvmVcpu, gfn: Gfn, folio: Folio, offset: number, byte: number): number {
   const info = sevInfo(vcpu.kvm!)
   const encrypted = isEncrypted(info, gfn)
   const { pfn } = folio

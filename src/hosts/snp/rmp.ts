@@ -202,6 +202,7 @@ export function countAssigned(entry: RmpEntry, change: 1 | -1): void {
 /** Power-on: every frame is the hypervisor's. */
 export const snpPowerOn = fn(function* snp_power_on(): Kernel<void> {
   const table = RmpEntry as unknown as Struct<Obj>
-  for (let pfn = 0; pfn < COVERED; pfn++) constructAt(table, RmpEntry.base + pfn * RmpEntry.words, 0)
+  for (let pfn = 0; pfn < COVERED; pfn++)
+    constructAt(table, RmpEntry.base + pfn * RmpEntry.words, 0)
   constructAt(AsidTable as unknown as Struct<Obj>, AsidTable.base, 0)
 })

@@ -6,12 +6,7 @@
  */
 import { type Restrictedmem, upmNotifyEnd, upmNotifyStart } from '../../designs/upm-mm.js'
 import { EFAULT } from '../../kernel/include/errno.js'
-import {
-  type Kvm,
-  KvmMemorySlot,
-  type KvmVcpu,
-  MEMSLOT_PLACES,
-} from '../../kernel/include/kvm.js'
+import { type Kvm, KvmMemorySlot, type KvmVcpu, MEMSLOT_PLACES } from '../../kernel/include/kvm.js'
 import type { Folio } from '../../kernel/include/mm.js'
 import type { RestrictedmemNotifier } from '../../kernel/include/restrictedmem.js'
 import type { Gfn, Pgoff } from '../../kernel/include/types.js'
@@ -23,12 +18,18 @@ import {
   restrictedmemPgoffToGfn,
 } from '../../kernel/virt/kvm/restrictedmem.js'
 import { inject, rmw, write } from '../../machine/effects.js'
-import { mark } from '../../machine/fault.js'
+import { mark, tracepoint } from '../../machine/fault.js'
 import { fn, type Kernel, original } from '../../machine/fn.js'
 import { containerOf, isErr } from '../../machine/struct.js'
-import { RMP_OK, rmpupdate as issueRmpupdate } from './instructions.js'
+import { rmpupdate as issueRmpupdate, RMP_OK } from './instructions.js'
 import { rmpEntry } from './rmp.js'
-import { directMapOf, rmpMakePrivate, rmpMakeShared, snpLookupAssigned } from './sev.js'
+import {
+  directMapOf,
+  rmpMakePrivate,
+  rmpMakeShared,
+  rmpupdateFails,
+  snpLookupAssigned,
+} from './sev.js'
 import { isSnpGuest, sevInfo } from './vm.js'
 
 /**
@@ -64,8 +65,9 @@ export const rmpupdateRepeated = fn(function* rmpupdate(
   immutable: boolean,
 ): Kernel<number> {
   if (assigned) yield* splitWithoutFlush(folio)
-  if ((yield inject()) !== 0) return -EFAULT
+  if (yield* rmpupdateFails(folio, asid)) return -EFAULT
   yield rmw(rmpEntry(folio.pfn), 'assigned')
+  if (!assigned) tracepoint('rmp_released', folio.pfn)
   mark(assigned ? 'rmp-assigned' : 'rmp-released')
   const code = issueRmpupdate(folio.pfn, { assigned, gfn, asid, immutable, large: false })
   return code === RMP_OK ? 0 : -EFAULT

@@ -10,11 +10,16 @@ import { EFAULT } from '../../kernel/include/errno.js'
 import type { Folio } from '../../kernel/include/mm.js'
 import type { Gfn, Pfn } from '../../kernel/include/types.js'
 import { alsoReads, inject, read, rmw } from '../../machine/effects.js'
-import { mark } from '../../machine/fault.js'
+import { mark, tracepoint } from '../../machine/fault.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { constructAt, flag, type Obj, type Struct, struct } from '../../machine/struct.js'
 import { hostStoreAllowed } from './access.js'
-import { FAIL_OVERLAP, FAIL_PERMISSION, RMP_OK, rmpupdate as issueRmpupdate } from './instructions.js'
+import {
+  FAIL_OVERLAP,
+  FAIL_PERMISSION,
+  rmpupdate as issueRmpupdate,
+  RMP_OK,
+} from './instructions.js'
 import { REGION, REGIONS, regionFrame, regionNumber, rmpEntry, snpPowerOn } from './rmp.js'
 
 /** The direct map of one region. A split is never taken back. */
@@ -66,9 +71,19 @@ export const adjustDirectMap = fn(function* adjust_direct_map(folio: Folio): Ker
   return 0
 })
 
+/** Does a fault of the scenario make this update fail? Those of firmware's own pages never do. */
+export const rmpupdateFails = fn(function* rmpupdate_fails(
+  folio: Folio,
+  asid: number,
+): Kernel<boolean> {
+  const entry = rmpEntry(folio.pfn)
+  yield read(entry, 'assigned')
+  if (asid === 0 && entry.asid === 0) return false
+  return (yield inject()) !== 0
+})
+
 /**
- * RMPUPDATE until it is no longer busy: 0, or -EFAULT, and then the entry is as it was. A scenario's
- * faults may make it fail.
+ * RMPUPDATE until it is no longer busy: 0, or -EFAULT, and then the entry is as it was.
  *
  * Models: 6.12 arch/x86/virt/svm/sev.c rmpupdate.
  */
@@ -82,9 +97,10 @@ export const sevRmpupdate = fn(function* rmpupdate(
   if ((yield* adjustDirectMap(folio)) !== 0) return -EFAULT
   let ret = FAIL_OVERLAP
   while (ret === FAIL_OVERLAP) {
-    if ((yield inject()) !== 0) ret = FAIL_PERMISSION
+    if (yield* rmpupdateFails(folio, asid)) ret = FAIL_PERMISSION
     else {
       yield rmw(rmpEntry(folio.pfn), 'assigned')
+      if (!assigned) tracepoint('rmp_released', folio.pfn)
       ret = issueRmpupdate(folio.pfn, { assigned, gfn, asid, immutable, large: false })
     }
   }

@@ -5,18 +5,22 @@
  * Left out: VMSAs and attestation. An ASID that was given back is free at once; Linux keeps it until
  * no other is left, and flushes the caches then.
  */
-import { kvmX86VmDestroy } from '../../kernel/arch/x86/kvm/x86_ops.js'
+import type { kvmX86VmDestroy } from '../../kernel/arch/x86/kvm/x86_ops.js'
 import { fput } from '../../kernel/fs/file_table.js'
-import { EBUSY, EFAULT, EINVAL, EIO, ENOMEM, ENOTTY } from '../../kernel/include/errno.js'
+import { EBUSY, EINVAL, EIO, ENOMEM, ENOTTY } from '../../kernel/include/errno.js'
 import { Kvm } from '../../kernel/include/kvm.js'
 import { Folio } from '../../kernel/include/mm.js'
 import type { Gfn } from '../../kernel/include/types.js'
-import { KVM_X86_DEFAULT_VM, KVM_X86_SNP_VM, KVM_X86_SW_PROTECTED_VM } from '../../kernel/include/uapi.js'
+import {
+  KVM_X86_DEFAULT_VM,
+  KVM_X86_SNP_VM,
+  KVM_X86_SW_PROTECTED_VM,
+} from '../../kernel/include/uapi.js'
 import { allocFolio } from '../../kernel/mm/page_alloc.js'
 import { folioPut } from '../../kernel/mm/swap.js'
 import { sysKvmCreateVm } from '../../kernel/virt/kvm/kvm_main.js'
 import { kvmFget, kvmOf } from '../../kernel/virt/kvm/vm_file.js'
-import { inject, rmw } from '../../machine/effects.js'
+import { rmw } from '../../machine/effects.js'
 import { warnOn } from '../../machine/fault.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { type Mutex, mutexInit, mutexLock, mutexUnlock } from '../../machine/locks.js'
@@ -122,9 +126,7 @@ export const snpInit = fn(function* snp_init(): Kernel<void> {
 })
 
 export const snpVmTypeSupported = fn(function kvm_is_vm_type_supported(type: number): boolean {
-  return (
-    type === KVM_X86_DEFAULT_VM || type === KVM_X86_SW_PROTECTED_VM || type === KVM_X86_SNP_VM
-  )
+  return type === KVM_X86_DEFAULT_VM || type === KVM_X86_SW_PROTECTED_VM || type === KVM_X86_SNP_VM
 })
 
 export const snpVmTypeHasPrivateMem = fn(function kvm_arch_has_private_mem(type: number): boolean {
@@ -185,11 +187,8 @@ const snpAllocFirmwarePage = fn(function* snp_alloc_firmware_page(): Kernel<Foli
 /** Models: 6.12 drivers/crypto/ccp/sev-dev.c snp_free_firmware_page, with snp_reclaim_pages. */
 const snpFreeFirmwarePage = fn(function* snp_free_firmware_page(page: Folio): Kernel<void> {
   yield* mutexLock(sevState().cmdMutex)
-  let failed = (yield inject()) !== 0
-  if (!failed) {
-    yield rmw(rmpEntry(page.pfn), 'assigned')
-    failed = pageReclaim(page.pfn, false) !== SEV_OK
-  }
+  yield rmw(rmpEntry(page.pfn), 'assigned')
+  const failed = pageReclaim(page.pfn, false) !== SEV_OK
   mutexUnlock(sevState().cmdMutex)
   if (failed || (yield* rmpMakeShared(page)) !== 0) return
   yield* folioPut(page)
@@ -218,8 +217,7 @@ function command(cmd: number, page: Folio, asid: number): number {
 }
 
 /**
- * One command about a guest's context: 0, or -EIO for every status that is no success. A fault of
- * the scenario may make it fail.
+ * One command about a guest's context: 0, or -EIO for every status that is no success.
  *
  * Models: 6.12 drivers/crypto/ccp/sev-dev.c sev_do_cmd.
  */
@@ -229,11 +227,8 @@ const sevDoCmd = fn(function* sev_do_cmd(
   page: Folio,
 ): Kernel<number> {
   yield* mutexLock(sevState().cmdMutex)
-  let failed = (yield inject()) !== 0
-  if (!failed) {
-    yield rmw(rmpEntry(page.pfn), 'assigned')
-    failed = command(cmd, page, info.asid) !== SEV_OK
-  }
+  yield rmw(rmpEntry(page.pfn), 'assigned')
+  const failed = command(cmd, page, info.asid) !== SEV_OK
   mutexUnlock(sevState().cmdMutex)
   return failed ? -EIO : 0
 })

@@ -11,9 +11,9 @@ import { alsoReads, alsoWrites, read, write } from '../../machine/effects.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { spinLockInit } from '../../machine/locks.js'
 import { containerOf, errPtr, isErr, opsTable, ptrErr } from '../../machine/struct.js'
+import { directMapStore } from '../arch/x86/mm/direct_map.js'
 import { allocFilePseudo } from '../fs/file_table.js'
 import { clearInode, freeInodeRcu, inodeInit, inodeSbListAdd, iput } from '../fs/inode.js'
-import { directMapStore } from '../arch/x86/mm/direct_map.js'
 import { EEXIST, EFBIG, EINVAL, ENOENT, ENOMEM, EPERM } from '../include/errno.js'
 import {
   type AddressSpace,

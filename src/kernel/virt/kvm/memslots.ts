@@ -27,11 +27,7 @@ import {
   MEMSLOT_PLACES,
 } from '../../include/kvm.js'
 import { bytesToPgoff, type Gfn, isPageAligned, type Pgoff } from '../../include/types.js'
-import {
-  KVM_MEM_LOG_DIRTY_PAGES,
-  KVM_MEM_PRIVATE,
-  KVM_MEM_READONLY,
-} from '../../include/uapi.js'
+import { KVM_MEM_LOG_DIRTY_PAGES, KVM_MEM_PRIVATE, KVM_MEM_READONLY } from '../../include/uapi.js'
 import {
   kvmRestrictedmemBind,
   kvmRestrictedmemNotifierOps,
