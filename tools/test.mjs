@@ -42,6 +42,7 @@ stream.on('end', () => {
       ['formatter and linter', [biome, 'check', '--max-diagnostics=20', ROOT]],
       ['fidelity page', [join(ROOT, 'tools/fidelity.mjs'), '--check']],
       ['table of errors', [join(ROOT, 'tools/errno.mjs'), '--check']],
+      ['page of calls', [join(ROOT, 'tools/calls.mjs'), '--check']],
     ]
     for (const [name, args] of checks) {
       const { status, stdout, stderr } = spawnSync(process.execPath, args, {
