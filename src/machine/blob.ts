@@ -159,7 +159,8 @@ export function withBytes(blob: Blob, offset: number, length: number, byte: numb
 export function describeBlob(blob: Blob): string {
   const runs = runsOf(blob)
   const shown = runs.slice(0, 3).map(([at, byte]) => {
-    const text = byte > PLAIN ? 'ciphertext' : byte & RESIDUE ? 'residue' : `0x${(byte & 0xff).toString(16)}`
+    const text =
+      byte > PLAIN ? 'ciphertext' : byte & RESIDUE ? 'residue' : `0x${(byte & 0xff).toString(16)}`
     return runs.length === 1 ? text : `${text}@${at}`
   })
   return shown.join(' ') + (runs.length > shown.length ? ' …' : '')
