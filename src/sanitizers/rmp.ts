@@ -25,6 +25,7 @@ import type { Folio } from '../kernel/include/mm.js'
 import type { Gfn, Pfn } from '../kernel/include/types.js'
 import { forEachFolio } from '../kernel/mm/page_alloc.js'
 import { factsOf } from '../machine/struct.js'
+import { architecture, source } from './ground.js'
 import type { Context, Report, Sanitizer } from './sanitizer.js'
 import { forEachAlive, forEachSpte, gfnText } from './view.js'
 
@@ -105,54 +106,56 @@ function guestRead(gfn: Gfn, folio: Folio, key: number, stored: number, context:
 export const rmp: Sanitizer = {
   name: 'rmp',
   host: 'snp',
+  invariant:
+    "Who owns a frame by the reverse map table agrees with who may use it by the books of the kernel: free, mapped, or a guest's.",
   kinds: [
     {
       id: 'rmp-leak',
       judgement: 'state',
       sentence: "A page is free while the reverse map table says that it is somebody's.",
-      source: 'RMP1',
+      why: [source('6.12', 'arch/x86/kvm/svm/sev.c sev_gmem_invalidate')],
     },
     {
       id: 'rmp-mismatch',
       judgement: 'state',
       sentence: 'A guest maps a private page that is not assigned to it at this address.',
-      source: 'RMP2',
+      why: [source('6.12', 'arch/x86/kvm/svm/sev.c sev_gmem_prepare')],
     },
     {
       id: 'ciphertext-moved',
       judgement: 'call',
       sentence: 'A guest reads a validated page whose content was encrypted for another frame.',
-      source: 'RMP3',
+      why: [architecture('VeriSMo, arch/rmp: what PVALIDATE promises a guest')],
     },
     {
       id: 'host-write-fault',
       judgement: 'access',
       sentence: 'The kernel stores to a page that the hardware says is not its own: an oops.',
-      source: 'RMP4',
+      why: [source('6.12', 'arch/x86/virt/svm/sev.c adjust_direct_map')],
     },
     {
       id: 'rmp-miscount',
       judgement: 'state',
       sentence: 'A counter of the reverse map table is not the number of what it counts.',
-      source: 'RMP5, RMP7',
+      why: [architecture('AMD-ASPFW sev_rmp.h: subpage_count and the counters of the ASIDs')],
     },
     {
       id: 'rmp-stranded-page',
       judgement: 'state',
       sentence: 'A page waits for a firmware command that nobody will issue.',
-      source: 'RMP6',
+      why: [source('6.12', 'arch/x86/kvm/svm/sev.c snp_page_reclaim')],
     },
     {
       id: 'asid-in-use',
       judgement: 'end',
       sentence: 'An ASID that no VM has any more has pages yet, so that nobody can activate it.',
-      source: 'RMP7',
+      why: [architecture('AMD-ASPFW sev_mcmd.c: SNP_ACTIVATE')],
     },
     {
       id: 'live-page-taken',
       judgement: 'call',
       sentence: 'A page is taken from a guest that still maps it.',
-      source: 'RMP10',
+      why: [source('6.12', 'virt/kvm/guest_memfd.c kvm_gmem_free_folio')],
     },
   ],
   watches: ['Folio.buddy', 'RmpEntry.assigned', 'RmpEntry.immutable', 'RmpEntry.subpageCount'],

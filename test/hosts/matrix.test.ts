@@ -3,22 +3,21 @@ import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { test } from 'node:test'
-import { hostFiles, readScenarios } from '../../src/cli/inputs.js'
-import { checkScenario } from '../../src/explore/check.js'
+import { checkScenario } from '../../src/app/check.js'
+import { hostScenarios } from '../../src/app/host/scenarios.js'
+import type { Verdict } from '../../src/app/verdict.js'
 import { replayScenario } from '../../src/explore/tell/replay.js'
-import { decodeToken } from '../../src/explore/token.js'
-import type { Verdict } from '../../src/explore/verdict.js'
-import { designNamed, designsOn } from '../../src/hosts/index.js'
+import { designsOn } from '../../src/hosts/index.js'
 
 const GOLDEN = join(resolve(import.meta.dirname, '../../..'), 'test/hosts/matrix.golden.txt')
 
-const effort = { bound: undefined, minimise: true, keepGoing: () => true, now: () => 0 }
+const effort = { bound: undefined, keepGoing: () => true, now: () => 0 }
 
-const files = readScenarios(hostFiles(), [])
+const files = hostScenarios()
 const cells = files.flatMap(({ scenario }) =>
   scenario.hosts.flatMap((host) => designsOn(host).map((design) => ({ scenario, design }))),
 )
-const verdicts = cells.map((c) => checkScenario(c.scenario, c.design, '00000000', effort))
+const verdicts = cells.map((c) => checkScenario(c.scenario, c.design, effort))
 
 /** One line for a cell: what is claimed, by what proof, with how few preemptions. */
 function line(v: Verdict): string {
@@ -39,17 +38,16 @@ test('every cell of every host is exhaustive, and as its scenario expects', () =
   }
 })
 
-test('a token of a host leads to its finding again, on both ways of running', () => {
+test('the schedule of a finding leads to it again, on both ways of running', () => {
   verdicts.forEach((v, i) => {
-    const { scenario } = cells[i]!
+    const { scenario, design } = cells[i]!
     for (const finding of v.findings) {
       if (finding.id === 'livelock') continue
-      const { design, schedule } = decodeToken(finding.token)
       for (const mode of ['lowered', 'direct'] as const) {
-        const { trace, divergence } = replayScenario(scenario, designNamed(design)!, schedule, mode)
+        const { trace, divergence } = replayScenario(scenario, design, finding.schedule, mode)
         assert.equal(divergence, undefined)
         const ids = trace.steps.flatMap((s) => s.findings.map((f) => f.id))
-        assert.ok(ids.includes(finding.id), `${v.scenario} on ${design}: ${finding.id}`)
+        assert.ok(ids.includes(finding.id), `${v.scenario} on ${v.design}: ${finding.id}`)
       }
     }
   })
