@@ -6,7 +6,7 @@
  * The guest validates a page before it uses it and takes that back before it gives the page away. A
  * scenario may leave either out: then it is a guest that disobeys.
  */
-import { guestAccess, setDirtyBit, translate, vcpuRun } from '../../kernel/arch/x86/kvm/guest.js'
+import { guestAccess, noteWrite, translate, vcpuRun } from '../../kernel/arch/x86/kvm/guest.js'
 import { kvmMmuPageFault } from '../../kernel/arch/x86/kvm/mmu.js'
 import { fput } from '../../kernel/fs/file_table.js'
 import { EINVAL, EIO } from '../../kernel/include/errno.js'
@@ -71,7 +71,7 @@ function accessUnderKey(
   if (byte >= 0) {
     alsoWrites(folio, 'data')
     folio.data = withBytes(folio.data as Blob, offset, 1, keyedByte(byte, key))
-    setDirtyBit(vcpu, gfn, folio)
+    noteWrite(vcpu, gfn, folio)
     return 0
   }
   alsoReads(folio, 'data')
