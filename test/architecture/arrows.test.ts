@@ -26,7 +26,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'explore/sample': ['machine', 'cell', 'explore/listen'],
   'explore/tell': [
     ...['machine', 'kernel', 'designs', 'litmus', 'cell', 'trace'],
-    ...['explore/prove', 'explore/stateless'],
+    ...['explore/states', 'explore/prove', 'explore/stateless'],
   ],
   app: ['machine', 'designs', 'litmus', 'cell', 'explore', 'trace'],
   'app/host': [
