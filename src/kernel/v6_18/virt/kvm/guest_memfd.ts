@@ -353,7 +353,7 @@ export const noopDirtyFolio = fn(function* noop_dirty_folio(
  *
  * Models: 6.18 virt/kvm/guest_memfd.c kvm_gmem_free_folio.
  */
-const kvmGmemFreeFolio = fn(function* kvm_gmem_free_folio(folio: Folio): Kernel<void> {
+export const kvmGmemFreeFolio = fn(function* kvm_gmem_free_folio(folio: Folio): Kernel<void> {
   yield* kvmX86GmemInvalidate(folio)
 })
 
