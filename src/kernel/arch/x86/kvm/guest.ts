@@ -6,7 +6,7 @@
 import { kzalloc } from '../../../../machine/alloc.js'
 import { type Blob, byteAt, withBytes } from '../../../../machine/blob.js'
 import { alsoReads, alsoWrites, read, rmw, write } from '../../../../machine/effects.js'
-import { mark, tracepoint } from '../../../../machine/fault.js'
+import { LimitError, mark, tracepoint } from '../../../../machine/fault.js'
 import { fn, type Kernel } from '../../../../machine/fn.js'
 import { isErr, ptrErr } from '../../../../machine/struct.js'
 import { currentTaskNumber } from '../../../../machine/task.js'
@@ -130,11 +130,15 @@ export const vcpuRun = fn(function* vcpu_run(
   }
 })
 
+/** No processor has more physical address bits than these. */
+const MAX_GPA = 1n << 52n
+
 export const guestAccess = fn(function* kvm_run(
   vm: number,
   gpa: bigint,
   byte: number,
 ): Kernel<number> {
+  if (gpa < 0n || gpa >= MAX_GPA) throw new LimitError('a guest physical address has 52 bits')
   const file = yield* kvmFget(vm)
   if (isErr(file)) return ptrErr(file)
   const vcpu = yield* taskVcpu(kvmOf(file))
