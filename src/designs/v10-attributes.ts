@@ -4,11 +4,12 @@
  */
 import { hasPrivateMemory } from '../kernel/arch/x86/kvm/private_mem.js'
 import { kvmFlushRemoteTlbs, kvmTdpMmuZap } from '../kernel/arch/x86/kvm/tdp_mmu.js'
+import { vmTypeHasPrivateMem } from '../kernel/arch/x86/kvm/x86_ops.js'
 import { fput } from '../kernel/fs/file_table.js'
 import { EINVAL, ENOTTY } from '../kernel/include/errno.js'
 import { type Kvm, MEMSLOT_PLACES } from '../kernel/include/kvm.js'
 import { bytesToPgoff, type Gfn, isPageAligned } from '../kernel/include/types.js'
-import { KVM_MEMORY_ATTRIBUTE_PRIVATE, KVM_X86_SW_PROTECTED_VM } from '../kernel/include/uapi.js'
+import { KVM_MEMORY_ATTRIBUTE_PRIVATE } from '../kernel/include/uapi.js'
 import {
   kvmMmuInvalidateBegin,
   kvmMmuInvalidateEnd,
@@ -65,7 +66,7 @@ export const v10SetMemAttributes = fn(function* kvm_vm_ioctl_set_mem_attributes(
   const file = yield* kvmFget(vm)
   if (isErr(file)) return ptrErr(file)
   const kvm = kvmOf(file)
-  const isPrivate = kvm.vmType === KVM_X86_SW_PROTECTED_VM
+  const isPrivate = vmTypeHasPrivateMem(kvm.vmType)
   const supported = isPrivate ? BigInt(KVM_MEMORY_ATTRIBUTE_PRIVATE) : 0n
   const gpa = u64(gpaWord)
   const size = u64(sizeWord)

@@ -15,6 +15,7 @@ import { synchronizeSrcu } from '../../../machine/rcu.js'
 import { isErr, ptrErr } from '../../../machine/struct.js'
 import { finishWait, prepareToWait, schedule } from '../../../machine/wait.js'
 import { kvmMmuZapAllFast } from '../../arch/x86/kvm/tdp_mmu.js'
+import { vmTypeHasPrivateMem } from '../../arch/x86/kvm/x86_ops.js'
 import { fput } from '../../fs/file_table.js'
 import { EEXIST, EINVAL, ENOMEM } from '../../include/errno.js'
 import {
@@ -26,12 +27,7 @@ import {
   MEMSLOT_PLACES,
 } from '../../include/kvm.js'
 import { bytesToPgoff, type Gfn, isPageAligned, type Pgoff } from '../../include/types.js'
-import {
-  KVM_MEM_LOG_DIRTY_PAGES,
-  KVM_MEM_PRIVATE,
-  KVM_MEM_READONLY,
-  KVM_X86_SW_PROTECTED_VM,
-} from '../../include/uapi.js'
+import { KVM_MEM_LOG_DIRTY_PAGES, KVM_MEM_PRIVATE, KVM_MEM_READONLY } from '../../include/uapi.js'
 import { shouldFailslab } from '../../mm/failslab.js'
 import {
   kvmRestrictedmemBind,
@@ -245,7 +241,7 @@ export const privateSlotFlags = fn(function private_slot_flags(): number {
 
 /** Models: x86/upm_base_support virt/kvm/kvm_main.c check_memory_region_flags. */
 function checkMemoryRegionFlags(kvm: Kvm, flags: number): number {
-  const isPrivate = flags & KVM_MEM_PRIVATE && kvm.vmType === KVM_X86_SW_PROTECTED_VM
+  const isPrivate = flags & KVM_MEM_PRIVATE && vmTypeHasPrivateMem(kvm.vmType)
   const valid = isPrivate ? privateSlotFlags() : KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY
   return flags & ~valid ? -EINVAL : 0
 }

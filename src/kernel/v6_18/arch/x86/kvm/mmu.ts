@@ -13,6 +13,7 @@ import { srcuReadLock, srcuReadUnlock } from '../../../../../machine/rcu.js'
 import { errPtr, isErr, ptrErr } from '../../../../../machine/struct.js'
 import { isRootObsolete } from '../../../../arch/x86/kvm/mmu.js'
 import { kvmTdpMmuMap } from '../../../../arch/x86/kvm/tdp_mmu.js'
+import { kvmMmuFaultIsPrivate } from '../../../../arch/x86/kvm/x86_ops.js'
 import { EAGAIN, EFAULT, EHWPOISON, EINTR, ENXIO } from '../../../../include/errno.js'
 import {
   KVM_EXIT_MEMORY_FAULT,
@@ -195,7 +196,7 @@ export const kvmMmuDoPageFault = fn(function* kvm_mmu_do_page_fault(
 ): Kernel<number> {
   const kvm = vcpu.kvm!
   yield read(kvm.memAttrArray, 'xaHead')
-  const isPrivate = attrPrivate(kvm, gfn)
+  const isPrivate = kvmMmuFaultIsPrivate(vcpu, gfn)
   yield read(kvm, 'memslots')
   const fault = onStack(KvmPageFault)
   fault.gfn = gfn
