@@ -136,6 +136,9 @@ export const snpVcpuRun = fn(function* vcpu_run(
   for (;;) {
     // The processor's own step: translate, check, access.
     yield rmw(vcpu, 'tlbValid')
+    // KVM_REQ_MMU_FREE_OBSOLETE_ROOTS: nobody enters the guest with a root that was thrown away.
+    alsoWrites(vcpu, 'rootObsolete')
+    vcpu.rootObsolete = false
     alsoWrites(vcpu, 'tlbWritable')
     alsoWrites(vcpu, 'tlbGfn')
     alsoWrites(vcpu, 'tlbPfn')
