@@ -11,6 +11,7 @@ export const EXIT = {
   STUCK: 11,
   MISSING: 13,
   DIFFERS: 14,
+  PARTLY: 15,
   INCONCLUSIVE: 20,
   VACUOUS: 21,
   STALE: 22,
