@@ -18,7 +18,7 @@ import { kvmFlushRemoteTlbs, kvmTdpMmuZap } from '../src/kernel/arch/x86/kvm/tdp
 import { fget, fput } from '../src/kernel/fs/file_table.js'
 import { EINVAL } from '../src/kernel/include/errno.js'
 import { type File, filesStruct, fsState, type Inode, Kstat } from '../src/kernel/include/fs.js'
-import { type Kvm, KvmMemorySlot } from '../src/kernel/include/kvm.js'
+import { type Kvm, KvmMemorySlot, type KvmPageFault } from '../src/kernel/include/kvm.js'
 import { Folio, mmState } from '../src/kernel/include/mm.js'
 import type { MmStruct } from '../src/kernel/include/mm_types.js'
 import type { RestrictedmemNotifier } from '../src/kernel/include/restrictedmem.js'
@@ -32,11 +32,19 @@ import {
 } from '../src/kernel/mm/mmu_notifier.js'
 import { allocFolio } from '../src/kernel/mm/page_alloc.js'
 import { folioPut } from '../src/kernel/mm/swap.js'
+import { gfnToPfnMemslot } from '../src/kernel/virt/kvm/hva_to_pfn.js'
 import { kvmRestrictedmemError } from '../src/kernel/virt/kvm/restrictedmem.js'
 import { kfree, kmalloc } from '../src/machine/alloc.js'
 import { read } from '../src/machine/effects.js'
 import { bugOn, warnOn } from '../src/machine/fault.js'
-import { type FnTag, fn, type Kernel, type Replacement, replace } from '../src/machine/fn.js'
+import {
+  type FnTag,
+  fn,
+  type Kernel,
+  original,
+  type Replacement,
+  replace,
+} from '../src/machine/fn.js'
 import { mutexLock, mutexUnlock, spinLock, spinUnlock } from '../src/machine/locks.js'
 import { containerOf, errPtr } from '../src/machine/struct.js'
 import { drainLru } from '../src/user/pages.js'
@@ -210,6 +218,15 @@ const noStart = fn(function* restrictedmem_notify_start(
   _end: Pgoff,
 ): Kernel<void> {})
 
+const find = original(gfnToPfnMemslot)
+
+/** A page for the guest, whose rights nobody asks about. */
+const alwaysWritable = fn(function* __gfn_to_pfn_memslot(fault: KvmPageFault): Kernel<Folio> {
+  const folio = yield* find(fault)
+  fault.mapWritable = true
+  return folio
+})
+
 // poison
 
 const silent = fn(function* kvm_restrictedmem_error(
@@ -315,6 +332,23 @@ export const MUTANTS: readonly Mutant[] = [
     scenario(`${GUEST}\ntask t\n  fallocate(fd, PUNCH_HOLE|KEEP_SIZE, offset=0, size=1P)`),
     'secondary-mmu',
     'missing-tlb-flush',
+  ),
+  mutant(
+    'rights-of-the-process-forgotten',
+    upm,
+    [replace(gfnToPfnMemslot, alwaysWritable)],
+    scenario(`
+setup
+  vm = kvm_create_vm(DEFAULT)
+  fd = memfd_create()
+  ftruncate(fd, 1P)
+  at = mmap(fd, PROT_READ|PROT_WRITE, MAP_PRIVATE, 1P)
+  slot_over(vm, slot=0, gpa=0, size=1P, address=at)
+
+task t
+  guest_read(vm, gpa=0)`),
+    'secondary-mmu',
+    'missing-write-protection',
   ),
   mutant(
     'conversion-does-not-zap',

@@ -18,9 +18,9 @@ function tests(dir) {
 }
 
 const wanted = process.argv.slice(2)
-const TESTS = join(ROOT, 'dist/test')
-const named = (f) => relative(TESTS, f).split(sep).join('/')
-const files = tests(TESTS).filter(
+const DIST = join(ROOT, 'dist')
+const named = (f) => relative(DIST, f).split(sep).join('/')
+const files = tests(join(DIST, 'test')).filter(
   (f) => wanted.length === 0 || wanted.some((w) => named(f).includes(w)),
 )
 let passed = 0
@@ -42,6 +42,7 @@ stream.on('end', () => {
       ['formatter and linter', [biome, 'check', '--max-diagnostics=20', ROOT]],
       ['fidelity page', [join(ROOT, 'tools/fidelity.mjs'), '--check']],
       ['table of errors', [join(ROOT, 'tools/errno.mjs'), '--check']],
+      ['page of calls', [join(ROOT, 'tools/calls.mjs'), '--check']],
     ]
     for (const [name, args] of checks) {
       const { status, stdout, stderr } = spawnSync(process.execPath, args, {

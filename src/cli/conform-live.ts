@@ -164,7 +164,7 @@ function record(path: string | undefined, family: Family, { release, arch }: Cap
   }
   // What comes behind the version is the name of somebody's build.
   const [kernel = release] = /^[\d.]+/.exec(release) ?? []
-  write(formatHeader({ schema: 1, kernel, arch, family }))
+  write(formatHeader({ kernel, arch, family }))
   return { write, close: () => closeSync(file) }
 }
 

@@ -46,7 +46,7 @@ export async function conformQemu(
     const ops = programs.map((p) => p.ops)
     const { kernel, results } = await runInQemu(packageFile, packagedFile(INIT), ops)
     const recorded = programs.map((p, i) => ({ ...p, res: results[i] ?? [] }))
-    const header = { schema: 1, kernel, arch: 'x86_64', family: 'memory-failure' } as const
+    const header = { kernel, arch: 'x86_64', family: 'memory-failure' } as const
     if (record !== undefined) {
       const lines = [formatHeader(header), ...recorded.map(formatProgram)]
       writeFileSync(record, `${lines.join('\n')}\n`)

@@ -1,9 +1,12 @@
 /** `list` and `explain`: what there is, and what a word means. */
+
+import type { Call } from '../calls/call.js'
+import { CONSTANTS } from '../calls/constants.js'
+import { CALLS } from '../calls/table.js'
 import { DESIGNS } from '../designs/index.js'
 import { decodeToken, TokenError } from '../explore/token.js'
 import { ERRNO } from '../kernel/include/errno.js'
 import { suggest } from '../litmus/error.js'
-import { CONSTANTS, OPERATIONS } from '../litmus/operations.js'
 import { wrap } from '../report/paint.js'
 import { FINDING_KINDS, SANITIZERS } from '../sanitizers/index.js'
 import { builtInFiles, readScenarios, UserError } from './inputs.js'
@@ -31,14 +34,13 @@ const TABLES: Readonly<Record<string, () => readonly Entry[]>> = {
     SANITIZERS.map((s) => ({ name: s.name, text: s.kinds.map((k) => k.id).join(', ') })),
   findings: () => FINDING_KINDS.map((k) => ({ name: k.id, text: k.sentence, source: k.source })),
   operations: () =>
-    OPERATIONS.map((o) => ({
-      name: `${o.name}(${o.parameters
-        .map((p) => (p.default === undefined ? p.name : `${p.name}=${p.default}`))
+    Object.entries<Call>(CALLS).map(([name, o]) => ({
+      name: `${name}(${o.parameters
+        .map((p) => (p.preset === undefined ? p.name : `${p.name}=${p.preset}`))
         .join(', ')})`,
       text: o.doc,
     })),
-  constants: () =>
-    Object.entries(CONSTANTS).map(([name, value]) => ({ name, text: String(value) })),
+  constants: () => [...CONSTANTS].map(([name, value]) => ({ name, text: String(value) })),
 }
 
 export const LISTS = Object.keys(TABLES)

@@ -1,10 +1,11 @@
 /** Programs and results in words, at most 80 columns wide. */
 import type { Difference } from './compare.js'
-import { OPS, type Op, type Result } from './program.js'
+import { argumentNames, type Op, type Result } from './program.js'
 
 /** A call as C would spell it, with files and maps by their number: `pwrite(f0, 4096, 1, 7)`. */
-export function describeOp([name, ...args]: Op): string {
-  const kinds: readonly string[] = OPS[name]
+export function describeOp(op: Op): string {
+  const [name, ...args] = op
+  const kinds = argumentNames(op)
   const shown = args.map((value, i) => {
     if (kinds[i] === 'file') return `f${value}`
     return kinds[i] === 'map' ? `m${value}` : String(value)

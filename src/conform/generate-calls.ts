@@ -33,7 +33,7 @@ export const truncate: Maker = (random, sketch) => {
   const size = anOffset(random, sizeOf(sketch, file))
   const known = sketch.files[file]
   if (known !== undefined && size >= 0 && size < 2 ** 31) known.size = Number(size)
-  return ['trunc', file, size]
+  return ['ftruncate', file, size]
 }
 
 /** Modes of fallocate: allocate, keep the size, punch; then those that most files refuse. */
@@ -60,7 +60,7 @@ export const allocate: Maker = (random, sketch) => {
   const harmless = mode === 3 || isSmall(len)
   const taken = harmless ? len : PAGE
   if (mode === 0 && offset >= 0 && taken > 0) grow(sketch, file, Number(offset) + Number(taken))
-  return ['falloc', file, mode, offset, taken]
+  return ['fallocate', file, mode, offset, taken]
 }
 
 export const pwrite: Maker = (random, sketch) => {
@@ -84,7 +84,7 @@ export const read: Maker = (random, sketch) => {
 
 export const write: Maker = (random, sketch) => {
   const file = aFile(random, sketch)
-  return ['write', file, aLength(random, 0, sizeOf(sketch, file))]
+  return ['write', file, aLength(random, 0, sizeOf(sketch, file)), 1]
 }
 
 /** SEEK_DATA and SEEK_HOLE, less often a position. */
@@ -107,10 +107,10 @@ export const seal: Maker = (random, sketch) => {
     [8, random.pick([6, 10, 18, 24, 31, 63])],
     [4, random.pick([0, 64, -1])],
   ])
-  return ['seal', aFile(random, sketch), seals]
+  return ['fcntl_add_seals', aFile(random, sketch), seals]
 }
 
-export const getSeals: Maker = (random, sketch) => ['getseals', aFile(random, sketch)]
+export const getSeals: Maker = (random, sketch) => ['fcntl_get_seals', aFile(random, sketch)]
 
 export const fstat: Maker = (random, sketch) => ['fstat', aFile(random, sketch)]
 

@@ -53,13 +53,13 @@ const FLAGS: Weighted<Int> = [
 const gmem: Maker = (random, sketch) => {
   const size = random.weighted(SIZES)
   sketch.files.push({ size: Math.min(Math.max(Number(size), 0), 2 ** 31) })
-  return ['gmem', size, random.weighted(FLAGS)]
+  return ['kvm_create_guest_memfd', size, random.weighted(FLAGS)]
 }
 
 /** A file that is no guest_memfd, for whoever forgets to look. */
 const memfd: Maker = (_random, sketch) => {
   sketch.files.push({ size: 0 })
-  return ['create', 2]
+  return ['memfd_create', 2]
 }
 
 /** Descriptors of VMs in a program. */
@@ -69,7 +69,7 @@ const MOST_VMS = 5
 const vm: Maker = (random, sketch) => {
   if (filesOf(sketch, true).length >= MOST_VMS) return use(random, sketch)
   sketch.files.push({ size: 0, isVm: true })
-  return ['vm']
+  return ['kvm_create_vm', 0]
 }
 
 /** Go on with another VM, or ask of another file what only a VM can do. */
@@ -130,10 +130,10 @@ const bind: Maker = (random, sketch) => {
   const flags = random.weighted(SLOT_FLAGS)
   const vms = random.chance(0.05) ? filesOf(sketch, true) : []
   const file = random.pick(vms) ?? aFile(random, sketch)
-  return ['bind', aSlot(random), flags, gpa, size, file, offset]
+  return ['kvm_set_user_memory_region2', aSlot(random), flags, gpa, size, file, offset]
 }
 
-const remove: Maker = (random) => ['delete', aSlot(random)]
+const remove: Maker = (random) => ['unbind', aSlot(random)]
 
 const map = mmap({
   prot: [

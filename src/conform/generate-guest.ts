@@ -3,8 +3,10 @@
  * host, slots that come, move and go, and files that are closed. And one fixed program that tells
  * the whole story in order.
  */
+
+import { GUEST_MEMORY } from '../calls/table.js'
 import { allocate, close, dup, load, type Maker, mmap, munmap, store } from './generate-calls.js'
-import { GUEST_MEMORY, type Op } from './program.js'
+import type { Op } from './program.js'
 import type { Random, Weighted } from './random.js'
 import type { Sketch } from './sketch.js'
 
@@ -13,7 +15,7 @@ const SIZE = 4 * PAGE
 
 const gmem: Maker = (_random, sketch) => {
   sketch.files.push({ size: SIZE })
-  return ['gmem', SIZE, 3]
+  return ['kvm_create_guest_memfd', SIZE, 3]
 }
 
 const aPage = (random: Random): number => random.below(4) * PAGE
@@ -27,13 +29,21 @@ const bind: Maker = (random, sketch) => {
   const size = random.pick([PAGE, 2 * PAGE, SIZE])
   const gpa = GUEST_MEMORY + aPage(random)
   const offset = random.chance(0.5) ? 0 : aPage(random)
-  return ['bind', random.below(2), 4, gpa, size, random.below(sketch.files.length), offset]
+  return [
+    'kvm_set_user_memory_region2',
+    random.below(2),
+    4,
+    gpa,
+    size,
+    random.below(sketch.files.length),
+    offset,
+  ]
 }
 
-const remove: Maker = (random) => ['delete', random.below(2)]
+const remove: Maker = (random) => ['unbind', random.below(2)]
 
 const punch: Maker = (random, sketch) => [
-  'falloc',
+  'fallocate',
   random.below(sketch.files.length),
   3,
   aPage(random),
@@ -60,7 +70,10 @@ export function guestProgram(random: Random, calls: number): Op[] {
   const sketch: Sketch = { files: [], maps: [] }
   const ops: Op[] = [gmem(random, sketch)]
   if (random.chance(0.4)) ops.push(gmem(random, sketch))
-  ops.push(['mmap', 0, 3, 1, SIZE, 0], ['bind', 0, 4, GUEST_MEMORY, SIZE, 0, 0])
+  ops.push(
+    ['mmap', 0, 3, 1, SIZE, 0],
+    ['kvm_set_user_memory_region2', 0, 4, GUEST_MEMORY, SIZE, 0, 0],
+  )
   sketch.maps.push({ file: 0, len: SIZE, offset: 0, likely: true })
   while (ops.length < calls) {
     const choices = sketch.maps.length > 0 ? WITH_MAPS : ALWAYS
@@ -71,9 +84,9 @@ export function guestProgram(random: Random, calls: number): Op[] {
 
 /** The guest is started and its first byte is seen: nothing of the slot's user memory. */
 export const GUEST_BEGINS: readonly Op[] = [
-  ['gmem', SIZE, 3],
+  ['kvm_create_guest_memfd', SIZE, 3],
   ['mmap', 0, 3, 1, SIZE, 0],
-  ['bind', 0, 4, GUEST_MEMORY, SIZE, 0, 0],
+  ['kvm_set_user_memory_region2', 0, 4, GUEST_MEMORY, SIZE, 0, 0],
   ['store', 0, 0, 0x20],
   ['run', GUEST_MEMORY],
 ]
@@ -85,22 +98,22 @@ export const GUEST_STORY: readonly Op[] = [
   ['store', 0, 0, 0x50],
   ['run', GUEST_MEMORY],
   ['load', 0, 0],
-  ['falloc', 0, 3, 0, PAGE],
+  ['fallocate', 0, 3, 0, PAGE],
   ['run', GUEST_MEMORY],
   ['run', GUEST_MEMORY],
-  ['delete', 0],
+  ['unbind', 0],
   ['run', GUEST_MEMORY],
-  ['bind', 0, 4, GUEST_MEMORY, 2 * PAGE, 0, 2 * PAGE],
+  ['kvm_set_user_memory_region2', 0, 4, GUEST_MEMORY, 2 * PAGE, 0, 2 * PAGE],
   ['store', 0, 2 * PAGE, 0x70],
   ['run', GUEST_MEMORY],
-  ['falloc', 0, 3, 2 * PAGE, PAGE],
+  ['fallocate', 0, 3, 2 * PAGE, PAGE],
   ['run', GUEST_MEMORY],
-  ['gmem', SIZE, 3],
-  ['delete', 0],
-  ['bind', 0, 4, GUEST_MEMORY, SIZE, 1, 0],
+  ['kvm_create_guest_memfd', SIZE, 3],
+  ['unbind', 0],
+  ['kvm_set_user_memory_region2', 0, 4, GUEST_MEMORY, SIZE, 1, 0],
   ['run', GUEST_MEMORY],
-  ['delete', 0],
-  ['bind', 0, 4, GUEST_MEMORY, SIZE, 0, 0],
+  ['unbind', 0],
+  ['kvm_set_user_memory_region2', 0, 4, GUEST_MEMORY, SIZE, 0, 0],
   ['run', GUEST_MEMORY],
   ['close', 0],
   ['run', GUEST_MEMORY],
@@ -108,6 +121,6 @@ export const GUEST_STORY: readonly Op[] = [
   ['munmap', 0],
   ['run', GUEST_MEMORY],
   ['run', GUEST_MEMORY + PAGE],
-  ['delete', 0],
+  ['unbind', 0],
   ['run', GUEST_MEMORY],
 ]

@@ -39,7 +39,7 @@ const FLAGS: Weighted<number> = [
 
 const create: Maker = (random, sketch) => {
   sketch.files.push({ size: 0 })
-  return ['create', random.weighted(FLAGS)]
+  return ['memfd_create', random.weighted(FLAGS)]
 }
 
 const map = mmap({

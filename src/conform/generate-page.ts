@@ -87,8 +87,8 @@ const LOOKS: Weighted<Maker> = [
 
 const memfd: Subject = {
   begin: (file) => [
-    ['create', 2],
-    ['trunc', file, SIZE],
+    ['memfd_create', 2],
+    ['ftruncate', file, SIZE],
   ],
   map: mapOf({
     flags: [
@@ -114,15 +114,15 @@ const memfd: Subject = {
 }
 
 const guestMemfd: Subject = {
-  begin: () => [['gmem', SIZE, 3]],
+  begin: () => [['kvm_create_guest_memfd', SIZE, 3]],
   map: mapOf(MANY),
   calls: [...LOOKS, [8, allocate], [8, madvise], [4, munmap], [3, mprotect]],
 }
 
 const secretmem: Subject = {
   begin: (file) => [
-    ['secret', 0],
-    ['trunc', file, SIZE],
+    ['memfd_secret', 0],
+    ['ftruncate', file, SIZE],
   ],
   map: mapOf(MANY),
   calls: [...LOOKS, [4, softAdvice], [3, mprotect]],

@@ -2,6 +2,8 @@
  * Programs that break memory: hard and soft offlining of pages in use. They are for a kernel that
  * nobody else needs. The first are fixed, each the story of one question; then random ones.
  */
+
+import { GUEST_MEMORY } from '../calls/table.js'
 import {
   fstat,
   load,
@@ -14,7 +16,7 @@ import {
   store,
   truncate,
 } from './generate-calls.js'
-import { GUEST_MEMORY, type Op } from './program.js'
+import type { Op } from './program.js'
 import type { Random, Weighted } from './random.js'
 import type { Sketch } from './sketch.js'
 
@@ -27,8 +29,8 @@ const POPULATE_READ = 22
 
 /** A memfd of two pages with a byte in each, mapped. */
 const TWO_PAGES: readonly Op[] = [
-  ['create', 0],
-  ['trunc', 0, 2 * PAGE],
+  ['memfd_create', 0],
+  ['ftruncate', 0, 2 * PAGE],
   ['mmap', 0, 3, 1, 2 * PAGE, 0],
   ['store', 0, 0, 7],
   ['store', 0, PAGE, 8],
@@ -49,23 +51,23 @@ export const POISON_STORIES: readonly (readonly Op[])[] = [
     ['pwrite', 0, 0, 1, 1],
     ['load', 0, PAGE],
     ['lseek', 0, 0, 3],
-    ['falloc', 0, 0, 0, PAGE],
+    ['fallocate', 0, 0, 0, PAGE],
     ['madvise', 0, 0, PAGE, POPULATE_READ],
     BREAK,
     ['mmap', 0, 3, 2, PAGE, 0],
     ['load', 1, 0],
-    ['falloc', 0, 3, 0, PAGE],
+    ['fallocate', 0, 3, 0, PAGE],
     ...LOOK,
     ['pwrite', 0, 0, 1, 9],
     ...LOOK,
     ['madvise', 0, 0, PAGE, DONTNEED],
     ...LOOK,
   ],
-  [...TWO_PAGES, BREAK, ['trunc', 0, 0], ['load', 0, 0], ['trunc', 0, 2 * PAGE], ...LOOK],
+  [...TWO_PAGES, BREAK, ['ftruncate', 0, 0], ['load', 0, 0], ['ftruncate', 0, 2 * PAGE], ...LOOK],
   [...TWO_PAGES, BREAK, ['madvise', 0, 0, PAGE, REMOVE], ...LOOK, ['store', 0, 0, 5], ...LOOK],
   [
     ...TWO_PAGES,
-    ['falloc', 0, 3, 0, 2 * PAGE],
+    ['fallocate', 0, 3, 0, 2 * PAGE],
     BREAK,
     ...LOOK,
     ['fstat', 0],
@@ -84,67 +86,67 @@ export const POISON_STORIES: readonly (readonly Op[])[] = [
     ...TWO_PAGES,
     ['compact'],
     ...LOOK,
-    ['move', 0, 0, 1],
+    ['move_pages', 0, 0, 1],
     ...LOOK,
     ['mmap', 0, 3, 1, PAGE, 0],
     ['load', 1, 0],
     BREAK,
-    ['move', 0, 0, 0],
+    ['move_pages', 0, 0, 0],
     ['load', 1, 0],
   ],
   [
     ...TWO_PAGES,
-    ['move', 0, 0, 2],
-    ['move', 0, 0, -1],
-    ['move', 0, 0, 0],
-    ['move', 0, 0, 1],
+    ['move_pages', 0, 0, 2],
+    ['move_pages', 0, 0, -1],
+    ['move_pages', 0, 0, 0],
+    ['move_pages', 0, 0, 1],
     ['mmap', 0, 3, 1, PAGE, 0],
     ['load', 1, 0],
-    ['move', 0, 0, 1],
-    ['move', 0, 0, 0],
+    ['move_pages', 0, 0, 1],
+    ['move_pages', 0, 0, 0],
     ['munmap', 1],
-    ['move', 0, 0, 0],
+    ['move_pages', 0, 0, 0],
     ['mmap', 0, 3, 2, PAGE, PAGE],
-    ['move', 2, 0, 1],
+    ['move_pages', 2, 0, 1],
     ['store', 2, 0, 9],
-    ['move', 2, 0, 1],
+    ['move_pages', 2, 0, 1],
     ['load', 2, 0],
-    ['falloc', 0, 3, 0, PAGE],
-    ['move', 0, 0, 0],
+    ['fallocate', 0, 3, 0, PAGE],
+    ['move_pages', 0, 0, 0],
   ],
   [
-    ['secret', 0],
-    ['trunc', 0, PAGE],
+    ['memfd_secret', 0],
+    ['ftruncate', 0, PAGE],
     ['mmap', 0, 3, 1, PAGE, 0],
     ['store', 0, 0, 7],
     ['madvise', 0, 0, PAGE, SOFT_OFFLINE],
     ['madvise', 0, 0, PAGE, HWPOISON],
-    ['move', 0, 0, 1],
+    ['move_pages', 0, 0, 1],
     ['compact'],
     ['load', 0, 0],
   ],
   [
     ...TWO_PAGES,
-    ['slot', 0],
-    ['run', 0x10000],
+    ['kvm_set_user_memory_region', 0, 0, GUEST_MEMORY, 2 * PAGE, 0, 0],
+    ['run', GUEST_MEMORY],
     ['store', 0, 0, 0x50],
-    ['run', 0x10000],
-    ['falloc', 0, 3, 0, PAGE],
-    ['run', 0x10000],
+    ['run', GUEST_MEMORY],
+    ['fallocate', 0, 3, 0, PAGE],
+    ['run', GUEST_MEMORY],
     ['madvise', 0, 0, PAGE, SOFT_OFFLINE],
-    ['run', 0x10000],
+    ['run', GUEST_MEMORY],
     BREAK,
-    ['run', 0x10000],
-    ['falloc', 0, 3, 0, PAGE],
-    ['run', 0x10000],
+    ['run', GUEST_MEMORY],
+    ['fallocate', 0, 3, 0, PAGE],
+    ['run', GUEST_MEMORY],
     ['madvise', 0, 0, PAGE, DONTNEED],
-    ['run', 0x10000],
+    ['run', GUEST_MEMORY],
   ],
 ]
 
 const create: Maker = (_random, sketch) => {
   sketch.files.push({ size: 0 })
-  return ['create', 0]
+  return ['memfd_create', 0]
 }
 
 const map = mmap({
@@ -171,7 +173,7 @@ const advise: Maker = (random, sketch) => {
 }
 
 const punch: Maker = (random, sketch) => [
-  'falloc',
+  'fallocate',
   random.below(sketch.files.length),
   3,
   random.below(4) * PAGE,
@@ -180,7 +182,7 @@ const punch: Maker = (random, sketch) => [
 
 /** To a node of the two, or now and then to one that there is not. */
 const move: Maker = (random, sketch) => [
-  'move',
+  'move_pages',
   random.below(Math.max(1, sketch.maps.length)),
   random.below(4) * PAGE,
   random.weighted([
@@ -217,11 +219,15 @@ const GUESTS = 4
 
 export function poisonProgram(random: Random, calls: number): Op[] {
   const sketch: Sketch = { files: [], maps: [] }
-  const ops: Op[] = [create(random, sketch), ['trunc', 0, 4 * PAGE], ['mmap', 0, 3, 1, 4 * PAGE, 0]]
+  const ops: Op[] = [
+    create(random, sketch),
+    ['ftruncate', 0, 4 * PAGE],
+    ['mmap', 0, 3, 1, 4 * PAGE, 0],
+  ]
   sketch.files[0] = { size: 4 * PAGE }
   sketch.maps.push({ file: 0, len: 4 * PAGE, offset: 0, likely: true })
   const hasGuest = random.below(GUESTS) === 0
-  if (hasGuest) ops.push(['slot', 0])
+  if (hasGuest) ops.push(['kvm_set_user_memory_region', 0, 0, GUEST_MEMORY, 4 * PAGE, 0, 0])
   const choices = hasGuest ? WITH_GUEST : CHOICES
   while (ops.length < calls) ops.push(random.weighted(choices)(random, sketch))
   return ops

@@ -31,7 +31,7 @@ const secret: Maker = (random, sketch) => {
     [1, 1],
     [1, 2],
   ])
-  return ['secret', flags]
+  return ['memfd_secret', flags]
 }
 
 const map = mmap({

@@ -1,88 +1,34 @@
 /**
- * What the calls of a program mean, in terms of system calls. Both kernels are run by this same
- * interpreter, so a difference between two results is a difference between two kernels.
+ * What the calls of a program mean, in terms of the table of calls. Both kernels are run by this
+ * same interpreter, so a difference between two results is a difference between two kernels.
  */
+import type { Call, Int } from '../calls/call.js'
+import { callOf, type ProgramCall, programParameters } from '../calls/table.js'
 import { ENOSYS, errnoName } from '../kernel/include/errno.js'
 import { type PageFacts, pageAnswer } from './page-facts.js'
-import { exact, GUEST_MEMORY, type Int, type Op, type Result } from './program.js'
+import { exact, isTransfer, MAX_TRANSFER, type Op, type Result } from './program.js'
 
-/**
- * The system calls, with one implementation by the model and one by the live kernel. Results are
- * as the kernel's: negative errno, or what the call returns. Descriptors are the kernel's own.
- */
+/** A kernel: the model, or the running one. */
 export interface Syscalls {
-  memfdCreate(flags: number): number
-  memfdSecret(flags: number): number
-  dup(fd: number): number
-  close(fd: number): number
-  ftruncate(fd: number, size: bigint): number
-  fallocate(fd: number, mode: number, offset: bigint, len: bigint): number
-  /** Writes `len` bytes of this value. */
-  pwrite(fd: number, offset: bigint, len: number, byte: number): number
-  /** Reads into the buffer as many bytes as it has. */
-  pread(fd: number, offset: bigint, into: Uint8Array): number
-  read(fd: number, into: Uint8Array): number
-  write(fd: number, len: number, byte: number): number
-  lseek(fd: number, offset: bigint, whence: number): bigint
-  fcntlAddSeals(fd: number, seals: number): number
-  fcntlGetSeals(fd: number): number
-  /** The address, or a negative errno. */
-  mmap(fd: number, prot: number, flags: number, len: bigint, offset: bigint): bigint
-  munmap(address: bigint, len: bigint): number
-  madvise(address: bigint, len: bigint, advice: number): number
-  mprotect(address: bigint, len: bigint, prot: number): number
   /**
-   * The byte that user space finds at an address; -EFAULT if the access faults, -EHWPOISON if the
-   * signal says that the memory is broken.
+   * Make a call with the arguments of its row, in their order: descriptors and addresses are the
+   * kernel's own. `bytes` is what it reads into or writes from, of the wanted length. The result is
+   * the kernel's: a negative errno, or what the call returns; for a load or a store that faults
+   * -EFAULT, or -EHWPOISON if the signal says that the memory is broken.
    */
-  load(address: bigint): number
-  /** 1, or an error as for load. */
-  store(address: bigint, byte: number): number
+  call(name: ProgramCall, args: readonly Int[], bytes: Uint8Array): Int
   /** What is mapped at an address; undefined if nothing is. */
   pageFacts(address: bigint): PageFacts | undefined
   /** st_size and st_blocks. */
   fstat(fd: number): readonly [size: bigint, blocks: bigint]
-  /** KVM_CREATE_VM of type 0. */
-  kvmCreateVm(): number
-  kvmCreateGuestMemfd(vm: number, size: bigint, flags: bigint): number
-  /** The user address is the kernel's choice. */
-  kvmSetUserMemoryRegion2(
-    vm: number,
-    slot: number,
-    flags: number,
-    gpa: bigint,
-    size: bigint,
-    fd: number,
-    offset: bigint,
-  ): number
   /**
-   * The guest of a VM adds 1 to the byte at a guest physical address and says what it
-   * is then; `mmio` if there is no memory for the guest, a negative errno if KVM_RUN fails.
+   * The guest of a VM adds 1 to the byte at a guest physical address, or only reads it, and says
+   * what it is then; `mmio` if there is no memory for the access, a negative errno if KVM_RUN
+   * fails.
    */
-  kvmRun(vm: number, gpa: bigint): number | string
-  readonly ownMachine?: OwnMachineCalls
-}
-
-/**
- * Calls that only a kernel in a machine of its own is asked for; where they are missing, a program
- * gets -ENOSYS.
- */
-export interface OwnMachineCalls {
-  /** KVM_SET_USER_MEMORY_REGION without flags. */
-  kvmSetUserMemoryRegion(
-    vm: number,
-    slot: number,
-    gpa: bigint,
-    size: bigint,
-    address: bigint,
-  ): number
-  /**
-   * move_pages() of one page with MPOL_MF_MOVE: its status word, which is -1 before the call, or
-   * the call's error.
-   */
-  movePages(address: bigint, node: number): number
-  /** Writes to /proc/sys/vm/compact_memory. */
-  compact(): number
+  guest(vm: number, gpa: bigint, how: 'run' | 'peek'): number | string
+  /** Whether it runs in a machine of its own, and may be asked anything. */
+  readonly ownMachine: boolean
 }
 
 interface Mapping {
@@ -90,18 +36,12 @@ interface Mapping {
   readonly len: bigint
 }
 
-/** The largest buffer that a program can read into or write from. */
-export const MAX_TRANSFER = 1 << 20
-
 const buffer = new Uint8Array(MAX_TRANSFER)
 
 /** Results from here to -1 are errors; others are values, whatever they mean. */
 const MAX_ERRNO = 4095
 
 const PAGE = 4096n
-
-/** Bytes a plain `write` writes. */
-const WRITE_BYTE = 1
 
 /** What a kernel returned, as transcripts have it: errors by name, all else as it is. */
 export function namedAnswer(value: Int): Int | string {
@@ -112,11 +52,6 @@ function fnv1a(bytes: Uint8Array): number {
   let h = 0x811c9dc5
   for (let i = 0; i < bytes.length; i++) h = Math.imul(h ^ (bytes[i] as number), 0x01000193)
   return h >>> 0
-}
-
-function into(len: Int): Uint8Array {
-  if (len < 0 || len > MAX_TRANSFER) throw new RangeError(`a transfer of ${len} bytes`)
-  return buffer.subarray(0, Number(len))
 }
 
 /** Runs the calls of one program and knows its files and maps, by order of creation. */
@@ -140,152 +75,88 @@ export class Interpreter {
     this.#named = undefined
     this.#hash = undefined
     const answer = this.#call(op)
-    const r = typeof answer === 'string' ? answer : namedAnswer(answer)
+    const r = typeof answer === 'string' ? answer : namedAnswer(exact(BigInt(answer)))
     const h = this.#hash === undefined ? {} : { h: this.#hash }
     if (this.#named === undefined || this.#named < 0) return { r, ...h }
     const [size, blocks] = this.#kernel.fstat(this.#named)
     return { r, ...h, s: [exact(size), exact(blocks)] }
   }
 
-  #call(op: Op): Int | string {
-    const k = this.#kernel
-    switch (op[0]) {
-      case 'create':
-        return this.#opened(k.memfdCreate(Number(op[1])))
-      case 'secret':
-        return this.#opened(k.memfdSecret(Number(op[1])))
-      case 'gmem':
-        return this.#opened(k.kvmCreateGuestMemfd(this.#vm(), BigInt(op[1]), BigInt(op[2])))
-      case 'vm':
-        this.#vmFile = this.#files.length
-        return this.#opened(k.kvmCreateVm())
+  #call([name, ...given]: Op): Int | string {
+    const [first = 0, second = 0] = given
+    switch (name) {
       case 'use':
-        this.#vmFile = Number(op[1])
-        this.#fd(op[1])
-        return 0
-      case 'bind': {
-        const [, slot, flags, gpa, size, file, offset] = op
-        const fd = this.#fd(file)
-        return k.kvmSetUserMemoryRegion2(
-          this.#vm(),
-          Number(slot),
-          Number(flags),
-          BigInt(gpa),
-          BigInt(size),
-          fd,
-          BigInt(offset),
-        )
-      }
-      case 'delete':
-        return k.kvmSetUserMemoryRegion2(this.#vm(), Number(op[1]), 0, 0n, 0n, -1, 0n)
-      case 'trunc':
-        return k.ftruncate(this.#fd(op[1]), BigInt(op[2]))
-      case 'falloc':
-        return k.fallocate(this.#fd(op[1]), Number(op[2]), BigInt(op[3]), BigInt(op[4]))
-      case 'lseek':
-        return exact(k.lseek(this.#fd(op[1]), BigInt(op[2]), Number(op[3])))
-      case 'seal':
-        return k.fcntlAddSeals(this.#fd(op[1]), Number(op[2]))
-      case 'getseals':
-        return k.fcntlGetSeals(this.#fd(op[1]))
-      case 'fstat':
-        this.#fd(op[1])
+        this.#vmFile = Number(first)
+        this.#fd(first)
         return 0
       case 'run':
-        return k.kvmRun(this.#vm(), BigInt(op[1]))
-      case 'dup':
-        return this.#opened(k.dup(this.#fd(op[1])))
+      case 'peek':
+        return this.#kernel.guest(this.#vm(), BigInt(first), name)
+      case 'page': {
+        const at = this.#place(first, second)
+        return at === undefined ? 'nomap' : pageAnswer(this.#kernel.pageFacts(at))
+      }
+      case 'fstat':
+        this.#fd(first)
+        return 0
       case 'close':
-        return this.#close(op[1])
-      case 'compact':
-        return k.ownMachine === undefined ? -ENOSYS : k.ownMachine.compact()
-      case 'pwrite':
-      case 'pread':
-      case 'read':
-      case 'write':
-        return this.#transfer(op)
-      case 'mmap':
-      case 'munmap':
-      case 'load':
-      case 'store':
-      case 'page':
-        return this.#memory(op)
-      case 'slot':
-      case 'move':
-        return this.#ownMachine(op)
-      case 'madvise':
-      case 'mprotect':
-        return this.#range(op)
+        return this.#close(first)
+      default:
+        return this.#made(name, given)
     }
   }
 
-  #transfer(op: Extract<Op, readonly ['pwrite' | 'pread' | 'read' | 'write', ...unknown[]]>): Int {
-    const k = this.#kernel
-    const fd = this.#fd(op[1])
-    switch (op[0]) {
-      case 'pwrite':
-        return k.pwrite(fd, BigInt(op[2]), into(op[3]).length, Number(op[4]))
-      case 'write':
-        return k.write(fd, into(op[2]).length, WRITE_BYTE)
-      case 'pread':
-        return this.#hashed(into(op[3]), (bytes) => k.pread(fd, BigInt(op[2]), bytes))
-      case 'read':
-        return this.#hashed(into(op[2]), (bytes) => k.read(fd, bytes))
-    }
+  /** A call whose row says it all. */
+  #made(name: ProgramCall, given: readonly Int[]): Int | string {
+    const row = callOf(name) as Call
+    const { program } = row
+    if (program?.ownMachine === true && !this.#kernel.ownMachine) return -ENOSYS
+    const args = this.#arguments(row, given)
+    if (args === undefined) return 'nomap'
+    const bytes = buffer.subarray(0, Number(countOf(row, args)))
+    if (name === 'kvm_create_vm') this.#vmFile = this.#files.length
+    const result = this.#kernel.call(name, args, bytes)
+    if (program?.ends === 'map') this.#maps[Number(given[0])] = undefined
+    if (program?.makes === 'file') return this.#opened(Number(result))
+    if (program?.makes === 'map') return this.#mapped(BigInt(result), sizeOf(row, args))
+    if (program?.reads === true && result > 0) this.#hash = fnv1a(bytes.subarray(0, Number(result)))
+    return result
   }
 
-  #memory(op: Extract<Op, readonly ['mmap' | 'munmap' | 'load' | 'store' | 'page', ...unknown[]]>) {
-    const k = this.#kernel
-    if (op[0] === 'mmap') {
-      const [, file, prot, flags, len, offset] = op
-      const fd = this.#fd(file)
-      const address = k.mmap(fd, Number(prot), Number(flags), BigInt(len), BigInt(offset))
-      this.#maps.push(address < 0n ? undefined : { address, len: BigInt(len) })
-      return address < 0n ? Number(address) : 'map'
-    }
-    const map = this.#maps[Number(op[1])]
-    if (map === undefined) return 'nomap'
-    if (op[0] === 'munmap') {
-      this.#maps[Number(op[1])] = undefined
-      return k.munmap(map.address, map.len)
-    }
-    const offset = BigInt(op[2])
-    if (offset < 0n || offset >= map.len) return 'nomap'
-    const at = map.address + offset
-    if (op[0] === 'page') return pageAnswer(k.pageFacts(at))
-    return op[0] === 'load' ? k.load(at) : k.store(at, Number(op[3]))
+  /** The arguments of a row, from those of a program; undefined if they leave their map. */
+  #arguments(row: Call, given: readonly Int[]): Int[] | undefined {
+    const written = new Map(programParameters(row).map((p, i) => [p.of, given[i] ?? 0]))
+    const at = row.parameters.find((p) => p.kind === 'address' && p.hidden !== true)
+    const map = at === undefined ? undefined : this.#maps[Number(written.get(at))]
+    if (at !== undefined && map === undefined) return undefined
+    const args = row.parameters.map((p): Int => {
+      if (p.hidden === true) return p.preset ?? 0
+      const value = written.get(p)
+      switch (p.kind) {
+        case 'vm':
+          return this.#vm()
+        case 'file':
+          return this.#fd(value ?? -1)
+        case 'address':
+          return map?.address ?? 0n
+        case 'offset':
+          return BigInt(value ?? 0)
+        case 'length':
+          return BigInt(value ?? map?.len ?? 0)
+        case 'bytes':
+          return BigInt(value ?? 0)
+        default:
+          return Number(value)
+      }
+    })
+    return map === undefined || isWithin(row, args, map) ? args : undefined
   }
 
-  /** Calls on a map that not every kernel has. */
-  #ownMachine(op: Extract<Op, readonly ['slot' | 'move', ...unknown[]]>): Int | string {
-    const k = this.#kernel.ownMachine
-    if (k === undefined) return -ENOSYS
-    const map = this.#maps[Number(op[1])]
-    if (map === undefined) return 'nomap'
-    if (op[0] === 'slot') {
-      return k.kvmSetUserMemoryRegion(this.#vm(), 0, BigInt(GUEST_MEMORY), map.len, map.address)
-    }
-    const offset = BigInt(op[2])
-    if (offset < 0n || offset >= map.len) return 'nomap'
-    return k.movePages(map.address + offset, Number(op[3]))
-  }
-
-  /** Calls on whole pages of a map; a range that leaves the map could be anybody's. */
-  #range(op: Extract<Op, readonly ['madvise' | 'mprotect', ...unknown[]]>): Int | string {
-    const [name, number, start, length, how] = op
-    const map = this.#maps[Number(number)]
-    const [offset, len] = [BigInt(start), BigInt(length)]
-    const pages = map === undefined ? 0n : ((map.len + PAGE - 1n) / PAGE) * PAGE
-    if (map === undefined || offset < 0n || len < 0n || offset + len > pages) return 'nomap'
-    const at = map.address + offset
-    const k = this.#kernel
-    return name === 'madvise' ? k.madvise(at, len, Number(how)) : k.mprotect(at, len, Number(how))
-  }
-
-  #hashed(bytes: Uint8Array, read: (bytes: Uint8Array) => number): number {
-    const got = read(bytes)
-    if (got > 0) this.#hash = fnv1a(bytes.subarray(0, got))
-    return got
+  /** An address within a map. */
+  #place(map: Int, offset: Int): bigint | undefined {
+    const known = this.#maps[Number(map)]
+    if (known === undefined || offset < 0 || offset >= known.len) return undefined
+    return known.address + BigInt(offset)
   }
 
   #opened(fd: number): number | string {
@@ -294,21 +165,52 @@ export class Interpreter {
     return fd < 0 ? fd : 'fd'
   }
 
+  #mapped(address: bigint, len: bigint): bigint | string {
+    this.#maps.push(address < 0n ? undefined : { address, len })
+    return address < 0n ? address : 'map'
+  }
+
   /** The descriptor of the VM that calls are on; a program that has none gets one. */
   #vm(): number {
     if (this.#vmFile !== undefined) return this.#files[this.#vmFile] ?? -1
-    this.#firstVm ??= this.#kernel.kvmCreateVm()
+    this.#firstVm ??= Number(this.#kernel.call('kvm_create_vm', [0], buffer.subarray(0, 0)))
     return this.#firstVm
   }
 
-  #close(file: Int): number {
+  #close(file: Int): Int {
     const fd = this.#files[Number(file)] ?? -1
     if (fd >= 0) this.#files[Number(file)] = -1
-    return this.#kernel.close(fd)
+    return this.#kernel.call('close', [fd], buffer.subarray(0, 0))
   }
 
   #fd(file: Int): number {
     this.#named = this.#files[Number(file)] ?? -1
     return this.#named
   }
+}
+
+function argumentOf(row: Call, args: readonly Int[], is: (kind: string, name: string) => boolean) {
+  const i = row.parameters.findIndex((p) => is(p.kind, p.name))
+  return i < 0 ? undefined : args[i]
+}
+
+/** How much a call transfers. */
+function countOf(row: Call, args: readonly Int[]): Int {
+  const count = argumentOf(row, args, (kind) => kind === 'count') ?? 0
+  if (!isTransfer(count)) throw new RangeError(`a transfer of ${count} bytes`)
+  return count
+}
+
+function sizeOf(row: Call, args: readonly Int[]): bigint {
+  return BigInt(argumentOf(row, args, (_kind, name) => name === 'size') ?? 0)
+}
+
+/** Memory beside a map could be anybody's. */
+function isWithin(row: Call, args: readonly Int[], map: Mapping): boolean {
+  const offset = argumentOf(row, args, (kind) => kind === 'offset') ?? 0n
+  const length = argumentOf(row, args, (kind) => kind === 'length')
+  if (length === undefined) return offset >= 0n && offset < map.len
+  const pages = ((map.len + PAGE - 1n) / PAGE) * PAGE
+  const end = BigInt(offset) + BigInt(length)
+  return row.program?.ends === 'map' || (offset >= 0n && length >= 0n && end <= pages)
 }

@@ -3,39 +3,24 @@
  * profile boots once; after each program the machine is set back.
  */
 
+import type { Call, Int, Kind } from '../calls/call.js'
+import { CALLS, type ProgramCall } from '../calls/table.js'
 import { bootKernel } from '../cell/boot.js'
 import { defineDesign, type Profile } from '../designs/design.js'
 import { guestRead, guestWrite } from '../kernel/arch/x86/kvm/guest.js'
-import { sysDup } from '../kernel/fs/fcntl.js'
-import { sysClose } from '../kernel/fs/file_table.js'
-import { sysFallocate, sysFtruncate } from '../kernel/fs/open.js'
-import { sysLseek, sysPread, sysPwrite, sysRead, sysWrite } from '../kernel/fs/read_write.js'
+import { sysLseek } from '../kernel/fs/read_write.js'
 import { vfsFstat } from '../kernel/fs/stat.js'
 import { EFAULT, EHWPOISON, EINTR, ENXIO } from '../kernel/include/errno.js'
 import { Kstat } from '../kernel/include/fs.js'
 import { currentMm } from '../kernel/include/mm_types.js'
-import { KVM_X86_DEFAULT_VM, MPOL_MF_MOVE, SIGBUS_MCEERR_AR } from '../kernel/include/uapi.js'
-import { compact } from '../kernel/mm/compaction.js'
-import { sysMadvise } from '../kernel/mm/madvise.js'
-import { sysFcntlAddSeals, sysFcntlGetSeals, sysMemfdCreate } from '../kernel/mm/memfd.js'
-import { sysMmap, sysMunmap } from '../kernel/mm/mmap.js'
-import { sysMovePages } from '../kernel/mm/move_pages.js'
-import { sysMprotect } from '../kernel/mm/mprotect.js'
+import { SEEK_CUR, SIGBUS_MCEERR_AR } from '../kernel/include/uapi.js'
 import { PTE_PRESENT, pteAt, pteFolio } from '../kernel/mm/pgtable.js'
-import { sysMemfdSecret } from '../kernel/mm/secretmem.js'
 import { taskWorkRun } from '../kernel/task_work.js'
-import { sysKvmCreateGuestMemfd } from '../kernel/virt/kvm/guest_memfd.js'
-import { sysKvmCreateVm } from '../kernel/virt/kvm/kvm_main.js'
-import {
-  sysKvmSetUserMemoryRegion,
-  sysKvmSetUserMemoryRegion2,
-} from '../kernel/virt/kvm/memslots.js'
 import { kzalloc } from '../machine/alloc.js'
 import { Alone, Misbehaviour } from '../machine/alone.js'
-import type { FnTag } from '../machine/fn.js'
 import { watchReturns } from '../machine/frames.js'
-import { userLoad, userStore } from '../user/access.js'
 import { readPages } from '../user/harness.js'
+import { USER_BASE } from '../user/layout.js'
 import { Interpreter, type Syscalls } from './interpret.js'
 import { asReturn, callsOf, chainOf, type Return } from './origin.js'
 import type { PageFacts } from './page-facts.js'
@@ -79,68 +64,64 @@ function pageFacts(address: bigint): PageFacts | undefined {
   }
 }
 
-/**
- * The user address of the memslots of `bind`: anonymous memory, which no call of a program reaches.
- */
-const USER_AREA = 0x7f0000000000n
+/** An argument as the function of a row takes it. */
+function passed(kind: Kind, value: Int): number | bigint {
+  return kind === 'bytes' || kind === 'offset' || kind === 'length' ? BigInt(value) : Number(value)
+}
 
-/** The system calls of one program, by kernel function. */
-function syscalls(alone: Alone, stat: Kstat): Syscalls {
-  const call = (f: FnTag, ...args: unknown[]): number => alone.call(f, ...args) as number
-  return {
-    memfdCreate: (flags) => call(sysMemfdCreate, flags),
-    memfdSecret: (flags) => call(sysMemfdSecret, flags),
-    dup: (fd) => call(sysDup, fd),
-    close: (fd) => call(sysClose, fd),
-    ftruncate: (fd, size) => call(sysFtruncate, fd, size),
-    fallocate: (fd, mode, offset, len) => call(sysFallocate, fd, mode, offset, len),
-    pwrite: (fd, offset, len, byte) => call(sysPwrite, fd, offset, len, byte),
-    pread: (fd, offset, into) => {
-      const got = call(sysPread, fd, offset, into.length)
-      readPages(fd, offset, into.subarray(0, Math.max(got, 0)))
-      return got
-    },
-    read: (fd, into) => {
-      const from = alone.call(sysLseek, fd, 0n, 1) as bigint
-      const got = call(sysRead, fd, into.length)
-      readPages(fd, from, into.subarray(0, Math.max(got, 0)))
-      return got
-    },
-    write: (fd, len, byte) => call(sysWrite, fd, len, byte),
-    lseek: (fd, offset, whence) => alone.call(sysLseek, fd, offset, whence) as bigint,
-    fcntlAddSeals: (fd, seals) => call(sysFcntlAddSeals, fd, seals),
-    fcntlGetSeals: (fd) => call(sysFcntlGetSeals, fd),
-    fstat: (fd) => {
-      call(vfsFstat, fd, stat)
-      return [stat.size, BigInt(stat.blocks)]
-    },
-    mmap: (fd, prot, flags, len, offset) =>
-      alone.call(sysMmap, 0n, len, prot, flags, fd, offset) as bigint,
-    munmap: (address, len) => call(sysMunmap, address, len),
-    madvise: (address, len, advice) => call(sysMadvise, address, len, advice),
-    mprotect: (address, len, prot) => call(sysMprotect, address, len, prot),
-    load: (address) => faulted(call(userLoad, address)),
-    store: (address, byte) => faulted(call(userStore, address, byte)) || 1,
-    pageFacts,
-    kvmCreateVm: () => call(sysKvmCreateVm, KVM_X86_DEFAULT_VM),
-    kvmCreateGuestMemfd: (vm, size, flags) => call(sysKvmCreateGuestMemfd, vm, size, flags),
-    kvmSetUserMemoryRegion2: (vm, slot, flags, gpa, size, fd, offset) =>
-      call(sysKvmSetUserMemoryRegion2, vm, slot, flags, gpa, size, USER_AREA, fd, offset),
-    kvmRun: (vm, gpa) => {
-      const byte = call(guestRead, vm, gpa)
-      if (byte < 0) return leftGuest(byte)
-      const next = (byte + 1) & 0xff
-      const written = call(guestWrite, vm, gpa, next)
-      return written < 0 ? leftGuest(written) : next
-    },
-    ownMachine: {
-      kvmSetUserMemoryRegion: (vm, slot, gpa, size, address) =>
-        call(sysKvmSetUserMemoryRegion, vm, slot, 0, gpa, size, address),
-      movePages: (address, node) => call(sysMovePages, address, node, MPOL_MF_MOVE),
-      compact: () => call(compact),
-    },
+/** The kernel of the model, asked by the function of each row. */
+class ModelCalls implements Syscalls {
+  readonly ownMachine = true
+  readonly pageFacts = pageFacts
+  readonly #alone: Alone
+  readonly #stat: Kstat
+
+  constructor(alone: Alone, stat: Kstat) {
+    this.#alone = alone
+    this.#stat = stat
+  }
+
+  call(name: ProgramCall, args: readonly Int[], bytes: Uint8Array): Int {
+    const row = CALLS[name] as Call
+    const at = row.program?.reads === true ? this.#position(name, args) : 0n
+    const given = row.parameters.map((p, i) => passed(p.kind, args[i] ?? 0))
+    if (name === 'kvm_set_user_memory_region2') given[USER_ADDRESS] = Number(USER_BASE)
+    const result = this.#alone.call(row.fn, ...given) as Int
+    if (row.program?.reads === true) {
+      readPages(Number(args[0]), at, bytes.subarray(0, Math.max(Number(result), 0)))
+    }
+    if (name === 'load') return faulted(Number(result))
+    return name === 'store' ? faulted(Number(result)) || 1 : result
+  }
+
+  /** Where in the file a read begins. */
+  #position(name: ProgramCall, args: readonly Int[]): bigint {
+    if (name === 'pread') return BigInt(args[1] ?? 0)
+    return this.#alone.call(sysLseek, Number(args[0]), 0n, SEEK_CUR) as bigint
+  }
+
+  fstat(fd: number): readonly [bigint, bigint] {
+    this.#alone.call(vfsFstat, fd, this.#stat)
+    return [this.#stat.size, BigInt(this.#stat.blocks)]
+  }
+
+  guest(vm: number, gpa: bigint, how: 'run' | 'peek'): number | string {
+    const byte = this.#alone.call(guestRead, vm, gpa) as number
+    if (byte < 0) return leftGuest(byte)
+    if (how === 'peek') return byte
+    const next = (byte + 1) & 0xff
+    const written = this.#alone.call(guestWrite, vm, gpa, next) as number
+    return written < 0 ? leftGuest(written) : next
   }
 }
+
+/**
+ * The user address of a private slot is anonymous memory, which no call of a program reaches; its
+ * place among the arguments of the row.
+ */
+const USER_ADDRESS = CALLS.kvm_set_user_memory_region2.parameters.findIndex(
+  (p) => p.kind === 'address',
+)
 
 /** Which call of a program decided an answer, and the functions that its result went through. */
 export interface Explanation {
@@ -171,7 +152,7 @@ export class Model {
    * the last one.
    */
   run(ops: readonly Op[]): Result[] {
-    const interpreter = new Interpreter(syscalls(this.#alone, this.#stat))
+    const interpreter = new Interpreter(new ModelCalls(this.#alone, this.#stat))
     const results: Result[] = []
     try {
       for (const op of ops) results.push(interpreter.run(op))
@@ -198,7 +179,7 @@ export class Model {
 
   /** The functions that the result of the last call went through, outermost first. */
   #chain(ops: readonly Op[]): string[] {
-    const interpreter = new Interpreter(syscalls(this.#alone, this.#stat))
+    const interpreter = new Interpreter(new ModelCalls(this.#alone, this.#stat))
     const returns: Return[] = []
     const { inFrames } = this.#alone
     try {

@@ -2,53 +2,29 @@
  * Transcripts: programs of system calls and what a kernel answered, as JSON lines. The first line
  * says which kernel; each further line is one program. `docs/transcripts.md` describes the format.
  */
+import type { Int } from '../calls/call.js'
+import { PROGRAM_CALLS, PROGRAM_ONLY, type ProgramCall, programParameters } from '../calls/table.js'
+import { presentOps } from './former.js'
 
-/** An argument: a bigint where a number of JavaScript would not be exact. */
-export type Int = number | bigint
+export type { Int }
 
-/** Guest physical address from which a guest's memory is looked at; `slot` puts its map there. */
-export const GUEST_MEMORY = 0x10000
+export type OpName = ProgramCall | keyof typeof PROGRAM_ONLY
 
 /** The calls a program can make, and their arguments in order. */
-export const OPS = {
-  create: ['flags'],
-  secret: ['flags'],
-  vm: [],
-  use: ['file'],
-  gmem: ['size', 'flags'],
-  bind: ['slot', 'flags', 'gpa', 'size', 'file', 'offset'],
-  delete: ['slot'],
-  trunc: ['file', 'size'],
-  falloc: ['file', 'mode', 'offset', 'len'],
-  pwrite: ['file', 'offset', 'len', 'byte'],
-  pread: ['file', 'offset', 'len'],
-  read: ['file', 'len'],
-  write: ['file', 'len'],
-  lseek: ['file', 'offset', 'whence'],
-  seal: ['file', 'seals'],
-  getseals: ['file'],
-  mmap: ['file', 'prot', 'flags', 'len', 'offset'],
-  munmap: ['map'],
-  load: ['map', 'offset'],
-  store: ['map', 'offset', 'byte'],
-  madvise: ['map', 'offset', 'len', 'advice'],
-  mprotect: ['map', 'offset', 'len', 'prot'],
-  page: ['map', 'offset'],
-  fstat: ['file'],
-  dup: ['file'],
-  close: ['file'],
-  run: ['gpa'],
-  slot: ['map'],
-  move: ['map', 'offset', 'node'],
-  compact: [],
-} as const
+export const OPS: ReadonlyMap<string, readonly string[]> = new Map<string, readonly string[]>([
+  ...[...PROGRAM_CALLS].map(
+    ([name, row]) => [name, programParameters(row).map((p) => p.name)] as const,
+  ),
+  ...Object.entries(PROGRAM_ONLY).map(([name, { parameters }]) => [name, parameters] as const),
+])
 
-export type OpName = keyof typeof OPS
-
-type Args<Names extends readonly string[]> = { readonly [I in keyof Names]: Int }
+/** What its arguments are of: `file`, `map`, or the name of a number. */
+export function argumentNames(op: Op): readonly string[] {
+  return OPS.get(op[0]) ?? []
+}
 
 /** One call: its name and its arguments. */
-export type Op = { [N in OpName]: readonly [N, ...Args<(typeof OPS)[N]>] }[OpName]
+export type Op = readonly [name: OpName, ...args: Int[]]
 
 /** What a call gave. */
 export interface Result {
@@ -70,7 +46,6 @@ export interface Recorded extends Program {
 }
 
 export interface Header {
-  readonly schema: 1
   /** Release of the kernel that answered, such as `6.18`. */
   readonly kernel: string
   readonly arch: string
@@ -101,12 +76,14 @@ export function parseTranscript(text: string, file: string): Transcript {
       throw new TranscriptError(file, line.number, error.message)
     }
   }
-  return { ...at(first, readHeader), programs: rest.map((line) => at(line, readProgram)) }
+  const schema = at(first, readSchema)
+  const read = schema === 1 ? readFormerProgram : readProgram
+  return { ...at(first, readHeader), programs: rest.map((line) => at(line, read)) }
 }
 
 /** The text of a transcript's first line. */
 export function formatHeader({ kernel, arch, family }: Header): string {
-  return JSON.stringify({ schema: 1, kernel, arch, family })
+  return JSON.stringify({ schema: 2, kernel, arch, family })
 }
 
 /** The text of a program's line. Integers that JSON readers would round are strings. */
@@ -159,18 +136,21 @@ export function exact(value: bigint): Int {
   return Number.isSafeInteger(number) ? number : value
 }
 
+function readSchema({ schema }: Fields): 1 | 2 {
+  if (schema === 1 || schema === 2) return schema
+  throw new Malformed(`schema ${JSON.stringify(schema)}, not 1 or 2`)
+}
+
 function readHeader(line: Fields): Header {
-  if (line.schema !== 1) throw new Malformed(`schema ${JSON.stringify(line.schema)}, not 1`)
   return {
-    schema: 1,
     kernel: asString(line.kernel, 'kernel'),
     arch: asString(line.arch, 'arch'),
     family: asString(line.family, 'family'),
   }
 }
 
-function readProgram(line: Fields): Recorded {
-  const ops = asArray(line.ops, 'ops').map(readOp)
+function readProgram(line: Fields, named: (ops: readonly unknown[]) => unknown[] = (o) => [...o]) {
+  const ops = named(asArray(line.ops, 'ops')).map(readOp)
   const res = asArray(line.res, 'res').map(readResult)
   if (ops.length !== res.length) {
     throw new Malformed(`${ops.length} calls, but ${res.length} results`)
@@ -178,17 +158,36 @@ function readProgram(line: Fields): Recorded {
   return { seed: Number(asInt(line.seed, 'seed')), ops, res }
 }
 
+/** Schema 1 had names of its own. */
+function readFormerProgram(line: Fields): Recorded {
+  return readProgram(line, (ops) => presentOps(ops.map((op, i) => asArray(op, `ops[${i}]`))))
+}
+
 function readOp(value: unknown, i: number): Op {
   const [name, ...args] = asArray(value, `ops[${i}]`)
   const what = `ops[${i}]: ${JSON.stringify(name)}`
-  if (typeof name !== 'string' || !Object.hasOwn(OPS, name)) {
-    throw new Malformed(`${what} is no call; known are ${Object.keys(OPS).join(', ')}`)
+  const wanted = typeof name === 'string' ? OPS.get(name) : undefined
+  if (wanted === undefined) {
+    throw new Malformed(`${what} is no call; known are ${[...OPS.keys()].join(', ')}`)
   }
-  const wanted = OPS[name as OpName]
   if (args.length !== wanted.length) {
     throw new Malformed(`${what} takes (${wanted.join(', ')}), not ${args.length} arguments`)
   }
-  return [name, ...args.map((a, n) => asInt(a, `${what}: ${wanted[n]}`))] as unknown as Op
+  const ints = args.map((a, n) => asInt(a, `${what}: ${wanted[n]}`))
+  wanted.forEach((of, n) => {
+    const count = PROGRAM_CALLS.get(name as string)?.parameters.find((p) => p.name === of)
+    if (count?.kind === 'count' && !isTransfer(ints[n] ?? 0)) {
+      throw new Malformed(`${what}: ${of} is 0 to ${MAX_TRANSFER}`)
+    }
+  })
+  return [name as OpName, ...ints]
+}
+
+/** The largest buffer that a program can read into or write from. */
+export const MAX_TRANSFER = 1 << 20
+
+export function isTransfer(length: Int): boolean {
+  return length >= 0 && length <= MAX_TRANSFER
 }
 
 function readResult(value: unknown, i: number): Result {

@@ -2,21 +2,8 @@
  * From a program that shows something to the shortest that still shows it: calls are left out, then
  * arguments are lowered, until neither goes any further.
  */
-import { exact, type Int, OPS, type Op } from './program.js'
-
-/** Calls that create a file or a map, and so shift the numbers of later ones. */
-const CREATES: Readonly<Record<string, 'file' | 'map'>> = {
-  create: 'file',
-  secret: 'file',
-  vm: 'file',
-  gmem: 'file',
-  dup: 'file',
-  mmap: 'map',
-}
-
-function kindsOf(op: Op): readonly string[] {
-  return OPS[op[0]]
-}
+import { callOf } from '../calls/table.js'
+import { argumentNames, exact, type Int, type Op } from './program.js'
 
 /**
  * The program without one call, and without those that name what it would have made. Files and maps
@@ -28,10 +15,10 @@ export function without(ops: readonly Op[], index: number): Op[] {
   const left: Op[] = []
   for (const [i, op] of ops.entries()) {
     const [name, ...args] = op
-    const kinds = kindsOf(op)
+    const kinds = argumentNames(op)
     const listOf = (n: number): readonly number[] => gone[kinds[n] as 'file' | 'map'] ?? []
     const dropped = i === index || args.some((a, n) => listOf(n).includes(Number(a)))
-    const kind = CREATES[name]
+    const kind = callOf(name)?.program?.makes
     if (kind !== undefined) {
       if (dropped) gone[kind].push(made[kind])
       made[kind]++
@@ -41,7 +28,7 @@ export function without(ops: readonly Op[], index: number): Op[] {
       const before = listOf(n).filter((g) => g < a).length
       return before === 0 ? a : Number(a) - before
     })
-    left.push([name, ...shifted] as unknown as Op)
+    left.push([name, ...shifted])
   }
   return left
 }
@@ -76,7 +63,7 @@ function replaced(op: Op, at: number, value: Int): Op {
 async function lowerArguments(ops: readonly Op[], shows: Shows): Promise<readonly Op[]> {
   let best = ops
   for (let i = 0; i < best.length; i++) {
-    const kinds = kindsOf(best[i] as Op)
+    const kinds = argumentNames(best[i] as Op)
     for (let n = 0; n < kinds.length; n++) {
       const value = (best[i] as Op)[n + 1] as Int
       for (const candidate of lower(value, kinds[n] as string)) {

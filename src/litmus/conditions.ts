@@ -1,4 +1,5 @@
 /** Conditions over the variables of a scenario, as functions. */
+import { CONSTANTS } from '../calls/constants.js'
 import { ERRNO } from '../kernel/include/errno.js'
 import { LitmusError, suggest } from './error.js'
 import type { ConditionSyntax, ExprSyntax, Named } from './syntax.js'
@@ -33,7 +34,6 @@ export interface Names {
   variable(name: string): number | undefined
   /** All names, for suggestions. */
   readonly all: readonly string[]
-  readonly constants: Readonly<Record<string, number>>
 }
 
 export function bindCondition(syntax: ConditionSyntax, names: Names): Condition {
@@ -83,29 +83,40 @@ function operandValue(operand: Operand, read: Read): number {
   return 'value' in operand ? operand.value : read(operand.variable)
 }
 
+/** Integers of more than 53 bits are in no variable. */
+export const MAX_EXACT = BigInt(Number.MAX_SAFE_INTEGER)
+
 function bindOperand(operand: Named, names: Names): Operand {
   const text = operand.text.replace(/\s+/g, '')
   const index = names.variable(text)
   if (index !== undefined) return { variable: index }
-  const value = termValue(text, names.constants)
-  if (value !== undefined) return { value }
+  const value = termValue(text)
+  if (value !== undefined && value >= -MAX_EXACT && value <= MAX_EXACT) {
+    return { value: Number(value) }
+  }
+  if (value !== undefined) {
+    throw new LitmusError('no variable is beyond 2^53', names.source, operand.at)
+  }
   const accepted = [...names.all, ...Object.keys(ERRNO).map((e) => `-${e}`)]
   const hint = suggest(text, names.all.length > 0 ? names.all : accepted)
   throw new LitmusError(`no variable, number or errno "${text}".${hint}`, names.source, operand.at)
 }
 
 /** A number, a size with a suffix, an errno (`-EBUSY`) or a constant; undefined if it is none. */
-export function termValue(
-  text: string,
-  constants: Readonly<Record<string, number>>,
-): number | undefined {
-  const sign = text.startsWith('-') ? -1 : 1
-  const body = sign < 0 ? text.slice(1) : text
-  if (/^0x[0-9a-fA-F]+$/.test(body)) return sign * Number(body)
-  const size = /^(\d+)([PKMGT]?)$/.exec(body)
-  if (size) return sign * Number(size[1]) * UNITS[size[2] as keyof typeof UNITS]
-  const known = ERRNO[body] ?? constants[body]
-  return known === undefined ? undefined : sign * known
+export function termValue(text: string): bigint | undefined {
+  const sign = text.startsWith('-') ? -1n : 1n
+  const body = sign < 0n ? text.slice(1) : text
+  if (/^0x[0-9a-fA-F]+$/.test(body)) return sign * BigInt(body)
+  const [, digits, unit] = /^(\d+)([PKMGT]?)$/.exec(body) ?? []
+  if (digits !== undefined) return sign * BigInt(digits) * (UNITS.get(unit ?? '') ?? 1n)
+  const known = Object.hasOwn(ERRNO, body) ? ERRNO[body] : CONSTANTS.get(body)
+  return known === undefined ? undefined : sign * BigInt(known)
 }
 
-const UNITS = { '': 1, P: 4096, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 } as const
+const UNITS: ReadonlyMap<string, bigint> = new Map([
+  ['P', 4096n],
+  ['K', 1n << 10n],
+  ['M', 1n << 20n],
+  ['G', 1n << 30n],
+  ['T', 1n << 40n],
+])

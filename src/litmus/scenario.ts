@@ -1,11 +1,20 @@
 /** From a syntax tree to a scenario: programs for the machine, conditions, expectations. */
+
+import type { Call, Kind, Parameter } from '../calls/call.js'
+import { CONSTANTS } from '../calls/constants.js'
+import { CALLS, callOf } from '../calls/table.js'
 import type { Arg, Operation, Program, TaskProgram } from '../machine/machine.js'
 import { MAX_VARIABLES } from '../machine/machine.js'
 import { MAX_TASKS } from '../machine/task.js'
-import { bindCondition, type Condition, type Names, termValue } from './conditions.js'
+import { bindCondition, type Condition, MAX_EXACT, type Names, termValue } from './conditions.js'
 import { LitmusError, suggest } from './error.js'
-import { CONSTANTS, OPERATIONS, type OperationSpec, type Parameter } from './operations.js'
-import { type FileSyntax, type OperationSyntax, parseLitmus, type ValueSyntax } from './syntax.js'
+import {
+  type FileSyntax,
+  type Named,
+  type OperationSyntax,
+  parseLitmus,
+  type ValueSyntax,
+} from './syntax.js'
 
 export interface Variable {
   /** `r0` of the set-up, `vcpu0:r0` of a task. */
@@ -68,23 +77,19 @@ class Binder {
       source: this.#source,
       variable: (name) => this.#variables.find((v) => v.name === name)?.index,
       all: this.#variables.map((v) => v.name),
-      constants: CONSTANTS,
     }
   }
 
   operation(syntax: OperationSyntax, task: string | undefined): Operation {
     const { name } = syntax
-    const found = OPERATIONS.find((o) => o.name === name.text)
+    const found = callOf(name.text)
     if (found === undefined) {
-      const hint = suggest(
-        name.text,
-        OPERATIONS.map((o) => o.name),
-      )
+      const hint = suggest(name.text, Object.keys(CALLS))
       return this.fail(`there is no operation "${name.text}".${hint}`, name.at)
     }
     const args = this.#arguments(syntax, found, task)
-    const expected = syntax.expected && this.#constant(syntax.expected)
-    const variable = syntax.variable && this.#newVariable(syntax.variable.text, task)
+    const expected = syntax.expected && this.#result(syntax.expected)
+    const variable = syntax.variable && this.#newVariable(syntax.variable, task)
     return {
       fn: found.fn,
       args,
@@ -94,23 +99,25 @@ class Binder {
     }
   }
 
-  #newVariable(name: string, task: string | undefined): number {
-    const full = task === undefined ? name : `${task}:${name}`
+  #newVariable({ text, at }: Named, task: string | undefined): number {
+    const full = task === undefined ? text : `${task}:${text}`
     const known = this.#variables.find((v) => v.name === full)
     if (known !== undefined) return known.index
-    if (this.#variables.length >= MAX_VARIABLES) this.fail('too many variables', 0)
+    if (this.#variables.length >= MAX_VARIABLES)
+      this.fail(`more than ${MAX_VARIABLES} variables`, at)
     const index = this.#variables.length
     this.#variables.push({ name: full, index })
     return index
   }
 
-  #arguments(syntax: OperationSyntax, spec: OperationSpec, task: string | undefined): Arg[] {
+  #arguments(syntax: OperationSyntax, spec: Call, task: string | undefined): Arg[] {
+    const { name: call } = syntax
     const given = new Map<string, ValueSyntax>()
     const free = spec.parameters.map((p) => p.name)
     for (const { name, value } of syntax.args) {
       const target = name === undefined ? free[0] : name.text
       if (target === undefined) {
-        this.fail(`${spec.name} takes ${spec.parameters.length} arguments`, value.at)
+        this.fail(`${call.text} takes ${spec.parameters.length} arguments`, value.at)
       }
       const at = free.indexOf(target)
       if (at < 0) {
@@ -119,55 +126,88 @@ class Binder {
           target,
           spec.parameters.map((p) => p.name),
         )
-        this.fail(`${target} ${problem} of ${spec.name}.${hint}`, name?.at ?? value.at)
+        this.fail(`${target} ${problem} of ${call.text}.${hint}`, name?.at ?? value.at)
       }
       free.splice(at, 1)
       given.set(target, value)
     }
-    return spec.parameters.map((p) => this.#argument(p, given.get(p.name), spec, syntax, task))
+    return spec.parameters.map((p) => this.#argument(p, given.get(p.name), call, task))
   }
 
   #argument(
     parameter: Parameter,
     value: ValueSyntax | undefined,
-    spec: OperationSpec,
-    syntax: OperationSyntax,
+    call: Named,
     task: string | undefined,
   ): Arg {
-    const convert = (n: number): Arg => ({ value: parameter.kind === 'bytes' ? BigInt(n) : n })
+    const as = PASSED[parameter.kind]
     if (value === undefined) {
-      if (parameter.default !== undefined) return convert(parameter.default)
-      return this.fail(`${spec.name} needs ${parameter.name}`, syntax.name.at)
+      if (parameter.preset !== undefined) return { value: passed(BigInt(parameter.preset), as) }
+      return this.fail(`${call.text} needs ${parameter.name}`, call.at)
     }
     const [only] = value.terms
     if (value.terms.length === 1 && only !== undefined) {
       const variable = this.#lookUp(only.text, task)
-      if (variable !== undefined) {
-        if (parameter.kind === 'number') return { variable }
-        return this.fail(`${parameter.name} takes a constant size, not a variable`, only.at)
-      }
+      if (variable !== undefined) return { variable, as }
     }
-    return convert(this.#constant(value, task))
+    const bits = this.#bits(value, task)
+    const [least, most] = RANGE[as]
+    if (bits < least || bits > most) {
+      const width = as === 'int' ? 32 : 64
+      this.fail(`${parameter.name} has ${width} bits; this does not fit`, value.at)
+    }
+    return { value: passed(bits, as) }
   }
 
-  #constant(value: ValueSyntax, task?: string): number {
-    let bits = 0
-    for (const term of value.terms) {
-      const n = termValue(term.text, CONSTANTS)
-      if (n === undefined) {
-        const own = this.#variables.filter(
-          (v) => !v.name.includes(':') || v.name.startsWith(`${task}:`),
-        )
-        const names = [...own.map((v) => v.name.replace(/^.*:/, '')), ...Object.keys(CONSTANTS)]
-        this.fail(
-          `"${term.text}" is no number, constant or variable.${suggest(term.text, names)}`,
-          term.at,
-        )
-      }
-      bits = value.terms.length === 1 ? n : bits | n
-    }
-    return bits
+  /** What a call may return and a variable hold. */
+  #result(value: ValueSyntax): number {
+    const bits = this.#bits(value)
+    if (bits < -MAX_EXACT || bits > MAX_EXACT) this.fail('no result is beyond 2^53', value.at)
+    return Number(bits)
   }
+
+  #bits(value: ValueSyntax, task?: string): bigint {
+    const [first, ...more] = value.terms.map((term) => {
+      const n = termValue(term.text)
+      if (n !== undefined) return n
+      const own = this.#variables.filter(
+        (v) => !v.name.includes(':') || v.name.startsWith(`${task}:`),
+      )
+      const names = [...own.map((v) => v.name.replace(/^.*:/, '')), ...CONSTANTS.keys()]
+      return this.fail(
+        `"${term.text}" is no number, constant or variable.${suggest(term.text, names)}`,
+        term.at,
+      )
+    })
+    return more.reduce((bits, n) => bits | n, first ?? 0n)
+  }
+}
+
+/** What an argument is for the function that gets it. */
+type Passed = NonNullable<Extract<Arg, { readonly variable: number }>['as']>
+
+const PASSED: Readonly<Record<Kind, Passed>> = {
+  file: 'int',
+  vm: 'int',
+  number: 'int',
+  count: 'int',
+  address: 'wide',
+  bytes: 'bytes',
+  offset: 'bytes',
+  length: 'bytes',
+}
+
+/** Least and largest value that can be written; the upper half of each means a negative one. */
+const RANGE: Readonly<Record<Passed, readonly [bigint, bigint]>> = {
+  int: [-(1n << 31n), (1n << 32n) - 1n],
+  wide: [-(1n << 63n), (1n << 64n) - 1n],
+  bytes: [-(1n << 63n), (1n << 64n) - 1n],
+}
+
+function passed(bits: bigint, as: Passed): number | bigint {
+  if (as === 'int') return Number(BigInt.asIntN(32, bits))
+  const value = BigInt.asIntN(64, bits)
+  return as === 'wide' ? Number(value) : value
 }
 
 /**
@@ -187,7 +227,7 @@ export function readScenario(source: string, known: Known): Scenario {
   const setup = program([task('setup', file.setup, false)])
   const main = program(
     file.tasks.map((t) => task(t.name.text, t.operations, true)),
-    file.faults,
+    faultsOf(file, binder),
   )
   const last = file.last.length > 0 ? program([task('finally', file.last, true)]) : undefined
   const names = binder.names()
@@ -204,11 +244,24 @@ export function readScenario(source: string, known: Known): Scenario {
   }
 }
 
+/** More faults than this can strike in no execution that ends. */
+const MOST_FAULTS = 1000n
+
+function faultsOf({ faults }: FileSyntax, binder: Binder): number {
+  if (faults === undefined) return 0
+  if (BigInt(faults.text) > MOST_FAULTS) binder.fail(`at most ${MOST_FAULTS} faults`, faults.at)
+  return Number(faults.text)
+}
+
+/** Names that other parts of a scenario's execution have. */
+const RESERVED = ['setup', 'finally', 'exit']
+
 /** The machine runs one task more than the scenario has: the exit of the process. */
 function checkTasks({ tasks, last }: FileSyntax, binder: Binder, source: string): void {
   if (tasks.length === 0) binder.fail('a scenario needs at least one task', source.length)
   const most = MAX_TASKS - 1 - (last.length > 0 ? 1 : 0)
   tasks.forEach(({ name }, i) => {
+    if (RESERVED.includes(name.text)) binder.fail(`every scenario has a "${name.text}"`, name.at)
     if (tasks.findIndex((t) => t.name.text === name.text) < i) {
       binder.fail(`there are two tasks "${name.text}"`, name.at)
     }

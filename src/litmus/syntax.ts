@@ -1,12 +1,10 @@
-/** From text to a syntax tree. Places are offsets into the text. */
-import * as ohm from 'ohm-js'
-import { LitmusError } from './error.js'
-import { GRAMMAR } from './grammar.js'
+/**
+ * From text to a syntax tree, by descent: a function for each rule. Lines end statements,
+ * indentation is free. Places are offsets into the text.
+ */
+import { type Named, Scanner } from './scanner.js'
 
-export interface Named {
-  readonly text: string
-  readonly at: number
-}
+export type { Named }
 
 /** A value as written: terms joined by `|`. */
 export interface ValueSyntax {
@@ -47,152 +45,228 @@ export interface RowSyntax {
   readonly conditions: readonly ConditionSyntax[]
 }
 
+export interface TaskSyntax {
+  readonly name: Named
+  readonly operations: readonly OperationSyntax[]
+}
+
 export interface FileSyntax {
   readonly name: string
   readonly question: string
   readonly setup: readonly OperationSyntax[]
-  readonly tasks: readonly {
-    readonly name: Named
-    readonly operations: readonly OperationSyntax[]
-  }[]
+  readonly tasks: readonly TaskSyntax[]
   readonly last: readonly OperationSyntax[]
-  readonly faults: number
+  readonly faults: Named | undefined
   readonly reach: readonly Named[]
   readonly conditions: readonly ConditionSyntax[]
   readonly rows: readonly RowSyntax[]
 }
 
-type Section =
-  | { readonly is: 'setup' | 'finally'; readonly operations: readonly OperationSyntax[] }
-  | { readonly is: 'task'; readonly name: Named; readonly operations: readonly OperationSyntax[] }
-  | { readonly is: 'faults'; readonly count: number }
-  | { readonly is: 'reach'; readonly marks: readonly Named[] }
-  | { readonly is: 'condition'; readonly condition: ConditionSyntax }
-  | { readonly is: 'expect'; readonly rows: readonly RowSyntax[] }
+const SECTION = /(?:setup|task|finally|faults|reach|always|never|sometimes|expect)(?![\p{L}\d_])/uy
+const QUOTED = /"[^"\n]*"/y
+const SCENARIO = /[\p{L}\d\-_./]+/uy
+const NAME = /[\p{L}_][\p{L}\d_]*/uy
+const MARK = /\p{L}[\p{L}\d-]*/uy
+const DESIGN = /\*|[\p{L}\d\-_.]+/uy
+const COMPARISON = /==|!=|<=|>=|<|>/y
+/** A row's finding; not what begins a condition. */
+const FINDING =
+  /(?!(?:sometimes|always)(?![\p{L}\d_]))\p{L}[\p{L}\d-]+(?![\p{L}\d-])(?![ \t]*(?:==|!=|<|>|:))/uy
+const TERM = /-?(?:0x[\da-fA-F]+|\d+[PKMGT]?(?![\p{L}\d])|[\p{L}_][\p{L}\d_]*)/uy
+const OPERAND = new RegExp(
+  `[\\p{L}_][\\p{L}\\d_]*[ \\t]*:[ \\t]*[\\p{L}_][\\p{L}\\d_]*|${TERM.source}`,
+  'uy',
+)
+const COUNT = /\d+(?![\p{L}\d])/uy
+const [OPEN, CLOSE, COMMA, BAR, EQUALS, SAME] = [/\(/y, /\)/y, /,/y, /\|/y, /=(?!=)/y, /==/y]
+const [AND, OR, NOT, SOMETIMES] = ['and', 'or', 'not', 'sometimes'].map(
+  (word) => new RegExp(`${word}(?![\\p{L}\\d_])`, 'uy'),
+) as [RegExp, RegExp, RegExp, RegExp]
+const OUTCOME = /(?:clean|finds|skip)(?![\p{L}\d_])/uy
 
-const grammar = ohm.grammar(GRAMMAR)
-
-function named(node: ohm.Node): Named {
-  return { text: node.sourceString.trim(), at: node.source.startIdx }
-}
-
-function list(node: ohm.Node): ohm.Node[] {
-  return node.asIteration().children
-}
-
-const semantics = grammar.createSemantics().addOperation<unknown>('tree', {
-  Setup: (_k, _nl, lines): Section => ({ is: 'setup', operations: lines.tree() }),
-  Finally: (_k, _nl, lines): Section => ({ is: 'finally', operations: lines.tree() }),
-  Task: (_k, name, _nl, lines): Section => ({
-    is: 'task',
-    name: named(name),
-    operations: lines.tree(),
-  }),
-  Faults: (_k, n, _nl): Section => ({ is: 'faults', count: Number(n.sourceString) }),
-  Reach: (_k, marks, _nl): Section => ({ is: 'reach', marks: list(marks).map(named) }),
-  Condition: (kind, expr, _nl): Section => ({
-    is: 'condition',
-    condition: {
-      kind: kind.sourceString as ConditionSyntax['kind'],
-      expr: expr.tree(),
-      text: expr.sourceString.trim(),
-    },
-  }),
-  Expect: (_k, _nl, rows): Section => ({ is: 'expect', rows: rows.children.map((r) => r.tree()) }),
-  Lines: (lines) => lines.children.map((l) => l.tree()),
-  Line: (operation, _nl) => operation.tree(),
-  Operation(variable, _eq, name, _open, args, _close, _check, expected): OperationSyntax {
-    return {
-      variable: variable.numChildren > 0 ? named(variable.child(0)) : undefined,
-      name: named(name),
-      args: list(args).map((a) => a.tree()),
-      expected: expected.numChildren > 0 ? expected.child(0).tree() : undefined,
-      text: this.sourceString.trim().replace(/^\w+\s*=(?!=)\s*/, ''),
-    }
-  },
-  Argument: (name, _eq, value) => ({
-    name: name.numChildren > 0 ? named(name.child(0)) : undefined,
-    value: value.tree(),
-  }),
-  Value(terms): ValueSyntax {
-    return { terms: list(terms).map(named), at: this.source.startIdx }
-  },
-  Row: (designs, outcome, conditions, _nl): RowSyntax => ({
-    designs: list(designs.child(0)).map(named),
-    ...(outcome.tree() as Pick<RowSyntax, 'outcome' | 'findings' | 'why'>),
-    conditions: conditions.children.map((c) => c.tree()),
-  }),
-  Outcome_clean: (_k) => ({ outcome: 'clean', findings: [], why: '' }),
-  Outcome_finds: (_k, ids) => ({ outcome: 'finds', findings: list(ids).map(named), why: '' }),
-  Outcome_skip: (_k, why) => ({
-    outcome: 'skip',
-    findings: [],
-    why: why.sourceString.slice(1, -1),
-  }),
-  RowCondition: (_comma, sometimes, expr): ConditionSyntax => ({
-    kind: sometimes.numChildren > 0 ? 'sometimes' : 'always',
-    expr: expr.tree(),
-    text: expr.sourceString.trim(),
-  }),
-  Expr_or: (left, _k, right): ExprSyntax => ({
-    kind: 'or',
-    left: left.tree(),
-    right: right.tree(),
-  }),
-  And_and: (left, _k, right): ExprSyntax => ({
-    kind: 'and',
-    left: left.tree(),
-    right: right.tree(),
-  }),
-  Not_not: (_k, inner): ExprSyntax => ({ kind: 'not', inner: inner.tree() }),
-  Compare_paren: (_o, inner, _c) => inner.tree(),
-  Compare_compare: (left, operator, right): ExprSyntax => ({
-    kind: 'compare',
-    operator: operator.sourceString,
-    left: named(left),
-    right: named(right),
-  }),
-})
+/** Deeper conditions are nobody's. */
+const MOST_NESTED = 200
 
 /** Parse a litmus file. @throws LitmusError with line, column and what was expected. */
 export function parseLitmus(source: string): FileSyntax {
-  const text = source.endsWith('\n') ? source : `${source}\n`
-  const match = grammar.match(text)
-  if (match.failed()) {
-    const at = (
-      match as unknown as { getRightmostFailurePosition(): number }
-    ).getRightmostFailurePosition()
-    const expected = /Expected (.*)/.exec(match.message ?? '')?.[1] ?? 'something else'
-    throw new LitmusError(`expected ${readable(expected)}`, text, at)
+  return new Parser(source).file()
+}
+
+interface Draft {
+  name: string
+  question: string
+  setup: OperationSyntax[]
+  tasks: TaskSyntax[]
+  last: OperationSyntax[]
+  faults: Named | undefined
+  reach: Named[]
+  conditions: ConditionSyntax[]
+  rows: RowSyntax[]
+}
+
+class Parser {
+  readonly #s: Scanner
+  #depth = 0
+
+  constructor(source: string) {
+    this.#s = new Scanner(source)
   }
-  const root = semantics(match) as unknown as { tree(): unknown }
-  return (root as unknown as { file(): FileSyntax }).file()
-}
 
-/** Ohm's words for what it expected, without the parts that are always possible. */
-function readable(expected: string): string {
-  return expected
-    .replace(/"\\n"/g, 'the end of the line')
-    .replace(/, or not |not a keyword, |a comment, |"#", /g, '')
-}
-
-semantics.addOperation<FileSyntax>('file', {
-  File(_nl, title, _nl1, question, _nl2, sections, _end): FileSyntax {
-    const all = sections.children.map((s) => s.tree() as Section)
-    const pick = <K extends Section['is']>(is: K): Extract<Section, { readonly is: K }>[] =>
-      all.filter((s) => s.is === is) as Extract<Section, { readonly is: K }>[]
-    const linesOf = (is: 'setup' | 'finally'): OperationSyntax[] =>
-      all.flatMap((s) => (s.is === is ? s.operations : []))
-    return {
-      name: title.child(1)?.sourceString ?? title.sourceString.replace(/^litmus\s+/, '').trim(),
-      question: question.sourceString.trim().slice(1, -1),
-      setup: linesOf('setup'),
-      tasks: pick('task'),
-      last: linesOf('finally'),
-      faults: pick('faults')[0]?.count ?? 0,
-      reach: pick('reach').flatMap((s) => s.marks),
-      conditions: pick('condition').map((s) => s.condition),
-      rows: pick('expect').flatMap((s) => s.rows),
+  file(): FileSyntax {
+    const s = this.#s
+    s.begin()
+    s.need(/litmus(?=[ \t])/y, '"litmus" and the name of the scenario')
+    const name = s.need(SCENARIO, 'the name of the scenario').text
+    s.endOfLine()
+    const question = s.need(QUOTED, 'the question, in quotes').text.slice(1, -1)
+    s.endOfLine()
+    const draft: Draft = {
+      name,
+      question,
+      setup: [],
+      tasks: [],
+      last: [],
+      faults: undefined,
+      reach: [],
+      conditions: [],
+      rows: [],
     }
-  },
-})
+    do this.#section(draft)
+    while (!s.ended)
+    return draft
+  }
+
+  #section(draft: Draft): void {
+    const s = this.#s
+    const keyword = s.need(SECTION, 'setup, task, finally, faults, reach, always or expect')
+    switch (keyword.text) {
+      case 'task': {
+        const name = s.need(NAME, 'the name of the task')
+        s.endOfLine()
+        draft.tasks.push({ name, operations: this.#lines() })
+        return
+      }
+      case 'setup':
+        s.endOfLine()
+        draft.setup.push(...this.#lines())
+        return
+      case 'finally':
+        s.endOfLine()
+        draft.last.push(...this.#lines())
+        return
+      case 'faults':
+        draft.faults = s.need(COUNT, 'a number of faults')
+        break
+      case 'reach':
+        draft.reach.push(...this.#list(() => s.need(MARK, 'the name of a mark')))
+        break
+      case 'expect':
+        s.endOfLine()
+        do draft.rows.push(this.#row())
+        while (!s.ended && !s.sees(SECTION))
+        return
+      default:
+        draft.conditions.push(this.#condition(keyword.text as ConditionSyntax['kind']))
+    }
+    s.endOfLine()
+  }
+
+  /** At least one operation, up to the next section. */
+  #lines(): OperationSyntax[] {
+    const lines: OperationSyntax[] = []
+    do {
+      if (this.#s.ended || this.#s.sees(SECTION)) this.#s.expected('an operation')
+      lines.push(this.#operation())
+      this.#s.endOfLine()
+    } while (!this.#s.ended && !this.#s.sees(SECTION))
+    return lines
+  }
+
+  #operation(): OperationSyntax {
+    const s = this.#s
+    let name = s.need(NAME, 'an operation')
+    const variable = s.take(EQUALS) === undefined ? undefined : name
+    if (variable !== undefined) name = s.need(NAME, 'an operation')
+    s.need(OPEN, '"("')
+    const args = s.sees(CLOSE) ? [] : this.#list(() => this.#argument())
+    s.need(CLOSE, args.length > 0 ? '"," or ")"' : '")"')
+    const expected = s.take(SAME) === undefined ? undefined : this.#value()
+    return { variable, name, args, expected, text: s.since(name.at) }
+  }
+
+  #argument(): OperationSyntax['args'][number] {
+    const s = this.#s
+    if (s.sees(/[\p{L}_][\p{L}\d_]*[ \t]*=(?!=)/uy)) {
+      const name = s.need(NAME, 'an argument')
+      s.need(EQUALS, '"="')
+      return { name, value: this.#value() }
+    }
+    return { name: undefined, value: this.#value() }
+  }
+
+  #value(): ValueSyntax {
+    const at = this.#s.at
+    return { terms: this.#list(() => this.#s.need(TERM, 'a value'), BAR), at }
+  }
+
+  #list<T>(one: () => T, separator = COMMA): T[] {
+    const all = [one()]
+    while (this.#s.take(separator) !== undefined) all.push(one())
+    return all
+  }
+
+  #condition(kind: ConditionSyntax['kind']): ConditionSyntax {
+    const at = this.#s.at
+    const expr = this.#or()
+    return { kind, expr, text: this.#s.since(at) }
+  }
+
+  #or(): ExprSyntax {
+    let left = this.#and()
+    while (this.#s.take(OR) !== undefined) left = { kind: 'or', left, right: this.#and() }
+    return left
+  }
+
+  #and(): ExprSyntax {
+    let left = this.#not()
+    while (this.#s.take(AND) !== undefined) left = { kind: 'and', left, right: this.#not() }
+    return left
+  }
+
+  #not(): ExprSyntax {
+    const s = this.#s
+    if (++this.#depth > MOST_NESTED) s.fail(`a condition nests at most ${MOST_NESTED} deep`)
+    try {
+      if (s.take(NOT) !== undefined) return { kind: 'not', inner: this.#not() }
+      if (s.take(OPEN) === undefined) return this.#compare()
+      const inner = this.#or()
+      s.need(CLOSE, '")"')
+      return inner
+    } finally {
+      this.#depth--
+    }
+  }
+
+  #compare(): ExprSyntax {
+    const s = this.#s
+    const left = s.need(OPERAND, 'a variable or a value')
+    const operator = s.need(COMPARISON, 'a comparison').text
+    return { kind: 'compare', operator, left, right: s.need(OPERAND, 'a variable or a value') }
+  }
+
+  #row(): RowSyntax {
+    const s = this.#s
+    const designs = this.#list(() => s.need(DESIGN, 'a design'))
+    const outcome = s.need(OUTCOME, 'clean, finds or skip').text as RowSyntax['outcome']
+    const why = outcome === 'skip' ? s.need(QUOTED, 'the reason, in quotes').text.slice(1, -1) : ''
+    const findings = outcome === 'finds' ? [s.need(FINDING, 'a finding')] : []
+    const conditions: ConditionSyntax[] = []
+    while (s.take(COMMA) !== undefined) {
+      const another = outcome === 'finds' && conditions.length === 0 ? s.take(FINDING) : undefined
+      if (another !== undefined) findings.push(another)
+      else conditions.push(this.#condition(s.take(SOMETIMES) ? 'sometimes' : 'always'))
+    }
+    s.endOfLine()
+    return { designs, outcome, findings, why, conditions }
+  }
+}

@@ -3,7 +3,7 @@
  * another CPU, MADV_PAGEOUT passes over, and its result would depend on the scheduler.
  */
 import type { Libc } from './libc.js'
-import { NR } from './uapi.js'
+import { NR } from './numbers.js'
 
 /** Room for 1024 CPUs. */
 const WORDS = 16

@@ -9,11 +9,13 @@
  * there: without a two-dimensional MMU it maps the neighbours of a page that faults ahead of time,
  * and looks for those at the user address. So programs have no memory there at all.
  */
+
+import { EINTR } from '../kernel/include/errno.js'
+import { MAP_SHARED, PROT_READ, PROT_WRITE } from '../kernel/include/uapi.js'
 import { anonymous, type Kvm, USER_BYTES } from './kvm.js'
 import type { Libc } from './libc.js'
 import type { Memory } from './memory.js'
 import {
-  EINTR,
   KVM_CREATE_VCPU,
   KVM_EXIT_MMIO,
   KVM_GET_SREGS,
@@ -26,11 +28,8 @@ import {
   KVM_SET_CPUID2,
   KVM_SET_REGS,
   KVM_SET_SREGS,
-  MAP_SHARED,
   NR,
-  PROT_READ,
-  PROT_WRITE,
-} from './uapi.js'
+} from './numbers.js'
 
 const PAGE = 4096
 
@@ -52,6 +51,8 @@ export const DECOY = 0xd0
 
 /** incb (%rbx); mov (%rbx), %al; mov %al, (%rdx); jmp back */
 const INSTRUCTIONS = [0xfe, 0x03, 0x8a, 0x03, 0x88, 0x02, 0xeb, 0xf8]
+/** Where the load is among them. */
+const LOAD = 2
 
 /** Present, writable, user; and a page of 2 MiB. */
 const TABLE = 7n
@@ -106,18 +107,18 @@ export class Guest {
     enterLongMode(libc, this.#vcpu)
   }
 
-  /** Increment the byte at a guest physical address; see `Syscalls.kvmRun`. */
-  run(gpa: bigint): number | string {
-    this.begin(gpa)
+  /** Increment the byte at a guest physical address, or only load it; see `Syscalls.guest`. */
+  run(gpa: bigint, how: 'run' | 'peek' = 'run'): number | string {
+    this.begin(gpa, how === 'run' ? 0 : LOAD)
     return this.end(this.#enter())
   }
 
-  /** Set the vCPU to the beginning of its code. */
-  begin(gpa: bigint): void {
+  /** Set the vCPU to the beginning of its code, or behind it. */
+  begin(gpa: bigint, into = 0): void {
     this.#regs.fill(0n)
     this.#regs[REGS.rbx] = gpa
     this.#regs[REGS.rdx] = TELL
-    this.#regs[REGS.rip] = BigInt(CODE)
+    this.#regs[REGS.rip] = BigInt(CODE + into)
     this.#regs[REGS.rflags] = 2n
     const at = this.#libc.address(this.#regs)
     check('registers', this.#libc.call(NR.ioctl, this.#vcpu, KVM_SET_REGS, at))

@@ -1,21 +1,25 @@
 /** /dev/kvm and its virtual machines, as far as guest_memfd needs them. */
+
+import {
+  FD_CLOEXEC,
+  MAP_ANONYMOUS,
+  MAP_PRIVATE,
+  PROT_NONE,
+  PROT_READ,
+  PROT_WRITE,
+} from '../kernel/include/uapi.js'
 import { type Libc, open } from './libc.js'
 import {
   F_SETFD,
-  FD_CLOEXEC,
   KVM_CAPS,
   KVM_CHECK_EXTENSION,
   KVM_CREATE_GUEST_MEMFD,
   KVM_CREATE_VM,
+  KVM_SET_USER_MEMORY_REGION,
   KVM_SET_USER_MEMORY_REGION2,
   type KvmCap,
-  MAP_ANONYMOUS,
-  MAP_PRIVATE,
   NR,
-  PROT_NONE,
-  PROT_READ,
-  PROT_WRITE,
-} from './uapi.js'
+} from './numbers.js'
 
 /** Bytes of user memory that a memslot points to. */
 export const USER_BYTES = 128 << 10
@@ -53,9 +57,9 @@ export class Kvm {
     return this.libc.call(NR.ioctl, this.device, KVM_CHECK_EXTENSION, KVM_CAPS[name])
   }
 
-  /** A virtual machine of type 0: a descriptor or a negative errno. */
-  createVm(): number {
-    return this.libc.call(NR.ioctl, this.device, KVM_CREATE_VM, 0)
+  /** A virtual machine: a descriptor or a negative errno. */
+  createVm(type = 0n): number {
+    return this.libc.call(NR.ioctl, this.device, KVM_CREATE_VM, type)
   }
 
   createGuestMemfd(vm: number, size: bigint, flags: bigint): number {
@@ -67,7 +71,16 @@ export class Kvm {
     return fd
   }
 
+  /** The older request, which takes the first part of the struct. */
+  setUserMemoryRegion(vm: number, region: Region): number {
+    return this.#setRegion(KVM_SET_USER_MEMORY_REGION, vm, region)
+  }
+
   setUserMemoryRegion2(vm: number, region: Region): number {
+    return this.#setRegion(KVM_SET_USER_MEMORY_REGION2, vm, region)
+  }
+
+  #setRegion(request: number, vm: number, region: Region): number {
     this.#words[0] = region.slot
     this.#words[1] = region.flags
     this.#region[1] = BigInt.asUintN(64, region.gpa)
@@ -76,7 +89,7 @@ export class Kvm {
     this.#region[4] = BigInt.asUintN(64, region.offset)
     this.#words[10] = region.fd
     const at = this.libc.address(this.#region)
-    return this.libc.call(NR.ioctl, vm, KVM_SET_USER_MEMORY_REGION2, at)
+    return this.libc.call(NR.ioctl, vm, request, at)
   }
 }
 

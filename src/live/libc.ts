@@ -3,7 +3,8 @@
  * another architecture there is no live kernel, and the reason says so.
  */
 import { createRequire } from 'node:module'
-import { AT_FDCWD, NR, O_CLOEXEC, O_RDWR } from './uapi.js'
+import { O_CLOEXEC, O_RDWR } from '../kernel/include/uapi.js'
+import { AT_FDCWD, NR } from './numbers.js'
 
 /** What is used of koffi; declared here because the package may be absent when this is built. */
 interface Koffi {

@@ -4,8 +4,10 @@
  * and answers -EFAULT where that would raise SIGBUS or SIGSEGV. Unlike process_vm_readv() this
  * asks no GUP, which refuses secretmem.
  */
+
+import { O_CLOEXEC, O_NONBLOCK } from '../kernel/include/uapi.js'
 import type { Libc } from './libc.js'
-import { NR, O_CLOEXEC, O_NONBLOCK } from './uapi.js'
+import { NR } from './numbers.js'
 
 export class Memory {
   readonly #libc: Libc

@@ -1,7 +1,7 @@
 /** Facts of this process's pages, by way of /proc: root sees which frame a page is in. */
 import type { PageFacts } from '../conform/page-facts.js'
 import { type Libc, open } from './libc.js'
-import { NR, O_RDONLY } from './uapi.js'
+import { NR, O_RDONLY } from './numbers.js'
 
 const PAGE = 4096n
 

@@ -4,18 +4,12 @@ import { arch, release } from 'node:os'
 import { FAMILIES, type Family } from '../conform/generate.js'
 import { GUEST_BEGINS } from '../conform/generate-guest.js'
 import type { Op } from '../conform/program.js'
+import { GUEST_MEMFD_FLAG_INIT_SHARED, GUEST_MEMFD_FLAG_MMAP } from '../kernel/include/uapi.js'
 import { DECOY, decoyMemory } from './guest.js'
 import type { Libc } from './libc.js'
+import { KVM_CAPS, type KvmCap, NR, RLIMIT_NOFILE } from './numbers.js'
 import { runLive } from './run.js'
 import type { Live } from './syscalls.js'
-import {
-  GUEST_MEMFD_FLAG_INIT_SHARED,
-  GUEST_MEMFD_FLAG_MMAP,
-  KVM_CAPS,
-  type KvmCap,
-  NR,
-  RLIMIT_NOFILE,
-} from './uapi.js'
 
 export interface Capabilities {
   readonly release: string
@@ -49,7 +43,7 @@ export function probe(live: Live): Capabilities {
     root: process.getuid?.() === 0,
     kvmError: kvm.device < 0 ? -kvm.device : 0,
     kvm: Object.fromEntries(caps) as Capabilities['kvm'],
-    secretmem: opens(live, ['secret', 0]),
+    secretmem: opens(live, ['memfd_secret', 0]),
     swap: readFileSync('/proc/swaps', 'utf8').trim().split('\n').length > 1,
     frames: live.pages.sees,
     guest: whyNoGuest(live),
@@ -67,7 +61,7 @@ function opens(live: Live, op: Op): boolean {
  */
 function whyNoGuest(live: Live): string {
   if (live.kvm.device < 0) return 'there is no KVM'
-  if (!opens(live, ['gmem', 4096, 3])) return 'there is no guest_memfd to map'
+  if (!opens(live, ['kvm_create_guest_memfd', 4096, 3])) return 'there is no guest_memfd to map'
   try {
     const decoy = decoyMemory(live.libc, live.memory)
     const seen = runLive(live, GUEST_BEGINS, decoy).at(-1)?.r

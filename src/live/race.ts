@@ -4,9 +4,15 @@
  * seen in that run and in the next, and every other pair is a byte that came back from the dead or
  * a store that went to a page nobody has.
  */
+
+import {
+  FALLOC_FL_KEEP_SIZE,
+  FALLOC_FL_PUNCH_HOLE,
+  KVM_MEM_GUEST_MEMFD,
+} from '../kernel/include/uapi.js'
 import { Guest } from './guest.js'
+import { NR } from './numbers.js'
 import type { Live } from './syscalls.js'
-import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, KVM_MEM_GUEST_MEMFD, NR } from './uapi.js'
 
 export interface Race {
   /** KVM_RUNs. */

@@ -1,7 +1,7 @@
 /** Programs on the running kernel, in this process: what the worker does with a message. */
 import { Interpreter } from '../conform/interpret.js'
 import type { Op, Result } from '../conform/program.js'
-import { refusal } from './limits.js'
+import { hasGuest, refusal } from './limits.js'
 import type { Live } from './syscalls.js'
 
 /**
@@ -11,8 +11,7 @@ import type { Live } from './syscalls.js'
 export function runLive(live: Live, ops: readonly Op[], userAddress?: bigint): Result[] {
   const reason = refusal(ops)
   if (reason !== undefined) throw new Error(`refused: ${reason}`)
-  const hasGuest = ops.some(([name]) => name === 'run')
-  const plain = hasGuest ? live.kvm.noMemory : live.kvm.plainMemory
+  const plain = ops.some(hasGuest) ? live.kvm.noMemory : live.kvm.plainMemory
   return live.program(userAddress ?? plain, (kernel) => {
     const interpreter = new Interpreter(kernel)
     return ops.map((op) => interpreter.run(op))

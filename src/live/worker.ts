@@ -7,12 +7,12 @@ import { Kvm } from './kvm.js'
 import { type Libc, loadLibc, NoLiveKernel } from './libc.js'
 import { Memory } from './memory.js'
 import type { Reply, Request } from './messages.js'
+import { NR, PR_SET_PDEATHSIG, RLIMIT_CORE, SIGKILL } from './numbers.js'
 import { PageReader } from './page-facts.js'
 import { probe } from './probe.js'
 import { racePunches } from './race.js'
 import { runLive } from './run.js'
 import { Live } from './syscalls.js'
-import { NR, PR_SET_PDEATHSIG, RLIMIT_CORE, SIGKILL } from './uapi.js'
 
 function send(reply: Reply): void {
   process.send?.(reply)

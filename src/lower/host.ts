@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import ts from 'typescript'
-import { lowerDesign, PACKAGE, type SourceProblem } from './project.js'
+import { type LoweredDesign, lowerDesign, PACKAGE } from './project.js'
 
 /** The package's root: this file is built to `dist/src/lower/host.js`. */
 function packageRoot(): string {
@@ -32,15 +32,12 @@ export function projectSources(files: readonly string[]): { program: ts.Program;
  * Check and lower the design file at a path: JavaScript that can be imported as a data: URL, or
  * what is wrong with the file.
  */
-export function lowerDesignFile(path: string): {
-  text: string
-  problems: readonly SourceProblem[]
-} {
+export function lowerDesignFile(path: string): LoweredDesign {
   const root = packageRoot()
   const fileName = resolve(path)
   if (!existsSync(fileName)) {
     const message = 'there is no such file'
-    return { text: '', problems: [{ file: path, line: 0, column: 0, message }] }
+    return { text: '', identity: '', problems: [{ file: path, line: 0, column: 0, message }] }
   }
   const options = compilerOptions(root)
   const moduleUrl = (module: string): string =>

@@ -9,6 +9,7 @@ import { forgottenYields } from './forgotten.js'
 import { generate } from './gen.js'
 import { Builder } from './graph.js'
 import { straight } from './straight.js'
+import { keepOf } from './types.js'
 
 /** Something that the subset of TypeScript for kernel code does not have. */
 export interface LoweringProblem {
@@ -44,8 +45,12 @@ export function lowerFile(
   let functions = 0
   const visit = (node: ts.Node): void => {
     const body = kernelFunction(node, checker)
-    const place = JSON.stringify(`${name}:${body?.getStart(file)}`)
-    if (body !== undefined && body.asteriskToken === undefined) {
+    const named = [`${name}:${body?.getStart(file)}`, body?.name?.text ?? '']
+    const place = named.map((text) => JSON.stringify(text)).join(', ')
+    if (body !== undefined && body.name === undefined) {
+      const reason = 'a kernel function has a name: its C spelling, which reports print'
+      problems.push({ pos: body.getStart(file), reason })
+    } else if (body !== undefined && body.asteriskToken === undefined) {
       insertions.push({ at: body.getEnd(), text: `, undefined, undefined, ${place}` })
     } else if (body !== undefined) {
       functions++
@@ -57,6 +62,8 @@ export function lowerFile(
       const plain = straight(body, file, RUNTIME)
       insertions.push({ at: body.getEnd(), text: `, ${generated.text}, ${plain}, ${place}` })
     }
+    const misnamed = misnamedStruct(node, checker)
+    if (misnamed !== undefined) problems.push({ pos: node.getStart(file), reason: misnamed })
     ts.forEachChild(node, visit)
   }
   visit(file)
@@ -80,13 +87,45 @@ export function kernelFunction(
 }
 
 function isFn(name: ts.Identifier, checker: ts.TypeChecker): boolean {
+  return machineExport(name, 'fn', checker) === 'fn'
+}
+
+/** What a module of the machine calls what this name stands for; undefined for anything else. */
+function machineExport(
+  name: ts.Identifier,
+  module: string,
+  checker: ts.TypeChecker,
+): string | undefined {
   let symbol = checker.getSymbolAtLocation(name)
   if (symbol !== undefined && symbol.flags & ts.SymbolFlags.Alias) {
     symbol = checker.getAliasedSymbol(symbol)
   }
-  const declaration = symbol?.declarations?.[0]
-  if (declaration === undefined || symbol?.name !== 'fn') return false
-  return /\/machine\/fn\.(d\.)?ts$/.test(declaration.getSourceFile().fileName)
+  const file = symbol?.declarations?.[0]?.getSourceFile().fileName ?? ''
+  return new RegExp(`/machine/${module}\\.(d\\.)?ts$`).test(file) ? symbol?.name : undefined
+}
+
+/**
+ * A field says twice to what it points: by its type, and by the name under which the machine looks
+ * for the struct. What is wrong with `ptr('Inodee')`, or undefined.
+ */
+function misnamedStruct(node: ts.Node, checker: ts.TypeChecker): string | undefined {
+  if (!ts.isCallExpression(node) || !ts.isIdentifier(node.expression)) return undefined
+  const kind = machineExport(node.expression, 'struct', checker)
+  const [name] = node.arguments
+  if (!/^(ptr|ptrs|embed)$/.test(kind ?? '') || name === undefined) return undefined
+  if (!ts.isStringLiteral(name)) return `${kind}() takes the name of a struct as it is written`
+  const type = pointedTo(checker.getTypeAtLocation(node), checker)
+  if (type === undefined) return `the type of the field must say to which struct it points`
+  return type === name.text ? undefined : `the field is a ${type}, not a ${name.text}`
+}
+
+/** The struct in `Field<T>`, `Field<T | null>` and `Field<PtrVec<T>>`. */
+function pointedTo(field: ts.Type, checker: ts.TypeChecker): string | undefined {
+  const [of] = checker.getTypeArguments(field as ts.TypeReference)
+  if (of === undefined) return undefined
+  const inner = checker.getTypeArguments(of as ts.TypeReference)[0]
+  const keep = keepOf(of.symbol?.name === 'PtrVec' && inner !== undefined ? inner : of, checker)
+  return keep.kind === 'ptr' && keep.struct !== 'Obj' ? keep.struct : undefined
 }
 
 function withInsertions(

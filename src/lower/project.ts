@@ -97,6 +97,21 @@ function isOwn(file: ts.SourceFile, { root }: ProjectLayout): boolean {
 /** Name under which a design file imports the project. */
 export const PACKAGE = 'restrictedmem'
 
+/** A design file, checked and lowered. */
+export interface LoweredDesign {
+  /** JavaScript that can be imported from anywhere. */
+  readonly text: string
+  /**
+   * The same text before it was tied to this machine: the same wherever file and project lie, so
+   * that tokens and stored verdicts can be bound to it.
+   */
+  readonly identity: string
+  readonly problems: readonly SourceProblem[]
+}
+
+/** Stands in a design's text for the folder that it lies in. */
+const FOLDER = '@design/'
+
 /**
  * Check and lower one design file. `moduleUrl` turns a path below `src/` (without extension) into
  * the specifier of the built module, so that the text can be imported from anywhere.
@@ -107,7 +122,7 @@ export function lowerDesign(
   host: ts.CompilerHost,
   options: ts.CompilerOptions,
   moduleUrl: (path: string) => string,
-): { text: string; problems: SourceProblem[] } {
+): LoweredDesign {
   const program = ts.createProgram(
     [fileName],
     {
@@ -125,18 +140,26 @@ export function lowerDesign(
   const file = program.getSourceFile(fileName)
   if (file === undefined) {
     const message = 'the file cannot be read'
-    return { text: '', problems: [{ file: fileName, line: 0, column: 0, message }] }
+    const problem = { file: fileName, line: 0, column: 0, message }
+    return { text: '', identity: '', problems: [problem] }
   }
   const problems = problemsOf([
     ...program.getSyntacticDiagnostics(file),
     ...program.getSemanticDiagnostics(file),
   ])
-  const runtime = moduleUrl('machine/lowered')
-  const lowered = lowerFile(file, program.getTypeChecker(), runtime, fileName)
+  const folder = fileName.slice(0, fileName.lastIndexOf('/') + 1)
+  const runtime = `${PACKAGE}/machine/lowered.js`
+  const name = FOLDER + fileName.slice(folder.length)
+  const lowered = lowerFile(file, program.getTypeChecker(), runtime, name)
   problems.push(...lowered.problems.map(({ reason, ...at }) => ({ ...at, message: reason })))
-  if (problems.length > 0) return { text: '', problems }
+  if (problems.length > 0) return { text: '', identity: '', problems }
+  const unlinked = emit(lowered.text, fileName)
+  const link = (url: (path: string) => string): string =>
+    withModuleUrls(unlinked, layout, fileName, url)
+  const places = JSON.stringify(folder).slice(1, -1)
   return {
-    text: withModuleUrls(emit(lowered.text, fileName), layout, fileName, moduleUrl),
+    text: link(moduleUrl).replaceAll(`"${FOLDER}`, () => `"${places}`),
+    identity: link((path) => `${PACKAGE}/${path}.js`),
     problems,
   }
 }

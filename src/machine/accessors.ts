@@ -136,9 +136,9 @@ function getText(f: FieldPlace, word: string): string {
   }
 }
 
-/** Numbers that do not fit their field are bugs of ours. */
+/** Numbers that do not fit their field. */
 function rangeText(name: string, f: FieldPlace): string {
-  const misfit = `throw new Error('${name}.${f.name} was given ' + value)`
+  const misfit = `throw new rt.LimitError('${name}.${f.name} cannot hold ' + value)`
   if (f.kind === 'num') return `if ((value | 0) !== value) ${misfit}`
   if (f.kind === 'wide') return `if (!Number.isSafeInteger(value) || value < 0) ${misfit}`
   return ''
@@ -169,7 +169,7 @@ function viewText(struct: number, name: string, f: FieldPlace): string {
   const word = `at + ${f.offset} + i`
   const put = f.hashed ? 'poke' : 'pokeUnhashed'
   const pointers = f.kind === 'ptrs'
-  const range = `if (!(i >= 0 && i < ${f.words})) throw new Error('${name}.${f.name} has no element ' + i)`
+  const range = `if (!(i >= 0 && i < ${f.words})) throw new rt.LimitError('${name}.${f.name} has no element ' + i)`
   return `class View_${f.name} {
   constructor(at) { this.at = at; this.length = ${f.words} }
   get(i) {

@@ -7,7 +7,7 @@
  * a dangling pointer meets a freed object rather than a new one.
  */
 import { mem, note, noting, UNINITIALISED } from './arena.js'
-import { KernelFault } from './fault.js'
+import { KernelFault, LimitError } from './fault.js'
 import {
   constructAt,
   destroyAt,
@@ -41,7 +41,7 @@ function findSlot(s: Struct<Obj>, task: number): number {
     }
   }
   if (freed > 0) return firstFreed
-  throw new Error(`the slab of struct ${s.name} is full (${slots} objects for each task)`)
+  throw new LimitError(`a task can have ${slots} objects of struct ${s.name}`)
 }
 
 /** Allocate an object with all fields zero. */
@@ -88,7 +88,7 @@ export function onStack<S extends Obj>(s: Struct<S>): S {
     constructAt(untyped, at, 0)
     return s.at(at) as S
   }
-  throw new Error(`a task has more than ${slots} objects of struct ${s.name} on its stack`)
+  throw new LimitError(`a task can have ${slots} objects of struct ${s.name} on its stack`)
 }
 
 /** The function that had this object on its stack returns. */

@@ -10,7 +10,7 @@ import { isEnabled } from './effects.js'
 import { asNullDereference, KernelFault, takeRemarks } from './fault.js'
 import type { FnTag } from './fn.js'
 import { lastResult, runFrames, startFrames } from './frames.js'
-import { load } from './machine.js'
+import { bootNumber, load, mustBeOf } from './machine.js'
 import { straightOf } from './straight.js'
 import { setCurrent, type Task, taskNumber } from './task.js'
 
@@ -31,6 +31,7 @@ export class Alone {
   readonly #exitWork: FnTag
   readonly #mark: number
   readonly #blobs: number
+  readonly #boot = bootNumber()
 
   /** `exitWork` runs on the way back to user mode when task work is queued. */
   constructor(exitWork: FnTag) {
@@ -40,8 +41,13 @@ export class Alone {
     this.#blobs = blobMark()
   }
 
-  /** Make a call and return what it returns. @throws Misbehaviour */
+  /**
+   * Make a call and return what it returns.
+   *
+   * @throws Misbehaviour, or LimitError if another machine has been booted meanwhile.
+   */
   call(f: FnTag, ...args: readonly unknown[]): unknown {
+    mustBeOf(this.#boot)
     const task = taskNumber(0)
     setCurrent(task)
     try {
@@ -69,6 +75,7 @@ export class Alone {
 
   /** Set the machine back to where the series began. */
   rewind(): void {
+    mustBeOf(this.#boot)
     takeRemarks()
     undoTo(this.#mark)
     forgetBlobs(this.#blobs)

@@ -10,6 +10,7 @@
  * An effect is one 32-bit number: kind (4 bits), argument (6 bits), address (21 bits).
  */
 import { mem } from './arena.js'
+import { LimitError } from './fault.js'
 import { addressOf, type Obj } from './struct.js'
 
 export type Effect = number & { readonly __effect: never }
@@ -64,14 +65,22 @@ export function rmw<S extends Obj>(object: S | null, field: keyof S & string): E
   return effect(EFFECT.RMW, 0, addressOf(object, field))
 }
 
+const MOST_ARG = 63
+
+/** An effect has room for a number of 6 bits beside the address. */
+function fitting(value: number, least: number, what: string): number {
+  if (value >= least && value <= MOST_ARG && Number.isInteger(value)) return value
+  throw new LimitError(`${what} takes ${least} to ${MOST_ARG}, not ${value}`)
+}
+
 /** Wait until the field has this value (0 to 63; a flag is 0 or 1, NULL is 0). */
 export function until<S extends Obj>(object: S, field: keyof S & string, value: number): Effect {
-  return effect(EFFECT.UNTIL, value, addressOf(object, field))
+  return effect(EFFECT.UNTIL, fitting(value, 0, 'until()'), addressOf(object, field))
 }
 
 /** Wait until the field has another value than this one. */
 export function untilNot<S extends Obj>(object: S, field: keyof S & string, value: number): Effect {
-  return effect(EFFECT.UNTIL_NOT, value, addressOf(object, field))
+  return effect(EFFECT.UNTIL_NOT, fitting(value, 0, 'untilNot()'), addressOf(object, field))
 }
 
 /** Wait until one element of a vector has this value. */
@@ -81,7 +90,8 @@ export function untilElement<S extends Obj>(
   i: number,
   value: number,
 ): Effect {
-  return effect(EFFECT.UNTIL, value, addressOf(object, field) + i)
+  const at = addressOf(object, field) + i
+  return effect(EFFECT.UNTIL, fitting(value, 0, 'untilElement()'), at)
 }
 
 /** Acquire a lock whose owner word this is. */
@@ -97,9 +107,9 @@ export function acquireExclusive<S extends Obj>(object: S | null, field: keyof S
   return effect(EFFECT.LOCK_EXCLUSIVE, 0, addressOf(object, field))
 }
 
-/** One of `n` legal outcomes, 0 to n - 1; the yield returns which. */
+/** One of `n` legal outcomes (1 to 63), 0 to n - 1; the yield returns which. */
 export function choose(n: number): Effect {
-  return effect(EFFECT.CHOOSE, n, 0)
+  return effect(EFFECT.CHOOSE, fitting(n, 1, 'choose()'), 0)
 }
 
 /** 1 if the fault named by the calling function strikes here, else 0. */

@@ -36,6 +36,12 @@ export class KernelFault extends Error {
   }
 }
 
+/**
+ * More is asked for than this machine has room for, or can say in its words. It is neither an
+ * answer of the kernel's nor a finding: the message says which limit of ours was met.
+ */
+export class LimitError extends Error {}
+
 /** BUG(): the thread dies here. */
 export function bug(why: string): never {
   throw new KernelFault('kernel-bug', 'oops', why)
@@ -87,34 +93,45 @@ export function tracepoint(name: string, ...args: unknown[]): void {
   if (listener !== undefined) listener(name, args)
 }
 
-let reached = 0
+const reached = new Set<string>()
 const NO_MARKS: readonly string[] = []
-const markNames: string[] = []
 
 /**
  * A reach mark: names a point that a scenario may demand to be reached by some execution.
  * Never a scheduling point and no part of the state.
  */
 export function mark(name: string): void {
-  let i = markNames.indexOf(name)
-  if (i < 0) i = markNames.push(name) - 1
-  if (i < 31) reached |= 1 << i
+  reached.add(name)
 }
 
 /** Names of the marks reached since the last call. */
 export function takeMarks(): readonly string[] {
-  if (reached === 0) return NO_MARKS
-  const names = markNames.filter((_, i) => reached & (1 << i))
-  reached = 0
+  if (reached.size === 0) return NO_MARKS
+  const names = [...reached]
+  reached.clear()
   return names
 }
 
+/** What the engines say when a property of null is asked for; the group is the property. */
+const OF_NULL: readonly RegExp[] = [
+  // V8: Cannot read properties of null (reading 'pfn')
+  /^Cannot (?:read|set) propert(?:y|ies) of null(?: \((?:reading|setting) '(.+)'\))?$/,
+  // SpiderMonkey: can't access property "pfn", folio is null; folio is null
+  /^can't access property "(.+)",? .*\bnull\b/,
+  /^.* is null$/,
+  // JavaScriptCore: null is not an object (evaluating 'folio.pfn')
+  /^null is not an object(?: \(evaluating '(?:.*\.)?([\w$]+).*'\))?$/,
+]
+
 /**
  * JavaScript's own error for a property of null is the kernel's NULL dereference: `null` is used
- * for nothing else in this project (our own code says `undefined`).
+ * for nothing else in this project (our own code says `undefined`). The text is the same on every
+ * engine.
  */
 export function asNullDereference(error: unknown): KernelFault | undefined {
-  if (!(error instanceof TypeError) || !/\bnull\b/.test(error.message)) return undefined
-  const field = /'([^']+)'/.exec(error.message)?.[1] ?? 'a field'
+  if (!(error instanceof TypeError)) return undefined
+  const match = OF_NULL.map((r) => r.exec(error.message)).find((m) => m !== null)
+  if (match === undefined) return undefined
+  const field = match[1] ?? 'a field'
   return new KernelFault('null-dereference', 'oops', `NULL pointer dereference, field ${field}`)
 }

@@ -30,6 +30,8 @@ export interface Site {
 /** What the table holds for one kernel function. */
 export interface Body {
   readonly id: number
+  /** Its number in frames; 0 until a machine has booted. */
+  number: number
   readonly cName: string
   // biome-ignore lint/suspicious/noExplicitAny: the table holds functions of every type
   readonly direct: (...args: any[]) => unknown
@@ -37,7 +39,7 @@ export interface Body {
   /** The same without a yield, for a task that is alone in the machine. */
   // biome-ignore lint/suspicious/noExplicitAny: the table holds functions of every type
   readonly straight: ((...args: any[]) => unknown) | undefined
-  /** Where the function is written: file and offset of its first character; '' if not lowered. */
+  /** Where the function is written: file and offset of its first character. */
   readonly place: string
 }
 
@@ -53,17 +55,21 @@ export type Op<A extends unknown[], R> = ((...args: A) => Kernel<R>) & FnTag
 const bodies: Body[] = []
 let active: Body[] = []
 
-/** Declare a kernel function. The arguments behind the first are put there by the lowering. */
+/**
+ * Declare a kernel function. The arguments behind the first are put there by the lowering; the name
+ * is one of them, since who bundles or shortens the text may change what the function calls itself.
+ */
 // biome-ignore lint/suspicious/noExplicitAny: any function can be a kernel function
 export function fn<F extends (...args: any[]) => any>(
   body: F,
   lowered?: Lowered,
   straight?: Body['straight'],
   place = '',
-  cName = body.name,
+  cName = '',
 ): F & FnTag {
+  if (cName === '') throw new Error('a kernel function has not been through the lowering')
   const id = bodies.length
-  const entry: Body = { id, cName, direct: body, lowered, straight, place }
+  const entry: Body = { id, number: 0, cName, direct: body, lowered, straight, place }
   bodies.push(entry)
   active.push(entry)
   const dispatch = (...args: unknown[]): unknown => (active[id] as Body).direct(...args)
@@ -105,9 +111,22 @@ export function bodyOf(f: FnTag): Body {
   return active[f.id] as Body
 }
 
+const byNumber: Body[] = []
+
+/**
+ * Number the functions declared since the last call, in the order of names and places: what frames
+ * say does not depend on the order of imports. A machine that boots calls this.
+ */
+export function numberFunctions(): void {
+  const key = (b: Body): string => `${b.cName} ${b.place}`
+  const fresh = bodies.slice(byNumber.length)
+  fresh.sort((a, b) => (key(a) < key(b) ? -1 : key(a) > key(b) ? 1 : 0))
+  for (const body of fresh) body.number = byNumber.push(body)
+}
+
 /** The body with a number, as frames store it. */
-export function bodyNumber(id: number): Body {
-  return bodies[id] as Body
+export function bodyNumber(number: number): Body {
+  return byNumber[number - 1] as Body
 }
 
 /** All declared functions, in order of declaration. */

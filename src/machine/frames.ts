@@ -1,7 +1,7 @@
 /**
  * Frames of lowered kernel code. A task's stack holds frames of this form:
  *
- *   fp + 0   number of the function + 1
+ *   fp + 0   number of the function
  *   fp + 1   program counter: where it goes on
  *   fp + 2   address of the caller's frame, or 0
  *   fp + 3…  parameters and locals that live across a yield
@@ -10,6 +10,7 @@
  * callee, or RETURN; only the first ends the task's step.
  */
 import { mem, note, noting, poke, pokeFrame, pokeUnhashed } from './arena.js'
+import { LimitError } from './fault.js'
 import { type Body, bodyNumber, bodyOf, type FnTag } from './fn.js'
 import { currentAt, STACK_WORDS, Task, taskNumber } from './task.js'
 
@@ -80,8 +81,8 @@ function push(body: Body, fp: number, caller: number, args: readonly unknown[]):
   const lowered = body.lowered
   if (lowered === undefined) throw new Error(`${body.cName} has not been lowered`)
   if (fp + lowered.words > currentAt + STACK + STACK_WORDS)
-    throw new Error('a task ran out of stack')
-  pokeFrame(fp, body.id + 1)
+    throw new LimitError(`a task's stack has ${STACK_WORDS} words; does ${body.cName} call itself?`)
+  pokeFrame(fp, body.number)
   pokeFrame(fp + 1, 0)
   pokeFrame(fp + 2, caller)
   lowered.enter(fp, args)
@@ -107,7 +108,7 @@ export function runFrames(value: unknown, resumes: boolean): boolean {
   let incoming = value
   for (;;) {
     lastFp = fp
-    const { lowered } = bodyNumber((mem[fp] as number) - 1)
+    const { lowered } = bodyNumber(mem[fp] as number)
     if (lowered === undefined) throw new Error('a frame of a function that was not lowered')
     if (noting && fp < oldest) {
       noteFrame(fp, lowered.words)
@@ -160,7 +161,7 @@ export function standsIn(n: number): number {
 
 /** In C's spelling; '' before a task's first operation. */
 export function functionName(number: number): string {
-  return number === 0 ? '' : bodyNumber(number - 1).cName
+  return number === 0 ? '' : bodyNumber(number).cName
 }
 
 export function lastResult(): unknown {
@@ -187,16 +188,16 @@ export function faultingStack(): Level[] {
 function levelsFrom(innermost: number): Level[] {
   const levels: Level[] = []
   for (let fp = innermost; fp !== 0; fp = mem[fp + 2] as number) {
-    const body = bodyNumber((mem[fp] as number) - 1)
+    const body = bodyNumber(mem[fp] as number)
     const site = body.lowered?.sites[mem[fp + 1] as number]
     levels.push({ cName: body.cName, line: site?.line ?? 0, text: site?.text ?? '' })
   }
   return levels
 }
 
-/** Write a 32-bit number into a frame; anything else is a bug of ours. */
+/** Write a 32-bit number into a frame. */
 export function saveNum(at: number, value: number): void {
-  if ((value | 0) !== value) throw new Error(`${value} does not fit a 32-bit local`)
+  if ((value | 0) !== value) throw new LimitError(`${value} does not fit a 32-bit local`)
   pokeFrame(at, value)
 }
 

@@ -8,12 +8,29 @@
  */
 import { forgetUndo, resetArena, takeDirty } from './arena.js'
 import { EFFECT, type Effect, effectArg, effectKind, isEnabled } from './effects.js'
-import { asNullDereference, KernelFault, type Remark, remark, takeRemarks } from './fault.js'
-import { bodyOf, type FnTag, type Kernel } from './fn.js'
+import {
+  asNullDereference,
+  KernelFault,
+  LimitError,
+  type Remark,
+  remark,
+  takeRemarks,
+} from './fault.js'
+import { bodyOf, type FnTag, type Kernel, numberFunctions } from './fn.js'
 import { lastResult, runFrames, startFrames } from './frames.js'
 import { RCU_STATE } from './rcu.js'
-import { constructAt, num, type Obj, type Struct, struct, type Vec, vec } from './struct.js'
 import {
+  constructAt,
+  num,
+  type Obj,
+  placeStructs,
+  type Struct,
+  struct,
+  type Vec,
+  vec,
+} from './struct.js'
+import {
+  forgetLockClasses,
   hasStarted,
   MAX_TASKS,
   pendingOf,
@@ -26,7 +43,9 @@ import {
 import { Workqueue } from './work.js'
 
 /** An argument of an operation: a constant, or the result of an earlier operation. */
-export type Arg = { readonly value: unknown } | { readonly variable: number }
+export type Arg =
+  | { readonly value: unknown }
+  | { readonly variable: number; readonly as?: 'int' | 'wide' | 'bytes' }
 
 /** One call that a task makes. */
 export interface Operation {
@@ -64,13 +83,15 @@ export const MAX_VARIABLES = 64
 interface Variables extends Obj {
   values: Vec
   faultsLeft: number
+  /** What a value has beyond its low 32 bits and their sign: 0 for all but addresses and offsets. */
+  high: Vec
 }
 
 const Variables: Struct<Variables> = struct<Variables>(
   'Variables',
-  { values: vec(MAX_VARIABLES), faultsLeft: num() },
+  { values: vec(MAX_VARIABLES), faultsLeft: num(), high: vec(MAX_VARIABLES) },
   // What an operation returned is its own task's.
-  { capacity: 1, role: 'harness', commutes: ['values'] },
+  { capacity: 1, role: 'harness', commutes: ['values', 'high'] },
 )
 
 let program: Program = { tasks: [], faults: 0 }
@@ -85,8 +106,25 @@ function variables(): Variables {
   return Variables.at(Variables.base) as Variables
 }
 
+let boots = 0
+
+/** Which boot the present machine is of. There is one machine in a thread. */
+export function bootNumber(): number {
+  return boots
+}
+
+/** Is the machine still the one of this boot? What another one is asked, it would answer as itself. */
+export function mustBeOf(boot: number): void {
+  if (boot === boots) return
+  throw new LimitError('another kernel has been booted in this thread since: one at a time')
+}
+
 /** Empty machine: no task, no kernel object. `init` then builds the kernel, as task 0. */
 export function boot(how: Mode, init: () => void): void {
+  boots++
+  placeStructs()
+  numberFunctions()
+  forgetLockClasses()
   resetArena()
   mode = how
   setProgram({ tasks: [], faults: 0 })
@@ -122,7 +160,7 @@ function setProgram(next: Program): void {
  * kernel objects stay, so that a set-up and the scenario proper can follow one another.
  */
 export function load(next: Program): void {
-  if (next.tasks.length > MAX_TASKS) throw new Error(`more than ${MAX_TASKS} tasks`)
+  checkSize(next)
   setProgram(next)
   variables().faultsLeft = next.faults
   next.tasks.forEach((_, n) => {
@@ -130,6 +168,17 @@ export function load(next: Program): void {
   })
   takeDirty()
   forgetUndo()
+}
+
+function checkSize({ tasks }: Program): void {
+  if (tasks.length > MAX_TASKS) {
+    throw new LimitError(`the machine has room for ${MAX_TASKS} tasks, the exit among them`)
+  }
+  for (const { variable } of tasks.flatMap((t) => t.operations)) {
+    if (variable !== undefined && variable >= MAX_VARIABLES) {
+      throw new LimitError(`a scenario can have ${MAX_VARIABLES} variables`)
+    }
+  }
 }
 
 /** The program that the machine runs. */
@@ -155,7 +204,25 @@ export function operationOf(n: number): Operation | undefined {
 }
 
 export function variable(i: number): number {
-  return variables().values.get(i)
+  const { values, high } = variables()
+  const low = values.get(i)
+  const beyond = high.get(i)
+  return beyond === 0 ? low : low + beyond * 2 ** 32
+}
+
+/** Exact, whatever 64 bits it has. */
+function setVariable(i: number, value: number | bigint): void {
+  const low = Number(BigInt.asIntN(32, BigInt(value)))
+  const beyond = low === value ? 0 : Number(BigInt.asIntN(32, (BigInt(value) - BigInt(low)) >> 32n))
+  variables().values.set(i, low)
+  variables().high.set(i, beyond)
+}
+
+/** A variable as an argument: its low 32 bits, a number, or all 64 bits. */
+function passed(i: number, as: 'int' | 'wide' | 'bytes'): number | bigint {
+  const { values, high } = variables()
+  if (as === 'int') return values.get(i)
+  return as === 'wide' ? variable(i) : BigInt(values.get(i)) + (BigInt(high.get(i)) << 32n)
 }
 
 /** Could a fault still be injected? */
@@ -277,18 +344,18 @@ let returned: number | undefined
 function deliver(task: Task, value: unknown): void {
   const operation = operationOf(task.number)
   if (operation === undefined) return
-  const result = asResult(value)
+  const exact = asResult(value)
+  const result = Number(exact)
   returned = result
-  if (operation.variable !== undefined) variables().values.set(operation.variable, result)
+  if (operation.variable !== undefined) setVariable(operation.variable, exact)
   if (operation.expected !== undefined && operation.expected !== result) {
     remark('unexpected-result', `${operation.text} returned ${result}`)
   }
 }
 
-function asResult(value: unknown): number {
-  if (typeof value === 'number' && (value | 0) === value) return value
-  if (typeof value === 'bigint') return Number(BigInt.asIntN(32, value))
-  return value === true ? 1 : 0
+function asResult(value: unknown): number | bigint {
+  if (typeof value === 'bigint') return value
+  return Number.isSafeInteger(value) ? (value as number) : Number(value === true)
 }
 
 /**
@@ -303,7 +370,9 @@ function startNext(task: Task): void {
       task.pending = 0
       return
     }
-    const args = operation.args.map((a) => ('value' in a ? a.value : variable(a.variable)))
+    const args = operation.args.map((a) =>
+      'value' in a ? a.value : passed(a.variable, a.as ?? 'int'),
+    )
     if (startCall(task, operation.fn, args)) return
     // The call returned without ever yielding.
     const value = mode === 'lowered' ? lastResult() : directResult

@@ -8,6 +8,7 @@
  */
 import { kfree } from './alloc.js'
 import { until, untilElement } from './effects.js'
+import { LimitError } from './fault.js'
 import { fn, type Kernel } from './fn.js'
 import { handleAt, isAlive, num, type Obj, type Struct, struct, type Vec, vec } from './struct.js'
 import { current, MAX_TASKS, mightSleep, Task, taskNumber } from './task.js'
@@ -117,6 +118,7 @@ export function kfreeRcu(object: Obj): void {
     return
   }
   const rcu = state()
+  if (rcu.count >= MAX_CALLBACKS) throw new LimitError('RCU has room for 16 callbacks')
   rcu.objects.set(rcu.count, object.at)
   rcu.masks.set(rcu.count, mask)
   rcu.count++

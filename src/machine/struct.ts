@@ -25,7 +25,7 @@ import {
   stopNoting,
   UNINITIALISED,
 } from './arena.js'
-import { type Facts, KernelFault } from './fault.js'
+import { type Facts, KernelFault, LimitError } from './fault.js'
 
 /** What every handle is: an address with a struct's accessors on it. */
 export interface Obj {
@@ -155,15 +155,21 @@ export function notedAccesses(): Int32Array {
   return stopNoting()
 }
 
-const opsTables: object[] = []
+/** Every table of functions has a name, as its variable has in C. */
+interface NamedTable {
+  readonly name: string
+}
+
+const opsTables: NamedTable[] = []
+const newTables: NamedTable[] = []
 
 /** Register a constant table of functions, so that a word of the arena can point to it. */
-export function opsTable<T extends object>(table: T): T {
-  opsTables.push(table)
+export function opsTable<T extends NamedTable>(table: T): T {
+  newTables.push(table)
   return table
 }
 
-/** All ops tables; the number of one in the arena is its place here + 1. */
+/** All ops tables, once a machine has booted; the number of one in the arena is its place + 1. */
 export function allOpsTables(): readonly object[] {
   return opsTables
 }
@@ -171,7 +177,7 @@ export function allOpsTables(): readonly object[] {
 /** Number of an ops table in the arena; 0 is NULL. */
 function opsNumber(table: object | null): number {
   if (table === null) return 0
-  const i = opsTables.indexOf(table)
+  const i = opsTables.indexOf(table as NamedTable)
   if (i < 0) throw new Error('an ops table was stored that opsTable() has not registered')
   return i + 1
 }
@@ -241,12 +247,17 @@ export interface PlacedField {
   readonly watch: number
 }
 
+type Unplaced = { -readonly [K in keyof Struct<Obj>]: Struct<Obj>[K] }
+
 const byName = new Map<string, Struct<Obj>>()
 const byId: Struct<Obj>[] = []
+const newStructs: Unplaced[] = []
 /** By word of the arena: index in `handles` of the first struct's handle that lies there. */
 const handleIndex = new Int32Array(ARENA_WORDS)
 const handles: Obj[] = [{ at: 0 as Addr }]
 const MAX_FIELDS = 2048
+/** Judges have a word for each struct. */
+export const MAX_STRUCTS = 127
 /** By field of any struct: bits of the sanitizers that read it. */
 const watchers = new Int32Array(MAX_FIELDS)
 let fieldCount = 0
@@ -320,27 +331,48 @@ export function struct<S extends Obj>(
   layout: Layout<S>,
   options: StructOptions = {},
 ): Struct<S> {
-  const id = byId.length + 1
+  if (byName.has(name)) throw new LimitError(`there is a struct ${name} already`)
   const fields = new Map<string, PlacedField>()
   let words = 1
   for (const [key, field] of Object.entries(layout) as [string, Field<unknown>][]) {
-    if (fieldCount === MAX_FIELDS) throw new Error('more fields than there is room for')
+    if (fieldCount === MAX_FIELDS)
+      throw new LimitError(`all structs together can have ${MAX_FIELDS} fields`)
     fields.set(key, { name: key, offset: words, field, watch: fieldCount++ })
     words += field.words
   }
   const { capacity = 512, role = 'kernel', permanent = false, commutes = [] } = options
-  const base = nextBase
-  nextBase += words * capacity
-  if (nextBase > ARENA_WORDS) throw new Error(`the arena has no room for struct ${name}`)
+  const facts = { name, cName: snake(name), words, capacity, role, permanent, commutes, fields }
+  const made: Unplaced = { ...facts, id: 0, base: 0, at: notPlaced }
+  byName.set(name, made)
+  newStructs.push(made)
+  return made as unknown as Struct<S>
+}
 
-  const compiled = compileHandles(id, name, [...fields.values()].map(placeOf), RUNTIME)
-  const at = compiled.at as (addr: number) => S | null
-  const place = { id, words, base, capacity, fields }
-  const made: Struct<S> = { name, cName: snake(name), ...place, role, permanent, commutes, at }
-  Object.defineProperty(compiled.prototype, STRUCT, { value: made })
-  byName.set(name, made as unknown as Struct<Obj>)
-  byId.push(made as unknown as Struct<Obj>)
-  return made
+function notPlaced(): never {
+  throw new Error('no machine has been booted since the struct was declared')
+}
+
+const byOwnName = (a: NamedTable, b: NamedTable): number => (a.name < b.name ? -1 : 1)
+
+/**
+ * Give what has been declared since the last call its numbers and its places in the arena, in the
+ * order of names: states and their fingerprints do not depend on the order of imports. A machine
+ * that boots calls this; what a design brings later comes behind.
+ */
+export function placeStructs(): void {
+  opsTables.push(...newTables.splice(0).sort(byOwnName))
+  for (const s of newStructs.splice(0).sort(byOwnName)) {
+    const end = nextBase + s.words * s.capacity
+    if (end > ARENA_WORDS) throw new LimitError(`the arena has no room for struct ${s.name}`)
+    if (byId.length === MAX_STRUCTS) throw new LimitError(`there can be ${MAX_STRUCTS} structs`)
+    s.id = byId.length + 1
+    s.base = nextBase
+    nextBase = end
+    const compiled = compileHandles(s.id, s.name, [...s.fields.values()].map(placeOf), RUNTIME)
+    s.at = compiled.at as Struct<Obj>['at']
+    Object.defineProperty(compiled.prototype, STRUCT, { value: s })
+    byId.push(s)
+  }
 }
 
 /** Key under which a handle's prototype has its struct. */
@@ -390,11 +422,16 @@ const RUNTIME = {
   opsNumbered,
   badAccess,
   uninitialised,
+  LimitError,
 }
 
-/** The address of a field, as `&object->field`; 0 for a NULL object, which faults when used. */
+/**
+ * The address of a field, as `&object->field`; 0 for a NULL object and an ERR_PTR, which fault when
+ * they are used.
+ */
 export function addressOf<S extends Obj>(object: S | null, field: keyof S & string): Addr {
-  if (object === null) return 0 as Addr
+  // An ERR_PTR's field is no word of the arena either.
+  if (object === null || object.at < 0) return 0 as Addr
   const s = structOf(object)
   const placed = s.fields.get(field)
   if (!placed) throw new Error(`struct ${s.name} has no field ${field}`)

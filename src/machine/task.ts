@@ -4,12 +4,16 @@
  * write only `gpWait`.
  */
 import { type Addr, mem } from './arena.js'
+import { LimitError } from './fault.js'
 import { num, type Obj, type Struct, statistic, struct, type Vec, vec } from './struct.js'
 
 export const MAX_TASKS = 8
 export const STACK_WORDS = 640
 export const MAX_HELD = 12
-export const MAX_TASK_WORKS = 8
+/** As many files as a task can close at once, and what it maps besides. */
+export const MAX_TASK_WORKS = 64
+/** Classes of locks: bits of a word of lockdep's graph. */
+export const MAX_LOCK_CLASSES = 31
 
 export const TASK = {
   RUNNING: 0,
@@ -90,14 +94,15 @@ export function currentTaskNumber(): number {
   return running === undefined ? 0 : running.number
 }
 
-const handlesByNumber = Array.from(
-  { length: MAX_TASKS },
-  (_, n) => Task.at(Task.base + n * Task.words) as Task,
-)
+const handlesByNumber: Task[] = []
 
 /** The task with this number. */
 export function taskNumber(n: number): Task {
-  return handlesByNumber[n] as Task
+  const known = handlesByNumber[n]
+  if (known !== undefined) return known
+  const task = Task.at(Task.base + n * Task.words) as Task
+  handlesByNumber[n] = task
+  return task
 }
 
 function offsetOf(field: keyof Task & string): number {
@@ -142,14 +147,30 @@ export function setLockTap(next: LockTap | undefined): void {
 }
 
 const classNames: string[] = []
+let declaredClasses = 0
+
+/** Give classes numbers that no order of events changes; before any machine boots. */
+export function declareLockClasses(names: readonly string[]): void {
+  classNames.push(...names)
+  declaredClasses = classNames.length
+}
+
+/** A machine boots: the classes that only the last one had are gone. */
+export function forgetLockClasses(): void {
+  classNames.length = declaredClasses
+}
 
 /** The number of a lock class, the name under which lockdep knows all locks of a kind. */
 export function lockClass(name: string): number {
   const known = classNames.indexOf(name)
-  return known >= 0 ? known + 1 : classNames.push(name)
+  if (known >= 0) return known + 1
+  if (classNames.length === MAX_LOCK_CLASSES) {
+    throw new LimitError(`lockdep has room for ${MAX_LOCK_CLASSES} classes of locks`)
+  }
+  return classNames.push(name)
 }
 
-/** How many classes there are. Their numbers depend on the order in which they come up. */
+/** How many classes there are. Those not declared are numbered in the order of their coming up. */
 export function lockClassCount(): number {
   return classNames.length
 }
@@ -162,7 +183,7 @@ export function lockClassName(number: number): string {
 export function holdLock(addr: Addr, cls: number, trylock: boolean): void {
   const me = current()
   tap?.acquired(me, cls, addr, trylock)
-  if (me.heldCount >= MAX_HELD) throw new Error('a task holds more locks than there is room for')
+  if (me.heldCount >= MAX_HELD) throw new LimitError('a task can hold 12 locks at once')
   me.heldAddr.set(me.heldCount, addr)
   me.heldClass.set(me.heldCount, cls)
   me.heldCount++

@@ -3,6 +3,7 @@
  * the kworker, a task of the machine that starts when something is queued.
  */
 import { untilNot } from './effects.js'
+import { LimitError } from './fault.js'
 import { fn, type Kernel } from './fn.js'
 import { handleAt, num, type Obj, type Struct, struct, type Vec, vec } from './struct.js'
 import { current, MAX_TASK_WORKS } from './task.js'
@@ -10,7 +11,7 @@ import { current, MAX_TASK_WORKS } from './task.js'
 /** Queue for the running task; `work` is handled by the machine's task-work function. */
 export function taskWorkAdd(work: Obj): void {
   const me = current()
-  if (me.workCount >= MAX_TASK_WORKS) throw new Error('a task has more task work than fits')
+  if (me.workCount >= MAX_TASK_WORKS) throw new LimitError('a task has room for 64 task works')
   me.works.set(me.workCount, work.at)
   me.workCount++
 }
@@ -50,7 +51,7 @@ export function systemWq(): Workqueue {
 
 export function queueWork(work: Obj): void {
   const wq = systemWq()
-  if (wq.count >= MAX_WORKS) throw new Error('the workqueue is full')
+  if (wq.count >= MAX_WORKS) throw new LimitError('the workqueue has room for 16 items')
   wq.items.set(wq.count, work.at)
   wq.count++
 }

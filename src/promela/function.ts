@@ -211,7 +211,7 @@ export function throwText(e: ts.Expression, place: Place): string {
   if (!ts.isNewExpression(e) || !ts.isIdentifier(e.expression))
     return world.refuse(e, 'a throw of this')
   const [id, kind] = e.arguments ?? []
-  if (e.expression.text === 'Error') {
+  if (/^(Limit)?Error$/.test(e.expression.text)) {
     const text = id?.getText().replace(/[^\w .,:;()]/g, ' ') ?? ''
     return `give_up("${text.trim()}")`
   }

@@ -3,7 +3,12 @@
  * hand, beside src/machine/machine.ts and src/explore and not from them.
  */
 
+/* A constant, or a variable: its 32 low bits, or all of it. */
+enum { CONSTANT, INT, ALL };
 typedef struct { int is_variable; B value; } Argument;
+
+/* 2^53: from here on a number is not exact. */
+#define MAX_SAFE ((B)1 << 53)
 typedef struct {
   int function, argument_count;
   Argument arguments[MAX_ARGUMENTS];
@@ -132,17 +137,26 @@ static const Operation *operation_of(int n) {
 }
 
 static V as_result(int kind, B value) {
-  if (kind == 0) return value == (int32_t)value ? (V)value : 0;
-  if (kind == 2) return (int32_t)value;
+  if (kind == 0) return value > -MAX_SAFE && value < MAX_SAFE ? (V)value : 0;
+  if (kind == 2) return (V)value;
   return kind == 1 && value == 1;
+}
+
+static V variable(int i) {
+  V high = vec_get(get(variables(), Variables_high), i);
+  return vec_get(get(variables(), Variables_values), i) + high * ((V)1 << 32);
+}
+
+static void set_variable(int i, V value) {
+  vec_set(get(variables(), Variables_values), i, (int32_t)value);
+  vec_set(get(variables(), Variables_high), i, (int32_t)((value - (int32_t)value) >> 32));
 }
 
 static void deliver(int last) {
   const Operation *op = operation_of(current_number);
   if (!op) return;
   V value = as_result(functions[last].result, result);
-  V values = get(variables(), Variables_values);
-  if (op->variable >= 0) vec_set(values, op->variable, value);
+  if (op->variable >= 0) set_variable(op->variable, value);
   if (op->is_expected && op->expected != value) report("unexpected-result");
 }
 
@@ -162,7 +176,8 @@ static void start_next(void) {
     B args[MAX_ARGUMENTS];
     for (int i = 0; i < op->argument_count; i++) {
       const Argument *a = &op->arguments[i];
-      args[i] = a->is_variable ? vec_get(get(variables(), Variables_values), (V)a->value) : a->value;
+      V value = a->is_variable ? variable((int)a->value) : (V)a->value;
+      args[i] = a->is_variable == INT ? (int32_t)value : a->is_variable ? value : a->value;
     }
     int last = 0;
     if (start_call(op->function, args, &last)) return;

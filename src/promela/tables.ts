@@ -134,9 +134,7 @@ function formulaText(f: Formula): string {
 }
 
 function operandText(o: Operand): string {
-  return 'value' in o
-    ? `${o.value}LL`
-    : `vec_get(get(variables(), Variables_values), ${o.variable})`
+  return 'value' in o ? `${o.value}LL` : `variable(${o.variable})`
 }
 
 /** Most arguments of any operation. */
@@ -157,7 +155,9 @@ function valueText(value: unknown, of: Operation): string {
 
 function operationText(o: Operation, world: World): string {
   const args = o.args.map((a) =>
-    'value' in a ? `{ 0, ${valueText(a.value, o)} }` : `{ 1, ${a.variable} }`,
+    'value' in a
+      ? `{ 0, ${valueText(a.value, o)} }`
+      : `{ ${a.as === undefined || a.as === 'int' ? 'INT' : 'ALL'}, ${a.variable} }`,
   )
   return (
     `{ ${world.activeFunction(o.fn).name}, ${args.length}, { ${args.join(', ') || '{0}'} }, ` +

@@ -8,6 +8,7 @@ import { aliveOf, mayLeak, structCount, structText } from '../machine/census.js'
 import {
   constructAt,
   forEachAlive,
+  MAX_STRUCTS,
   type Obj,
   type Struct,
   struct,
@@ -15,8 +16,6 @@ import {
   vec,
 } from '../machine/struct.js'
 import type { Sanitizer } from './sanitizer.js'
-
-const MAX_STRUCTS = 127
 
 interface Baseline extends Obj {
   /** By struct: objects alive when the kernel had booted; -1 if they never leave. */

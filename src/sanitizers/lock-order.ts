@@ -9,10 +9,8 @@
  */
 import { NO_FACTS } from '../machine/fault.js'
 import { constructAt, type Obj, type Struct, struct, type Vec, vec } from '../machine/struct.js'
-import { lockClassName, type Task } from '../machine/task.js'
+import { lockClassName, MAX_LOCK_CLASSES, type Task } from '../machine/task.js'
 import type { Context, Sanitizer } from './sanitizer.js'
-
-const MAX_CLASSES = 31
 
 interface LockGraph extends Obj {
   /** By class: bit mask of the classes taken while it was held. */
@@ -21,7 +19,7 @@ interface LockGraph extends Obj {
 
 const LockGraph: Struct<LockGraph> = struct<LockGraph>(
   'LockGraph',
-  { after: vec(MAX_CLASSES + 1) },
+  { after: vec(MAX_LOCK_CLASSES + 1) },
   // It only collects: of two acquisitions the last reports, whichever it is.
   { capacity: 1, role: 'judge', commutes: ['after'] },
 )
@@ -36,7 +34,7 @@ function leadsTo(after: Vec, from: number, to: number): boolean {
   let frontier = seen
   while (frontier !== 0) {
     let next = 0
-    for (let c = 1; c <= MAX_CLASSES; c++) if (frontier & (1 << c)) next |= after.get(c)
+    for (let c = 1; c <= MAX_LOCK_CLASSES; c++) if (frontier & (1 << c)) next |= after.get(c)
     if (next & (1 << to)) return true
     frontier = next & ~seen
     seen |= next
@@ -45,7 +43,7 @@ function leadsTo(after: Vec, from: number, to: number): boolean {
 }
 
 function acquired(task: Task, taken: number, trylock: boolean, { report }: Context): void {
-  if (trylock || taken === 0 || taken > MAX_CLASSES) return
+  if (trylock || taken === 0) return
   const { after } = graph()
   for (let i = 0; i < task.heldCount; i++) {
     const held = task.heldClass.get(i)

@@ -12,9 +12,10 @@ import { type Kvm, KvmVcpu, type Spte } from '../kernel/include/kvm.js'
 import type { Folio } from '../kernel/include/mm.js'
 import { currentMm } from '../kernel/include/mm_types.js'
 import { type Gfn, type Pfn, type Pgoff, pgoffToBytes } from '../kernel/include/types.js'
+import { KVM_MEM_READONLY } from '../kernel/include/uapi.js'
 import { xaLoad } from '../kernel/lib/xarray.js'
 import { pfnToFolio } from '../kernel/mm/page_alloc.js'
-import { PTE_PRESENT, pteAt, pteFolio } from '../kernel/mm/pgtable.js'
+import { PTE_PRESENT, PTE_WRITE, pteAt, pteFolio } from '../kernel/mm/pgtable.js'
 import { attrPrivate } from '../kernel/virt/kvm/memory_attributes.js'
 import { factsOf, objectName } from '../machine/struct.js'
 import type { Context, Report, Sanitizer } from './sanitizer.js'
@@ -62,9 +63,15 @@ function judgeOrdinary(kvm: Kvm, spte: Spte, folio: Folio, report: Report): void
   if (slot === null || isCovered(kvm, gfn)) return
   const hva = pgoffToBytes((slot.userspaceAddr + (gfn - slot.baseGfn)) as Pgoff)
   const pte = pteAt(currentMm(), hva)
-  if (pte & PTE_PRESENT && pteFolio(pte) === folio) return
-  const text = `${gfnText(gfn)} maps pfn ${pfn}, which its process does not have there any more`
-  report('stale-secondary-mapping', text, factsOf([folio, spte, kvm], { gfn, pfn }))
+  const facts = factsOf([folio, spte, kvm], { gfn, pfn })
+  if (!(pte & PTE_PRESENT) || pteFolio(pte) !== folio) {
+    const text = `${gfnText(gfn)} maps pfn ${pfn}, which its process does not have there any more`
+    report('stale-secondary-mapping', text, facts)
+  } else if (spte.writable && (!(pte & PTE_WRITE) || slot.flags & KVM_MEM_READONLY)) {
+    const whose = pte & PTE_WRITE ? 'in a slot that only reads' : 'which its process only reads'
+    const text = `${gfnText(gfn)} maps pfn ${pfn} for writing, ${whose}`
+    report('missing-write-protection', text, facts)
+  }
 }
 
 function judgeKind(kvm: Kvm, spte: Spte, report: Report): void {
@@ -140,6 +147,12 @@ export const secondaryMmu: Sanitizer = {
       source: 'S3',
     },
     {
+      id: 'missing-write-protection',
+      judgement: 'state',
+      sentence: 'A guest may write to memory that its process, or its slot, only reads.',
+      source: 'S1; 6.2 virt/kvm/kvm_main.c hva_to_pfn',
+    },
+    {
       id: 'wrong-kind-mapping',
       judgement: 'state',
       sentence: 'A gfn is mapped as private memory while it is shared, or the reverse.',
@@ -157,6 +170,7 @@ export const secondaryMmu: Sanitizer = {
     'Folio.mapcount',
     'Folio.buddy',
     'Spte.pfn',
+    'Spte.writable',
     'KvmMemslots.slots',
     'Kvm.memslots',
     'Kvm.mmuInvalidateInProgress',

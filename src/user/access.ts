@@ -20,6 +20,7 @@ import {
 import { type Blob, byteAt, withBytes } from '../machine/blob.js'
 import { alsoReads, alsoWrites, read, rmw } from '../machine/effects.js'
 import { fn, type Kernel } from '../machine/fn.js'
+import type { UserAddress } from './layout.js'
 
 /** Translate for one access, and set the dirty bit; NULL: a fault. */
 function translate(mm: MmStruct, address: bigint, write: boolean): Folio | null {
@@ -57,22 +58,13 @@ const userAccess = fn(function* user_access(address: bigint, byte: number): Kern
 })
 
 /** The process loads a byte: the byte, or the signal (SIGBUS_*, SIGSEGV_*) that it gets. */
-export const userLoad = fn(function* load(address: bigint): Kernel<number> {
-  return yield* userAccess(address, -1)
-})
-
-/** The process stores a byte: 0 or the signal that it gets. */
-export const userStore = fn(function* store(address: bigint, byte: number): Kernel<number> {
-  return yield* userAccess(address, byte)
-})
-
-/** The same for an address that a scenario has from mmap(), with an offset in bytes. */
-export const userLoadAt = fn(function* load(address: number, offset: bigint): Kernel<number> {
+export const userLoadAt = fn(function* load(address: UserAddress, offset: bigint): Kernel<number> {
   return yield* userAccess(BigInt(address) + offset, -1)
 })
 
+/** The process stores a byte: 0 or the signal that it gets. */
 export const userStoreAt = fn(function* store(
-  address: number,
+  address: UserAddress,
   offset: bigint,
   byte: number,
 ): Kernel<number> {

@@ -14,6 +14,9 @@ import { vmaLink } from '../kernel/mm/vma.js'
 import { kzalloc } from '../machine/alloc.js'
 import { fn, type Kernel } from '../machine/fn.js'
 
+/** An address of the process in bytes; two words. */
+export type UserAddress = number & { readonly __wide: 'address' }
+
 /** First byte of the anonymous memory of a VMM's guests: guest address 0. */
 export const USER_BASE = 0x7f0000000000n
 

@@ -1,59 +1,90 @@
 /**
- * Calls on the process's memory in the form that scenarios write them: with addresses of mmap().
+ * Calls on the process's memory in the form that scenarios and programs write them: an address that
+ * mmap() gave, and bytes from there on.
  */
 
+import { MPOL_MF_MOVE } from '../kernel/include/uapi.js'
 import { sysMadvise } from '../kernel/mm/madvise.js'
 import { sysMincore } from '../kernel/mm/mincore.js'
 import { sysMlock, sysMunlock } from '../kernel/mm/mlock.js'
 import { sysMmap, sysMunmap } from '../kernel/mm/mmap.js'
+import { sysMovePages } from '../kernel/mm/move_pages.js'
 import { sysMprotect } from '../kernel/mm/mprotect.js'
 import { fn, type Kernel } from '../machine/fn.js'
+import type { UserAddress } from './layout.js'
 
-/** mmap(2) at an address of the kernel's choice; size and offset in bytes. */
+/** mmap(2); size and offset in bytes. The address matters with MAP_FIXED. */
 export const userMmap = fn(function* mmap(
   fd: number,
   prot: number,
   flags: number,
   size: bigint,
   offset: bigint,
+  address: UserAddress,
+): Kernel<bigint> {
+  return yield* sysMmap(BigInt(address), size, prot, flags, fd, offset)
+})
+
+/** munmap(2) of bytes from an offset on. */
+export const userMunmap = fn(function* munmap(
+  address: UserAddress,
+  size: bigint,
+  offset: bigint,
 ): Kernel<number> {
-  return Number(yield* sysMmap(0n, size, prot, flags, fd, offset))
+  return yield* sysMunmap(BigInt(address) + offset, size)
 })
 
-/** munmap(2); size in bytes. */
-export const userMunmap = fn(function* munmap(address: number, size: bigint): Kernel<number> {
-  return yield* sysMunmap(BigInt(address), size)
-})
-
-/** madvise(2); size in bytes. */
+/** madvise(2) of bytes from an offset on. */
 export const userMadvise = fn(function* madvise(
-  address: number,
+  address: UserAddress,
   size: bigint,
   advice: number,
+  offset: bigint,
 ): Kernel<number> {
-  return yield* sysMadvise(BigInt(address), size, advice)
+  return yield* sysMadvise(BigInt(address) + offset, size, advice)
 })
 
-/** mprotect(2); size in bytes. */
+/** mprotect(2) of bytes from an offset on. */
 export const userMprotect = fn(function* mprotect(
-  address: number,
+  address: UserAddress,
   size: bigint,
   prot: number,
+  offset: bigint,
 ): Kernel<number> {
-  return yield* sysMprotect(BigInt(address), size, prot)
+  return yield* sysMprotect(BigInt(address) + offset, size, prot)
 })
 
-/** mlock(2); size in bytes. */
-export const userMlock = fn(function* mlock(address: number, size: bigint): Kernel<number> {
-  return yield* sysMlock(BigInt(address), size)
+/** mlock(2) of bytes from an offset on. */
+export const userMlock = fn(function* mlock(
+  address: UserAddress,
+  size: bigint,
+  offset: bigint,
+): Kernel<number> {
+  return yield* sysMlock(BigInt(address) + offset, size)
 })
 
-/** munlock(2); size in bytes. */
-export const userMunlock = fn(function* munlock(address: number, size: bigint): Kernel<number> {
-  return yield* sysMunlock(BigInt(address), size)
+/** munlock(2) of bytes from an offset on. */
+export const userMunlock = fn(function* munlock(
+  address: UserAddress,
+  size: bigint,
+  offset: bigint,
+): Kernel<number> {
+  return yield* sysMunlock(BigInt(address) + offset, size)
 })
 
 /** mincore(2) of the page at an offset in bytes. */
-export const userMincore = fn(function* mincore(address: number, offset: bigint): Kernel<number> {
+export const userMincore = fn(function* mincore(
+  address: UserAddress,
+  offset: bigint,
+): Kernel<number> {
   return yield* sysMincore(BigInt(address) + offset)
+})
+
+/** move_pages(2) of the page at an offset in bytes. */
+export const userMovePage = fn(function* move_pages(
+  address: UserAddress,
+  node: number,
+  offset: bigint,
+): Kernel<number> {
+  return yield* sysMovePages(BigInt(address) + offset, node, MPOL_MF_MOVE)
 })

@@ -3,9 +3,12 @@
 import { sysFtruncate } from '../kernel/fs/open.js'
 import { KVM_MEM_PRIVATE } from '../kernel/include/uapi.js'
 import { sysMemfdRestricted } from '../kernel/mm/restrictedmem.js'
-import { sysKvmSetUserMemoryRegion2 } from '../kernel/virt/kvm/memslots.js'
+import {
+  sysKvmSetUserMemoryRegion,
+  sysKvmSetUserMemoryRegion2,
+} from '../kernel/virt/kvm/memslots.js'
 import { fn, type Kernel } from '../machine/fn.js'
-import { USER_BASE } from './layout.js'
+import { USER_BASE, type UserAddress } from './layout.js'
 
 /**
  * A file of private memory of this size (bytes) for a VM: memfd_restricted() and, unless the size
@@ -50,7 +53,7 @@ export const slotOver = fn(function* set_region_over(
   slot: number,
   gpa: bigint,
   size: bigint,
-  address: number,
+  address: UserAddress,
 ): Kernel<number> {
   return yield* sysKvmSetUserMemoryRegion2(vm, slot, 0, gpa, size, BigInt(address), -1, 0n)
 })
@@ -58,4 +61,32 @@ export const slotOver = fn(function* set_region_over(
 /** Delete a memslot: KVM_SET_USER_MEMORY_REGION2 with size 0. */
 export const unbindSlot = fn(function* unbind(vm: number, slot: number): Kernel<number> {
   return yield* sysKvmSetUserMemoryRegion2(vm, slot, 0, 0n, 0n, 0n, -1, 0n)
+})
+
+/** KVM_SET_USER_MEMORY_REGION over the process's memory from an offset on. */
+export const setRegion = fn(function* set_region(
+  vm: number,
+  slot: number,
+  flags: number,
+  gpa: bigint,
+  size: bigint,
+  address: UserAddress,
+  offset: bigint,
+): Kernel<number> {
+  return yield* sysKvmSetUserMemoryRegion(vm, slot, flags, gpa, size, BigInt(address) + offset)
+})
+
+/** KVM_SET_USER_MEMORY_REGION2; `offset` is the file's. */
+export const setRegion2 = fn(function* set_region2(
+  vm: number,
+  slot: number,
+  flags: number,
+  gpa: bigint,
+  size: bigint,
+  address: UserAddress,
+  fd: number,
+  offset: bigint,
+): Kernel<number> {
+  const uaddr = BigInt(address)
+  return yield* sysKvmSetUserMemoryRegion2(vm, slot, flags, gpa, size, uaddr, fd, offset)
 })

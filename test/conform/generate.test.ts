@@ -5,7 +5,7 @@ import { CALLS, FAMILIES, generate } from '../../src/conform/generate.js'
 import { formatProgram, parseTranscript } from '../../src/conform/program.js'
 import { Random } from '../../src/conform/random.js'
 
-const HEADER = '{"schema":1,"kernel":"6.18","arch":"x86_64","family":"memfd"}'
+const HEADER = '{"schema":2,"kernel":"6.18","arch":"x86_64","family":"memfd"}'
 
 for (const family of FAMILIES) {
   test(`${family}: a seed is a program, in the format of transcripts`, () => {

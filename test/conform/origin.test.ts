@@ -21,23 +21,23 @@ test('the innermost function that gave the value, not one that ran later or gave
 const EXPLAINED: readonly (readonly [readonly Op[], RegExp])[] = [
   [
     [
-      ['create', 2],
-      ['seal', 0, 8],
-      ['falloc', 0, 3, 0, 4096],
+      ['memfd_create', 2],
+      ['fcntl_add_seals', 0, 8],
+      ['fallocate', 0, 3, 0, 4096],
     ],
     /fallocate vfs_fallocate shmem_fallocate/,
   ],
   [
     [
-      ['create', 0],
-      ['falloc', 0, 3, 0, -1],
+      ['memfd_create', 0],
+      ['fallocate', 0, 3, 0, -1],
     ],
     /vfs_fallocate$/,
   ],
   [
     [
-      ['create', 0],
-      ['seal', 0, 1],
+      ['memfd_create', 0],
+      ['fcntl_add_seals', 0, 1],
     ],
     /memfd_add_seals/,
   ],
@@ -54,8 +54,8 @@ for (const [ops, chain] of EXPLAINED) {
 
 test('what is seen of a page is explained by the call that last changed it', () => {
   const ops: Op[] = [
-    ['create', 2],
-    ['trunc', 0, 8192],
+    ['memfd_create', 2],
+    ['ftruncate', 0, 8192],
     ['mmap', 0, 3, 1, 4096, 0],
     ['store', 0, 0, 1],
     ['fstat', 0],

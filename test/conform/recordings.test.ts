@@ -22,26 +22,27 @@ test('what the second kernel is asked in vain for elsewhere is in its recording'
   const recorded = builtInTranscripts().filter((path) => path.endsWith('memory-failure.jsonl'))
   const ops = recorded.flatMap((path) => readTranscript(path).programs.flatMap((p) => p.ops))
   const names = new Set(ops.map(([name]) => name))
-  for (const name of ['slot', 'move', 'compact', 'run'] as const) assert.ok(names.has(name), name)
+  const asked = ['kvm_set_user_memory_region', 'move_pages', 'compact', 'run'] as const
+  for (const name of asked) assert.ok(names.has(name), name)
 })
 
 test('a guest sees what the process does to its memory: a page moved, dropped, gone', () => {
   const answers = new Model('6.2').run([
-    ['create', 0],
-    ['trunc', 0, 4096],
+    ['memfd_create', 0],
+    ['ftruncate', 0, 4096],
     ['mmap', 0, 3, 1, 4096, 0],
     ['store', 0, 0, 6],
-    ['slot', 0],
+    ['kvm_set_user_memory_region', 0, 0, 0x10000, 4096, 0, 0],
     ['run', 0x10000],
-    ['move', 0, 0, 1],
+    ['move_pages', 0, 0, 1],
     ['compact'],
     ['run', 0x10000],
-    ['falloc', 0, 3, 0, 4096],
+    ['fallocate', 0, 3, 0, 4096],
     ['run', 0x10000],
     ['munmap', 0],
     ['run', 0x10000],
-    ['slot', 0],
-    ['move', 0, 0, 1],
+    ['kvm_set_user_memory_region', 0, 0, 0x10000, 4096, 0, 0],
+    ['move_pages', 0, 0, 1],
   ])
   const wanted = [0, 7, 1, 0, 8, 0, 1, 0, '-EFAULT', 'nomap', 'nomap']
   assert.deepEqual(
@@ -62,8 +63,8 @@ test('code that runs straight through answers as code in frames does', () => {
 
 test('a file is released with the last of its descriptors', () => {
   const answers = new Model('6.18').run([
-    ['gmem', 4096, 3],
-    ['bind', 0, 4, 0x10000, 4096, 0, 0],
+    ['kvm_create_guest_memfd', 4096, 3],
+    ['kvm_set_user_memory_region2', 0, 4, 0x10000, 4096, 0, 0],
     ['dup', 0],
     ['close', 0],
     ['run', 0x10000],
@@ -78,13 +79,13 @@ test('a file is released with the last of its descriptors', () => {
 
 test('each of two VMs has slots and files of its own, and dies when nobody holds it', () => {
   const answers = new Model('6.18').run([
-    ['vm'],
-    ['gmem', 8192, 3],
-    ['bind', 0, 4, 0x10000, 4096, 1, 0],
-    ['vm'],
-    ['gmem', 4096, 3],
-    ['bind', 0, 4, 0x10000, 4096, 1, 4096],
-    ['bind', 0, 4, 0x10000, 4096, 3, 0],
+    ['kvm_create_vm', 0],
+    ['kvm_create_guest_memfd', 8192, 3],
+    ['kvm_set_user_memory_region2', 0, 4, 0x10000, 4096, 1, 0],
+    ['kvm_create_vm', 0],
+    ['kvm_create_guest_memfd', 4096, 3],
+    ['kvm_set_user_memory_region2', 0, 4, 0x10000, 4096, 1, 4096],
+    ['kvm_set_user_memory_region2', 0, 4, 0x10000, 4096, 3, 0],
     ['use', 0],
     ['run', 0x10000],
     ['close', 0],
@@ -92,7 +93,7 @@ test('each of two VMs has slots and files of its own, and dies when nobody holds
     ['mmap', 1, 3, 1, 4096, 0],
     ['load', 0, 0],
     ['use', 2],
-    ['delete', 0],
+    ['unbind', 0],
     ['close', 1],
     ['munmap', 0],
   ])
@@ -115,11 +116,11 @@ test('each of two VMs has slots and files of its own, and dies when nobody holds
 test('a program leaves nothing behind for the next', () => {
   const model = new Model('6.18')
   const ops = [
-    ['create', 2],
+    ['memfd_create', 2],
     ['pwrite', 0, 100, 5000, 7],
     ['pread', 0, 0, 8192],
-    ['falloc', 0, 3, 0, 4096],
-    ['seal', 0, 2],
+    ['fallocate', 0, 3, 0, 4096],
+    ['fcntl_add_seals', 0, 2],
   ] as const
   const first = model.run(ops)
   for (let i = 0; i < 100; i++) assert.deepEqual(model.run(ops), first)

@@ -8,39 +8,39 @@ import { shrink, without } from '../../src/conform/shrink.js'
 
 test('files and maps keep their identity when calls are left out', () => {
   const ops: Op[] = [
-    ['create', 0],
-    ['create', 2],
+    ['memfd_create', 0],
+    ['memfd_create', 2],
     ['mmap', 0, 3, 1, 4096, 0],
     ['mmap', 1, 3, 1, 4096, 0],
     ['store', 0, 0, 1],
     ['store', 1, 0, 2],
-    ['trunc', 1, 4096],
+    ['ftruncate', 1, 4096],
   ]
   assert.deepEqual(without(ops, 0), [
-    ['create', 2],
+    ['memfd_create', 2],
     ['mmap', 0, 3, 1, 4096, 0],
     ['store', 0, 0, 2],
-    ['trunc', 0, 4096],
+    ['ftruncate', 0, 4096],
   ])
   assert.deepEqual(without(ops, 4), [...ops.slice(0, 4), ...ops.slice(5)])
 })
 
 test('a file goes with its duplicates, a duplicate alone', () => {
   const ops: Op[] = [
-    ['create', 0],
+    ['memfd_create', 0],
     ['dup', 0],
-    ['create', 2],
-    ['trunc', 1, 1],
-    ['trunc', 2, 2],
+    ['memfd_create', 2],
+    ['ftruncate', 1, 1],
+    ['ftruncate', 2, 2],
   ]
   assert.deepEqual(without(ops, 0), [
-    ['create', 2],
-    ['trunc', 0, 2],
+    ['memfd_create', 2],
+    ['ftruncate', 0, 2],
   ])
   assert.deepEqual(without(ops, 1), [
-    ['create', 0],
-    ['create', 2],
-    ['trunc', 1, 2],
+    ['memfd_create', 0],
+    ['memfd_create', 2],
+    ['ftruncate', 1, 2],
   ])
 })
 

@@ -13,97 +13,106 @@ const END = 2n ** 63n - 1n
 const LAST = 2n ** 63n - 4096n
 
 /** A memfd of two pages without content that can be sealed, then more. */
-const file = (...then: readonly Op[]): readonly Op[] => [['create', 2], ['trunc', 0, 8192], ...then]
+const file = (...then: readonly Op[]): readonly Op[] => [
+  ['memfd_create', 2],
+  ['ftruncate', 0, 8192],
+  ...then,
+]
 
 const ftruncateRows: readonly Row[] = [
-  same('ftruncate', 'a negative length, and a bad descriptor', '-EINVAL', [['trunc', 0, -1]]),
-  same('ftruncate', 'a bad descriptor', '-EBADF', [['trunc', 0, 4096]]),
+  same('ftruncate', 'a negative length, and a bad descriptor', '-EINVAL', [['ftruncate', 0, -1]]),
+  same('ftruncate', 'a bad descriptor', '-EBADF', [['ftruncate', 0, 4096]]),
   same(
     'ftruncate',
     'a smaller size with F_SEAL_SHRINK',
     '-EPERM',
-    file(['seal', 0, 2], ['trunc', 0, 1]),
+    file(['fcntl_add_seals', 0, 2], ['ftruncate', 0, 1]),
   ),
   same(
     'ftruncate',
     'a larger size with F_SEAL_GROW',
     '-EPERM',
-    file(['seal', 0, 4], ['trunc', 0, 8193]),
+    file(['fcntl_add_seals', 0, 4], ['ftruncate', 0, 8193]),
   ),
-  same('ftruncate', 'the same size with both seals', 0, file(['seal', 0, 6], ['trunc', 0, 8192])),
-  same('ftruncate', '2^63 - 1', 0, file(['trunc', 0, END])),
+  same(
+    'ftruncate',
+    'the same size with both seals',
+    0,
+    file(['fcntl_add_seals', 0, 6], ['ftruncate', 0, 8192]),
+  ),
+  same('ftruncate', '2^63 - 1', 0, file(['ftruncate', 0, END])),
 ]
 
 const fallocateRows: readonly Row[] = [
-  same('fallocate', 'length 0', '-EINVAL', file(['falloc', 0, 0, 0, 0])),
-  same('fallocate', 'a negative offset', '-EINVAL', file(['falloc', 0, 0, -1, 10])),
-  same('fallocate', 'length 0, and a bad descriptor', '-EBADF', [['falloc', 0, 0, 0, 0]]),
-  same('fallocate', 'length 0, and an unknown mode', '-EINVAL', file(['falloc', 0, 0x80, 0, 0])),
-  same('fallocate', 'an unknown mode', '-EOPNOTSUPP', file(['falloc', 0, 0x80, 0, 10])),
+  same('fallocate', 'length 0', '-EINVAL', file(['fallocate', 0, 0, 0, 0])),
+  same('fallocate', 'a negative offset', '-EINVAL', file(['fallocate', 0, 0, -1, 10])),
+  same('fallocate', 'length 0, and a bad descriptor', '-EBADF', [['fallocate', 0, 0, 0, 0]]),
+  same('fallocate', 'length 0, and an unknown mode', '-EINVAL', file(['fallocate', 0, 0x80, 0, 0])),
+  same('fallocate', 'an unknown mode', '-EOPNOTSUPP', file(['fallocate', 0, 0x80, 0, 10])),
   same(
     'fallocate',
     'PUNCH_HOLE without KEEP_SIZE',
     '-EOPNOTSUPP',
-    file(['falloc', 0, PUNCH, 0, 10]),
+    file(['fallocate', 0, PUNCH, 0, 10]),
   ),
-  same('fallocate', 'ZERO_RANGE', '-EOPNOTSUPP', file(['falloc', 0, 16, 0, 10])),
-  same('fallocate', 'COLLAPSE_RANGE', '-EOPNOTSUPP', file(['falloc', 0, 8, 0, 4096])),
+  same('fallocate', 'ZERO_RANGE', '-EOPNOTSUPP', file(['fallocate', 0, 16, 0, 10])),
+  same('fallocate', 'COLLAPSE_RANGE', '-EOPNOTSUPP', file(['fallocate', 0, 8, 0, 4096])),
   differs(
     'fallocate',
     'COLLAPSE_RANGE with KEEP_SIZE',
     '-EINVAL',
     '-EOPNOTSUPP',
-    file(['falloc', 0, 9, 0, 4096]),
+    file(['fallocate', 0, 9, 0, 4096]),
   ),
   differs(
     'fallocate',
     'INSERT_RANGE with KEEP_SIZE',
     '-EINVAL',
     '-EOPNOTSUPP',
-    file(['falloc', 0, 33, 0, 4096]),
+    file(['fallocate', 0, 33, 0, 4096]),
   ),
   differs(
     'fallocate',
     'UNSHARE_RANGE with PUNCH_HOLE and KEEP_SIZE',
     '-EINVAL',
     '-EOPNOTSUPP',
-    file(['falloc', 0, 0x43, 0, 4096]),
+    file(['fallocate', 0, 0x43, 0, 4096]),
   ),
   same(
     'fallocate',
     'offset and length beyond 2^63 - 1',
     '-EFBIG',
-    file(['falloc', 0, KEEP, END - 10n, 100]),
+    file(['fallocate', 0, KEEP, END - 10n, 100]),
   ),
   same(
     'fallocate',
     'PUNCH_HOLE with F_SEAL_WRITE',
     '-EPERM',
-    file(['seal', 0, 8], ['falloc', 0, 3, 0, 4096]),
+    file(['fcntl_add_seals', 0, 8], ['fallocate', 0, 3, 0, 4096]),
   ),
   same(
     'fallocate',
     'PUNCH_HOLE with F_SEAL_FUTURE_WRITE',
     '-EPERM',
-    file(['seal', 0, 16], ['falloc', 0, 3, 0, 4096]),
+    file(['fcntl_add_seals', 0, 16], ['fallocate', 0, 3, 0, 4096]),
   ),
   same(
     'fallocate',
     'beyond the end with F_SEAL_GROW',
     '-EPERM',
-    file(['seal', 0, 4], ['falloc', 0, 0, 0, 8193]),
+    file(['fcntl_add_seals', 0, 4], ['fallocate', 0, 0, 0, 8193]),
   ),
   same(
     'fallocate',
     'beyond the end with F_SEAL_GROW and KEEP_SIZE',
     '-EPERM',
-    file(['seal', 0, 4], ['falloc', 0, KEEP, 0, 8193]),
+    file(['fcntl_add_seals', 0, 4], ['fallocate', 0, KEEP, 0, 8193]),
   ),
   same(
     'fallocate',
     'within the size with F_SEAL_WRITE',
     0,
-    file(['seal', 0, 8], ['falloc', 0, 0, 0, 4096]),
+    file(['fcntl_add_seals', 0, 8], ['fallocate', 0, 0, 0, 4096]),
   ),
 ]
 
@@ -112,19 +121,29 @@ const transferRows: readonly Row[] = [
   same('pread', 'a negative offset, and a bad descriptor', '-EINVAL', [['pread', 0, -1, 1]]),
   same('pread', 'behind the end', 0, file(['pread', 0, 8192, 1])),
   same('pwrite', 'a negative offset', '-EINVAL', file(['pwrite', 0, -1, 1, 1])),
-  same('pwrite', 'with F_SEAL_WRITE', '-EPERM', file(['seal', 0, 8], ['pwrite', 0, 0, 1, 1])),
-  same('pwrite', 'length 0 with F_SEAL_WRITE', 0, file(['seal', 0, 8], ['pwrite', 0, 0, 0, 1])),
+  same(
+    'pwrite',
+    'with F_SEAL_WRITE',
+    '-EPERM',
+    file(['fcntl_add_seals', 0, 8], ['pwrite', 0, 0, 1, 1]),
+  ),
+  same(
+    'pwrite',
+    'length 0 with F_SEAL_WRITE',
+    0,
+    file(['fcntl_add_seals', 0, 8], ['pwrite', 0, 0, 0, 1]),
+  ),
   same('pwrite', 'across the end with F_SEAL_GROW, in one page', '-EPERM', [
-    ['create', 2],
-    ['trunc', 0, 100],
-    ['seal', 0, 4],
+    ['memfd_create', 2],
+    ['ftruncate', 0, 100],
+    ['fcntl_add_seals', 0, 4],
     ['pwrite', 0, 98, 4, 1],
   ]),
   same(
     'pwrite',
     'across the end with F_SEAL_GROW, from the page before',
     6,
-    file(['seal', 0, 4], ['pwrite', 0, 8186, 10, 1]),
+    file(['fcntl_add_seals', 0, 4], ['pwrite', 0, 8186, 10, 1]),
   ),
   same(
     'pwrite',
@@ -142,7 +161,7 @@ const transferRows: readonly Row[] = [
     'lseek',
     'SEEK_DATA in a page that was only allocated',
     '-ENXIO',
-    file(['falloc', 0, 0, 0, 4096], ['lseek', 0, 0, DATA]),
+    file(['fallocate', 0, 0, 0, 4096], ['lseek', 0, 0, DATA]),
   ),
   same('lseek', 'SEEK_HOLE at the end', '-ENXIO', file(['lseek', 0, 8192, HOLE])),
   same(
@@ -155,7 +174,7 @@ const transferRows: readonly Row[] = [
     'lseek',
     'SEEK_HOLE in the last page there can be, which was only allocated',
     LAST,
-    file(['falloc', 0, 0, LAST, 1], ['lseek', 0, LAST, HOLE]),
+    file(['fallocate', 0, 0, LAST, 1], ['lseek', 0, LAST, HOLE]),
   ),
 ]
 
@@ -184,7 +203,7 @@ const dupRows: readonly Row[] = [
     'read',
     'at the position that a write through a duplicate left',
     0,
-    file(['dup', 0], ['write', 1, 8192], ['read', 0, 1]),
+    file(['dup', 0], ['write', 1, 8192, 1], ['read', 0, 1]),
   ),
 ]
 

@@ -22,27 +22,34 @@ const PRIVATE = 2
 const TOP = 2n ** 63n
 
 /** A guest_memfd of four pages that can be mapped and is shared from the start, then more. */
-const file = (...then: readonly Op[]): readonly Op[] => [['gmem', 4 * P, 3], ...then]
+const file = (...then: readonly Op[]): readonly Op[] => [
+  ['kvm_create_guest_memfd', 4 * P, 3],
+  ...then,
+]
 /** The same bound to slot 0 at guest address 0. */
 const bound = (...then: readonly Op[]): readonly Op[] =>
-  file(['bind', 0, GMEM, 0, 4 * P, 0, 0], ...then)
+  file(['kvm_set_user_memory_region2', 0, GMEM, 0, 4 * P, 0, 0], ...then)
 
 /** A VM with a file that a slot is bound to, closed. */
 const onClosed: readonly Op[] = [
-  ['vm'],
-  ['gmem', P, 3],
-  ['bind', 0, GMEM, 0, P, 1, 0],
+  ['kvm_create_vm', 0],
+  ['kvm_create_guest_memfd', P, 3],
+  ['kvm_set_user_memory_region2', 0, GMEM, 0, P, 1, 0],
   ['close', 0],
-  ['delete', 0],
+  ['unbind', 0],
 ]
 
 const createRows: readonly Row[] = [
-  now('KVM_CREATE_GUEST_MEMFD', 'size 0', '-EINVAL', [['gmem', 0, 0]]),
-  now('KVM_CREATE_GUEST_MEMFD', 'a size that is not page aligned', '-EINVAL', [['gmem', 1, 0]]),
-  now('KVM_CREATE_GUEST_MEMFD', 'a negative size', '-EINVAL', [['gmem', -P, 0]]),
-  now('KVM_CREATE_GUEST_MEMFD', '2^63 - 4096', 'fd', [['gmem', TOP - 4096n, 0]]),
-  now('KVM_CREATE_GUEST_MEMFD', 'an unknown flag', '-EINVAL', [['gmem', P, 4]]),
-  now('KVM_CREATE_GUEST_MEMFD', 'INIT_SHARED without MMAP', 'fd', [['gmem', P, 2]]),
+  now('KVM_CREATE_GUEST_MEMFD', 'size 0', '-EINVAL', [['kvm_create_guest_memfd', 0, 0]]),
+  now('KVM_CREATE_GUEST_MEMFD', 'a size that is not page aligned', '-EINVAL', [
+    ['kvm_create_guest_memfd', 1, 0],
+  ]),
+  now('KVM_CREATE_GUEST_MEMFD', 'a negative size', '-EINVAL', [['kvm_create_guest_memfd', -P, 0]]),
+  now('KVM_CREATE_GUEST_MEMFD', '2^63 - 4096', 'fd', [['kvm_create_guest_memfd', TOP - 4096n, 0]]),
+  now('KVM_CREATE_GUEST_MEMFD', 'an unknown flag', '-EINVAL', [['kvm_create_guest_memfd', P, 4]]),
+  now('KVM_CREATE_GUEST_MEMFD', 'INIT_SHARED without MMAP', 'fd', [
+    ['kvm_create_guest_memfd', P, 2],
+  ]),
   now(
     'KVM_CREATE_GUEST_MEMFD',
     'INIT_SHARED in a VM with private memory',
@@ -57,40 +64,45 @@ const gmemFileRows: readonly Row[] = [
     'fallocate of a guest_memfd',
     'without KEEP_SIZE',
     '-EOPNOTSUPP',
-    file(['falloc', 0, 0, 0, P]),
+    file(['fallocate', 0, 0, 0, P]),
   ),
   now(
     'fallocate of a guest_memfd',
     'without KEEP_SIZE, and not page aligned',
     '-EOPNOTSUPP',
-    file(['falloc', 0, 0, 1, P]),
+    file(['fallocate', 0, 0, 1, P]),
   ),
-  now('fallocate of a guest_memfd', 'not page aligned', '-EINVAL', file(['falloc', 0, KEEP, 1, P])),
+  now(
+    'fallocate of a guest_memfd',
+    'not page aligned',
+    '-EINVAL',
+    file(['fallocate', 0, KEEP, 1, P]),
+  ),
   now(
     'fallocate of a guest_memfd',
     'allocation beyond the end',
     '-EINVAL',
-    file(['falloc', 0, KEEP, 4 * P, P]),
+    file(['fallocate', 0, KEEP, 4 * P, P]),
   ),
   now(
     'fallocate of a guest_memfd',
     'punch beyond the end',
     0,
-    file(['falloc', 0, PUNCH, 4 * P, P]),
+    file(['fallocate', 0, PUNCH, 4 * P, P]),
   ),
   now(
     'fallocate of a guest_memfd',
     'punch that ends at 2^63',
     '-EFBIG',
-    file(['falloc', 0, PUNCH, TOP - 4096n, P]),
+    file(['fallocate', 0, PUNCH, TOP - 4096n, P]),
   ),
-  now('ftruncate of a guest_memfd', 'any size', '-EINVAL', file(['trunc', 0, 4 * P])),
+  now('ftruncate of a guest_memfd', 'any size', '-EINVAL', file(['ftruncate', 0, 4 * P])),
   now('read of a guest_memfd', '', '-EINVAL', file(['read', 0, 8])),
   now('pread of a guest_memfd', '', '-ESPIPE', file(['pread', 0, 0, 8])),
   now('lseek of a guest_memfd', '', '-ESPIPE', file(['lseek', 0, 0, 0])),
-  now('fcntl(F_GET_SEALS) of a guest_memfd', '', '-EINVAL', file(['getseals', 0])),
+  now('fcntl(F_GET_SEALS) of a guest_memfd', '', '-EINVAL', file(['fcntl_get_seals', 0])),
   now('mmap of a guest_memfd', 'without the flag MMAP', '-ENODEV', [
-    ['gmem', P, 0],
+    ['kvm_create_guest_memfd', P, 0],
     ['mmap', 0, READ_WRITE, SHARED, P, 0],
   ]),
   now(
@@ -100,12 +112,12 @@ const gmemFileRows: readonly Row[] = [
     file(['mmap', 0, READ_WRITE, PRIVATE, P, 0]),
   ),
   now('a load from a guest_memfd', 'behind the end of the file', '-EFAULT', [
-    ['gmem', P, 3],
+    ['kvm_create_guest_memfd', P, 3],
     ['mmap', 0, READ_WRITE, SHARED, 2 * P, 0],
     ['load', 0, P],
   ]),
   now('a load from a guest_memfd', 'without the flag INIT_SHARED', '-EFAULT', [
-    ['gmem', P, 1],
+    ['kvm_create_guest_memfd', P, 1],
     ['mmap', 0, READ_WRITE, SHARED, P, 0],
     ['load', 0, 0],
   ]),
@@ -114,93 +126,145 @@ const gmemFileRows: readonly Row[] = [
 const REGION2 = 'KVM_SET_USER_MEMORY_REGION2'
 
 const regionRows: readonly Row[] = [
-  now(REGION2, 'an unknown flag', '-EINVAL', file(['bind', 0, 8, 0, P, 0, 0])),
-  now(REGION2, 'GUEST_MEMFD and LOG_DIRTY_PAGES', '-EINVAL', file(['bind', 0, 5, 0, P, 0, 0])),
-  now(REGION2, 'GUEST_MEMFD and READONLY', '-EINVAL', file(['bind', 0, 6, 0, P, 0, 0])),
-  now(REGION2, 'an unaligned size', '-EINVAL', file(['bind', 0, GMEM, 0, P + 1, 0, 0])),
-  now(REGION2, 'an unaligned guest address', '-EINVAL', file(['bind', 0, GMEM, 1, P, 0, 0])),
-  now(REGION2, 'an unaligned offset', '-EINVAL', file(['bind', 0, GMEM, 0, P, 0, 1])),
+  now(
+    REGION2,
+    'an unknown flag',
+    '-EINVAL',
+    file(['kvm_set_user_memory_region2', 0, 8, 0, P, 0, 0]),
+  ),
+  now(
+    REGION2,
+    'GUEST_MEMFD and LOG_DIRTY_PAGES',
+    '-EINVAL',
+    file(['kvm_set_user_memory_region2', 0, 5, 0, P, 0, 0]),
+  ),
+  now(
+    REGION2,
+    'GUEST_MEMFD and READONLY',
+    '-EINVAL',
+    file(['kvm_set_user_memory_region2', 0, 6, 0, P, 0, 0]),
+  ),
+  now(
+    REGION2,
+    'an unaligned size',
+    '-EINVAL',
+    file(['kvm_set_user_memory_region2', 0, GMEM, 0, P + 1, 0, 0]),
+  ),
+  now(
+    REGION2,
+    'an unaligned guest address',
+    '-EINVAL',
+    file(['kvm_set_user_memory_region2', 0, GMEM, 1, P, 0, 0]),
+  ),
+  now(
+    REGION2,
+    'an unaligned offset',
+    '-EINVAL',
+    file(['kvm_set_user_memory_region2', 0, GMEM, 0, P, 0, 1]),
+  ),
   now(REGION2, 'an unaligned offset, and a bad descriptor', '-EINVAL', [
-    ['bind', 0, GMEM, 0, P, 0, 1],
+    ['kvm_set_user_memory_region2', 0, GMEM, 0, P, 0, 1],
   ]),
-  now(REGION2, 'a range of guest memory that wraps', '-EINVAL', [['bind', 0, 0, -P, 2 * P, 0, 0]]),
-  now(REGION2, 'a slot number that there is not', '-EINVAL', [['bind', 32764, 0, 0, P, 0, 0]]),
-  now(REGION2, 'another address space', '-EINVAL', [['bind', 65536, 0, 0, P, 0, 0]]),
-  now(REGION2, 'deleting a slot that there is not', '-EINVAL', [['delete', 0]]),
+  now(REGION2, 'a range of guest memory that wraps', '-EINVAL', [
+    ['kvm_set_user_memory_region2', 0, 0, -P, 2 * P, 0, 0],
+  ]),
+  now(REGION2, 'a slot number that there is not', '-EINVAL', [
+    ['kvm_set_user_memory_region2', 32764, 0, 0, P, 0, 0],
+  ]),
+  now(REGION2, 'another address space', '-EINVAL', [
+    ['kvm_set_user_memory_region2', 65536, 0, 0, P, 0, 0],
+  ]),
+  now(REGION2, 'deleting a slot that there is not', '-EINVAL', [['unbind', 0]]),
   now(REGION2, 'the same request again, with GUEST_MEMFD', '-EINVAL', [
     ...bound(),
-    ['bind', 0, GMEM, 0, 4 * P, 0, 0],
+    ['kvm_set_user_memory_region2', 0, GMEM, 0, 4 * P, 0, 0],
   ]),
   now(REGION2, 'the same request again, without', 0, [
-    ['bind', 0, 0, 0, P, 0, 0],
-    ['bind', 0, 0, 0, P, 0, 0],
+    ['kvm_set_user_memory_region2', 0, 0, 0, P, 0, 0],
+    ['kvm_set_user_memory_region2', 0, 0, 0, P, 0, 0],
   ]),
   now(REGION2, 'GUEST_MEMFD cleared on a live slot (0 on 6.18.2)', '-EINVAL', [
     ...bound(),
-    ['bind', 0, 0, 0, 4 * P, 0, 0],
+    ['kvm_set_user_memory_region2', 0, 0, 0, 4 * P, 0, 0],
   ]),
   now(REGION2, 'another size of a live slot', '-EINVAL', [
-    ['bind', 0, 0, 0, P, 0, 0],
-    ['bind', 0, 0, 0, 2 * P, 0, 0],
+    ['kvm_set_user_memory_region2', 0, 0, 0, P, 0, 0],
+    ['kvm_set_user_memory_region2', 0, 0, 0, 2 * P, 0, 0],
   ]),
   now(REGION2, 'READONLY set on a live slot', '-EINVAL', [
-    ['bind', 0, 0, 0, P, 0, 0],
-    ['bind', 0, 2, 0, P, 0, 0],
+    ['kvm_set_user_memory_region2', 0, 0, 0, P, 0, 0],
+    ['kvm_set_user_memory_region2', 0, 2, 0, P, 0, 0],
   ]),
   now(REGION2, 'LOG_DIRTY_PAGES set on a live slot', 0, [
-    ['bind', 0, 0, 0, P, 0, 0],
-    ['bind', 0, 1, 0, P, 0, 0],
+    ['kvm_set_user_memory_region2', 0, 0, 0, P, 0, 0],
+    ['kvm_set_user_memory_region2', 0, 1, 0, P, 0, 0],
   ]),
   now(REGION2, 'guest memory that another slot has', '-EEXIST', [
     ...bound(),
-    ['bind', 1, 0, P, P, 0, 0],
+    ['kvm_set_user_memory_region2', 1, 0, P, P, 0, 0],
   ]),
   now(REGION2, 'guest memory that another slot has, and a bad descriptor', '-EEXIST', [
     ...bound(),
-    ['bind', 1, GMEM, P, P, 7, 0],
+    ['kvm_set_user_memory_region2', 1, GMEM, P, P, 7, 0],
   ]),
-  now(REGION2, 'a bad descriptor', '-EBADF', [['bind', 0, GMEM, 0, P, 0, 0]]),
+  now(REGION2, 'a bad descriptor', '-EBADF', [
+    ['kvm_set_user_memory_region2', 0, GMEM, 0, P, 0, 0],
+  ]),
   now(REGION2, 'a memfd', '-EINVAL', [
-    ['create', 0],
-    ['bind', 0, GMEM, 0, P, 0, 0],
+    ['memfd_create', 0],
+    ['kvm_set_user_memory_region2', 0, GMEM, 0, P, 0, 0],
   ]),
   now(
     REGION2,
     'a guest_memfd of another VM',
     '-EINVAL',
-    file(['vm'], ['bind', 0, GMEM, 0, P, 0, 0]),
+    file(['kvm_create_vm', 0], ['kvm_set_user_memory_region2', 0, GMEM, 0, P, 0, 0]),
     'read',
   ),
-  now(REGION2, 'a VM as the file', '-EINVAL', [['vm'], ['bind', 0, GMEM, 0, P, 0, 0]], 'read'),
+  now(
+    REGION2,
+    'a VM as the file',
+    '-EINVAL',
+    [
+      ['kvm_create_vm', 0],
+      ['kvm_set_user_memory_region2', 0, GMEM, 0, P, 0, 0],
+    ],
+    'read',
+  ),
   now(REGION2, 'on a VM that was closed, while its file lives', '-EBADF', onClosed, 'read'),
   now(
     REGION2,
     'on a file that is no VM',
     '-ENOTTY',
     [
-      ['create', 0],
+      ['memfd_create', 0],
       ['use', 0],
-      ['delete', 0],
+      ['unbind', 0],
     ],
     'read',
   ),
-  now(REGION2, 'slot 32763', 0, [['bind', 32763, 0, 0, P, 0, 0]], 'read'),
-  now(REGION2, 'beyond the end of the file', '-EINVAL', file(['bind', 0, GMEM, 0, P, 0, 4 * P])),
+  now(REGION2, 'slot 32763', 0, [['kvm_set_user_memory_region2', 32763, 0, 0, P, 0, 0]], 'read'),
+  now(
+    REGION2,
+    'beyond the end of the file',
+    '-EINVAL',
+    file(['kvm_set_user_memory_region2', 0, GMEM, 0, P, 0, 4 * P]),
+  ),
   now(REGION2, 'pages of the file that another slot has', '-EINVAL', [
     ...bound(),
-    ['bind', 1, GMEM, 8 * P, P, 0, 0],
+    ['kvm_set_user_memory_region2', 1, GMEM, 8 * P, P, 0, 0],
   ]),
   now(
     REGION2,
     'an offset whose sum with the size is 2^63',
     0,
-    file(['bind', 0, GMEM, 0, P, 0, TOP - 4096n]),
+    file(['kvm_set_user_memory_region2', 0, GMEM, 0, P, 0, TOP - 4096n]),
   ),
   now(
     REGION2,
     'an offset whose sum with the size is less',
     '-EINVAL',
-    file(['bind', 0, GMEM, 0, P, 0, TOP - 8192n]),
+    file(['kvm_set_user_memory_region2', 0, GMEM, 0, P, 0, TOP - 8192n]),
   ),
   now(
     REGION2,

@@ -20,19 +20,23 @@ const SYNC = 0x80000
 const NOWHERE = 0x20000n
 
 const anonymous = (call: Call): number =>
-  call(userMmap, -1, READ | WRITE, PRIVATE | 0x20, 4096n, 0n)
+  call(userMmap, -1, READ | WRITE, PRIVATE | 0x20, 4096n, 0n, 0)
 
 /** A page of a memfd at two addresses, of which the first is returned. */
 function mapTwice(call: Call): number {
   const fd = call(sysMemfdCreate, 0)
   call(sysFtruncate, fd, 4096n)
-  const at = [1, 2].map(() => call(userMmap, fd, READ | WRITE, SHARED, 4096n, 0n))
+  const at = [1, 2].map(() => call(userMmap, fd, READ | WRITE, SHARED, 4096n, 0n, 0))
   for (const address of at) call(userLoadAt, address, 0n)
   return at[0] ?? -1
 }
 
 /** A memfd of two pages that can be sealed, then more. */
-const file = (...then: readonly Op[]): readonly Op[] => [['create', 2], ['trunc', 0, 8192], ...then]
+const file = (...then: readonly Op[]): readonly Op[] => [
+  ['memfd_create', 2],
+  ['ftruncate', 0, 8192],
+  ...then,
+]
 
 const mmapRows: readonly Row[] = [
   same('mmap', 'an unaligned offset, and a bad descriptor', '-EINVAL', [
@@ -82,32 +86,32 @@ const mmapRows: readonly Row[] = [
     'mmap',
     'shared and writable with F_SEAL_WRITE',
     '-EPERM',
-    file(['seal', 0, 8], ['mmap', 0, READ | WRITE, SHARED, 4096, 0]),
+    file(['fcntl_add_seals', 0, 8], ['mmap', 0, READ | WRITE, SHARED, 4096, 0]),
   ),
   differs(
     'mmap',
     'shared and read-only with F_SEAL_WRITE',
     '-EPERM',
     'map',
-    file(['seal', 0, 8], ['mmap', 0, READ, SHARED, 4096, 0]),
+    file(['fcntl_add_seals', 0, 8], ['mmap', 0, READ, SHARED, 4096, 0]),
   ),
   same(
     'mmap',
     'private and writable with F_SEAL_WRITE',
     'map',
-    file(['seal', 0, 8], ['mmap', 0, READ | WRITE, PRIVATE, 4096, 0]),
+    file(['fcntl_add_seals', 0, 8], ['mmap', 0, READ | WRITE, PRIVATE, 4096, 0]),
   ),
   same(
     'mmap',
     'shared and writable with F_SEAL_FUTURE_WRITE',
     '-EPERM',
-    file(['seal', 0, 16], ['mmap', 0, READ | WRITE, SHARED, 4096, 0]),
+    file(['fcntl_add_seals', 0, 16], ['mmap', 0, READ | WRITE, SHARED, 4096, 0]),
   ),
   same(
     'mmap',
     'shared and read-only with F_SEAL_FUTURE_WRITE',
     'map',
-    file(['seal', 0, 16], ['mmap', 0, READ, SHARED, 4096, 0]),
+    file(['fcntl_add_seals', 0, 16], ['mmap', 0, READ, SHARED, 4096, 0]),
   ),
 ]
 
@@ -129,7 +133,11 @@ const accessRows: readonly Row[] = [
     'store',
     'through a mapping older than F_SEAL_FUTURE_WRITE',
     1,
-    file(['mmap', 0, READ | WRITE, SHARED, 8192, 0], ['seal', 0, 16], ['store', 0, 0, 1]),
+    file(
+      ['mmap', 0, READ | WRITE, SHARED, 8192, 0],
+      ['fcntl_add_seals', 0, 16],
+      ['store', 0, 0, 1],
+    ),
   ),
 ]
 
@@ -141,8 +149,8 @@ const mappedTwice: readonly Op[] = [
   ['load', 1, 0],
 ]
 const secret: readonly Op[] = [
-  ['secret', 0],
-  ['trunc', 0, 4096],
+  ['memfd_secret', 0],
+  ['ftruncate', 0, 4096],
   ['mmap', 0, READ | WRITE, SHARED, 4096, 0],
   ['store', 0, 0, 1],
 ]
@@ -185,27 +193,27 @@ const moveRows: readonly Row[] = [
     (call) => call(sysMovePages, BigInt(mapTwice(call)), 1, MPOL_MF_MOVE_ALL),
     'read',
   ),
-  same('move_pages', 'a negative node', '-ENODEV', [...onePage, ['move', 0, 0, -1]], 'read'),
-  same('move_pages', 'a page (status)', 1, [...onePage, ['move', 0, 0, 1]], 'read'),
+  same('move_pages', 'a negative node', '-ENODEV', [...onePage, ['move_pages', 0, 0, -1]], 'read'),
+  same('move_pages', 'a page (status)', 1, [...onePage, ['move_pages', 0, 0, 1]], 'read'),
   same(
     'move_pages',
     'a page that is not there (status)',
     '-ENOENT',
-    file(['mmap', 0, READ, SHARED, 4096, 0], ['move', 0, 0, 1]),
+    file(['mmap', 0, READ, SHARED, 4096, 0], ['move_pages', 0, 0, 1]),
     'read',
   ),
   same(
     'move_pages',
     'a page that is mapped twice (status)',
     '-EACCES',
-    [...mappedTwice, ['move', 0, 0, 1]],
+    [...mappedTwice, ['move_pages', 0, 0, 1]],
     'read',
   ),
   same(
     'move_pages',
     'a page that is mapped twice, on the node already (status)',
     0,
-    [...mappedTwice, ['move', 0, 0, 0]],
+    [...mappedTwice, ['move_pages', 0, 0, 0]],
     'read',
   ),
   {
@@ -213,7 +221,7 @@ const moveRows: readonly Row[] = [
     condition: 'secret memory (status)',
     answer: { '6.2': '-ENOENT' },
     source: { '6.2': 'read' },
-    ops: [...secret, ['move', 0, 0, 1]],
+    ops: [...secret, ['move_pages', 0, 0, 1]],
   },
 ]
 

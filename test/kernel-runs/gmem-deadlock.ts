@@ -11,7 +11,7 @@ import { MF_SW_SIMULATED } from '../../src/kernel/include/mm.js'
 import { memoryFailure } from '../../src/kernel/mm/memory_failure.js'
 import { sysKvmSetUserMemoryRegion2 } from '../../src/kernel/virt/kvm/memslots.js'
 import { backtrace } from '../../src/machine/frames.js'
-import { userLoad } from '../../src/user/access.js'
+import { userLoadAt } from '../../src/user/access.js'
 import { memoryFailureOp } from '../../src/user/pages.js'
 import { GPA, type Host, KEEP, P, PUNCH } from './gmem-host.js'
 import type { GmemRow, Rows } from './gmem-recording.js'
@@ -88,7 +88,7 @@ function probes(h: Host, s: Scene): Readonly<Record<string, Call>> {
     'probe: punch an unrelated page of the file': falloc(h, PUNCH, 5),
     'probe: vCPU 0 reads an unrelated gpa of the slot': [guestRead, h.vm, GPA + 3n * P],
     'probe: vCPU 1 reads the stuck page': [guestRead, h.vm, GPA],
-    'probe: host reads an unrelated mapped page': [userLoad, s.map + 2n * P],
+    'probe: host reads an unrelated mapped page': [userLoadAt, Number(s.map), 2n * P],
     'probe: memory failure of an anonymous page': [
       memoryFailure,
       mapped(Number(s.anonymous), 0).pfn,

@@ -20,7 +20,7 @@ import { sysKvmCreateGuestMemfd } from '../../src/kernel/virt/kvm/guest_memfd.js
 import { sysKvmCreateVm } from '../../src/kernel/virt/kvm/kvm_main.js'
 import { sysKvmSetMemoryAttributes } from '../../src/kernel/virt/kvm/memory_attributes.js'
 import { sysKvmSetUserMemoryRegion2 } from '../../src/kernel/virt/kvm/memslots.js'
-import { userLoad, userStore } from '../../src/user/access.js'
+import { userLoadAt, userStoreAt } from '../../src/user/access.js'
 import { bootRecorded, call, takeFindings } from './runner.js'
 
 export const P = 4096n
@@ -110,11 +110,11 @@ export class Host {
   }
 
   load(address: bigint): number {
-    return this.call(userLoad, address)
+    return this.call(userLoadAt, Number(address), 0n)
   }
 
   store(address: bigint, byte: number): number {
-    return this.call(userStore, address, byte)
+    return this.call(userStoreAt, Number(address), 0n, byte)
   }
 
   region(r: Region = {}): number {

@@ -41,11 +41,11 @@ const PUNCH = 3
 let user: User
 const load = (at: number, offset = 0): number => user.call(userLoadAt, at, BigInt(offset))
 const store = (at: number, byte: number): number => user.call(userStoreAt, at, 0n, byte)
-const advise = (at: number, advice: number): number => user.call(userMadvise, at, ONE, advice)
+const advise = (at: number, advice: number): number => user.call(userMadvise, at, ONE, advice, 0n)
 const blocks = (fd: number): number => user.call(sysFstat, fd, STAT_BLOCKS)
 const punch = (fd: number): number => user.call(sysFallocate, fd, PUNCH, 0n, ONE)
 const map = (fd: number, flags = MAP_SHARED): number =>
-  user.call(userMmap, fd, READ_WRITE, flags, 2n * ONE, 0n)
+  user.call(userMmap, fd, READ_WRITE, flags, 2n * ONE, 0n, 0)
 
 /** A memfd of two pages, mapped, both pages written, nothing in a batch. */
 function mapped(): { fd: number; at: number; folio: Folio } {
@@ -98,7 +98,7 @@ describe('a poisoned page of a mapped memfd', () => {
   test('cannot be populated, locked or poisoned again', () => {
     const { at } = poisoned()
     assert.equal(advise(at, MADV_POPULATE_READ), -EHWPOISON)
-    assert.equal(user.call(userMlock, at, ONE), -ENOMEM)
+    assert.equal(user.call(userMlock, at, ONE, 0n), -ENOMEM)
     assert.equal(advise(at, MADV_HWPOISON), -EFAULT)
   })
 
@@ -168,7 +168,7 @@ describe('a mapped page that moves', () => {
 
   test('compaction moves it, locked or not, and the content stays', () => {
     const { fd, at, folio } = mapped()
-    user.call(userMlock, at, ONE)
+    user.call(userMlock, at, ONE, 0n)
     user.call(compact)
     assert.notEqual(user.cached(fd, 0), folio)
     assert.deepEqual([load(at), load(at, PAGE)], [0x11, 0x22])

@@ -31,7 +31,7 @@ for (const profile of ['6.2', '6.18'] as const) {
   describe(`migration on ${profile}`, () => {
     const mapOf = (user: User, fd: number): number => {
       user.call(sysFtruncate, fd, ONE)
-      return user.call(userMmap, fd, PROT_READ | PROT_WRITE, MAP_SHARED, ONE, 0n)
+      return user.call(userMmap, fd, PROT_READ | PROT_WRITE, MAP_SHARED, ONE, 0n, 0)
     }
 
     test('a mapping that refuses is asked once in 6.2, twice in 6.18', () => {
@@ -94,7 +94,7 @@ for (const profile of ['6.2', '6.18'] as const) {
       const fd = user.call(sysMemfdCreate, 0)
       const at = mapOf(user, fd)
       user.call(userLoadAt, at, 0n)
-      user.call(userMunmap, at, ONE)
+      user.call(userMunmap, at, ONE, 0n)
       // The new frame waits in a batch, as any new page does.
       assert.equal(user.call(migratePage, fd, 0), 0)
       assert.notEqual(user.cached(fd, 0)!.lruBatch, 0)

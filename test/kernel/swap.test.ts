@@ -70,7 +70,15 @@ for (const profile of ['6.2', '6.18'] as const) {
     let at = 0
     beforeEach(() => {
       user = new User(profile)
-      at = user.call(userMmap, -1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, 8192n, 0n)
+      at = user.call(
+        userMmap,
+        -1,
+        PROT_READ | PROT_WRITE,
+        MAP_PRIVATE | MAP_ANONYMOUS,
+        8192n,
+        0n,
+        0,
+      )
     })
 
     /** An area of so many slots. */
@@ -79,7 +87,7 @@ for (const profile of ['6.2', '6.18'] as const) {
     const store = (page: number, byte: number): number =>
       user.call(userStoreAt, at, BigInt(page * PAGE), byte)
     const advise = (page: number, advice: number, pages = 1): number =>
-      user.call(userMadvise, at + page * PAGE, BigInt(pages * PAGE), advice)
+      user.call(userMadvise, at + page * PAGE, BigInt(pages * PAGE), advice, 0n)
     const pageout = (page: number, pages = 1): number => advise(page, MADV_PAGEOUT, pages)
     const resident = (page: number): number => user.call(userMincore, at, BigInt(page * PAGE))
     const pte = (page: number): number => pteAt(currentMm(), BigInt(at + page * PAGE))
@@ -133,7 +141,7 @@ for (const profile of ['6.2', '6.18'] as const) {
       pageout(0, 2)
       assert.equal(advise(0, MADV_DONTNEED), 0)
       assert.deepEqual([load(0), slots()], [0, [0, 1, 0]])
-      assert.equal(user.call(userMunmap, at, 8192n), 0)
+      assert.equal(user.call(userMunmap, at, 8192n, 0n), 0)
       nothingLeft()
     })
 
@@ -159,7 +167,7 @@ for (const profile of ['6.2', '6.18'] as const) {
         user.call(pinPage, at)
         pageout(0)
         if (mapped) load(0)
-        user.call(userMadvise, at, 4096n, MADV_DONTNEED)
+        user.call(userMadvise, at, 4096n, MADV_DONTNEED, 0n)
         nothingLeft()
         user.call(unpinPage)
       }
@@ -168,7 +176,7 @@ for (const profile of ['6.2', '6.18'] as const) {
 
     test('a page that is written or locked gives up its slot', () => {
       swapon(3)
-      for (const touch of [() => store(0, 6), () => user.call(userMlock, at, 4096n)]) {
+      for (const touch of [() => store(0, 6), () => user.call(userMlock, at, 4096n, 0n)]) {
         store(0, 5)
         user.call(pinPage, at)
         pageout(0)
@@ -207,7 +215,7 @@ for (const profile of ['6.2', '6.18'] as const) {
       assert.equal(pte(0) & PTE_SWAP, PTE_SWAP, 'not a hwpoison entry')
       assert.equal(load(0), SIGBUS_MCEERR_AR)
       assert.equal(user.call(memoryFailure, pfn, 0), -EHWPOISON)
-      user.call(userMunmap, at, 8192n)
+      user.call(userMunmap, at, 8192n, 0n)
       nothingLeft()
     })
 
@@ -216,9 +224,9 @@ for (const profile of ['6.2', '6.18'] as const) {
       store(0, 5)
       pageout(0)
       const before = pte(0)
-      assert.equal(user.call(userMprotect, at, 4096n, 0), 0)
+      assert.equal(user.call(userMprotect, at, 4096n, 0, 0n), 0)
       assert.deepEqual([pte(0), load(0)], [before, SIGSEGV_ACCERR])
-      assert.equal(user.call(userMprotect, at, 4096n, PROT_READ), 0)
+      assert.equal(user.call(userMprotect, at, 4096n, PROT_READ, 0n), 0)
       assert.deepEqual([load(0), store(0, 1)], [5, SIGSEGV_ACCERR])
       nothingLeft()
     })

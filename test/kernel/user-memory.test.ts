@@ -44,7 +44,7 @@ for (const profile of ['6.2', '6.18'] as const) {
       return fd
     }
     const map = (fd: number, prot = READ_WRITE, flags = MAP_SHARED, pages = 2): number =>
-      user.call(userMmap, fd, prot, flags, BigInt(pages * PAGE), 0n)
+      user.call(userMmap, fd, prot, flags, BigInt(pages * PAGE), 0n, 0)
     const load = (at: number, offset = 0): number => user.call(userLoadAt, at, BigInt(offset))
     const store = (at: number, offset: number, byte: number): number =>
       user.call(userStoreAt, at, BigInt(offset), byte)
@@ -64,7 +64,7 @@ for (const profile of ['6.2', '6.18'] as const) {
       const other = map(fd)
       assert.equal(load(other, 5), 0x5a)
       assert.equal(user.cached(fd, 0)!.mapcount, 2)
-      assert.equal(user.call(userMunmap, at, 8192n), 0)
+      assert.equal(user.call(userMunmap, at, 8192n, 0n), 0)
       assert.equal(user.cached(fd, 0)!.mapcount, 1)
       assert.equal(load(at), SIGSEGV_MAPERR)
     })
@@ -112,16 +112,16 @@ for (const profile of ['6.2', '6.18'] as const) {
       user.call(sysFtruncate, fd, 3n * 4096n)
       const at = map(fd, READ_WRITE, MAP_SHARED, 3)
       for (const page of [0, 1, 2]) store(at, page * PAGE, page + 1)
-      assert.equal(user.call(userMunmap, at + PAGE, 4096n), 0)
+      assert.equal(user.call(userMunmap, at + PAGE, 4096n, 0n), 0)
       assert.deepEqual([load(at), load(at, PAGE), load(at, 2 * PAGE)], [1, SIGSEGV_MAPERR, 3])
     })
 
     test('anonymous memory is zero, private and gone after munmap', () => {
-      const at = user.call(userMmap, -1, READ_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, 4096n, 0n)
+      const at = user.call(userMmap, -1, READ_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, 4096n, 0n, 0)
       assert.equal(load(at, 3), 0)
       assert.equal(store(at, 3, 8), 0)
       assert.equal(load(at, 3), 8)
-      assert.equal(user.call(userMunmap, at, 4096n), 0)
+      assert.equal(user.call(userMunmap, at, 4096n, 0n), 0)
     })
 
     test('a mapped page migrates, and its mappings follow', () => {
@@ -141,14 +141,14 @@ for (const profile of ['6.2', '6.18'] as const) {
     })
 
     test('an anonymous page moves under its mapping', () => {
-      const at = user.call(userMmap, -1, READ_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, 4096n, 0n)
+      const at = user.call(userMmap, -1, READ_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, 4096n, 0n, 0)
       store(at, 0, 0x66)
       user.call(drainLru)
       const frame = pteFolio(pteAt(currentMm(), BigInt(at)))
       assert.equal(user.call(compact), 0)
       assert.notEqual(pteFolio(pteAt(currentMm(), BigInt(at))), frame)
       assert.deepEqual([load(at), store(at, 1, 0x67), load(at, 1)], [0x66, 0, 0x67])
-      user.call(userMunmap, at, 4096n)
+      user.call(userMunmap, at, 4096n, 0n)
     })
 
     test('poison: the entry stays behind a punch, and not behind a truncation', () => {

@@ -67,7 +67,7 @@ describe('a scenario', () => {
     )
     const [operation] = s.main.tasks[0]!.operations
     assert.deepEqual(operation?.args, [
-      { variable: 0 },
+      { variable: 0, as: 'int' },
       { value: 3 },
       { value: 2n << 20n },
       { value: 12288n },
@@ -106,6 +106,56 @@ describe('a scenario', () => {
       conditions: [],
     })
   })
+})
+
+/** A scenario of one task, after a set-up that has a file and a map. */
+const oneTask = (line: string): string =>
+  `litmus a/b\n"q"\nsetup\n  fd = memfd_create()\n  at = mmap(fd, PROT_READ, MAP_SHARED, 4P)\n` +
+  `task t\n  ${line}\n`
+
+const argumentsOf = (line: string): readonly unknown[] =>
+  read(oneTask(line)).main.tasks[0]?.operations[0]?.args.map((a) =>
+    'value' in a ? a.value : [a.variable, a.as],
+  ) ?? []
+
+describe('an argument', () => {
+  test('of memory may say how far into the map it goes', () => {
+    const wanted = [[1, 'wide'], 4096n, 4, 8192n]
+    assert.deepEqual(argumentsOf('madvise(at, 1P, MADV_DONTNEED, offset=2P)'), wanted)
+    assert.deepEqual(argumentsOf('mlock(at, 1P, 1P)'), [[1, 'wide'], 4096n, 4096n])
+    assert.deepEqual(argumentsOf('store(at, 0, 7)'), [[1, 'wide'], 0n, 7])
+  })
+
+  test('takes a variable, whatever its kind', () => {
+    assert.deepEqual(argumentsOf('munmap(at, fd)'), [[1, 'wide'], [0, 'bytes'], 0n])
+    assert.deepEqual(argumentsOf('fallocate(fd, 0, offset=at, size=1P)')[2], [1, 'bytes'])
+  })
+
+  test('has 32 or 64 bits, and more is a mistake', () => {
+    assert.deepEqual(argumentsOf('fallocate(fd, 0x80000000, 0, 1P)')[1], -(2 ** 31))
+    assert.deepEqual(argumentsOf('ftruncate(fd, 0xffffffffffffffff)')[1], -1n)
+    assert.deepEqual(argumentsOf('ftruncate(fd, 9007199254740993)')[1], 9007199254740993n)
+    assert.deepEqual(argumentsOf('ftruncate(fd, 0x100000000|1)')[1], 0x100000001n)
+    assert.throws(() => argumentsOf('fallocate(fd, 0x100000000, 0, 1P)'), /mode has 32 bits/)
+    assert.throws(() => argumentsOf('ftruncate(fd, 0x10000000000000000)'), /length has 64 bits/)
+    assert.throws(() => argumentsOf(`ftruncate(fd, ${'9'.repeat(310)})`), /length has 64 bits/)
+  })
+
+  test("has the kernel's names", () => {
+    assert.equal(argumentsOf('mmap(fd, PROT_READ, MAP_SHARED|MAP_FIXED|MAP_NORESERVE)')[2], 0x4011)
+    assert.equal(argumentsOf('madvise(at, 1P, MADV_COLLAPSE)')[2], 25)
+    assert.equal(argumentsOf('memfd_create(MFD_HUGETLB)')[0], 4)
+    assert.throws(() => argumentsOf('close(constructor)'), /"constructor" is no number/)
+  })
+})
+
+test('deep nesting and long files are read, or told', () => {
+  const nested = (n: number): string => `${'('.repeat(n)}t:r == 1${')'.repeat(n)}`
+  const text = oneTask('r = close(fd)')
+  assert.equal(read(`${text}always ${nested(150)}\n`).conditions.length, 1)
+  assert.throws(() => read(`${text}always ${nested(20_000)}\n`), /nests at most/)
+  const long = `${text}${'  close(fd)  # again\n'.repeat(50_000)}`
+  assert.equal(read(long).main.tasks[0]?.operations.length, 50_001)
 })
 
 describe('a mistake is told with its place, a caret and the nearest match', () => {
@@ -160,6 +210,20 @@ describe('a mistake is told with its place, a caret and the nearest match', () =
       `litmus a/b\n"q"\n${[...'abcdefgh'].map((t) => `task ${t}\n  compact()\n`).join('')}`,
       [17, 6],
       /more than 7 tasks/,
+    ],
+    ['a task called like a section', EXAMPLE.replace('kcompactd', 'finally'), [14, 6], /"finally"/],
+    ['faults in pages', EXAMPLE.replace('reach', 'faults 1P\nreach'), [17, 8], /number of faults/],
+    [
+      'more faults than can strike',
+      EXAMPLE.replace('reach', 'faults 99999999999\nreach'),
+      [17, 8],
+      /at most 1000 faults/,
+    ],
+    [
+      'a value that no variable has',
+      EXAMPLE.replace('0x5a\n\nexpect', '0xfffffffffffffff\n\nexpect'),
+      [18, 20],
+      /beyond 2\^53/,
     ],
     [
       'an unknown finding',

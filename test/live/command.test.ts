@@ -126,7 +126,7 @@ test('kill -9 of the parent leaves no process and no file', (t) =>
       `const { Oracle } = await import(${JSON.stringify(ORACLE)})
        const oracle = await Oracle.start()
        console.log(oracle.pid)
-       const busy = Array.from({ length: 500 }, () => [['create', 0], ['pwrite', 0, 0, 65536, 1],
+       const busy = Array.from({ length: 500 }, () => [['memfd_create', 0], ['pwrite', 0, 0, 65536, 1],
          ['mmap', 0, 3, 1, 65536, 0], ['store', 0, 4096, 1]])
        for (;;) await oracle.run(busy)`,
     )

@@ -24,7 +24,7 @@ test('without a guest of its own a program may not ask for one at its code', (t)
     assert.match(oracle.refuses([['run', 0]]) ?? '', /64 KiB/)
     assert.match(
       oracle.refuses([
-        ['bind', 0, 4, 0, 4096, 0, 0],
+        ['kvm_set_user_memory_region2', 0, 4, 0, 4096, 0, 0],
         ['run', 65536],
       ]) ?? '',
       /below 64 KiB/,

@@ -51,15 +51,15 @@ test('programs leave no descriptor behind', (t) =>
 test('secretmem: its byte is there through its map and by no other way', (t) =>
   withOracle(t, 'secretmem', async (oracle) => {
     const ops: Op[] = [
-      ['secret', 0],
-      ['trunc', 0, 4096],
+      ['memfd_secret', 0],
+      ['ftruncate', 0, 4096],
       ['mmap', 0, 3, 1, 4096, 0],
       ['store', 0, 5, 99],
       ['load', 0, 5],
       ['pread', 0, 0, 1],
-      ['trunc', 0, 8192],
+      ['ftruncate', 0, 8192],
       ['mmap', 0, 3, 2, 4096, 0],
-      ['seal', 0, 1],
+      ['fcntl_add_seals', 0, 1],
     ]
     const [results = []] = await oracle.run([ops])
     assert.deepEqual(
@@ -90,7 +90,7 @@ test('a worker that is killed is replaced, and every program is answered', (t) =
 test('a program during which the worker dies has the signal as its result', (t) =>
   withOracle(t, 'memfd', async (oracle) => {
     process.kill(oracle.pid, 'SIGSTOP')
-    const answer = oracle.run([[['create', 0]]])
+    const answer = oracle.run([[['memfd_create', 0]]])
     process.kill(oracle.pid, 'SIGSEGV')
     process.kill(oracle.pid, 'SIGCONT')
     assert.deepEqual(await answer, [[{ r: 'SIGSEGV' }]])
@@ -103,9 +103,9 @@ test('a program that does not end is given up', (t) =>
     async (oracle) => {
       const victim = oracle.pid
       process.kill(victim, 'SIGSTOP')
-      assert.deepEqual(await oracle.run([[['create', 0]]]), [[{ r: 'timeout' }]])
+      assert.deepEqual(await oracle.run([[['memfd_create', 0]]]), [[{ r: 'timeout' }]])
       assert.throws(() => process.kill(victim, 0), 'the process is gone')
-      assert.equal((await oracle.run([[['create', 0]]]))[0]?.[0]?.r, 'fd')
+      assert.equal((await oracle.run([[['memfd_create', 0]]]))[0]?.[0]?.r, 'fd')
     },
     { programLimit: 300 },
   ))

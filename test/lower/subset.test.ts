@@ -85,6 +85,34 @@ describe('outside the subset', () => {
     }
   })
 
+  test('a kernel function without a name', () => {
+    writeFileSync(
+      join(dir, 'unnamed.ts'),
+      `${HEAD}export const f = fn(function* (): Kernel<number> {\nreturn 0\n})\n`,
+    )
+    const [problem] = lowerDesignFile(join(dir, 'unnamed.ts')).problems
+    assert.match(problem?.message ?? '', /^a kernel function has a name/)
+  })
+
+  test('a pointer that is called otherwise than it is typed', () => {
+    const text = `import type { Inode } from 'restrictedmem/kernel/include/fs.js'
+import { embed, num, type Obj, ptr, ptrs, type PtrVec, struct } from 'restrictedmem/machine/struct.js'
+interface Wrong extends Obj { a: Inode | null; b: PtrVec<Inode>; c: Inode | null; d: number }
+export const Wrong = struct<Wrong>('Wrong', {
+  a: ptr('Inodee'),
+  b: ptrs('File', 2),
+  c: ptr('Inode'),
+  d: num(),
+})
+`
+    writeFileSync(join(dir, 'pointers.ts'), text)
+    const found = lowerDesignFile(join(dir, 'pointers.ts')).problems
+    assert.deepEqual(
+      found.map((p) => `${p.line}: ${p.message}`),
+      ['5: the field is a Inode, not a Inodee', '6: the field is a Inode, not a File'],
+    )
+  })
+
   test('a type error is told like any other compiler does', () => {
     assert.match(problems(`const n: string = fd\n${LOCK}\nreturn 0`).join('\n'), /^1: .*not assign/)
   })

@@ -47,7 +47,7 @@ function start(...fns: (() => Kernel<unknown>)[]): void {
     faults: 0,
     tasks: fns.map((f, i) => ({
       name: `t${i}`,
-      operations: [{ fn: fn(f), args: [], text: f.name }],
+      operations: [{ fn: fn(f, undefined, undefined, '', f.name), args: [], text: f.name }],
     })),
   }
   load(program)

@@ -20,20 +20,20 @@ import {
   wide,
 } from '../../src/machine/struct.js'
 
-interface Inner extends Obj {
+interface TestInner extends Obj {
   value: number
 }
-const Inner: Struct<Inner> = struct<Inner>('TestInner', { value: num() })
+const TestInner: Struct<TestInner> = struct<TestInner>('TestInner', { value: num() })
 
-interface Outer extends Obj {
+interface TestOuter extends Obj {
   before: number
   offset: number
   bytes: bigint
   ready: boolean
-  next: Outer | null
-  inner: Inner
+  next: TestOuter | null
+  inner: TestInner
 }
-const Outer: Struct<Outer> = struct<Outer>('TestOuter', {
+const TestOuter: Struct<TestOuter> = struct<TestOuter>('TestOuter', {
   before: num(),
   offset: wide(),
   bytes: i64(),
@@ -54,7 +54,7 @@ const faultOf = (act: () => unknown): string => {
 }
 
 test('fields keep what they are given, up to their width', () => {
-  const o = kzalloc(Outer)
+  const o = kzalloc(TestOuter)
   o.offset = 2 ** 52
   o.bytes = -1n
   o.ready = true
@@ -68,14 +68,14 @@ test('fields keep what they are given, up to their width', () => {
 })
 
 test('a pointer to the same object is the same handle', () => {
-  const a = kzalloc(Outer)
-  const b = kzalloc(Outer)
+  const a = kzalloc(TestOuter)
+  const b = kzalloc(TestOuter)
   a.next = b
   assert.ok(a.next === b && a !== b)
 })
 
 test('a use of freed memory is found, for reading, writing and an embedded struct', () => {
-  const o = kzalloc(Outer)
+  const o = kzalloc(TestOuter)
   const { inner } = o
   kfree(o)
   assert.equal(
@@ -97,27 +97,27 @@ test('a use of freed memory is found, for reading, writing and an embedded struc
 })
 
 test('a freed object is not handed out again at once', () => {
-  const o = kzalloc(Outer)
+  const o = kzalloc(TestOuter)
   kfree(o)
-  assert.notEqual(kzalloc(Outer), o)
+  assert.notEqual(kzalloc(TestOuter), o)
 })
 
 test('kmalloc memory must be written before it is read; kzalloc memory is zero', () => {
-  const o = kmalloc(Outer)
+  const o = kmalloc(TestOuter)
   assert.equal(
     faultOf(() => o.before),
     'uninitialised-memory',
   )
   o.before = 3
   assert.equal(o.before, 3)
-  assert.equal(kzalloc(Outer).before, 0)
+  assert.equal(kzalloc(TestOuter).before, 0)
 })
 
 test('container_of leads to the outer struct, or to a wrong type that is found', () => {
-  const o = kzalloc(Outer)
-  assert.equal(containerOf(o.inner, Outer, 'inner'), o)
-  const alone = kzalloc(Inner)
-  const wrong = containerOf(alone, Outer, 'inner')
+  const o = kzalloc(TestOuter)
+  assert.equal(containerOf(o.inner, TestOuter, 'inner'), o)
+  const alone = kzalloc(TestInner)
+  const wrong = containerOf(alone, TestOuter, 'inner')
   assert.equal(
     faultOf(() => wrong.before),
     'type-confusion',
@@ -125,12 +125,12 @@ test('container_of leads to the outer struct, or to a wrong type that is found',
 })
 
 test('NULL and ERR_PTR fault when they are followed', () => {
-  const o = kzalloc(Outer)
+  const o = kzalloc(TestOuter)
   assert.equal(
     faultOf(() => o.next!.before),
     'null-dereference',
   )
-  const error = errPtr(Outer, -22)
+  const error = errPtr(TestOuter, -22)
   assert.ok(isErr(error) && ptrErr(error) === -22)
   assert.equal(
     faultOf(() => error.before),
@@ -140,11 +140,36 @@ test('NULL and ERR_PTR fault when they are followed', () => {
 
 test('what was on the stack leaves no trace, and is no object afterwards', () => {
   const before = fingerprintLo()
-  const outer = onStack(Outer)
+  const outer = onStack(TestOuter)
   outer.inner.value = 7
   assert.notEqual(fingerprintLo(), before)
   offStack(outer)
   assert.equal(fingerprintLo(), before)
   assert.throws(() => outer.before, KernelFault)
-  assert.equal(onStack(Outer), outer)
+  assert.equal(onStack(TestOuter), outer)
+})
+
+test('a NULL dereference reads the same on every engine', () => {
+  const said = [
+    "Cannot read properties of null (reading 'pfn')",
+    "Cannot set properties of null (setting 'pfn')",
+    'can\'t access property "pfn", folio is null',
+    "null is not an object (evaluating 'spte.folio.pfn')",
+    "null is not an object (evaluating 'folio.pfn = 1')",
+  ]
+  for (const text of said) {
+    const fault = asNullDereference(new TypeError(text))
+    assert.equal(fault?.message, 'NULL pointer dereference, field pfn', text)
+  }
+  for (const text of ['folio is null', 'Cannot read properties of null', 'null is not an object']) {
+    assert.equal(asNullDereference(new TypeError(text))?.id, 'null-dereference', text)
+  }
+  for (const text of [
+    "Cannot read properties of undefined (reading 'pfn')",
+    'folio is undefined',
+    "undefined is not an object (evaluating 'folio.pfn')",
+    'nullify is not a function',
+  ]) {
+    assert.equal(asNullDereference(new TypeError(text)), undefined, text)
+  }
 })

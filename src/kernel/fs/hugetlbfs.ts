@@ -62,6 +62,12 @@ export function hugetlbfsInfo(file: File): HugetlbfsInodeInfo {
   return hugetlbfsI(file.fInode!)
 }
 
+/** The bytes that a mapping of `length` bytes has: whole huge pages. */
+export function hugeLength(file: File, length: bigint): bigint {
+  const mask = pageMask(file.fInode!)
+  return (length + mask) & ~mask
+}
+
 function pageMask(inode: Inode): bigint {
   return (1n << BigInt(hugetlbfsI(inode).pageShift)) - 1n
 }
@@ -137,6 +143,22 @@ const hugetlbfsFallocate = fn(function* hugetlbfs_fallocate(
   return -ENOSPC
 })
 
+/** Is this memory of huge pages? Models: 6.2 include/linux/hugetlb_inline.h is_vm_hugetlb_page. */
+export function isVmHugetlbPage(vma: VmArea): boolean {
+  return vma.vmOps === hugetlbVmOps
+}
+
+/**
+ * How far an address (bytes) is behind the begin of its huge page.
+ *
+ * Models: 6.2 include/linux/hugetlb.h huge_page_mask. Simplifies: by the offset in the file, since
+ * a mapping may begin at any page here; in Linux it begins with a huge page.
+ */
+export function offsetInHugePage(vma: VmArea, address: bigint): bigint {
+  const offset = (BigInt(vma.vmPgoff) << 12n) + (address - vma.vmStart)
+  return offset & pageMask(vma.vmFile!.fInode!)
+}
+
 /** There is no page to be had. Models: 6.2 mm/hugetlb.c hugetlb_no_page. */
 const hugetlbFault = fn(function* hugetlb_no_page(_vmf: VmFault): Kernel<number> {
   return VM_FAULT_SIGBUS
@@ -147,8 +169,8 @@ const hugetlbVmOps: VmOperations = opsTable({ name: 'hugetlb_vm_ops', fault: hug
 /**
  * A mapping wants its pages reserved, and there are none, unless it does not want that.
  *
- * Models: 6.2 fs/hugetlbfs/inode.c hugetlbfs_file_mmap. Simplifies: address and length are not
- * rounded to huge pages.
+ * Models: 6.2 fs/hugetlbfs/inode.c hugetlbfs_file_mmap. Simplifies: the address is not rounded to
+ * huge pages.
  */
 const hugetlbfsMmap = fn(function* hugetlbfs_file_mmap(file: File, vma: VmArea): Kernel<number> {
   if ((BigInt(vma.vmPgoff) << 12n) & pageMask(file.fInode!)) return -EINVAL

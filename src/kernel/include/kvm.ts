@@ -125,11 +125,40 @@ export const Spte: Struct<Spte> = struct<Spte>('Spte', {
   dirty: flag(),
 })
 
+/** What a guest's fault asks for, and what was found for it. On the stack of who handles it. */
+export interface KvmPageFault extends Obj {
+  gfn: Gfn
+  /** The guest writes. */
+  write: boolean
+  /** Nobody waits for the page: user space asks for it in advance. */
+  prefetch: boolean
+  /** The slot that contains the gfn, or NULL. */
+  slot: KvmMemorySlot | null
+  /** The page that was found may be mapped for writing. */
+  mapWritable: boolean
+}
+
+export const KvmPageFault: Struct<KvmPageFault> = struct<KvmPageFault>(
+  'KvmPageFault',
+  {
+    gfn: wide(),
+    write: flag(),
+    prefetch: flag(),
+    slot: ptr('KvmMemorySlot'),
+    mapWritable: flag(),
+  },
+  { capacity: MAX_TASKS },
+)
+
 export interface KvmVcpu extends Obj {
   kvm: Kvm | null
   id: number
-  /** TLB: valid bit, gfn and pfn of each entry (low 31 bits are enough for the frames here). */
+  /**
+   * TLB: valid bit, writable bit, gfn and pfn of each entry (low 31 bits are enough for the frames
+   * here).
+   */
   tlbValid: Vec
+  tlbWritable: Vec
   tlbGfn: Vec
   tlbPfn: Vec
   /** KVM_REQ_* bits, set by others. */
@@ -147,6 +176,7 @@ export const KvmVcpu: Struct<KvmVcpu> = struct<KvmVcpu>(
     kvm: ptr('Kvm'),
     id: num(),
     tlbValid: vec(TLB_ENTRIES),
+    tlbWritable: vec(TLB_ENTRIES),
     tlbGfn: vec(TLB_ENTRIES),
     tlbPfn: vec(TLB_ENTRIES),
     requests: num(),

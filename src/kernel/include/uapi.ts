@@ -38,6 +38,7 @@ export const SEEK_END = 2
 export const SEEK_DATA = 3
 export const SEEK_HOLE = 4
 
+export const PROT_NONE = 0
 export const PROT_READ = 1
 export const PROT_WRITE = 2
 export const PROT_EXEC = 4

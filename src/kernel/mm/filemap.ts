@@ -10,6 +10,8 @@ import { addressOf, errPtr } from '../../machine/struct.js'
 import { current, dropLock, holdLock, lockClass, mightSleep } from '../../machine/task.js'
 import { EEXIST, ENOMEM } from '../include/errno.js'
 import type { AddressSpace } from '../include/fs.js'
+// Gives the classes of locks their numbers, before this file asks for one.
+import '../include/lockdep.js'
 import { Folio, nrPages } from '../include/mm.js'
 import type { Pgoff } from '../include/types.js'
 import { xaErase, xaFindIndex, xaLoad, xaStore } from '../lib/xarray.js'

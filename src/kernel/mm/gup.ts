@@ -20,7 +20,6 @@ import {
   VM_WRITE,
   type VmArea,
 } from '../include/mm_types.js'
-import { type Pgoff, pgoffToBytes } from '../include/types.js'
 import { handleMmFault } from './memory.js'
 import {
   PTE_DIRTY,
@@ -75,10 +74,13 @@ export function checkVmaFlags(vma: VmArea, write: boolean): number {
 /**
  * Without mmap_lock: NULL if the page table does not have it, or has changed meanwhile.
  *
- * Models: 6.2 mm/gup.c gup_pte_range. Simplifies: taking the reference and looking at the PTE
- * again are one step.
+ * Models: 6.2 mm/gup.c gup_pte_range, by get_user_page_fast_only. Simplifies: taking the reference
+ * and looking at the PTE again are one step.
  */
-const gupFast = fn(function* gup_pte_range(address: bigint, write: boolean): Kernel<Folio | null> {
+export const gupFast = fn(function* gup_pte_range(
+  address: bigint,
+  write: boolean,
+): Kernel<Folio | null> {
   const mm = currentMm()
   yield read(mm.pageTable, 'xaHead')
   const pte = pteAt(mm, address)
@@ -88,7 +90,11 @@ const gupFast = fn(function* gup_pte_range(address: bigint, write: boolean): Ker
   if (folioIsSecretmem(folio)) return null
   if (!(yield* folioTryGet(folio))) return null
   alsoReads(mm.pageTable, 'xaHead')
-  if (pteAt(mm, address) === pte) return folio
+  if (pteAt(mm, address) === pte) {
+    alsoWrites(folio, 'referenced')
+    folio.referenced = true
+    return folio
+  }
   yield* folioPut(folio)
   return null
 })
@@ -159,14 +165,12 @@ const gupSlow = fn(function* __get_user_pages(address: bigint, write: boolean): 
  * The page at an address (bytes), with a reference; faulted in if it is absent. ERR_PTRs: -EFAULT
  * where the process has no such memory, -ENOMEM, -EHWPOISON.
  *
- * Models: 6.2 mm/gup.c get_user_pages_fast and get_user_pages_unlocked, one page, FOLL_GET.
+ * Models: 6.2 mm/gup.c get_user_pages_unlocked, one page, FOLL_GET and FOLL_HWPOISON.
  */
-export const getUserPages = fn(function* get_user_pages_unlocked(
+export const getUserPagesUnlocked = fn(function* get_user_pages_unlocked(
   address: bigint,
   write: boolean,
 ): Kernel<Folio> {
-  const fast = yield* gupFast(address, write)
-  if (fast !== null) return fast
   for (;;) {
     const folio = yield* gupSlow(address, write)
     if (!isErr(folio) || folio.at !== -EAGAIN) return folio
@@ -174,11 +178,15 @@ export const getUserPages = fn(function* get_user_pages_unlocked(
 })
 
 /**
- * The same for writing, by page of the address.
+ * The same, without mmap_lock if the page table has the page already.
  *
- * Models: 6.2 virt/kvm/kvm_main.c hva_to_pfn. Simplifies: asks for a page to write even if the
- * guest only reads, where Linux would take one to read if the process has none to write.
+ * Models: 6.2 mm/gup.c get_user_pages_fast, one page, FOLL_GET.
  */
-export const getUserPage = fn(function* hva_to_pfn(hva: Pgoff): Kernel<Folio> {
-  return yield* getUserPages(pgoffToBytes(hva), true)
+export const getUserPages = fn(function* get_user_pages_fast(
+  address: bigint,
+  write: boolean,
+): Kernel<Folio> {
+  const fast = yield* gupFast(address, write)
+  if (fast !== null) return fast
+  return yield* getUserPagesUnlocked(address, write)
 })

@@ -6,6 +6,7 @@ import { fn, type Kernel } from '../../machine/fn.js'
 import { downRead, upRead } from '../../machine/locks.js'
 import { isErr, ptrErr } from '../../machine/struct.js'
 import { fput, getFile } from '../fs/file_table.js'
+import { isVmHugetlbPage, offsetInHugePage } from '../fs/hugetlbfs.js'
 import { vfsFallocate } from '../fs/open.js'
 import { EACCES, EFAULT, EHWPOISON, EINVAL, ENOMEM, EOPNOTSUPP } from '../include/errno.js'
 import { MF_COUNT_INCREASED, MF_SW_SIMULATED } from '../include/mm.js'
@@ -185,7 +186,7 @@ const madvisePageout = fn(function* madvise_cold_or_pageout_pte_range(
  * Models: 6.2 mm/madvise.c madvise_vma_behavior. Simplifies: flags of a VMA that only reclaim,
  * fork, core dumps or huge pages would look at are not kept, and no VMA is split for them;
  * MADV_FREE frees nothing, neither pages nor slots of swap; MADV_WILLNEED reads nothing, also not
- * from swap.
+ * from swap; of huge pages none is ever there to be zapped.
  */
 const madviseVma = fn(function* madvise_vma_behavior(
   vma: VmArea,
@@ -199,6 +200,7 @@ const madviseVma = fn(function* madvise_vma_behavior(
       return yield* madviseRemove(vma, start, end)
     case MADV_DONTNEED:
     case MADV_DONTNEED_LOCKED:
+      if (isVmHugetlbPage(vma)) return offsetInHugePage(vma, start) === 0n ? 0 : -EINVAL
       if (locked && advice === MADV_DONTNEED) return -EINVAL
       yield* zapPageRange(vma, start, end, true)
       return 0
@@ -206,7 +208,7 @@ const madviseVma = fn(function* madvise_vma_behavior(
       return locked || !vmaIsAnonymous(vma) ? -EINVAL : 0
     case MADV_COLD:
     case MADV_PAGEOUT:
-      if (locked) return -EINVAL
+      if (locked || isVmHugetlbPage(vma)) return -EINVAL
       yield* lruAddDrain()
       if (advice === MADV_PAGEOUT) yield* madvisePageout(vma.vmMm!, start, end)
       return 0

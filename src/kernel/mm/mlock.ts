@@ -2,6 +2,7 @@
 import { rmw } from '../../machine/effects.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { downWrite, upWrite } from '../../machine/locks.js'
+import { isVmHugetlbPage } from '../fs/hugetlbfs.js'
 import { EINVAL, ENOMEM } from '../include/errno.js'
 import { currentMm, type MmStruct, VM_LOCKED, type VmArea } from '../include/mm_types.js'
 import { PAGE_SIZE, roundUpToPage } from '../include/types.js'
@@ -35,14 +36,24 @@ const mlockVmaPages = fn(function* mlock_vma_pages_range(vma: VmArea, lock: bool
 })
 
 /**
- * Change a whole VMA. What is locked already, and secret memory, which always is, stays.
+ * Change [start, end) of a VMA, which is split for it. What is locked already, huge pages, and
+ * secret memory, which always is locked, stay as they are.
  *
  * Models: 6.2 mm/mlock.c mlock_fixup.
  */
-const mlockFixup = fn(function* mlock_fixup(vma: VmArea, lock: boolean): Kernel<void> {
-  const locked = (vma.vmFlags & VM_LOCKED) !== 0
-  if (locked === lock || vmaIsSecretmem(vma)) return
-  vma.vmMm!.lockedVm += lock ? vmaPages(vma) : -vmaPages(vma)
+const mlockFixup = fn(function* mlock_fixup(
+  whole: VmArea,
+  start: bigint,
+  end: bigint,
+  lock: boolean,
+): Kernel<void> {
+  const locked = (whole.vmFlags & VM_LOCKED) !== 0
+  if (locked === lock || isVmHugetlbPage(whole) || vmaIsSecretmem(whole)) return
+  const mm = whole.vmMm!
+  yield* splitAt(mm, start)
+  yield* splitAt(mm, end)
+  const vma = findVma(mm, start) as VmArea
+  mm.lockedVm += lock ? vmaPages(vma) : -vmaPages(vma)
   yield* mlockVmaPages(vma, lock)
 })
 
@@ -54,14 +65,13 @@ const applyVmaLockFlags = fn(function* apply_vma_lock_flags(
   lock: boolean,
 ): Kernel<number> {
   if (end < start) return -EINVAL
-  yield* splitAt(mm, start)
-  yield* splitAt(mm, end)
   let at = start
   while (at < end) {
     const vma = findVma(mm, at)
     if (vma === null || vma.vmStart > at) return -ENOMEM
-    yield* mlockFixup(vma, lock)
-    at = vma.vmEnd
+    const stop = vma.vmEnd < end ? vma.vmEnd : end
+    yield* mlockFixup(vma, at, stop, lock)
+    at = stop
   }
   return 0
 })

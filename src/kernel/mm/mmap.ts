@@ -7,7 +7,7 @@ import { rmw } from '../../machine/effects.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { downWrite, upWrite } from '../../machine/locks.js'
 import { fget, fput, getFile } from '../fs/file_table.js'
-import { isFileHugepages } from '../fs/hugetlbfs.js'
+import { hugeLength, isFileHugepages, isVmHugetlbPage, offsetInHugePage } from '../fs/hugetlbfs.js'
 import {
   EACCES,
   EBADF,
@@ -208,6 +208,8 @@ const mmapRegion = fn(function* mmap_region(
     yield* getFile(file)
     yield* vmaLinkFile(vma)
   }
+  // Huge pages stay as it is; nobody counts them as locked.
+  if (isVmHugetlbPage(vma)) vma.vmFlags &= ~VM_LOCKED
   if (vma.vmFlags & VM_LOCKED) mm.lockedVm += vmaPages(vma)
   vmaLink(mm, vma)
   yield* anonVmaLink(vma)
@@ -230,7 +232,8 @@ const doMmap = fn(function* do_mmap(
   if (length === 0n) return BigInt(-EINVAL)
   // Beyond 2^63 it wraps, or is at least more than there are addresses.
   if (length < 0n) return BigInt(-ENOMEM)
-  const len = roundUpToPage(length)
+  const huge = file !== null && isFileHugepages(file)
+  const len = huge ? hugeLength(file!, length) : roundUpToPage(length)
   const mm = currentMm()
   const at = getUnmappedArea(mm, addr, len, flags)
   if (at < 0n) return at
@@ -286,11 +289,13 @@ export const sysMmap = fn(function* mmap(
 })
 
 /**
- * Cut a VMA in two at an address; `vma` stays the lower part. mmap_lock is held for writing.
+ * Cut a VMA in two at an address; `vma` stays the lower part. 0, or -EINVAL within a huge page.
+ * mmap_lock is held for writing.
  *
- * Models: 6.2 mm/mmap.c __split_vma.
+ * Models: 6.2 mm/mmap.c __split_vma and mm/hugetlb.c hugetlb_vm_op_split.
  */
-export const splitVma = fn(function* __split_vma(vma: VmArea, address: bigint): Kernel<void> {
+export const splitVma = fn(function* __split_vma(vma: VmArea, address: bigint): Kernel<number> {
+  if (isVmHugetlbPage(vma) && offsetInHugePage(vma, address) !== 0n) return -EINVAL
   const upper = vmAreaDup(vma)
   upper.vmStart = address
   upper.vmPgoff = (vma.vmPgoff + bytesToPgoff(address - vma.vmStart)) as Pgoff
@@ -307,16 +312,19 @@ export const splitVma = fn(function* __split_vma(vma: VmArea, address: bigint): 
   // Who walks from a page to its PTE may see both for a moment: they name the same entries.
   vma.vmEnd = address
   vmaLink(vma.vmMm!, upper)
+  return 0
 })
 
-/** Split VMAs so that none reaches over `address`. */
-export const splitAt = fn(function* split_at(mm: MmStruct, address: bigint): Kernel<void> {
+/** Split VMAs so that none reaches over `address`: 0 or -EINVAL. */
+export const splitAt = fn(function* split_at(mm: MmStruct, address: bigint): Kernel<number> {
   const vma = findVma(mm, address)
-  if (vma !== null && vma.vmStart < address) yield* splitVma(vma, address)
+  if (vma === null || vma.vmStart >= address) return 0
+  return yield* splitVma(vma, address)
 })
 
 /**
- * Unmap [start, end): what is only partly in it is split. mmap_lock is held for writing.
+ * Unmap [start, end): what is only partly in it is split. 0, or -EINVAL for a part of a huge page,
+ * and then all stays. mmap_lock is held for writing.
  *
  * Models: 6.2 mm/mmap.c do_mas_align_munmap, unmap_region and free_pgtables. Simplifies:
  * mmap_lock is not downgraded for reading while PTEs are zapped.
@@ -325,10 +333,11 @@ export const doMunmap = fn(function* do_munmap(
   mm: MmStruct,
   start: bigint,
   end: bigint,
-): Kernel<void> {
-  if (findVmaIntersection(mm, start, end) === null) return
-  yield* splitAt(mm, start)
-  yield* splitAt(mm, end)
+): Kernel<number> {
+  if (findVmaIntersection(mm, start, end) === null) return 0
+  let error = yield* splitAt(mm, start)
+  if (error === 0) error = yield* splitAt(mm, end)
+  if (error !== 0) return error
   yield* lruAddDrain()
   yield* mmuNotifierInvalidateRangeStart(mm, start, end)
   let vma = findVmaIntersection(mm, start, end)
@@ -346,11 +355,12 @@ export const doMunmap = fn(function* do_munmap(
     yield* removeVma(vma)
     vma = findVmaIntersection(mm, start, end)
   }
+  return 0
 })
 
 /**
- * munmap(2), bytes: 0, or -EINVAL for an address that is not page aligned, a length of 0, or a
- * range that no process has. What is not mapped is no error.
+ * munmap(2), bytes: 0, or -EINVAL for an address that is not page aligned, a length of 0, a range
+ * that no process has, or a part of a huge page. What is not mapped is no error.
  *
  * Models: 6.2 mm/mmap.c __vm_munmap.
  */
@@ -360,9 +370,9 @@ export const sysMunmap = fn(function* munmap(addr: bigint, length: bigint): Kern
   if (addr < 0n || len <= 0n) return -EINVAL
   const mm = currentMm()
   yield* downWrite(mm.mmapLock)
-  yield* doMunmap(mm, addr, addr + len)
+  const ret = yield* doMunmap(mm, addr, addr + len)
   yield* upWrite(mm.mmapLock)
-  return 0
+  return ret
 })
 
 /**

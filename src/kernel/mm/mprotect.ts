@@ -71,21 +71,24 @@ const mprotectRange = fn(function* do_mprotect_pkey(
     const rights = vmFlagsOf(prot, 0)
     if (rights & ~(found.vmFlags >> MAY_SHIFT)) return -EACCES
     const stop = found.vmEnd < end ? found.vmEnd : end
-    yield* splitAt(mm, at)
-    yield* splitAt(mm, stop)
-    const vma = findVma(mm, at) as VmArea
-    if ((vma.vmFlags & ACCESS) !== rights) {
-      vma.vmFlags = (vma.vmFlags & ~ACCESS) | rights
-      yield* changeProtection(vma)
+    if ((found.vmFlags & ACCESS) === rights) {
+      at = stop
+      continue
     }
+    let error = yield* splitAt(mm, at)
+    if (error === 0) error = yield* splitAt(mm, stop)
+    if (error !== 0) return error
+    const vma = findVma(mm, at) as VmArea
+    vma.vmFlags = (vma.vmFlags & ~ACCESS) | rights
+    yield* changeProtection(vma)
     at = stop
   }
   return 0
 })
 
 /**
- * mprotect(2), bytes: 0; -EINVAL for an address that is not page aligned or unknown rights; -ENOMEM
- * where something is not mapped; -EACCES for a right that the mapping may not have.
+ * mprotect(2), bytes: 0; -EINVAL for an address that is not page aligned, unknown rights, or a part
+ * of a huge page; -ENOMEM where something is not mapped; -EACCES for a right that the mapping may not have.
  *
  * Models: 6.2 mm/mprotect.c mprotect.
  */

@@ -10,7 +10,7 @@
  */
 import { type Blob, residueOf, STALE_PAGE, ZERO_PAGE } from '../../machine/blob.js'
 import { alsoWrites, inject } from '../../machine/effects.js'
-import { remark } from '../../machine/fault.js'
+import { LimitError, remark } from '../../machine/fault.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { constructAt, headerAt, type Obj, type Struct } from '../../machine/struct.js'
 import { currentTaskNumber, MAX_TASKS } from '../../machine/task.js'
@@ -54,13 +54,12 @@ function frame(pfn: Pfn): Folio {
 }
 
 /**
- * A frame with one reference, or NULL if there is none. `movable` says which kind of page block it
- * may come from.
+ * A frame with one reference. `movable` says which kind of page block it may come from.
  *
  * Models: 6.2 mm/page_alloc.c __alloc_pages. Simplifies: order 0; the zone's lock is the step
  * that calls this; no fallback to another task's frames.
  */
-export function allocFolio(movable: boolean): Folio | null {
+export function allocFolio(movable: boolean): Folio {
   const task = currentTaskNumber()
   for (let i = 0; i < Folio.capacity / MAX_TASKS; i++) {
     const folio = frame((i * MAX_TASKS + task) as Pfn)
@@ -73,7 +72,7 @@ export function allocFolio(movable: boolean): Folio | null {
     folio.data = residueOf(folio.data as Blob)
     return folio
   }
-  return null
+  throw new LimitError('a task has 512 page frames here')
 }
 
 /** `allocFolio`, which a fault may make fail. */

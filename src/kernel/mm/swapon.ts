@@ -1,6 +1,7 @@
 /** swapon(2). Without it there is no swap area, and anonymous memory stays where it is. */
 import { ZERO_PAGE } from '../../machine/blob.js'
 import { write } from '../../machine/effects.js'
+import { LimitError } from '../../machine/fault.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { opsTable } from '../../machine/struct.js'
 import { EBUSY, EINVAL } from '../include/errno.js'
@@ -18,14 +19,15 @@ const swapAops: AddressSpaceOps = opsTable({
 
 /**
  * swapon(2) of a RAM disk of so many bytes, whose first page is the area's header. 0; -EINVAL for
- * one without a slot, or with more than 64; -EBUSY the second time.
+ * one without a slot; -EBUSY the second time.
  *
  * Models: 6.2 mm/swapfile.c swapon, with mm/swap_state.c init_swap_address_space. Simplifies: the
- * device is fresh, and made on the way; there is one, and no swapoff().
+ * device is fresh, and made on the way; there is one of at most 64 slots, and no swapoff().
  */
 export const sysSwapon = fn(function* swapon(size: bigint): Kernel<number> {
   const pages = bytesToPgoff(size)
-  if (pages < 2 || pages > SWAP_SLOTS_MAX) return -EINVAL
+  if (pages < 2) return -EINVAL
+  if (pages > SWAP_SLOTS_MAX) throw new LimitError('swap has room for 65 pages here')
   const si = swapInfo()
   yield write(si, 'max')
   if (si.max !== 0) return -EBUSY

@@ -5,7 +5,7 @@
  */
 import { type Replacement, replace } from '../../machine/fn.js'
 import { kvmMmuPageFault } from '../arch/x86/kvm/mmu.js'
-import { handleRemovedSpte } from '../arch/x86/kvm/tdp_mmu.js'
+import { handleRemovedSpte, kvmTdpMmuMap } from '../arch/x86/kvm/tdp_mmu.js'
 import { dropCaches } from '../fs/drop_caches.js'
 import { pseudoFsMount } from '../fs/libfs.js'
 import { vfsFallocateMode } from '../fs/open.js'
@@ -33,6 +33,7 @@ import {
   kvmFreeMemslot,
 } from '../virt/kvm/memslots.js'
 import { handleChangedSpte, kvmMmuPageFault618 } from './arch/x86/kvm/mmu.js'
+import { kvmTdpMmuMapUnlessAllowed } from './arch/x86/kvm/tdp_mmu.js'
 import { anonInodefsMount } from './fs/anon_inodes.js'
 import { dropCachesDrained } from './fs/drop_caches.js'
 import { fallocateMode } from './fs/open.js'
@@ -72,6 +73,7 @@ const KVM: readonly Replacement[] = [
   replace(sysKvmPreFaultMemory, kvmVcpuIoctlPreFault),
   replace(sysKvmCheckExtension, kvmVmIoctlCheckExtension),
   replace(kvmMmuPageFault, kvmMmuPageFault618),
+  replace(kvmTdpMmuMap, kvmTdpMmuMapUnlessAllowed),
   replace(handleRemovedSpte, handleChangedSpte),
 ]
 

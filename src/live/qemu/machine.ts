@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { namedAnswer } from '../../conform/interpret.js'
 import { exact, type Op, type Result } from '../../conform/program.js'
 import { cpio, type Entry } from './cpio.js'
+import { callsHeader } from './header.js'
 
 const QEMU = 'qemu-system-x86_64'
 
@@ -74,7 +75,7 @@ export async function runInQemu(
     const initrd = join(folder, 'initrd')
     writeFileSync(initrd, rootFiles(folder, found, compile(initSource, folder), programs))
     const output = await boot(join(folder, kernel), initrd)
-    return { kernel: versionOf(packageFile), results: parse(output, programs) }
+    return { kernel: versionOf(packageFile), results: resultsOf(output, programs) }
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
@@ -99,11 +100,19 @@ function unpack(packageFile: string, folder: string): void {
 
 function compile(source: string, folder: string): Uint8Array {
   const out = join(folder, 'init')
-  const { status, stderr } = spawnSync('gcc', ['-static', '-O1', '-o', out, source], {
+  writeFileSync(join(folder, 'calls.h'), callsHeader())
+  const { status, stderr } = spawnSync('gcc', ['-static', '-O1', '-I', folder, '-o', out, source], {
     encoding: 'utf8',
   })
   if (status !== 0) throw new QemuError(`gcc: ${stderr.trim()}`)
   return readFileSync(out)
+}
+
+/** Programs as `init.c` reads them. */
+export function linesOf(programs: readonly (readonly Op[])[]): string {
+  return programs
+    .map((ops) => `${['program', ...ops.map((op) => op.join(' '))].join('\n')}\n`)
+    .join('')
 }
 
 function rootFiles(
@@ -112,7 +121,6 @@ function rootFiles(
   init: Uint8Array,
   programs: readonly (readonly Op[])[],
 ): Uint8Array {
-  const text = programs.map((ops) => ['program', ...ops.map((op) => op.join(' '))].join('\n'))
   const modules = MODULES.flatMap((name): Entry[] => {
     const path = found.find((f) => f.endsWith(`/${name}`))
     return path === undefined
@@ -124,7 +132,7 @@ function rootFiles(
     { name: 'proc', mode: 0o040755 },
     { name: 'dev/console', mode: 0o020600, device: [5, 1] },
     { name: 'init', mode: 0o100700, data: init },
-    { name: 'programs', mode: 0o100600, data: new TextEncoder().encode(`${text.join('\n')}\n`) },
+    { name: 'programs', mode: 0o100600, data: new TextEncoder().encode(linesOf(programs)) },
     ...modules,
   ])
 }
@@ -160,7 +168,8 @@ function lastLines(output: string, complaint: string): string {
   return (words.length > 0 ? words : complaint.split('\n')).slice(-12).join('\n')
 }
 
-function parse(output: string, programs: readonly (readonly Op[])[]): Result[][] {
+/** What `init.c` wrote of these programs. @throws QemuError */
+export function resultsOf(output: string, programs: readonly (readonly Op[])[]): Result[][] {
   const lines = output.split('\n').filter((l) => /^@[^|]+\|[^|]+\|[^|]+\|/.test(l))
   const results = lines.map(parseResult)
   const wanted = programs.reduce((sum, ops) => sum + ops.length, 0)

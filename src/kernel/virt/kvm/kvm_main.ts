@@ -7,6 +7,7 @@ import { rmw } from '../../../machine/effects.js'
 import { fn, type Kernel } from '../../../machine/fn.js'
 import { mutexInit, rwLockInit, spinLockInit } from '../../../machine/locks.js'
 import { opsTable } from '../../../machine/struct.js'
+import { hasPrivateMemory } from '../../arch/x86/kvm/private_mem.js'
 import { allocFilePseudo, fdInstall, getUnusedFd } from '../../fs/file_table.js'
 import { allocAnonInode } from '../../fs/inode.js'
 import { EINVAL } from '../../include/errno.js'
@@ -84,7 +85,8 @@ function kvmCreateVm(type: number): Kvm {
  * Simplifies: vCPUs come into being when a task first runs in the guest.
  */
 export const sysKvmCreateVm = fn(function* kvm_dev_ioctl_create_vm(type: number): Kernel<number> {
-  if (type !== KVM_X86_DEFAULT_VM && type !== KVM_X86_SW_PROTECTED_VM) return -EINVAL
+  const known = type === KVM_X86_DEFAULT_VM || type === KVM_X86_SW_PROTECTED_VM
+  if (!known || (type === KVM_X86_SW_PROTECTED_VM && !hasPrivateMemory())) return -EINVAL
   const fd = yield* getUnusedFd()
   if (fd < 0) return fd
   const kvm = kvmCreateVm(type)

@@ -3,9 +3,10 @@ import { rmw, write } from '../../../machine/effects.js'
 import { fn, type Kernel } from '../../../machine/fn.js'
 import { mutexLock, mutexUnlock, writeLock, writeUnlock } from '../../../machine/locks.js'
 import { isErr, ptrErr } from '../../../machine/struct.js'
+import { hasPrivateMemory } from '../../arch/x86/kvm/private_mem.js'
 import { kvmFlushRemoteTlbs, kvmTdpMmuZap } from '../../arch/x86/kvm/tdp_mmu.js'
 import { fput } from '../../fs/file_table.js'
-import { EINVAL } from '../../include/errno.js'
+import { EINVAL, ENOTTY } from '../../include/errno.js'
 import type { Kvm } from '../../include/kvm.js'
 import { bytesToPgoff, type Gfn, isPageAligned } from '../../include/types.js'
 import { KVM_MEMORY_ATTRIBUTE_PRIVATE } from '../../include/uapi.js'
@@ -40,7 +41,8 @@ export const storeAttributes = fn(function* kvm_store_mem_attributes(
 
 /**
  * Change the attributes of a range; mappings of the old kind go. -EINVAL for unknown attributes,
- * any flag, a size of 0, or an address or size that is not page aligned.
+ * any flag, a size of 0, or an address or size that is not page aligned; -ENOTTY on a host without
+ * private memory.
  *
  * Models: x86/upm_base_support virt/kvm/kvm_main.c kvm_vm_ioctl_set_mem_attributes. Simplifies:
  * the xarray's nodes never run out.
@@ -54,6 +56,10 @@ export const sysKvmSetMemoryAttributes = fn(function* kvm_vm_ioctl_set_mem_attri
 ): Kernel<number> {
   const file = yield* kvmFget(vm)
   if (isErr(file)) return ptrErr(file)
+  if (!hasPrivateMemory()) {
+    yield* fput(file)
+    return -ENOTTY
+  }
   const kvm = kvmOf(file)
   let ret = -EINVAL
   const known = flags === 0n && (attributes & ~BigInt(KVM_MEMORY_ATTRIBUTE_PRIVATE)) === 0n

@@ -8,7 +8,7 @@
  */
 import { kfree, kzalloc } from '../../../machine/alloc.js'
 import { write } from '../../../machine/effects.js'
-import { mark } from '../../../machine/fault.js'
+import { LimitError, mark } from '../../../machine/fault.js'
 import { fn, type Kernel } from '../../../machine/fn.js'
 import { mutexLock, mutexUnlock, spinLock, spinUnlock } from '../../../machine/locks.js'
 import { synchronizeSrcu } from '../../../machine/rcu.js'
@@ -16,7 +16,7 @@ import { isErr, ptrErr } from '../../../machine/struct.js'
 import { finishWait, prepareToWait, schedule } from '../../../machine/wait.js'
 import { kvmMmuZapAll } from '../../arch/x86/kvm/tdp_mmu.js'
 import { fput } from '../../fs/file_table.js'
-import { EEXIST, EINVAL, ENOMEM } from '../../include/errno.js'
+import { EEXIST, EINVAL } from '../../include/errno.js'
 import {
   KVM_MEMSLOT_INVALID,
   KVM_USER_MEM_SLOTS,
@@ -267,7 +267,7 @@ function classifyChange(
  *
  * Models: x86/upm_base_support virt/kvm/kvm_main.c __kvm_set_memory_region, with the tests of
  * v10's for a private slot: neither exclusivity within KVM nor the file's size is looked at.
- * Simplifies: a ninth slot is -ENOMEM.
+ * Simplifies: there is room for eight slots.
  */
 export const __kvmSetMemoryRegion = fn(function* __kvm_set_memory_region(
   kvm: Kvm,
@@ -297,7 +297,7 @@ export const __kvmSetMemoryRegion = fn(function* __kvm_set_memory_region(
     if (change === -1) return 0
   }
   if (change !== KVM_MR_FLAGS_ONLY && overlapsOther(kvm, id, base, npages)) return -EEXIST
-  if (placeOf(kvm.memslots!, id) < 0) return -ENOMEM
+  if (placeOf(kvm.memslots!, id) < 0) throw new LimitError('a VM has room for 8 memslots here')
 
   const slot = kzalloc(KvmMemorySlot)
   slot.id = id

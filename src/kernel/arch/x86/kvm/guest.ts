@@ -41,18 +41,27 @@ export const taskVcpu = fn(function* kvm_create_vcpu(kvm: Kvm): Kernel<KvmVcpu> 
   return vcpu
 })
 
-/** Translate a gfn: the TLB first, then a walk that fills it. NULL: no translation. */
-function translate(vcpu: KvmVcpu, gfn: Gfn): Folio | null {
+/**
+ * Translate a gfn for an access: the TLB first, then a walk that fills it. A write that the TLB's
+ * entry does not allow walks again, since the fault that it raises drops the entry. NULL: no
+ * translation that allows the access.
+ */
+function translate(vcpu: KvmVcpu, gfn: Gfn, toWrite: boolean): Folio | null {
   for (let i = 0; i < TLB_ENTRIES; i++) {
-    if (vcpu.tlbValid.get(i) !== 0 && vcpu.tlbGfn.get(i) === gfn) {
-      return pfnToFolio(vcpu.tlbPfn.get(i) as Pfn)
-    }
+    if (vcpu.tlbValid.get(i) === 0 || vcpu.tlbGfn.get(i) !== gfn) continue
+    if (toWrite && vcpu.tlbWritable.get(i) === 0) break
+    return pfnToFolio(vcpu.tlbPfn.get(i) as Pfn)
   }
   alsoReads(vcpu.kvm!.tdpMmu, 'xaHead')
   const spte = xaLoad(vcpu.kvm!.tdpMmu, gfn) as Spte | null
-  if (spte === null) return null
   const entry = gfn % TLB_ENTRIES
+  if (spte !== null) alsoReads(spte, 'writable')
+  if (spte === null || (toWrite && !spte.writable)) {
+    if (vcpu.tlbGfn.get(entry) === gfn) vcpu.tlbValid.set(entry, 0)
+    return null
+  }
   vcpu.tlbValid.set(entry, 1)
+  vcpu.tlbWritable.set(entry, spte.writable ? 1 : 0)
   vcpu.tlbGfn.set(entry, gfn)
   vcpu.tlbPfn.set(entry, spte.pfn)
   return pfnToFolio(spte.pfn)
@@ -88,7 +97,8 @@ function access(vcpu: KvmVcpu, gfn: Gfn, folio: Folio, offset: number, byte: num
 /**
  * Run the guest until one access is done; `byte` is what to write, or -1 to read. 0 or the byte;
  * -EFAULT for an exit that user space would have to handle, -EIO after KVM_EXIT_SHUTDOWN,
- * -EHWPOISON for a machine check, -ENXIO (6.18) for an exit to a device at this address.
+ * -EHWPOISON for a machine check, -ENXIO for an exit to a device at this address, as which a slot
+ * that only reads appears to a write.
  *
  * Models: 6.2 arch/x86/kvm/x86.c vcpu_run, as far as faults go.
  */
@@ -98,6 +108,7 @@ const vcpuRun = fn(function* vcpu_run(vcpu: KvmVcpu, gpa: bigint, byte: number):
   for (;;) {
     // The hardware's own step: translate and access, whatever the kernel is doing.
     yield rmw(vcpu, 'tlbValid')
+    alsoWrites(vcpu, 'tlbWritable')
     alsoWrites(vcpu, 'tlbGfn')
     alsoWrites(vcpu, 'tlbPfn')
     alsoWrites(vcpu, 'requests')
@@ -106,9 +117,9 @@ const vcpuRun = fn(function* vcpu_run(vcpu: KvmVcpu, gpa: bigint, byte: number):
       vcpu.exitReason = KVM_EXIT_SHUTDOWN
       return -EIO
     }
-    const folio = translate(vcpu, gfn)
+    const folio = translate(vcpu, gfn, byte >= 0)
     if (folio !== null) return access(vcpu, gfn, folio, offset, byte)
-    const error = yield* kvmMmuPageFault(vcpu, gfn)
+    const error = yield* kvmMmuPageFault(vcpu, gfn, byte >= 0)
     if (error !== 0) return error
   }
 })

@@ -4,23 +4,25 @@
  * that no invalidation came in between; and when the mapping stands, the page's reference is
  * dropped. From then on only the invalidation protocol keeps mapping and page together.
  */
+import { offStack, onStack } from '../../../../machine/alloc.js'
 import { read } from '../../../../machine/effects.js'
 import { fn, type Kernel } from '../../../../machine/fn.js'
 import { readLock, readUnlock } from '../../../../machine/locks.js'
 import { srcuReadLock, srcuReadUnlock } from '../../../../machine/rcu.js'
 import { isErr, ptrErr } from '../../../../machine/struct.js'
-import { EFAULT, EHWPOISON, EINTR } from '../../../include/errno.js'
+import { EFAULT, EHWPOISON, EINTR, ENXIO } from '../../../include/errno.js'
 import {
   KVM_EXIT_MEMORY_FAULT,
+  KVM_EXIT_MMIO,
   KVM_MEMSLOT_INVALID,
-  type KvmMemorySlot,
+  KvmPageFault,
   type KvmVcpu,
 } from '../../../include/kvm.js'
 import type { Folio } from '../../../include/mm.js'
-import type { Gfn, Pgoff } from '../../../include/types.js'
-import { KVM_MEM_PRIVATE } from '../../../include/uapi.js'
-import { getUserPage } from '../../../mm/gup.js'
+import type { Gfn } from '../../../include/types.js'
+import { KVM_MEM_PRIVATE, KVM_MEM_READONLY } from '../../../include/uapi.js'
 import { folioPut } from '../../../mm/swap.js'
+import { gfnToPfnMemslot, KVM_PFN_ERR_RO_FAULT } from '../../../virt/kvm/hva_to_pfn.js'
 import { mmuInvalidateRetryGfn } from '../../../virt/kvm/invalidate.js'
 import { attrPrivate } from '../../../virt/kvm/memory_attributes.js'
 import { searchMemslots } from '../../../virt/kvm/memslots.js'
@@ -36,25 +38,33 @@ function memoryFaultExit(vcpu: KvmVcpu): number {
   return -EFAULT
 }
 
+/** Leave KVM_RUN for user space to emulate the access; -ENXIO stands for that exit. */
+function mmioExit(vcpu: KvmVcpu): number {
+  vcpu.exitReason = KVM_EXIT_MMIO
+  return -ENXIO
+}
+
 /**
- * No page of the process for the guest: an error without an exit, or, for a poisoned page, a SIGBUS
- * that ends KVM_RUN.
+ * No page of the process for the guest: an error without an exit; for a poisoned page a SIGBUS
+ * that ends KVM_RUN; for a write to a slot that only reads an exit to a device.
  *
  * Models: 6.2 arch/x86/kvm/mmu/mmu.c kvm_handle_error_pfn. Simplifies: the signal is only seen by
  * its -EINTR.
  */
-function errorPfn(errno: number): number {
+function errorPfn(vcpu: KvmVcpu, errno: number): number {
+  if (errno === KVM_PFN_ERR_RO_FAULT) return mmioExit(vcpu)
   return errno === -EHWPOISON ? -EINTR : -EFAULT
 }
 
-/** The page behind a gfn, with a reference, or an ERR_PTR. */
+/** The page behind the gfn of a fault, with a reference, or an ERR_PTR. */
 const faultinPfn = fn(function* kvm_faultin_pfn(
-  slot: KvmMemorySlot,
-  gfn: Gfn,
+  fault: KvmPageFault,
   isPrivate: boolean,
 ): Kernel<Folio> {
-  if (isPrivate) return yield* kvmRestrictedMemGetPfn(slot, gfn)
-  return yield* getUserPage((slot.userspaceAddr + (gfn - slot.baseGfn)) as Pgoff)
+  if (!isPrivate) return yield* gfnToPfnMemslot(fault)
+  const slot = fault.slot!
+  fault.mapWritable = !(slot.flags & KVM_MEM_READONLY)
+  return yield* kvmRestrictedMemGetPfn(slot, fault.gfn)
 })
 
 /**
@@ -62,31 +72,33 @@ const faultinPfn = fn(function* kvm_faultin_pfn(
  * error of restricted memory means to try again, as in the series.
  *
  * Models: x86/upm_base_support arch/x86/kvm/mmu/mmu.c direct_page_fault. Simplifies: a fault's
- * kind is the gfn's attribute, as in a software-protected VM, so the two never differ; no MMIO:
- * a gfn without a slot leaves KVM_RUN; no caches to fill, so no -ENOMEM of its own.
+ * kind is the gfn's attribute, as in a software-protected VM, so the two never differ; every access
+ * to a device leaves KVM_RUN; no caches to fill, so no -ENOMEM of its own.
  */
 export const directPageFault = fn(function* direct_page_fault(
   vcpu: KvmVcpu,
-  gfn: Gfn,
+  fault: KvmPageFault,
 ): Kernel<number> {
   const kvm = vcpu.kvm!
+  const gfn = fault.gfn
   yield read(kvm, 'memslots')
   const slot = searchMemslots(kvm.memslots!, gfn)
+  fault.slot = slot
   // Noted before anything that backs the gfn is looked at: pairs with kvm_mmu_invalidate_end().
   yield read(kvm, 'mmuInvalidateSeq')
   const seq = kvm.mmuInvalidateSeq
   yield read(kvm.memAttrArray, 'xaHead')
   const isPrivate = attrPrivate(kvm, gfn)
-  if (slot === null) return memoryFaultExit(vcpu)
+  if (slot === null) return isPrivate ? memoryFaultExit(vcpu) : mmioExit(vcpu)
   if (slot.flags & KVM_MEMSLOT_INVALID) return BACK_TO_GUEST
   if (isPrivate && !(slot.flags & KVM_MEM_PRIVATE)) return memoryFaultExit(vcpu)
 
-  const folio = yield* faultinPfn(slot, gfn, isPrivate)
-  if (isErr(folio)) return isPrivate ? BACK_TO_GUEST : errorPfn(ptrErr(folio))
+  const folio = yield* faultinPfn(fault, isPrivate)
+  if (isErr(folio)) return isPrivate ? BACK_TO_GUEST : errorPfn(vcpu, ptrErr(folio))
 
   yield* readLock(kvm.mmuLock)
   if (!mmuInvalidateRetryGfn(kvm, seq, gfn)) {
-    yield* kvmTdpMmuMap(kvm, gfn, folio, isPrivate, isPrivate)
+    yield* kvmTdpMmuMap(kvm, fault, folio, isPrivate, isPrivate)
   }
   readUnlock(kvm.mmuLock)
   // kvm_release_pfn_clean(): the mapping holds no reference.
@@ -98,10 +110,15 @@ export const directPageFault = fn(function* direct_page_fault(
 export const kvmMmuPageFault = fn(function* kvm_mmu_page_fault(
   vcpu: KvmVcpu,
   gfn: Gfn,
+  toWrite: boolean,
 ): Kernel<number> {
   const kvm = vcpu.kvm!
+  const fault = onStack(KvmPageFault)
+  fault.gfn = gfn
+  fault.write = toWrite
   srcuReadLock(kvm.srcu)
-  const ret = yield* directPageFault(vcpu, gfn)
+  const ret = yield* directPageFault(vcpu, fault)
   srcuReadUnlock(kvm.srcu)
+  offStack(fault)
   return ret
 })

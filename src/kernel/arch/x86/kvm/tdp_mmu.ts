@@ -8,7 +8,7 @@ import { alsoReads, alsoWrites, rmw, write } from '../../../../machine/effects.j
 import { mark, tracepoint } from '../../../../machine/fault.js'
 import { fn, type Kernel } from '../../../../machine/fn.js'
 import { writeLock, writeUnlock } from '../../../../machine/locks.js'
-import { type Kvm, Spte } from '../../../include/kvm.js'
+import { type Kvm, type KvmPageFault, Spte } from '../../../include/kvm.js'
 import type { Folio } from '../../../include/mm.js'
 import type { Gfn } from '../../../include/types.js'
 import { xaErase, xaFindAfterIndex, xaFindIndex, xaLoad, xaStore } from '../../../lib/xarray.js'
@@ -17,30 +17,48 @@ import { pfnToFolio } from '../../../mm/page_alloc.js'
 /** Behind every gfn. */
 export const GFN_END = 2 ** 52
 
+/** A leaf where there was none. Models: 6.2 arch/x86/kvm/mmu/spte.c make_spte. */
+export function makeSpte(
+  kvm: Kvm,
+  fault: KvmPageFault,
+  folio: Folio,
+  isPrivate: boolean,
+  fromFile: boolean,
+): void {
+  const spte = kzalloc(Spte)
+  spte.gfn = fault.gfn
+  spte.pfn = folio.pfn
+  spte.writable = fault.mapWritable
+  spte.private = isPrivate
+  spte.fromFile = fromFile
+  mark('spte-installed')
+  if (fromFile) tracepoint('kvm_map_from_file', kvm, fault.gfn, folio)
+  xaStore(kvm.tdpMmu, fault.gfn, spte)
+}
+
 /**
- * Install a leaf; one that somebody else installed meanwhile stays. mmu_lock is held for reading.
+ * Install a leaf. Of one that is there already only the rights change, to what this fault has
+ * found: a late fault to read takes the right to write away again, without a flush of TLBs.
+ * mmu_lock is held for reading.
  *
- * Models: 6.2 arch/x86/kvm/mmu/tdp_mmu.c kvm_tdp_mmu_map. Simplifies: the table's levels; always
- * 4 KiB and writable.
+ * Models: 6.2 arch/x86/kvm/mmu/tdp_mmu.c kvm_tdp_mmu_map and tdp_mmu_map_handle_target_level.
+ * Simplifies: the table's levels; always 4 KiB.
  */
 export const kvmTdpMmuMap = fn(function* kvm_tdp_mmu_map(
   kvm: Kvm,
-  gfn: Gfn,
+  fault: KvmPageFault,
   folio: Folio,
   isPrivate: boolean,
   fromFile: boolean,
 ): Kernel<void> {
   yield rmw(kvm.tdpMmu, 'xaHead')
-  if (xaLoad(kvm.tdpMmu, gfn) !== null) return
-  const spte = kzalloc(Spte)
-  spte.gfn = gfn
-  spte.pfn = folio.pfn
-  spte.writable = true
-  spte.private = isPrivate
-  spte.fromFile = fromFile
-  mark('spte-installed')
-  if (fromFile) tracepoint('kvm_map_from_file', kvm, gfn, folio)
-  xaStore(kvm.tdpMmu, gfn, spte)
+  const old = xaLoad(kvm.tdpMmu, fault.gfn) as Spte | null
+  if (old === null) {
+    makeSpte(kvm, fault, folio, isPrivate, fromFile)
+    return
+  }
+  alsoWrites(old, 'writable')
+  old.writable = fault.mapWritable
 })
 
 /**
@@ -106,10 +124,12 @@ export const kvmFlushRemoteTlbs = fn(function* kvm_flush_remote_tlbs(kvm: Kvm): 
     const vcpu = kvm.vcpus.get(i)
     if (vcpu === null) continue
     alsoWrites(vcpu, 'tlbValid')
+    alsoWrites(vcpu, 'tlbWritable')
     alsoWrites(vcpu, 'tlbGfn')
     alsoWrites(vcpu, 'tlbPfn')
     for (let e = 0; e < vcpu.tlbValid.length; e++) {
       vcpu.tlbValid.set(e, 0)
+      vcpu.tlbWritable.set(e, 0)
       vcpu.tlbGfn.set(e, 0)
       vcpu.tlbPfn.set(e, 0)
     }

@@ -1,6 +1,7 @@
 /** KVM_CHECK_EXTENSION as of 6.18, as far as guest memory goes. */
 import { fn, type Kernel } from '../../../../machine/fn.js'
 import { isErr, ptrErr } from '../../../../machine/struct.js'
+import { hasPrivateMemory } from '../../../arch/x86/kvm/private_mem.js'
 import { fput } from '../../../fs/file_table.js'
 import { KVM_USER_MEM_SLOTS, type Kvm } from '../../../include/kvm.js'
 import {
@@ -30,7 +31,7 @@ function checkExtension(kvm: Kvm | null, cap: number): number {
     case KVM_CAP_NR_MEMSLOTS:
       return KVM_USER_MEM_SLOTS
     case KVM_CAP_VM_TYPES:
-      return (1 << KVM_X86_DEFAULT_VM) | (1 << KVM_X86_SW_PROTECTED_VM)
+      return (1 << KVM_X86_DEFAULT_VM) | (hasPrivateMemory() ? 1 << KVM_X86_SW_PROTECTED_VM : 0)
     case KVM_CAP_MEMORY_ATTRIBUTES:
       return kvmSupportedMemAttributes(kvm)
     case KVM_CAP_GUEST_MEMFD_FLAGS:

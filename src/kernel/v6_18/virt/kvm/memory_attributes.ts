@@ -7,9 +7,10 @@ import { write } from '../../../../machine/effects.js'
 import { fn, type Kernel } from '../../../../machine/fn.js'
 import { mutexLock, mutexUnlock, writeLock, writeUnlock } from '../../../../machine/locks.js'
 import { isErr, ptrErr } from '../../../../machine/struct.js'
+import { hasPrivateMemory } from '../../../arch/x86/kvm/private_mem.js'
 import { kvmFlushRemoteTlbs, kvmTdpMmuZap } from '../../../arch/x86/kvm/tdp_mmu.js'
 import { fput } from '../../../fs/file_table.js'
-import { EINVAL } from '../../../include/errno.js'
+import { EINVAL, ENOTTY } from '../../../include/errno.js'
 import { type Kvm, type KvmMemorySlot, MEMSLOT_PLACES } from '../../../include/kvm.js'
 import { bytesToPgoff, type Gfn, isPageAligned } from '../../../include/types.js'
 import { xaFindIndex, xaIsValue, xaLoadEntry, xaToValue } from '../../../lib/xarray.js'
@@ -108,7 +109,7 @@ const kvmVmSetMemAttributes = fn(function* kvm_vm_set_mem_attributes(
 /**
  * KVM_SET_MEMORY_ATTRIBUTES, address and size in bytes. -EINVAL: flags, attributes that the VM does
  * not have (none, in a VM without private memory; to ask for none is no error), a size of 0, a
- * range that wraps or ends at 2^64 or is not page aligned.
+ * range that wraps or ends at 2^64 or is not page aligned. -ENOTTY on a host without private memory.
  *
  * Models: 6.18 virt/kvm/kvm_main.c kvm_vm_ioctl_set_mem_attributes.
  */
@@ -121,6 +122,10 @@ export const kvmVmIoctlSetMemAttributes = fn(function* kvm_vm_ioctl_set_mem_attr
 ): Kernel<number> {
   const file = yield* kvmFget(vm)
   if (isErr(file)) return ptrErr(file)
+  if (!hasPrivateMemory()) {
+    yield* fput(file)
+    return -ENOTTY
+  }
   const kvm = kvmOf(file)
   const gpa = u64(gpaWord)
   const size = u64(sizeWord)

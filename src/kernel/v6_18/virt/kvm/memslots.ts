@@ -3,11 +3,11 @@
  * which order. How a change is carried out has not changed since 6.2.
  */
 import { kfree, kzalloc } from '../../../../machine/alloc.js'
-import { warnOn } from '../../../../machine/fault.js'
+import { LimitError, warnOn } from '../../../../machine/fault.js'
 import { fn, type Kernel } from '../../../../machine/fn.js'
 import { writeLock, writeUnlock } from '../../../../machine/locks.js'
 import { kvmFlushRemoteTlbs, kvmMmuZapAll, kvmTdpMmuZap } from '../../../arch/x86/kvm/tdp_mmu.js'
-import { EEXIST, EINVAL, ENOMEM } from '../../../include/errno.js'
+import { EEXIST, EINVAL } from '../../../include/errno.js'
 import { KVM_USER_MEM_SLOTS, type Kvm, KvmMemorySlot } from '../../../include/kvm.js'
 import { bytesToPgoff, type Gfn, isPageAligned } from '../../../include/types.js'
 import {
@@ -131,9 +131,8 @@ function newSlot(
  * held. -EINVAL; -EEXIST for guest memory that another slot has, which is found out before the file
  * is looked at; what `kvmGmemBind` says.
  *
- * Models: 6.18 virt/kvm/kvm_main.c kvm_set_memory_region. Simplifies: -ENOMEM
- * only for a ninth slot; preparing the
- * architecture's part of a slot never fails.
+ * Models: 6.18 virt/kvm/kvm_main.c kvm_set_memory_region. Simplifies: there is room
+ * for eight slots; preparing the architecture's part of a slot never fails.
  */
 export const kvmSetMemoryRegion = fn(function* kvm_set_memory_region(
   kvm: Kvm,
@@ -166,7 +165,7 @@ export const kvmSetMemoryRegion = fn(function* kvm_set_memory_region(
     if (change === -1) return 0
   }
   if (change !== KVM_MR_FLAGS_ONLY && overlapsOther(kvm, id, base, npages)) return -EEXIST
-  if (placeOf(kvm.memslots!, id) < 0) return -ENOMEM
+  if (placeOf(kvm.memslots!, id) < 0) throw new LimitError('a VM has room for 8 memslots here')
 
   const slot = newSlot(kvm, id, flags, base, npages, uaddr)
   if (flags & KVM_MEM_GUEST_MEMFD) {

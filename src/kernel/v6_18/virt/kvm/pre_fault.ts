@@ -32,7 +32,7 @@ export const KvmPreFaultMemory: Struct<KvmPreFaultMemory> = struct<KvmPreFaultMe
  */
 const kvmTdpMapPage = fn(function* kvm_tdp_map_page(vcpu: KvmVcpu, gfn: Gfn): Kernel<number> {
   let r = RET_PF_RETRY
-  while (r === RET_PF_RETRY) r = yield* kvmMmuDoPageFault(vcpu, gfn, true)
+  while (r === RET_PF_RETRY) r = yield* kvmMmuDoPageFault(vcpu, gfn, false, true)
   if (r === RET_PF_EMULATE) return -ENOENT
   return r < 0 ? r : 0
 })

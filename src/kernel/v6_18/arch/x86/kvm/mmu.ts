@@ -5,7 +5,7 @@
  * leaves KVM_RUN; and the page is dirty as soon as it is mapped for writing.
  */
 
-import { kfree } from '../../../../../machine/alloc.js'
+import { kfree, offStack, onStack } from '../../../../../machine/alloc.js'
 import { alsoReads, read, rmw } from '../../../../../machine/effects.js'
 import { fn, type Kernel } from '../../../../../machine/fn.js'
 import { readLock, readUnlock } from '../../../../../machine/locks.js'
@@ -22,15 +22,16 @@ import {
   KVM_MEMSLOT_INVALID,
   type Kvm,
   type KvmMemorySlot,
+  KvmPageFault,
   type KvmVcpu,
   type Spte,
 } from '../../../../include/kvm.js'
 import { Folio } from '../../../../include/mm.js'
-import type { Gfn, Pgoff } from '../../../../include/types.js'
+import type { Gfn } from '../../../../include/types.js'
 import { KVM_MEM_GUEST_MEMFD } from '../../../../include/uapi.js'
 import { xaErase } from '../../../../lib/xarray.js'
-import { getUserPage } from '../../../../mm/gup.js'
 import { folioPut } from '../../../../mm/swap.js'
+import { gfnToPfnMemslot, KVM_PFN_ERR_RO_FAULT } from '../../../../virt/kvm/hva_to_pfn.js'
 import { mmuInvalidateRetryGfn } from '../../../../virt/kvm/invalidate.js'
 import { attrPrivate } from '../../../../virt/kvm/memory_attributes.js'
 import { searchMemslots } from '../../../../virt/kvm/memslots.js'
@@ -77,47 +78,45 @@ const retryGfnUnsafe = fn(function* mmu_invalidate_retry_gfn_unsafe(
  */
 const faultinPfnGmem = fn(function* kvm_mmu_faultin_pfn_gmem(
   vcpu: KvmVcpu,
-  slot: KvmMemorySlot,
-  gfn: Gfn,
+  fault: KvmPageFault,
   isPrivate: boolean,
 ): Kernel<Folio> {
+  const slot = fault.slot!
+  const gfn = fault.gfn
   if (!(slot.flags & KVM_MEM_GUEST_MEMFD)) {
     prepareMemoryFaultExit(vcpu, gfn, isPrivate)
     return errPtr(Folio, -EFAULT)
   }
   const folio = yield* kvmGmemGetPfn(slot, gfn)
   if (isErr(folio)) prepareMemoryFaultExit(vcpu, gfn, isPrivate)
+  // A slot with such a file is never read-only.
+  fault.mapWritable = true
   return folio
 })
 
 /**
- * The page in user space, with a reference, or an ERR_PTR. An error here fills in no exit: a
- * poisoned page is a SIGBUS to the VMM, which interrupts KVM_RUN.
+ * No page of the process for the guest: RET_PF_EMULATE for a write to a slot that only reads, else
+ * an error that fills in no exit. A poisoned page is a SIGBUS to the VMM, which interrupts KVM_RUN.
  *
- * Models: 6.18 arch/x86/kvm/mmu/mmu.c __kvm_mmu_faultin_pfn and kvm_handle_error_pfn, its part for
- * shared memory. Simplifies: no asynchronous page faults.
+ * Models: 6.18 arch/x86/kvm/mmu/mmu.c kvm_handle_error_pfn. Simplifies: the signal is only seen by
+ * its -EINTR.
  */
-const faultinPfnShared = fn(function* __kvm_mmu_faultin_pfn(
-  vcpu: KvmVcpu,
-  slot: KvmMemorySlot,
-  gfn: Gfn,
-): Kernel<Folio> {
-  const folio = yield* getUserPage((slot.userspaceAddr + (gfn - slot.baseGfn)) as Pgoff)
-  if (!isErr(folio)) return folio
+function handleErrorPfn(vcpu: KvmVcpu, errno: number): number {
+  if (errno === KVM_PFN_ERR_RO_FAULT) return RET_PF_EMULATE
   vcpu.exitReason = KVM_EXIT_UNKNOWN
-  return errPtr(Folio, ptrErr(folio) === -EHWPOISON ? -EINTR : -EFAULT)
-})
+  return errno === -EHWPOISON ? -EINTR : -EFAULT
+}
 
 /**
- * Map the page unless an invalidation came in between, and put it. Whatever the guest then does,
- * the page counts as written: the mapping allows it.
+ * Map the page unless an invalidation came in between, and put it. If the mapping allows to write,
+ * the page counts as written, whatever the guest does then.
  *
  * Models: 6.18 arch/x86/kvm/mmu/mmu.c kvm_tdp_mmu_page_fault and kvm_mmu_finish_page_fault.
  * Simplifies: the accessed bit; a root is never obsolete, since nothing replaces it.
  */
 const mapAndPut = fn(function* kvm_tdp_mmu_page_fault(
   kvm: Kvm,
-  gfn: Gfn,
+  fault: KvmPageFault,
   folio: Folio,
   seq: number,
   isPrivate: boolean,
@@ -125,11 +124,13 @@ const mapAndPut = fn(function* kvm_tdp_mmu_page_fault(
 ): Kernel<number> {
   let ret = RET_PF_RETRY
   yield* readLock(kvm.mmuLock)
-  if (!mmuInvalidateRetryGfn(kvm, seq, gfn)) {
-    yield* kvmTdpMmuMap(kvm, gfn, folio, isPrivate, fromFile)
+  if (!mmuInvalidateRetryGfn(kvm, seq, fault.gfn)) {
+    yield* kvmTdpMmuMap(kvm, fault, folio, isPrivate, fromFile)
     ret = RET_PF_FIXED
-    yield rmw(folio, 'dirty')
-    folio.dirty = true
+    if (fault.mapWritable) {
+      yield rmw(folio, 'dirty')
+      folio.dirty = true
+    }
   }
   // Under mmu_lock, so that who zaps finds the page as dirty as it will be.
   yield* folioPut(folio)
@@ -145,12 +146,12 @@ const mapAndPut = fn(function* kvm_tdp_mmu_page_fault(
  */
 const faultinAndMap = fn(function* kvm_mmu_faultin_pfn(
   vcpu: KvmVcpu,
-  slot: KvmMemorySlot | null,
-  gfn: Gfn,
+  fault: KvmPageFault,
   isPrivate: boolean,
-  prefetch: boolean,
 ): Kernel<number> {
   const kvm = vcpu.kvm!
+  const gfn = fault.gfn
+  const slot = fault.slot
   // Noted before anything that backs the gfn is looked at: pairs with kvm_mmu_invalidate_end().
   yield read(kvm, 'mmuInvalidateSeq')
   const seq = kvm.mmuInvalidateSeq
@@ -161,19 +162,19 @@ const faultinAndMap = fn(function* kvm_mmu_faultin_pfn(
   }
   if (slot === null) return RET_PF_EMULATE
   // A prefetch runs in one SRCU section, for whose end the deletion of the slot waits.
-  if (slot.flags & KVM_MEMSLOT_INVALID) return prefetch ? -EAGAIN : RET_PF_RETRY
+  if (slot.flags & KVM_MEMSLOT_INVALID) return fault.prefetch ? -EAGAIN : RET_PF_RETRY
   if (yield* retryGfnUnsafe(kvm, seq, gfn)) return RET_PF_RETRY
 
   const fromFile = isPrivate || isGmemOnly(slot)
   const folio = fromFile
-    ? yield* faultinPfnGmem(vcpu, slot, gfn, isPrivate)
-    : yield* faultinPfnShared(vcpu, slot, gfn)
-  if (isErr(folio)) return ptrErr(folio)
+    ? yield* faultinPfnGmem(vcpu, fault, isPrivate)
+    : yield* gfnToPfnMemslot(fault)
+  if (isErr(folio)) return fromFile ? ptrErr(folio) : handleErrorPfn(vcpu, ptrErr(folio))
   if (yield* retryGfnUnsafe(kvm, seq, gfn)) {
     yield* folioPut(folio)
     return RET_PF_RETRY
   }
-  return yield* mapAndPut(kvm, gfn, folio, seq, isPrivate, fromFile)
+  return yield* mapAndPut(kvm, fault, folio, seq, isPrivate, fromFile)
 })
 
 /**
@@ -185,14 +186,21 @@ const faultinAndMap = fn(function* kvm_mmu_faultin_pfn(
 export const kvmMmuDoPageFault = fn(function* kvm_mmu_do_page_fault(
   vcpu: KvmVcpu,
   gfn: Gfn,
+  toWrite: boolean,
   prefetch: boolean,
 ): Kernel<number> {
   const kvm = vcpu.kvm!
   yield read(kvm.memAttrArray, 'xaHead')
   const isPrivate = attrPrivate(kvm, gfn)
   yield read(kvm, 'memslots')
-  const slot = searchMemslots(kvm.memslots!, gfn)
-  return yield* faultinAndMap(vcpu, slot, gfn, isPrivate, prefetch)
+  const fault = onStack(KvmPageFault)
+  fault.gfn = gfn
+  fault.write = toWrite
+  fault.prefetch = prefetch
+  fault.slot = searchMemslots(kvm.memslots!, gfn)
+  const ret = yield* faultinAndMap(vcpu, fault, isPrivate)
+  offStack(fault)
+  return ret
 })
 
 /**
@@ -206,10 +214,11 @@ export const kvmMmuDoPageFault = fn(function* kvm_mmu_do_page_fault(
 export const kvmMmuPageFault618 = fn(function* kvm_mmu_page_fault(
   vcpu: KvmVcpu,
   gfn: Gfn,
+  toWrite: boolean,
 ): Kernel<number> {
   const kvm = vcpu.kvm!
   srcuReadLock(kvm.srcu)
-  const r = yield* kvmMmuDoPageFault(vcpu, gfn, false)
+  const r = yield* kvmMmuDoPageFault(vcpu, gfn, toWrite, false)
   srcuReadUnlock(kvm.srcu)
   if (r === RET_PF_EMULATE) {
     vcpu.exitReason = KVM_EXIT_MMIO

@@ -1,4 +1,5 @@
 /** Which VMs of x86 have private memory. */
+import { hasPrivateMemory } from '../../../../arch/x86/kvm/private_mem.js'
 import type { Kvm } from '../../../../include/kvm.js'
 import { KVM_MEMORY_ATTRIBUTE_PRIVATE, KVM_X86_SW_PROTECTED_VM } from '../../../../include/uapi.js'
 
@@ -13,5 +14,6 @@ export function kvmArchHasPrivateMem(kvm: Kvm): boolean {
  * Models: 6.18 virt/kvm/kvm_main.c kvm_supported_mem_attributes.
  */
 export function kvmSupportedMemAttributes(kvm: Kvm | null): number {
+  if (!hasPrivateMemory()) return 0
   return kvm === null || kvmArchHasPrivateMem(kvm) ? KVM_MEMORY_ATTRIBUTE_PRIVATE : 0
 }

@@ -1,0 +1,110 @@
+/** Calls of KVM, those that most scenarios make in a shorter form, and what a guest does. */
+import { guestRead, guestWrite } from '../kernel/arch/x86/kvm/guest.js'
+import { KVM_X86_SW_PROTECTED_VM } from '../kernel/include/uapi.js'
+import {
+  sysKvmCheckExtension,
+  sysKvmCreateGuestMemfd,
+  sysKvmPreFaultMemory,
+} from '../kernel/virt/kvm/guest_memfd.js'
+import { sysKvmCreateVm } from '../kernel/virt/kvm/kvm_main.js'
+import { sysKvmSetMemoryAttributes } from '../kernel/virt/kvm/memory_attributes.js'
+import { bindSlot, plainSlot, setRegion, setRegion2, slotOver, unbindSlot } from '../user/vmm.js'
+import {
+  type Arguments,
+  address,
+  bytes,
+  call,
+  fd,
+  hidden,
+  length,
+  number,
+  offset,
+  vm,
+} from './call.js'
+
+const MAX_SLOT = 1n << 24n
+/** KVM_MEM_MAX_NR_PAGES is 2^31 - 1. */
+const REFUSED_SLOT = 1n << 43n
+
+/** KVM allocates a description of every page of a slot, unless there are more than it accepts. */
+function refuseSlot({ size = 0n }: Arguments): string | undefined {
+  return size > MAX_SLOT && size < REFUSED_SLOT ? 'more than 16 MiB' : undefined
+}
+
+const slot = number('slot')
+const gpa = bytes('gpa')
+const size = bytes('size')
+
+export const KVM_CALLS = {
+  kvm_create_vm: call(
+    sysKvmCreateVm,
+    [number('type', KVM_X86_SW_PROTECTED_VM)],
+    'KVM_CREATE_VM: DEFAULT or SW_PROTECTED.',
+    { makes: 'file', refuse: ({ type }) => (type === 0n ? undefined : 'only VMs of type 0') },
+  ),
+  bind: call(
+    bindSlot,
+    [vm, slot, gpa, size, fd, bytes('offset', 0)],
+    'A private memslot on part of a file.',
+  ),
+  plain_slot: call(
+    plainSlot,
+    [vm, slot, gpa, size],
+    'A memslot without private memory, or the same slot with its flags cleared.',
+  ),
+  slot_over: call(
+    slotOver,
+    [vm, slot, gpa, size, address],
+    'A memslot over memory of the process, at an address of mmap.',
+  ),
+  unbind: call(unbindSlot, [vm, slot], 'Delete a memslot.', { was: 'delete' }),
+  kvm_set_user_memory_region: call(
+    setRegion,
+    [vm, slot, number('flags'), gpa, length('size'), { ...address, name: 'uaddr' }, offset],
+    'KVM_SET_USER_MEMORY_REGION.',
+    { refuse: refuseSlot },
+  ),
+  kvm_set_user_memory_region2: call(
+    setRegion2,
+    [
+      vm,
+      slot,
+      number('flags'),
+      gpa,
+      size,
+      hidden({ ...address, name: 'uaddr', preset: 0 }),
+      { ...fd, preset: -1 },
+      bytes('offset', 0),
+    ],
+    'KVM_SET_USER_MEMORY_REGION2.',
+    { was: 'bind', refuse: refuseSlot },
+  ),
+  set_attributes: call(
+    sysKvmSetMemoryAttributes,
+    [vm, gpa, size, bytes('attributes'), bytes('flags', 0)],
+    'KVM_SET_MEMORY_ATTRIBUTES.',
+  ),
+  kvm_set_memory_attributes: call(
+    sysKvmSetMemoryAttributes,
+    [vm, gpa, size, bytes('attributes'), bytes('flags', 0)],
+    "The same under the kernel's name.",
+  ),
+  kvm_create_guest_memfd: call(
+    sysKvmCreateGuestMemfd,
+    [vm, size, bytes('flags', 0)],
+    'KVM_CREATE_GUEST_MEMFD.',
+    { was: 'gmem', makes: 'file' },
+  ),
+  kvm_pre_fault_memory: call(
+    sysKvmPreFaultMemory,
+    [vm, gpa, size, bytes('flags', 0)],
+    "KVM_PRE_FAULT_MEMORY, of the task's vCPU.",
+  ),
+  kvm_check_extension: call(
+    sysKvmCheckExtension,
+    [number('capability'), { ...vm, preset: -1 }],
+    'KVM_CHECK_EXTENSION, of a VM or of /dev/kvm.',
+  ),
+  guest_write: call(guestWrite, [vm, gpa, number('byte')], 'The guest writes a byte.'),
+  guest_read: call(guestRead, [vm, gpa], 'The guest reads a byte.'),
+} as const

@@ -1,0 +1,33 @@
+/**
+ * The classes of the kernel's locks, which lockdep numbers in this order: who may hold a lock while
+ * taking another one comes before it, as far as the two are ever held together. The page about the
+ * order of locks is made from this list and from what the judge of the order has seen.
+ */
+import { declareLockClasses } from '../../machine/task.js'
+
+/** A kind of lock, and what it guards. */
+export interface LockClass {
+  readonly name: string
+  readonly guards: string
+}
+
+export const LOCK_CLASSES: readonly LockClass[] = [
+  { name: 'kvm->slots_lock', guards: 'the memslots of a VM against other changes' },
+  { name: 'kvm->slots_arch_lock', guards: 'what the architecture keeps for each memslot' },
+  { name: 'mf_mutex', guards: 'the handling of memory failures: one at a time' },
+  { name: 'mmap_lock', guards: 'the memory areas of a process' },
+  { name: 'i_rwsem', guards: 'size and seals of a file, and its holes against each other' },
+  { name: 'invalidate_lock', guards: 'a page cache against faults while pages are removed' },
+  { name: 'i_mmap_rwsem', guards: 'the areas that map a file' },
+  { name: 'folio_lock', guards: 'a page: its mapping, its content while it is read or moved' },
+  { name: 'anon_vma->rwsem', guards: 'the areas that map anonymous pages' },
+  { name: 'kvm->mn_invalidate_lock', guards: 'the count of MMU notifier calls under way' },
+  { name: 'kvm->mmu_lock', guards: 'the secondary MMU and what is being invalidated in it' },
+  { name: 's_inode_list_lock', guards: 'the inodes of a super block' },
+  { name: 'i_lock', guards: 'the state of an inode, which says whether it is being freed' },
+  { name: 'info->lock', guards: 'how many pages a file in memory has, and has swapped' },
+  { name: 'file_lock', guards: 'the descriptors of a process' },
+  { name: 'sb_lock', guards: 'the list of super blocks' },
+]
+
+declareLockClasses(LOCK_CLASSES.map((c) => c.name))
