@@ -2,10 +2,8 @@
  * `restrictedmem fidelity --linux TREE`: the functions of a kernel tree, translated, in the place of
  * the model's. Per function: equal, or the first difference, or why it could not be compared.
  */
-import { createHash } from 'node:crypto'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { availableParallelism, homedir } from 'node:os'
-import { join } from 'node:path'
+import { readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import type { Design } from '../designs/design.js'
 import { DESIGNS } from '../designs/index.js'
 import {
@@ -19,7 +17,7 @@ import type { Dictionary } from '../patch/model/dictionary.js'
 import type { Scope } from '../patch/model/scope.js'
 import { EXIT } from './exit-codes.js'
 import { startCParser } from './grammar.js'
-import { builtInFiles, codeVersion, packagedFile, readScenarios, UserError } from './inputs.js'
+import { builtInFiles, packagedFile, readScenarios, UserError } from './inputs.js'
 import { comparePatches } from './patch-pool.js'
 import type { PatchJob } from './patch-worker.js'
 import { checkTree, modelledFiles } from './tree.js'
@@ -147,48 +145,67 @@ export function ownerOf(source: string, line: number): string | undefined {
 
 type Judged = Pick<FidelityRow, 'result' | 'cells' | 'states' | 'detail'>
 
+/**
+ * Each function alone; those that differ then with what they call in the same file, since the model
+ * may have split the two otherwise.
+ */
 async function judged(
   modules: readonly string[],
   list: readonly Candidate[],
   base: string,
   workers: number | undefined,
 ): Promise<Map<Candidate, Judged>> {
-  if (list.length === 0) return new Map()
+  const threads = workers ?? availableParallelism()
+  const alone = await judgeGroups(
+    modules,
+    list.map((c) => [c]),
+    base,
+    threads,
+  )
+  const found = new Map(list.map((c, i) => [c, alone[i] as Judged]))
+  const again = list
+    .filter((c) => found.get(c)?.result === 'differs')
+    .map((c) => [c, ...list.filter((d) => d.file === c.file && c.calls.has(d.c))])
+    .filter((group) => group.length > 1)
+  const together = await judgeGroups(modules, again, base, threads)
+  again.forEach(([c, ...company], i) => {
+    const result = together[i] as Judged
+    if (result.result !== 'equal') return
+    const detail = `together with ${company.map((d) => d.c).join(', ')}`
+    found.set(c as Candidate, { ...result, detail })
+  })
+  return found
+}
+
+async function judgeGroups(
+  modules: readonly string[],
+  groups: readonly (readonly Candidate[])[],
+  base: string,
+  threads: number,
+): Promise<Judged[]> {
+  if (groups.length === 0) return []
   const exported = modules.map(
     (m) => new Set([...m.matchAll(/^ {4}(\w+): replace\(/gm)].map((x) => x[1])),
   )
-  const variants = list.map((c) => {
-    const slot = c.pieces.find((p) => p.replaces !== undefined)?.replaces ?? ''
-    return {
-      module: Math.max(
-        0,
-        exported.findIndex((e) => e.has(slot)),
-      ),
-      slots: [slot],
-    }
+  const variants = groups.map((group) => {
+    const slots = group.flatMap((c) => c.pieces.flatMap((p) => p.replaces ?? []))
+    const module = exported.findIndex((e) => slots.every((s) => e.has(s)))
+    return { module: Math.max(0, module), slots }
   })
-  const reach = list.map((c) => [c.target.place])
+  const reach = groups.map((g) => g.map((c) => c.target.place))
   const jobs = readScenarios(builtInFiles(), []).map(
     ({ text }, number): PatchJob => ({ number, text, base, modules, variants, reach }),
   )
-  const threads = workers ?? availableParallelism()
   const results = await comparePatches(jobs, threads)
-  return new Map(
-    list.map((c, i) => {
-      let [cells, states] = [0, 0]
-      let first: string | undefined
-      for (const r of results) {
-        const v = r.variants[i]
-        if (v?.cell === undefined) continue
-        cells++
-        states += v.cell.finals
-        const d = v.difference
-        if (d !== undefined) first ??= `${r.scenario}: ${d.what}, ${d.detail}`
-      }
-      const result = cells === 0 ? 'not reached' : first === undefined ? 'equal' : 'differs'
-      return [c, { result, cells, states, detail: first ?? '' }]
-    }),
-  )
+  return groups.map((_group, i): Judged => {
+    const cells = results.flatMap((r) => (r.variants[i]?.cell === undefined ? [] : [r]))
+    const states = cells.reduce((sum, r) => sum + (r.variants[i]?.cell?.finals ?? 0), 0)
+    const first = cells.find((r) => r.variants[i]?.difference !== undefined)
+    const d = first?.variants[i]?.difference
+    const result = cells.length === 0 ? 'not reached' : d === undefined ? 'equal' : 'differs'
+    const detail = d === undefined ? '' : `${first?.scenario}: ${d.what}, ${d.detail}`
+    return { result, cells: cells.length, states, detail }
+  })
 }
 
 /** The rows of a run, for a terminal. */
@@ -209,35 +226,4 @@ function told(rows: readonly FidelityRow[]): string {
     lines.push('')
   }
   return lines.join('\n').trimEnd()
-}
-
-/** Where the results for a tree are kept. */
-export function calibrationFile(files: readonly TreeFile[]): string {
-  const hash = createHash('sha256').update(codeVersion().code)
-  for (const f of files) for (const x of f.functions.values()) hash.update(x.node.text)
-  const root = process.env.XDG_CACHE_HOME || join(homedir(), '.cache')
-  return join(
-    root,
-    'restrictedmem',
-    codeVersion().code,
-    `tree-${hash.digest('hex').slice(0, 24)}.json`,
-  )
-}
-
-/** Results of an earlier run on the same C and the same model. */
-export function recallCalibration(file: string): FidelityRow[] | undefined {
-  try {
-    return JSON.parse(readFileSync(file, 'utf8')) as FidelityRow[]
-  } catch {
-    return undefined
-  }
-}
-
-export function rememberCalibration(file: string, rows: readonly FidelityRow[]): void {
-  try {
-    mkdirSync(join(file, '..'), { recursive: true })
-    writeFileSync(file, JSON.stringify(rows))
-  } catch {
-    // Without a place to write, it is computed again.
-  }
 }

@@ -9,6 +9,7 @@ import { type ConformFlags, conform } from './conform.js'
 import { EXIT } from './exit-codes.js'
 import { codeVersion, UserError } from './inputs.js'
 import { explain, LISTS, list } from './list.js'
+import { addPatchCommands } from './patch-commands.js'
 import { replay } from './replay.js'
 import type { JobEffort } from './worker.js'
 
@@ -180,6 +181,9 @@ function program(): Command {
     .action(async (flags: ConformFlags) => {
       code = await conform(flags)
     })
+  addPatchCommands(main, (exit) => {
+    code = exit
+  })
   main
     .command('bench')
     .description('measure the engine')

@@ -10,7 +10,7 @@ import { type Candidate, calibrationModules, candidates } from '../patch/calibra
 import { ChangeError, type Changes, changesOf } from '../patch/changes.js'
 import { scopeOf } from '../patch/facts.js'
 import { type Patch, PatchError, patchesOf } from '../patch/mail/patch.js'
-import { mergeEdit } from '../patch/merge.js'
+import { mergeEdit } from '../patch/merge/merge.js'
 import {
   type Calibrated,
   type Check,

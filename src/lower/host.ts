@@ -49,10 +49,7 @@ export function lowerDesignFile(path: string): LoweredDesign {
  * Check and lower a module of kernel code that names every function of the project, exported or
  * not: it sees the project as it was built, which spares reading its sources.
  */
-export function lowerModule(text: string): {
-  text: string
-  problems: readonly SourceProblem[]
-} {
+export function lowerModule(text: string): LoweredDesign {
   const root = packageRoot()
   const built = join(root, 'dist')
   const fileName = `${built}/module.ts`

@@ -3,6 +3,7 @@
  * model's, one at a time: what all executions lead to must not change.
  */
 import type { CFunction, CTable } from './c/functions.js'
+import { descendants } from './c/parse.js'
 import type { ModelFunction } from './model/dictionary.js'
 import type { Scope } from './model/scope.js'
 import { moduleText, type Piece } from './translate/module.js'
@@ -24,6 +25,8 @@ export interface Candidate {
   /** Why it cannot be compared; undefined if it was translated. */
   readonly reason: HoleNote | undefined
   readonly pieces: readonly Piece[]
+  /** What it calls, by C name. */
+  readonly calls: ReadonlySet<string>
 }
 
 /** All functions of the files that the design has one body for. */
@@ -53,7 +56,7 @@ function candidate(
   scope: Scope,
 ): Candidate {
   const target = bodies[0] as ModelFunction
-  const base = { c: f.name, file: file.path, target, pieces: [] }
+  const base = { c: f.name, file: file.path, target, pieces: [], calls: calledBy(f) }
   const no = (reason: string, line = f.node.line): Candidate => ({
     ...base,
     reason: { reason, line, c: '' },
@@ -74,6 +77,12 @@ function candidate(
     if (!(error instanceof Hole)) throw error
     return no(error.message, error.node.line)
   }
+}
+
+/** The C names of what a function calls. */
+export function calledBy(f: CFunction): ReadonlySet<string> {
+  const calls = descendants(f.body, 'call_expression')
+  return new Set(calls.map((c) => c.fields.function?.text ?? ''))
 }
 
 /** A file's own functions, as far as they are helpers of its others. */

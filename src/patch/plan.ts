@@ -3,8 +3,7 @@
  * whole, merged into the model's, new, without effect, not modelled, or a trap.
  */
 import type { CFunction } from './c/functions.js'
-import { descendants } from './c/parse.js'
-import { type Candidate, candidates, replacement, type TreeFile } from './calibrate.js'
+import { type Candidate, calledBy, candidates, replacement, type TreeFile } from './calibrate.js'
 import type { Change, ChangedFile, Changes, Side } from './changes.js'
 import { camelCase, type ModelFunction } from './model/dictionary.js'
 import type { Scope } from './model/scope.js'
@@ -60,8 +59,7 @@ export function draft(changes: Changes, scope: Scope): Draft {
     const before = treeFile(file, file.before)
     const [alone] = candidates([before], scope, (c) => c === change.name)
     if (alone === undefined) return []
-    const called = calledBy(change.before).filter((c) => c !== change.name)
-    const company = candidates([before], scope, (c) => called.includes(c))
+    const company = candidates([before], scope, (c) => c !== change.name && alone.calls.has(c))
     return [{ entry: change.name, alone, company: company.filter((c) => c.reason === undefined) }]
   })
   return { scope, changes, checks }
@@ -69,10 +67,6 @@ export function draft(changes: Changes, scope: Scope): Draft {
 
 export function treeFile(file: ChangedFile, side: Side): TreeFile {
   return { path: file.path, functions: side.functions, tables: side.tables }
-}
-
-function calledBy(f: CFunction): string[] {
-  return descendants(f.body, 'call_expression').map((c) => c.fields.function?.text ?? '')
 }
 
 /** How the calibration of a function ended. */
@@ -184,7 +178,7 @@ function note(change: Change, reason: string): HoleNote {
 
 function removedEntry(change: Change, { changes }: Context): Entry {
   const callers = changes.files.flatMap((f) =>
-    [...f.after.functions.values()].filter((g) => calledBy(g).includes(change.name)),
+    [...f.after.functions.values()].filter((g) => calledBy(g).has(change.name)),
   )
   if (callers.length === 0) return entryOf(change, 'removed')
   const reason = `it is gone, and ${callers[0]?.name}() still calls it`

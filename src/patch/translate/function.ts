@@ -53,17 +53,34 @@ export function translateInPlace(
   target: ModelFunction,
   watched?: ReadonlySet<number>,
 ): Translated {
+  const { w, shape, prologue } = begin(around, source, target, watched)
+  return finish(w, prologue, shape, target.kind === 'generator')
+}
+
+/** The function's locals with their types, ready for single statements of it. */
+export function workInPlace(around: Surroundings, source: CFunction, target: ModelFunction): Work {
+  const { w, shape, prologue } = begin(around, source, target, undefined)
+  finish(w, prologue, shape, target.kind === 'generator')
+  return w
+}
+
+function begin(
+  around: Surroundings,
+  source: CFunction,
+  target: ModelFunction,
+  watched: ReadonlySet<number> | undefined,
+): { w: Work; shape: Shape; prologue: readonly string[] } {
   const returns = modelType(target.returns, around.scope)
-  if (returns === undefined)
+  if (returns === undefined) {
     throw new Hole(`${target.ts}() returns what is not in the model`, source.node)
+  }
   const w = new Work(around, source, returns, watched)
   w.target = target
   w.announces = target.kind === 'generator'
   const signature = signatureOf(w, source)
   const { params, prologue } = pairParameters(w, signature, target)
   w.resultByPointer = returns.k === 'ptr' && signature.returns.k === 'num'
-  const shape = { params, returns: target.returns }
-  return finish(w, prologue, shape, target.kind === 'generator')
+  return { w, shape: { params, returns: target.returns }, prologue }
 }
 
 /** Translate a function that the model does not have; a slot says what it is called with. */
