@@ -1,6 +1,6 @@
 /** What the dictionary must know of a design: which body runs in which place. */
 import { type Design, replacementsOf } from '../designs/design.js'
-import { bodyNumber } from '../machine/fn.js'
+import { allBodies, type FnTag } from '../machine/fn.js'
 import type { Dictionary } from './model/dictionary.js'
 import { Scope } from './model/scope.js'
 
@@ -13,8 +13,13 @@ export function scopeOf(design: Design, dictionary: Dictionary): Scope {
     profile: design.profile,
     file: home.file,
     substitutions: replacementsOf(design).map(({ of, by }) => ({
-      of: bodyNumber(of.id).place,
-      by: bodyNumber(by.id).place,
+      of: placeOf(of),
+      by: placeOf(by),
     })),
   })
+}
+
+/** Where a function is written. */
+function placeOf(f: FnTag): string {
+  return allBodies()[f.id]?.place ?? ''
 }

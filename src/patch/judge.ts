@@ -283,8 +283,9 @@ export function withProbes(
   probeLog.clear()
   const active = new Map<number, number>()
   for (const { of, by } of replacementsOf(design)) active.set(of.id, by.id)
-  const replaces = allBodies().flatMap((slot): Replacement[] => {
-    const body = bodyNumber(active.get(slot.id) ?? slot.id)
+  const bodies = allBodies().slice()
+  const replaces = bodies.flatMap((slot): Replacement[] => {
+    const body = bodies[active.get(slot.id) ?? slot.id] as Body
     if (!places.has(body.place) || madeHere.has(slot.id)) return []
     const probe = probes.get(body.id) ?? probeOf(body)
     probes.set(body.id, probe)

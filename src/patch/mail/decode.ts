@@ -96,7 +96,7 @@ function flowed(lines: readonly string[], headers: Readonly<Record<string, strin
   for (const line of lines) {
     const [, quote = '', rest = ''] = /^(>*)(.*)$/.exec(line) ?? []
     const text = rest.startsWith(' ') ? rest.slice(1) : rest
-    const soft = text.endsWith(' ') && text !== '-- '
+    const soft = text.endsWith(' ') && text.trim() !== '' && text !== '-- '
     const piece = soft && deleted ? text.slice(0, -1) : text
     if (open && quote === (/^>*/.exec(out.at(-1) ?? '')?.[0] ?? '')) out[out.length - 1] += piece
     else out.push(quote + (quote === '' ? '' : ' ') + piece)
