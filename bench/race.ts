@@ -274,12 +274,13 @@ export function bootRace(size: RaceSize): void {
 /** No mapping of a page that is free or about to move, and no count below its floor. */
 export const raceJudge: Sanitizer = {
   name: 'race',
+  invariant: 'No mapping of a page that is free or about to move.',
   kinds: [
     {
       id: 'mapped-free-page',
       judgement: 'state',
       sentence: 'A free page is mapped.',
-      source: 'bench',
+      why: [],
     },
   ],
   watches: ['Race.spte', 'Race.refs'],

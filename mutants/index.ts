@@ -23,7 +23,7 @@ import { Folio, mmState } from '../src/kernel/include/mm.js'
 import type { MmStruct } from '../src/kernel/include/mm_types.js'
 import type { RestrictedmemNotifier } from '../src/kernel/include/restrictedmem.js'
 import type { Gfn, Pgoff } from '../src/kernel/include/types.js'
-import { xaLoad } from '../src/kernel/lib/xarray.js'
+import { xaLoad, xaRelease, xaReserve } from '../src/kernel/lib/xarray.js'
 import { folioSetLocked } from '../src/kernel/mm/filemap.js'
 import { sysFcntlGetSeals } from '../src/kernel/mm/memfd.js'
 import {
@@ -34,7 +34,7 @@ import { allocFolio } from '../src/kernel/mm/page_alloc.js'
 import { folioPut } from '../src/kernel/mm/swap.js'
 import { gfnToPfnMemslot } from '../src/kernel/virt/kvm/hva_to_pfn.js'
 import { kvmRestrictedmemError } from '../src/kernel/virt/kvm/restrictedmem.js'
-import { kfree, kmalloc } from '../src/machine/alloc.js'
+import { kfree, kmalloc, kzalloc } from '../src/machine/alloc.js'
 import { read } from '../src/machine/effects.js'
 import { bugOn, warnOn } from '../src/machine/fault.js'
 import {
@@ -142,7 +142,7 @@ const unlockOfAnother = fn(function* memfd_get_seals(_fd: number): Kernel<number
 })
 
 const freedLocked = fn(function* drain_lru(): Kernel<number> {
-  const folio = allocFolio(true)!
+  const folio = allocFolio(true)
   folioSetLocked(folio)
   yield* folioPut(folio)
   return 0
@@ -182,6 +182,31 @@ const sleeps = fn(function* memfd_get_seals(_fd: number): Kernel<number> {
   yield* spinLock(fsState().sbLock)
   yield* mutexLock(mmState().mfMutex)
   mutexUnlock(mmState().mfMutex)
+  spinUnlock(fsState().sbLock)
+  return 0
+})
+
+/** Memory is asked for under a spinlock, with flags that let the allocator sleep. */
+const allocates = fn(function* memfd_get_seals(_fd: number): Kernel<number> {
+  yield* spinLock(fsState().sbLock)
+  kfree(kzalloc(Kstat))
+  spinUnlock(fsState().sbLock)
+  return 0
+})
+
+const allocatesPage = fn(function* memfd_get_seals(_fd: number): Kernel<number> {
+  yield* spinLock(fsState().sbLock)
+  const folio = allocFolio(true)
+  yield* folioPut(folio)
+  spinUnlock(fsState().sbLock)
+  return 0
+})
+
+const storesNode = fn(function* memfd_get_seals(fd: number): Kernel<number> {
+  const pages = filesStruct().fd.get(fd)!.fMapping!.iPages
+  yield* spinLock(fsState().sbLock)
+  xaReserve(pages, 7)
+  xaRelease(pages, 7)
   spinUnlock(fsState().sbLock)
   return 0
 })
@@ -281,6 +306,9 @@ export const MUTANTS: readonly Mutant[] = [
   inGetSeals('unlock-of-another', unlockOfAnother, 'assertions', 'unlock-by-other'),
   inGetSeals('inverted-locks', inverted, 'lock-order', 'lock-inversion'),
   inGetSeals('sleeps-under-spinlock', sleeps, 'sleep-in-atomic', 'sleep-in-atomic'),
+  inGetSeals('allocates-under-spinlock', allocates, 'sleep-in-atomic', 'sleep-in-atomic'),
+  inGetSeals('page-under-spinlock', allocatesPage, 'sleep-in-atomic', 'sleep-in-atomic'),
+  inGetSeals('node-under-spinlock', storesNode, 'sleep-in-atomic', 'sleep-in-atomic'),
   inGetSeals('self-deadlock', selfDeadlock, 'progress', 'deadlock'),
   inGetSeals('spins', spins, 'progress', 'livelock'),
   mutant(

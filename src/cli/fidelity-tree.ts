@@ -4,6 +4,9 @@
  */
 import { readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
+import { UserError } from '../app/error.js'
+import { packagedFile } from '../app/host/package.js'
+import { builtInScenarios } from '../app/host/scenarios.js'
 import type { Design } from '../designs/design.js'
 import { DESIGNS } from '../designs/index.js'
 import {
@@ -15,9 +18,8 @@ import {
 import { scopeOf } from '../patch/facts.js'
 import type { Dictionary } from '../patch/model/dictionary.js'
 import type { Scope } from '../patch/model/scope.js'
-import { EXIT } from './exit-codes.js'
+import { EXIT } from './exit.js'
 import { startCParser } from './grammar.js'
-import { builtInFiles, packagedFile, readScenarios, UserError } from './inputs.js'
 import { comparePatches } from './patch-pool.js'
 import type { PatchJob } from './patch-worker.js'
 import { checkTree, modelledFiles } from './tree.js'
@@ -193,7 +195,7 @@ async function judgeGroups(
     return { module: Math.max(0, module), slots }
   })
   const reach = groups.map((g) => g.map((c) => c.target.place))
-  const jobs = readScenarios(builtInFiles(), []).map(
+  const jobs = builtInScenarios().map(
     ({ text }, number): PatchJob => ({ number, text, base, modules, variants, reach }),
   )
   const results = await comparePatches(jobs, threads)

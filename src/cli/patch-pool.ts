@@ -1,7 +1,7 @@
 /** Worker threads for comparisons; results come back by the number of the job. */
 import { Worker } from 'node:worker_threads'
+import { WorkerBug } from '../app/host/job.js'
 import type { PatchJob, PatchResult } from './patch-worker.js'
-import { WorkerBug } from './pool.js'
 
 /** Run all jobs on so many threads. */
 export async function comparePatches(

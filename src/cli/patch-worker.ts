@@ -1,8 +1,8 @@
 /** A worker thread that compares designs made of patches with the ones that they change. */
 import { parentPort } from 'node:worker_threads'
+import { encodeToken } from '../app/token.js'
 import type { Design } from '../designs/design.js'
 import { DESIGNS } from '../designs/index.js'
-import { encodeToken } from '../explore/token.js'
 import { readScenario, type Scenario } from '../litmus/scenario.js'
 import type { FnTag, Replacement } from '../machine/fn.js'
 import {

@@ -4,6 +4,8 @@
  */
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
+import { UserError } from '../app/error.js'
+import { builtInScenarios } from '../app/host/scenarios.js'
 import { type Design, replacementsOf } from '../designs/design.js'
 import { DESIGNS } from '../designs/index.js'
 import { type Candidate, calibrationModules, candidates } from '../patch/calibrate.js'
@@ -17,6 +19,7 @@ import {
   type Draft,
   draft,
   type Entry,
+  inverted,
   type Plan,
   plan,
   treeFile,
@@ -24,10 +27,9 @@ import {
 import { tell } from '../patch/tell.js'
 import { moduleText } from '../patch/translate/module.js'
 import { type CellPair, type Review, reviewOf } from '../patch/verdicts.js'
-import { EXIT } from './exit-codes.js'
+import { EXIT } from './exit.js'
 import { dictionary, KERNELS, ownerOf } from './fidelity-tree.js'
 import { startCParser } from './grammar.js'
-import { builtInFiles, readScenarios, UserError } from './inputs.js'
 import { comparePatches } from './patch-pool.js'
 import type { PatchJob, PatchResult } from './patch-worker.js'
 import { checkTree, treeText } from './tree.js'
@@ -58,11 +60,19 @@ export async function review(mail: string, flags: ReviewFlags): Promise<number> 
   const { design } = best
   const threads = flags.workers ?? availableParallelism()
   const { lowerModule } = await import('../lower/host.js')
-  const basis = await calibrate(best.draft, design, threads, lowerModule)
-  const made = build(best.draft, basis, assumptions(flags.assume), lowerModule)
+  const sides = await calibrate(best.draft, design, threads, lowerModule)
+  // A design that is already as the patch makes it: what it changes is seen by taking it back.
+  const isPatched = hasPatch(best.draft, sides)
+  const from = isPatched ? inverted(best.draft) : best.draft
+  const basis = sides[isPatched ? 'after' : 'before']
+  const made = build(from, basis, assumptions(flags.assume), lowerModule)
   const results = await judge(made, design, threads)
-  const reviewed = reviewOf(results.map(pairOf), made.entries)
-  say(patches, changes, design, made, basis, reviewed, flags.format)
+  const pairs = results.map(pairOf).map((p) => (isPatched ? turned(p) : p))
+  const reviewed = reviewOf(pairs, made.entries)
+  const notes = isPatched
+    ? [`${design.id} has this patch already: before is ${design.id} without it`]
+    : []
+  say(patches, changes, design, made, basis, reviewed, flags.format, notes)
   return codeOf(reviewed)
 }
 
@@ -101,7 +111,7 @@ function bases(name: string): readonly Design[] {
  * for it, those that change counted more.
  */
 function worth({ checks, changes, scope }: Draft): number {
-  const whole = checks.filter((c) => c.alone.reason === undefined).length
+  const whole = checks.filter((c) => c.side === 'before' && c.alone.reason === undefined).length
   const around = changes.files.flatMap((f) => candidates([treeFile(f, f.before)], scope))
   return whole * 100 + around.filter((c) => c.reason === undefined).length
 }
@@ -126,12 +136,49 @@ type Lower = (text: string) => {
 
 /** Put the unpatched functions, translated, in the model's place: nothing may change. */
 async function calibrate(
+  draft: Draft,
+  design: Design,
+  threads: number,
+  lower: Lower,
+): Promise<Sides> {
+  const before = await calibrateSide(draft, 'before', design, threads, lower)
+  // The other side is of interest only if this one is not the model.
+  const differ = [...before.values()].some((c) => typeof c === 'object')
+  const after = differ ? await calibrateSide(draft, 'after', design, threads, lower) : new Map()
+  return { before, after }
+}
+
+interface Sides {
+  readonly before: ReadonlyMap<string, Calibrated>
+  readonly after: ReadonlyMap<string, Calibrated>
+}
+
+/** Does every function whose version before the patch is another one agree after it? */
+function hasPatch({ checks }: Draft, { before, after }: Sides): boolean {
+  const other = checks.filter((c) => c.side === 'before' && typeof before.get(c.entry) === 'object')
+  return other.length > 0 && other.every((c) => typeof after.get(c.entry) === 'string')
+}
+
+/** Base and patched change places. */
+function turned({ scenario, base, patched, difference }: CellPair): CellPair {
+  if (patched === undefined) return { scenario, base, patched, difference }
+  const { findings, skipped } = base
+  return {
+    scenario,
+    base: patched,
+    patched: { findings, skipped, marks: patched.marks },
+    difference,
+  }
+}
+
+async function calibrateSide(
   { checks, scope }: Draft,
+  side: Check['side'],
   design: Design,
   threads: number,
   lower: Lower,
 ): Promise<Map<string, Calibrated>> {
-  const able = checks.filter((c) => c.alone.reason === undefined)
+  const able = checks.filter((c) => c.side === side && c.alone.reason === undefined)
   const found = new Map<string, Calibrated>()
   if (able.length === 0) return found
   const list = able.flatMap((c) => [c.alone, ...c.company])
@@ -144,7 +191,7 @@ async function calibrate(
   const slotsOf = (some: readonly Candidate[]): string[] =>
     some.flatMap((c) => c.pieces.flatMap((p) => p.replaces ?? []))
   const variants = able.flatMap((c) => [[c.alone], [c.alone, ...c.company]])
-  const jobs = readScenarios(builtInFiles(), []).map(
+  const jobs = builtInScenarios().map(
     ({ text }, number): PatchJob => ({
       ...{ number, text, base: design.id, modules: modules.map((m) => m.text) },
       variants: variants.map((v) => ({ module: 0, slots: slotsOf(v) })),
@@ -204,7 +251,7 @@ async function judge(made: Made, design: Design, threads: number): Promise<reado
   const places = made.entries.flatMap((e) =>
     e.how === 'no effect' ? [] : e.targets.map((t) => t.place),
   )
-  const jobs = readScenarios(builtInFiles(), []).map(
+  const jobs = builtInScenarios().map(
     ({ text }, number): PatchJob => ({
       ...{ number, text, base: design.id, modules: [made.module] },
       variants: [{ module: 0, slots: replaced }],
@@ -226,8 +273,9 @@ function say(
   basis: ReadonlyMap<string, Calibrated>,
   reviewed: Review,
   format: ReviewFlags['format'],
+  more: readonly string[],
 ): void {
-  const notes = [...patches.flatMap((p) => p.notes), ...changes.notes, ...misfits(changes)]
+  const notes = [...patches.flatMap((p) => p.notes), ...changes.notes, ...misfits(changes), ...more]
   const subject = patches.map((p) => p.subject).join('; ')
   if (format === 'json') {
     const entries = made.entries.map((e) => ({

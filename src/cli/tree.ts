@@ -1,11 +1,11 @@
 /** A kernel tree of the user's: which of its files the model knows something of, and their C. */
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join, relative, sep } from 'node:path'
+import { UserError } from '../app/error.js'
 import { functionsOf, tablesOf } from '../patch/c/functions.js'
 import { parseC } from '../patch/c/parse.js'
 import type { TreeFile } from '../patch/calibrate.js'
 import type { Dictionary } from '../patch/model/dictionary.js'
-import { UserError } from './inputs.js'
 
 /** @throws UserError if it is no kernel tree. */
 export function checkTree(tree: string): void {

@@ -17,7 +17,7 @@ import {
   structOf,
   vanishAt,
 } from './struct.js'
-import { currentTaskNumber, MAX_TASKS } from './task.js'
+import { currentTaskNumber, MAX_TASKS, mightSleep } from './task.js'
 
 export const QUARANTINE = 8
 
@@ -44,15 +44,27 @@ function findSlot(s: Struct<Obj>, task: number): number {
   throw new LimitError(`a task can have ${slots} objects of struct ${s.name}`)
 }
 
+/** May an allocation wait for memory to be reclaimed? Most say GFP_KERNEL, and need not say it. */
+export type Gfp = typeof GFP_KERNEL | typeof GFP_ATOMIC
+export const GFP_KERNEL = 1
+export const GFP_ATOMIC = 2
+
+/** might_alloc(): whoever asks for memory in this way may sleep, if it need not this time either. */
+export function mightAlloc(where: string, gfp?: Gfp): void {
+  if (gfp !== GFP_ATOMIC) mightSleep(where)
+}
+
 /** Allocate an object with all fields zero. */
-export function kzalloc<S extends Obj>(s: Struct<S>): S {
+export function kzalloc<S extends Obj>(s: Struct<S>, gfp?: Gfp): S {
+  mightAlloc('kzalloc', gfp)
   const at = findSlot(s as unknown as Struct<Obj>, currentTaskNumber())
   constructAt(s as unknown as Struct<Obj>, at, 0)
   return s.at(at) as S
 }
 
 /** Allocate an object whose fields must be written before they are read. */
-export function kmalloc<S extends Obj>(s: Struct<S>): S {
+export function kmalloc<S extends Obj>(s: Struct<S>, gfp?: Gfp): S {
+  mightAlloc('kmalloc', gfp)
   const at = findSlot(s as unknown as Struct<Obj>, currentTaskNumber())
   constructAt(s as unknown as Struct<Obj>, at, UNINITIALISED)
   return s.at(at) as S

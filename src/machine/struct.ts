@@ -25,7 +25,7 @@ import {
   stopNoting,
   UNINITIALISED,
 } from './arena.js'
-import { type Facts, KernelFault, LimitError } from './fault.js'
+import { type Facts, KernelFault, LimitError, remark } from './fault.js'
 
 /** What every handle is: an address with a struct's accessors on it. */
 export interface Obj {
@@ -305,6 +305,11 @@ export function objectName(addr: number): string {
 /** What a finding speaks of: objects, and numbers by name. */
 export function factsOf(about: readonly Obj[], values: Facts['values'] = {}): Facts {
   return { about: about.map((o) => objectName(o.at)), values }
+}
+
+/** bad_page(): reports an object of the allocator's that is not fit for what is done to it, and goes on. */
+export function badPage(page: Obj, why: string): void {
+  remark('bad-page-state', why, factsOf([page]))
 }
 
 /**

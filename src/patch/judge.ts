@@ -3,6 +3,8 @@
  * the marks that were reached, and which functions ran. This is the one place where patches meet
  * the search.
  */
+
+import { expectationFor } from '../app/expect.js'
 import { SetupFailure } from '../cell/boot.js'
 import { Cell } from '../cell/cell.js'
 import type { Move } from '../cell/schedule.js'
@@ -10,17 +12,9 @@ import { WORD, wordTable } from '../cell/words.js'
 import type { Design } from '../designs/design.js'
 import { replacementsOf } from '../designs/design.js'
 import { search } from '../explore/prove/search.js'
-import { expectationFor } from '../litmus/expect.js'
 import type { Scenario } from '../litmus/scenario.js'
 import { ARENA_WORDS, mem, undoMark, writtenSince } from '../machine/arena.js'
-import {
-  allBodies,
-  type Body,
-  bodyNumber,
-  type FnTag,
-  fn,
-  type Replacement,
-} from '../machine/fn.js'
+import { allBodies, type Body, type FnTag, fn, type Replacement } from '../machine/fn.js'
 import { allOpsTables, allStructs, objectAt, type Struct, structNamed } from '../machine/struct.js'
 
 export interface Seen {

@@ -37,9 +37,10 @@ export interface Entry {
   readonly lines: ReadonlySet<number>
 }
 
-/** Calibration of the function before the patch, that a whole translation rests on. */
+/** Calibration of a function on one side of the patch, that a whole translation rests on. */
 export interface Check {
   readonly entry: string
+  readonly side: 'before' | 'after'
   readonly alone: Candidate
   /** With what it calls in the same file, for functions that the model splits otherwise. */
   readonly company: readonly Candidate[]
@@ -51,18 +52,39 @@ export interface Draft {
   readonly checks: readonly Check[]
 }
 
-/** What must be calibrated before the design can be made. */
+/** What must be calibrated before the design can be made: every changed function, on both sides. */
 export function draft(changes: Changes, scope: Scope): Draft {
+  const sides = ['before', 'after'] as const
   const checks = changes.functions.flatMap((change): Check[] => {
     const file = changes.files.find((f) => f.path === change.file)
-    if (change.kind !== 'changed' || file === undefined || change.before === undefined) return []
-    const before = treeFile(file, file.before)
-    const [alone] = candidates([before], scope, (c) => c === change.name)
-    if (alone === undefined) return []
-    const company = candidates([before], scope, (c) => c !== change.name && alone.calls.has(c))
-    return [{ entry: change.name, alone, company: company.filter((c) => c.reason === undefined) }]
+    if (change.kind !== 'changed' || file === undefined) return []
+    return sides.flatMap((side): Check[] => {
+      const source = treeFile(file, file[side])
+      const [alone] = candidates([source], scope, (c) => c === change.name)
+      if (alone === undefined) return []
+      const company = candidates([source], scope, (c) => c !== change.name && alone.calls.has(c))
+      const able = company.filter((c) => c.reason === undefined)
+      return [{ entry: change.name, side, alone, company: able }]
+    })
   })
   return { scope, changes, checks }
+}
+
+/**
+ * The patch taken back, for a design that has it already: what the patch brings is what the design
+ * is, and before it is what must be translated.
+ */
+export function inverted({ scope, changes, checks }: Draft): Draft {
+  const kinds = { changed: 'changed', new: 'removed', removed: 'new' } as const
+  const functions = changes.functions.map((c): Change => {
+    const lines = new Set<number>()
+    return { ...c, kind: kinds[c.kind], before: c.after, after: c.before, lines }
+  })
+  const files = changes.files.map((f) => ({ ...f, before: f.after, after: f.before }))
+  const turned = checks.map(
+    (c): Check => ({ ...c, side: c.side === 'before' ? 'after' : 'before' }),
+  )
+  return { scope, changes: { ...changes, functions, files }, checks: turned }
 }
 
 export function treeFile(file: ChangedFile, side: Side): TreeFile {
@@ -82,7 +104,9 @@ export type Merge = (
   change: Change,
   target: ModelFunction,
   session: Session,
-) => { readonly text: string; readonly edits: number } | { readonly conflict: string }
+) =>
+  | { readonly text: string; readonly edits: number; readonly byWords: boolean }
+  | { readonly conflict: string }
 
 /**
  * The design's pieces and the story of every function. `calibrated` says which whole translations
@@ -195,8 +219,9 @@ function changedEntry(change: Change, uses: Context): Entry {
   const { scope, session, pieces, trap, broken } = uses
   const after = change.after as CFunction
   const bodies = bodiesFor(scope, change.name)
-  const parts = scope.modelling(change.name).filter((f) => !bodies.includes(f))
-  const targets = [...bodies, ...parts]
+  const names = [change.name, RENAMED[change.name] ?? change.name]
+  const parts = names.flatMap((n) => scope.modelling(n)).filter((f) => !bodies.includes(f))
+  const targets = [...new Set([...bodies, ...parts])]
   if (targets.length === 0)
     return entryOf(change, 'not modelled', { holes: [note(change, 'the model has nothing of it')] })
   const refuse = (holes: readonly HoleNote[]): Entry => {
@@ -214,13 +239,20 @@ function changedEntry(change: Change, uses: Context): Entry {
     why = [note(change, broken.get(`${target.ts}$`) ?? '')]
   } else why = [note(change, 'the model has it in other pieces')]
   const merged = targets.map((t) => ({ t, m: uses.merge(change, t, session) }))
-  const good = merged.filter(({ t, m }) => 'text' in m && !broken.has(`${t.ts}$`))
+  const able = merged.filter(({ t, m }) => 'text' in m && !broken.has(`${t.ts}$`))
+  // Where the statement itself was found is better than where its words are.
+  const certain = able.filter(({ m }) => 'text' in m && !m.byWords)
+  const good = certain.length > 0 ? certain : able
   const [only] = good
   if (good.length === 1 && only !== undefined && 'text' in only.m) {
     pieces.push(replacementOf(change, only.t, only.m.text, scope))
     return entryOf(change, 'merged', { targets: [only.t], edits: only.m.edits })
   }
   const conflicts = merged.flatMap(({ m }) => ('conflict' in m ? [note(change, m.conflict)] : []))
+  if (good.length > 1) {
+    const names = good.map(({ t }) => t.c).join(' and ')
+    conflicts.unshift(note(change, `the edit fits in ${names}`))
+  }
   return refuse([...why, ...conflicts])
 }
 
@@ -234,7 +266,7 @@ function wholly(
   try {
     const made = session.inPlace(change.after as CFunction, target)
     const { dropped, assumptions } = made
-    const before = uses.checks.find((c) => c.entry === change.name)
+    const before = uses.checks.find((c) => c.entry === change.name && c.side === 'before')
     const old = before?.alone.pieces.find((p) => p.replaces !== undefined)
     if (old !== undefined && old.text === `fn(${withoutMarks(made.text)})`) {
       return entryOf(change, 'no effect', { targets: [target], dropped })

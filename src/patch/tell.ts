@@ -45,7 +45,7 @@ function entryLines(e: Entry, told: Told, width: number): string[] {
   const check = told.checkOf(e.name)
   const head = `${call}: ${e.how}${edits}${check === '' ? '' : `, ${check}`}`
   const notes = [
-    ...e.holes.map((h) => `line ${h.line}: ${h.reason}`),
+    ...reasons(e),
     ...(e.assumptions.length > 0 ? [`assumed: ${[...new Set(e.assumptions)].join(', ')}`] : []),
     ...coverage(e, told.review),
   ]
@@ -53,6 +53,14 @@ function entryLines(e: Entry, told: Told, width: number): string[] {
     ...wrapped(head, width - 2, '  '),
     ...notes.flatMap((n) => wrapped(n, width - 4, '  ').map((l) => `  ${l}`)),
   ]
+}
+
+const SHOWN = 4
+
+function reasons({ holes }: Entry): string[] {
+  const each = [...new Set(holes.map((h) => `line ${h.line}: ${h.reason}`))]
+  const more = each.length - SHOWN
+  return more > 0 ? [...each.slice(0, SHOWN), `and ${more} more`] : each
 }
 
 /** How many of its new lines ran at all. */

@@ -267,6 +267,7 @@ const MACHINE: Readonly<Record<string, Emit>> = {
   'struct.forEachAlive': same('for_each_alive'),
   'struct.objectName': () => 'TEXT',
   'struct.factsOf': () => 'TEXT',
+  'struct.badPage': () => 'report("bad-page-state")',
   'census.structText': () => 'TEXT',
   'census.structCount': () => '((V)struct_count)',
   'census.aliveOf': same('alive_of'),

@@ -1,5 +1,5 @@
 /**
- * Bindings belong to the living (R4, R6): no live object points to a memslot that has been freed,
+ * Bindings belong to the living: no live object points to a memslot that has been freed,
  * or to its notifier. The judge reads every pointer to one that there is, by the layouts of the
  * structs, so it works for whatever object a design keeps its bindings in.
  */
@@ -8,6 +8,7 @@ import { RestrictedmemNotifier } from '../kernel/include/restrictedmem.js'
 import { XArray, XaNode } from '../kernel/include/xarray.js'
 import { forEachEmbedded, forEachPointerTo, structText } from '../machine/census.js'
 import { headerAt, type Obj, objectName, type Struct } from '../machine/struct.js'
+import { commit, recorded, source } from './ground.js'
 import type { Context, Report, Sanitizer } from './sanitizer.js'
 import { forEachAlive } from './view.js'
 
@@ -51,12 +52,18 @@ function judge({ report }: Context): void {
 
 export const bindings: Sanitizer = {
   name: 'bindings',
+  invariant:
+    'No live object points to a memslot that has been freed, or to its notifier, whatever it is in which a design keeps its bindings.',
   kinds: [
     {
       id: 'dangling-binding',
       judgement: 'state',
       sentence: 'A file keeps a binding to a memslot that has been freed.',
-      source: 'R4, R6; D04',
+      why: [
+        source('6.18', 'virt/kvm/guest_memfd.c kvm_gmem_unbind'),
+        commit('9935df5333aa', 'clearing KVM_MEM_GUEST_MEMFD on a live memslot'),
+        recorded('6.18.2', 'same slot, GUEST_MEMFD flag cleared (FLAGS_ONLY)'),
+      ],
     },
   ],
   watches: ['Mutex.owner', 'KvmMemslots.slots'],

@@ -1,6 +1,7 @@
 /** All sanitizers, in the order in which findings of one step are told. */
 import { assertions } from './assertions.js'
 import { bindings } from './bindings.js'
+import { demanded, groundText } from './ground.js'
 import { invalidation } from './invalidation.js'
 import { leaks } from './leaks.js'
 import { lockOrder } from './lock-order.js'
@@ -36,25 +37,30 @@ const OF_SCENARIOS: readonly FindingKind[] = [
     id: 'condition-violated',
     judgement: 'demand',
     sentence: "A condition that the scenario says holds always, or never, doesn't.",
-    source: 'the scenario',
+    why: [demanded()],
   },
   {
     id: 'unexpected-result',
     judgement: 'demand',
     sentence: 'A call returned something else than the scenario says in place.',
-    source: 'the scenario',
+    why: [demanded()],
   },
 ]
 
+/** A kind of finding, and in one line why it is a rule. */
+export interface ListedKind extends FindingKind {
+  readonly source: string
+}
+
 /** Every finding that can be reported. */
-export const FINDING_KINDS: readonly FindingKind[] = [
+export const FINDING_KINDS: readonly ListedKind[] = [
   ...SANITIZERS.flatMap((s) => s.kinds),
   ...OF_SCENARIOS,
-]
+].map((k) => ({ ...k, source: k.why.map(groundText).join('; ') }))
 
 const byId = new Map(FINDING_KINDS.map((k) => [k.id, k]))
 
 /** What kind of finding an id names; undefined for one that no sanitizer has. */
-export function findingKind(id: string): FindingKind | undefined {
+export function findingKind(id: string): ListedKind | undefined {
   return byId.get(id)
 }

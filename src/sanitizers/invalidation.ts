@@ -1,11 +1,12 @@
 /**
- * The invalidation protocol (I1, I2, I5): begins and ends balance for each VM, and while an
+ * The invalidation protocol: begins and ends balance for each VM, and while an
  * invalidation is under way its range is known to whoever takes mmu_lock.
  *
  * An end without a begin trips KVM's own BUG_ON, which reports `unbalanced-invalidation`.
  */
 import { Kvm } from '../kernel/include/kvm.js'
 import { factsOf } from '../machine/struct.js'
+import { source } from './ground.js'
 import type { Context, Report, Sanitizer } from './sanitizer.js'
 import { forEachAlive } from './view.js'
 
@@ -22,18 +23,23 @@ function judgeStuck(report: Report): void {
 
 export const invalidation: Sanitizer = {
   name: 'invalidation',
+  invariant:
+    'For each VM the ends of invalidations balance the begins, and while one is under way its range is known to whoever takes mmu_lock.',
   kinds: [
     {
       id: 'unbalanced-invalidation',
       judgement: 'state',
       sentence: 'An invalidation ended that had not begun for this VM, or has no range.',
-      source: 'I1, I5; D40',
+      why: [
+        source('6.2', 'virt/kvm/kvm_main.c kvm_mmu_notifier_invalidate_range_end'),
+        source('6.18', 'virt/kvm/kvm_main.c kvm_mmu_invalidate_end'),
+      ],
     },
     {
       id: 'stuck-invalidation',
       judgement: 'state',
       sentence: 'An invalidation was begun that nobody will end: faults retry for ever.',
-      source: 'I2; D40',
+      why: [source('6.2', 'include/linux/kvm_host.h mmu_invalidate_retry_hva')],
     },
   ],
   watches: ['Kvm.mmuInvalidateInProgress', 'Kvm.mmuInvalidateRangeSet', 'RwLock.writer'],

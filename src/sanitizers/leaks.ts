@@ -1,6 +1,6 @@
 /**
  * When the process has exited, every kernel object that was not there when the kernel had booted
- * must be gone (R2). After an oops this says nothing: what the dead thread held stays.
+ * must be gone. After an oops this says nothing: what the dead thread held stays.
  */
 import { swapInfo } from '../kernel/include/swap.js'
 import { XaNode } from '../kernel/include/xarray.js'
@@ -15,6 +15,7 @@ import {
   type Vec,
   vec,
 } from '../machine/struct.js'
+import { asTool, recorded } from './ground.js'
 import type { Sanitizer } from './sanitizer.js'
 
 interface Baseline extends Obj {
@@ -48,12 +49,14 @@ function countOf(id: number): number {
 
 export const leaks: Sanitizer = {
   name: 'leaks',
+  invariant:
+    'When the process has exited, no object of the kernel is left that was not there when it had booted. Not judged after an oops: what the dead thread held stays.',
   kinds: [
     {
       id: 'memory-leak',
       judgement: 'end',
       sentence: 'An object stays allocated after everything was closed.',
-      source: 'R2',
+      why: [asTool('kmemleak'), recorded('6.2.1', 'E4.leak')],
     },
   ],
   booted() {

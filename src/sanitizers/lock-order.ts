@@ -10,6 +10,7 @@
 import { NO_FACTS } from '../machine/fault.js'
 import { constructAt, type Obj, type Struct, struct, type Vec, vec } from '../machine/struct.js'
 import { lockClassName, MAX_LOCK_CLASSES, type Task } from '../machine/task.js'
+import { source } from './ground.js'
 import type { Context, Sanitizer } from './sanitizer.js'
 
 interface LockGraph extends Obj {
@@ -59,12 +60,13 @@ function acquired(task: Task, taken: number, trylock: boolean, { report }: Conte
 
 export const lockOrder: Sanitizer = {
   name: 'lock-order',
+  invariant: 'The classes of locks, held before taken, form a graph without a cycle.',
   kinds: [
     {
       id: 'lock-inversion',
       judgement: 'call',
       sentence: 'Two locks are taken in both orders; some timing deadlocks.',
-      source: 'as lockdep; D18, L1',
+      why: [source('6.2', 'kernel/locking/lockdep.c check_noncircular')],
     },
   ],
   booted() {

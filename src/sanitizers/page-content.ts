@@ -1,8 +1,8 @@
 /**
- * What guests find in their pages (Z1): zeroes or what they wrote, never what the last owner of
+ * What guests find in their pages: zeroes or what they wrote, never what the last owner of
  * the frame left. And nothing that a guest wrote may be dropped by anybody but its owner.
  *
- * Left out: Z2, residual data in free pages, is a matter of encrypted guests; an ordinary page
+ * Left out: residual data in free pages is a matter of encrypted guests; an ordinary page
  * returns to the allocator as it is, and shows here when the next guest reads it.
  */
 
@@ -10,6 +10,7 @@ import type { Folio } from '../kernel/include/mm.js'
 import type { Gfn } from '../kernel/include/types.js'
 import { type Blob, isResidue } from '../machine/blob.js'
 import { factsOf } from '../machine/struct.js'
+import { recorded, source } from './ground.js'
 import type { Context, Sanitizer } from './sanitizer.js'
 import { forEachSpte, gfnText } from './view.js'
 
@@ -32,18 +33,24 @@ function evicted(folio: Folio, { report }: Context): void {
 
 export const pageContent: Sanitizer = {
   name: 'page-content',
+  invariant:
+    'A guest finds zeroes in its pages, or what it wrote, and nobody but the owner drops what a guest wrote.',
   kinds: [
     {
       id: 'uninitialised-page',
       judgement: 'call',
       sentence: 'A guest reads memory that still holds what another owner left.',
-      source: 'Z1; kernel-runs 2.15, D57',
+      why: [source('6.2', 'mm/shmem.c shmem_get_folio_gfp'), recorded('6.2.1', 'E5.zero')],
     },
     {
       id: 'guest-data-lost',
       judgement: 'call',
       sentence: 'A page with data of a guest was dropped as clean.',
-      source: 'kernel-runs 2.11, 2.12; F6',
+      why: [
+        source('6.2', 'mm/truncate.c invalidate_inode_page'),
+        recorded('6.2.1', 'E7.drop'),
+        recorded('6.2.1', 'E6.soft'),
+      ],
     },
   ],
   event(name, args, context) {

@@ -1,11 +1,12 @@
 /**
- * Hardware poison (P1 to P3): once a memory failure has been handled, no guest gets the page any
+ * Hardware poison: once a memory failure has been handled, no guest gets the page any
  * more; whoever maps it is told, or loses the mapping; and nobody else is told.
  */
 import type { Kvm, KvmMemorySlot } from '../kernel/include/kvm.js'
 import { type Folio, mmState } from '../kernel/include/mm.js'
 import type { Gfn, Pgoff } from '../kernel/include/types.js'
 import { factsOf } from '../machine/struct.js'
+import { recorded, source } from './ground.js'
 import type { Context, Sanitizer } from './sanitizer.js'
 import { forEachSpte, gfnText } from './view.js'
 
@@ -27,24 +28,29 @@ function told(slot: KvmMemorySlot, start: Pgoff, end: Pgoff, { report }: Context
 
 export const poison: Sanitizer = {
   name: 'poison',
+  invariant:
+    'Once a memory failure has been handled, no guest gets the page; whoever maps it is told, or loses the mapping; nobody else is told.',
   kinds: [
     {
       id: 'poison-remapped',
       judgement: 'call',
       sentence: 'A poisoned page was mapped into a guest after the failure was handled.',
-      source: 'P1; kernel-runs 5, D13',
+      why: [
+        source('6.18', 'virt/kvm/guest_memfd.c kvm_gmem_get_pfn'),
+        recorded('6.2.1', 'E8.repaired'),
+      ],
     },
     {
       id: 'poison-not-reported',
       judgement: 'state',
       sentence: 'A guest keeps a mapping of a poisoned page and nobody was told.',
-      source: 'P2; D03',
+      why: [source('6.2', 'mm/memory-failure.c memory_failure'), recorded('6.2.1', 'E8.tdxwalk')],
     },
     {
       id: 'misdirected-report',
       judgement: 'call',
       sentence: 'A memory failure was reported to a memslot that does not contain the page.',
-      source: 'P3; kernel-runs 5, D11',
+      why: [recorded('6.2.1', 'E8.d11')],
     },
   ],
   event(name, args, context) {
@@ -59,7 +65,7 @@ export const poison: Sanitizer = {
   atRest({ report, crashed }) {
     if (crashed) return
     forEachSpte((kvm, spte, folio) => {
-      // A page that has left its file (soft offline) did not fail; that it is mapped is S1.
+      // A page that has left its file (soft offline) did not fail; that it is mapped is judged as stale.
       if (!spte.fromFile || folio === null || !folio.hwpoison || folio.mapping === null) return
       if (kvm.memoryErrors > 0) return
       const text = `${gfnText(spte.gfn)} maps poisoned pfn ${folio.pfn}, unreported`

@@ -1,11 +1,12 @@
 /**
- * The ledger of a folio's references (R1). In every state a folio has at least the references of
+ * The ledger of a folio's references. In every state a folio has at least the references of
  * the holders that can be seen: the page cache or the swap cache, and an LRU batch. When everything
  * was torn down it is back in the allocator, unless it is poisoned.
  */
 import { type Folio, nrPages } from '../kernel/include/mm.js'
 import { forEachFolio } from '../kernel/mm/page_alloc.js'
 import { factsOf } from '../machine/struct.js'
+import { commit, source } from './ground.js'
 import type { Context, Sanitizer } from './sanitizer.js'
 
 /** References whose holders can be seen in the state. */
@@ -43,18 +44,22 @@ function atEnd({ report, crashed }: Context): void {
 
 export const references: Sanitizer = {
   name: 'references',
+  invariant:
+    'A folio has at least the references of the holders that can be seen (page cache, swap cache, LRU batch); when all was torn down it is back in the allocator, unless it is poisoned.',
   kinds: [
     {
       id: 'refcount-underflow',
       judgement: 'state',
       sentence: 'A folio has fewer references than holders.',
-      source: 'R1; D32',
+      why: [source('6.2', 'include/linux/mm.h put_page_testzero')],
     },
     {
       id: 'refcount-leak',
       judgement: 'end',
       sentence: 'A folio keeps a reference that nobody owns.',
-      source: 'R1; D30',
+      why: [
+        commit('c31745d2c508', 'a lookup of a poisoned page of guest_memfd keeps its reference'),
+      ],
     },
   ],
   watches: ['Folio.refcount', 'Folio.mapping', 'Folio.swap', 'Folio.lruBatch', 'Folio.buddy'],

@@ -5,6 +5,7 @@
  */
 import type { Facts } from '../machine/fault.js'
 import type { Task } from '../machine/task.js'
+import type { Ground } from './ground.js'
 
 /**
  * How a finding is judged. `access`: by an access to memory; `assertion`: the kernel itself
@@ -20,8 +21,8 @@ export interface FindingKind {
   readonly judgement: Judgement
   /** One sentence: the hazard. */
   readonly sentence: string
-  /** Where the rule comes from. */
-  readonly source: string
+  /** Why it is a rule: what one can look up. */
+  readonly why: readonly Ground[]
 }
 
 /** `facts` says as data of what the message speaks. */
@@ -36,6 +37,8 @@ export interface Context {
 
 export interface Sanitizer {
   readonly name: string
+  /** What must hold, in one sentence or two. */
+  readonly invariant: string
   readonly kinds: readonly FindingKind[]
   /** Fields (`Struct.field`) whose change can make the state check fail. */
   readonly watches?: readonly string[]

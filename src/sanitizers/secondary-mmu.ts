@@ -1,11 +1,10 @@
 /**
- * Coherence of the secondary MMU (S1 to S4, S6): what KVM lets the hardware translate must be
+ * Coherence of the secondary MMU: what KVM lets the hardware translate must be
  * what backs the guest's memory. KVM holds no reference on what it maps, so the only promise is
  * that nothing moves or frees a page without telling KVM first.
  *
- * An offset that has become a hole is judged when its page is freed (S2), or when all tasks have
- * ended (S1): until then who removed it may still zap. S5 needs huge leaves, which this kernel
- * does not map.
+ * An offset that has become a hole is judged when its page is freed, or when all tasks have
+ * ended: until then who removed it may still zap. Huge leaves are not mapped here.
  */
 
 import { type Kvm, KvmVcpu, type Spte } from '../kernel/include/kvm.js'
@@ -18,6 +17,7 @@ import { pfnToFolio } from '../kernel/mm/page_alloc.js'
 import { PTE_PRESENT, PTE_WRITE, pteAt, pteFolio } from '../kernel/mm/pgtable.js'
 import { attrPrivate } from '../kernel/virt/kvm/memory_attributes.js'
 import { factsOf, objectName } from '../machine/struct.js'
+import { recorded, source } from './ground.js'
 import type { Context, Report, Sanitizer } from './sanitizer.js'
 import { backingOf, forEachAlive, forEachSpte, gfnText, isCovered, slotOf } from './view.js'
 
@@ -127,42 +127,52 @@ function judgeTlbs(report: Report): void {
 
 export const secondaryMmu: Sanitizer = {
   name: 'secondary-mmu',
+  invariant:
+    'What KVM lets the hardware translate is what backs the guest memory, is as private as the attributes say, and is reachable through no TLB when it was removed.',
   kinds: [
     {
       id: 'stale-secondary-mapping',
       judgement: 'state',
       sentence: 'A guest maps a page that no longer backs that offset of the file.',
-      source: 'S1, I3; kernel-runs 2.8, 2.11',
+      why: [
+        source('6.2', 'include/linux/mmu_notifier.h struct mmu_notifier_ops'),
+        recorded('6.2.1', 'E6.compact'),
+        recorded('6.2.1', 'E6.soft'),
+      ],
     },
     {
       id: 'secondary-use-after-free',
       judgement: 'state',
       sentence: 'A guest maps a page that has been freed.',
-      source: 'S2; kernel-runs 2.11, 2.13',
+      why: [
+        source('6.2', 'include/linux/mmu_notifier.h struct mmu_notifier_ops'),
+        recorded('6.2.1', 'E7.drop'),
+        recorded('6.2.1', 'E2.d20'),
+      ],
     },
     {
       id: 'missing-tlb-flush',
       judgement: 'state',
       sentence: 'A vCPU reaches a page through its TLB after the SPTE was removed.',
-      source: 'S3',
+      why: [source('6.2', 'virt/kvm/kvm_main.c kvm_flush_remote_tlbs')],
     },
     {
       id: 'missing-write-protection',
       judgement: 'state',
       sentence: 'A guest may write to memory that its process, or its slot, only reads.',
-      source: 'S1; 6.2 virt/kvm/kvm_main.c hva_to_pfn',
+      why: [source('6.2', 'virt/kvm/kvm_main.c hva_to_pfn')],
     },
     {
       id: 'wrong-kind-mapping',
       judgement: 'state',
       sentence: 'A gfn is mapped as private memory while it is shared, or the reverse.',
-      source: 'S4',
+      why: [source('6.18', 'arch/x86/kvm/mmu/mmu.c kvm_mmu_faultin_pfn')],
     },
     {
       id: 'private-page-aliased',
       judgement: 'state',
       sentence: 'One private page is mapped at two places.',
-      source: 'S6; D51',
+      why: [source('6.18', 'virt/kvm/guest_memfd.c kvm_gmem_bind')],
     },
   ],
   watches: [

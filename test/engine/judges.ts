@@ -13,9 +13,8 @@ function bench(): Bench {
 /** Holds in most programs most of the time, and says nothing of the final state. */
 const neverBoth: Sanitizer = {
   name: 'never-both',
-  kinds: [
-    { id: 'both-set', judgement: 'state', sentence: 'a and b are 1 at once.', source: 'seeded' },
-  ],
+  invariant: 'a and b are not 1 at once.',
+  kinds: [{ id: 'both-set', judgement: 'state', sentence: 'a and b are 1 at once.', why: [] }],
   watches: ['Bench.a', 'Bench.b'],
   ofStates: true,
   state({ report }) {
@@ -25,12 +24,13 @@ const neverBoth: Sanitizer = {
 
 const fewVictims: Sanitizer = {
   name: 'few-victims',
+  invariant: 'At most one victim is alive while a is 2.',
   kinds: [
     {
       id: 'two-victims',
       judgement: 'state',
       sentence: 'Two victims are alive while a is 2.',
-      source: 'seeded',
+      why: [],
     },
   ],
   watches: ['Bench.a'],

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { before, test } from 'node:test'
+import { builtInScenarios } from '../../src/app/host/scenarios.js'
 import { dictionary } from '../../src/cli/fidelity-tree.js'
 import { startCParser } from '../../src/cli/grammar.js'
-import { builtInFiles, readScenarios } from '../../src/cli/inputs.js'
 import { readC } from '../../src/cli/tree.js'
 import { upm } from '../../src/designs/upm.js'
 import { lowerModule } from '../../src/lower/host.js'
@@ -29,9 +29,8 @@ const SCENARIOS = [
 ]
 
 let scope: Scope
-const files = readScenarios(
-  builtInFiles().filter((f) => SCENARIOS.some((s) => f.endsWith(`${s}.litmus`))),
-  [],
+const files = builtInScenarios().filter(({ path }) =>
+  SCENARIOS.some((s) => path.endsWith(`${s}.litmus`)),
 )
 const base = new Map<string, CellFacts>()
 

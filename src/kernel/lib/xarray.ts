@@ -8,7 +8,7 @@
  * hold its lock, or are the one step that stands for the locked section. Nodes are freed at once:
  * a lookup is one step, so nobody is inside the tree when that happens.
  */
-import { kfree, kzalloc } from '../../machine/alloc.js'
+import { GFP_ATOMIC, type Gfp, kfree, kzalloc, mightAlloc } from '../../machine/alloc.js'
 import { handleAt, type Obj } from '../../machine/struct.js'
 import {
   XA_CHUNK_SHIFT,
@@ -150,7 +150,7 @@ export function xaGetOrder(xa: XArray, index: number): number {
 // Growing and shrinking
 
 function newNode(xa: XArray, parent: XaNode | null, shift: number, offset: number): XaNode {
-  const node = kzalloc(XaNode)
+  const node = kzalloc(XaNode, GFP_ATOMIC)
   node.array = xa
   node.parent = parent
   node.shift = shift
@@ -323,15 +323,19 @@ function writeRun(node: XaNode, first: number, max: number, entry: Entry): void 
   }
 }
 
-/** xa_store(): returns the old entry. */
-export function xaStoreEntry(xa: XArray, index: number, entry: Entry): Entry {
+/**
+ * xa_store(): returns the old entry. With GFP_ATOMIC it stands for xas_store() under the array's
+ * lock, where nodes are there already.
+ */
+export function xaStoreEntry(xa: XArray, index: number, entry: Entry, gfp?: Gfp): Entry {
+  if (entry !== 0) mightAlloc('xa_store', gfp)
   const old = storeAt(xa, index, 0, 0, entry)
   return old === ZERO_ENTRY ? 0 : old
 }
 
 /** xa_store() of an object; NULL erases. Returns what was there. */
-export function xaStore(xa: XArray, index: number, object: Obj | null): Obj | null {
-  return handleAt(Math.max(0, xaStoreEntry(xa, index, xaEntryOf(object))))
+export function xaStore(xa: XArray, index: number, object: Obj | null, gfp?: Gfp): Obj | null {
+  return handleAt(Math.max(0, xaStoreEntry(xa, index, xaEntryOf(object), gfp)))
 }
 
 /** xa_erase(): takes away the whole entry that covers an index. */
@@ -372,6 +376,7 @@ function pieceOf(first: number, last: number): { shift: number; siblings: number
  * only that one.
  */
 export function xaStoreRange(xa: XArray, first: number, last: number, object: Obj | null): void {
+  mightAlloc('xa_store_range')
   const entry = xaEntryOf(object)
   for (let at = first; at <= last; ) {
     const { shift, siblings } = pieceOf(at, last)
@@ -389,6 +394,7 @@ export function xaDestroy(xa: XArray): void {
 
 /** xa_reserve(): an empty index becomes used but still reads as NULL. */
 export function xaReserve(xa: XArray, index: number): void {
+  mightAlloc('xa_reserve')
   if (walk(xa, index, 0).entry === 0) xaStoreEntry(xa, index, ZERO_ENTRY)
 }
 

@@ -7,6 +7,7 @@
  *
  * Left out: large folios, hugetlb, movable pages of drivers, and buffers.
  */
+import { GFP_ATOMIC } from '../../machine/alloc.js'
 import { alsoReads, alsoWrites, read, rmw, until, write } from '../../machine/effects.js'
 import { bugOn, mark } from '../../machine/fault.js'
 import { fn, type Kernel } from '../../machine/fn.js'
@@ -75,7 +76,8 @@ export const folioMigrateMapping = fn(function* folio_migrate_mapping(
     folio.swap = 0 as SwpEntry
   }
   alsoWrites(mapping.iPages, 'xaHead')
-  xaStore(mapping.iPages, index, newfolio)
+  // The array has its nodes already: one entry takes the place of another.
+  xaStore(mapping.iPages, index, newfolio, GFP_ATOMIC)
   folio.refcount = expected - nrPages(folio)
   return 0
 })

@@ -8,11 +8,12 @@
  * Left out: zones, orders, per-CPU lists and watermarks. An allocation fails only where a scenario
  * lets a fault strike.
  */
+import { mightAlloc } from '../../machine/alloc.js'
 import { type Blob, residueOf, STALE_PAGE, ZERO_PAGE } from '../../machine/blob.js'
 import { alsoWrites, inject } from '../../machine/effects.js'
-import { LimitError, remark } from '../../machine/fault.js'
+import { LimitError } from '../../machine/fault.js'
 import { fn, type Kernel } from '../../machine/fn.js'
-import { constructAt, headerAt, type Obj, type Struct } from '../../machine/struct.js'
+import { badPage, constructAt, headerAt, type Obj, type Struct } from '../../machine/struct.js'
 import { currentTaskNumber, MAX_TASKS } from '../../machine/task.js'
 import { Folio } from '../include/mm.js'
 import type { Pfn } from '../include/types.js'
@@ -60,6 +61,7 @@ function frame(pfn: Pfn): Folio {
  * that calls this; no fallback to another task's frames.
  */
 export function allocFolio(movable: boolean): Folio {
+  mightAlloc('alloc_pages')
   const task = currentTaskNumber()
   for (let i = 0; i < Folio.capacity / MAX_TASKS; i++) {
     const folio = frame((i * MAX_TASKS + task) as Pfn)
@@ -77,6 +79,7 @@ export function allocFolio(movable: boolean): Folio {
 
 /** `allocFolio`, which a fault may make fail. */
 export const allocFolioMayFail = fn(function* alloc_pages(movable: boolean): Kernel<Folio | null> {
+  mightAlloc('alloc_pages')
   if ((yield inject()) !== 0) return null
   return allocFolio(movable)
 })
@@ -90,7 +93,7 @@ export const allocFolioMayFail = fn(function* alloc_pages(movable: boolean): Ker
 export function freeFolio(folio: Folio): void {
   if (folio.hwpoison) return
   const bad = badReason(folio)
-  if (bad !== undefined) remark('bad-page-state', `pfn ${folio.pfn} is freed but ${bad}`)
+  if (bad !== undefined) badPage(folio, `pfn ${folio.pfn} is freed but ${bad}`)
   folio.mapping = null
   folio.uptodate = false
   folio.dirty = false

@@ -7,6 +7,7 @@
  * clearing an entry and flushing what a CPU has cached of it are one step.
  */
 
+import { GFP_ATOMIC } from '../../machine/alloc.js'
 import type { Folio } from '../include/mm.js'
 import type { MmStruct } from '../include/mm_types.js'
 import type { SwpEntry } from '../include/swap.js'
@@ -65,7 +66,7 @@ export function pteAt(mm: MmStruct, address: bigint): Pte {
 }
 
 export function setPteAt(mm: MmStruct, address: bigint, pte: Pte): void {
-  xaStoreEntry(mm.pageTable, bytesToPgoff(address), pte === 0 ? 0 : xaMkValue(pte))
+  xaStoreEntry(mm.pageTable, bytesToPgoff(address), pte === 0 ? 0 : xaMkValue(pte), GFP_ATOMIC)
 }
 
 /** The first address from `start` to `end` (exclusive) that has an entry, or -1. */

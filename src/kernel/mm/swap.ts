@@ -6,7 +6,6 @@
  * one step each.
  */
 import { alsoReads, alsoWrites, rmw } from '../../machine/effects.js'
-import { KernelFault } from '../../machine/fault.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { currentTaskNumber } from '../../machine/task.js'
 import type { Folio } from '../include/mm.js'
@@ -41,16 +40,16 @@ export function __folioPut(folio: Folio): void {
   freeFolio(folio)
 }
 
-/** Models: 6.2 include/linux/mm.h folio_put_refs. */
+/**
+ * Nothing happens to a folio of which a reference too many is put: its count is below zero, as on a
+ * kernel without CONFIG_DEBUG_VM.
+ *
+ * Models: 6.2 include/linux/mm.h folio_put_refs.
+ */
 export const folioPutRefs = fn(function* folio_put_refs(folio: Folio, refs: number): Kernel<void> {
   yield rmw(folio, 'refcount')
-  const left = folio.refcount - refs
-  if (left < 0) {
-    const text = `pfn ${folio.pfn}: a reference is put that nobody has`
-    throw new KernelFault('refcount-underflow', 'undefined', text)
-  }
-  folio.refcount = left
-  if (left === 0) __folioPut(folio)
+  folio.refcount -= refs
+  if (folio.refcount === 0) __folioPut(folio)
 })
 
 /** Models: 6.2 include/linux/mm.h folio_put. */

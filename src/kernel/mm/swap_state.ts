@@ -6,6 +6,7 @@
  * i_pages' lock is part of the step that calls these functions. Left out: readahead, and with it
  * the way of reading a page into the cache: see `mm/page_io`.
  */
+import { GFP_ATOMIC } from '../../machine/alloc.js'
 import { alsoReads, alsoWrites, rmw } from '../../machine/effects.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import type { AddressSpace } from '../include/fs.js'
@@ -52,7 +53,7 @@ const addToSwapCache = fn(function* add_to_swap_cache(folio: Folio, entry: SwpEn
   folio.refcount += nrPages(folio)
   alsoWrites(folio, 'swap')
   folio.swap = entry
-  xaStore(space.iPages, swpOffset(entry), folio)
+  xaStore(space.iPages, swpOffset(entry), folio, GFP_ATOMIC)
   alsoWrites(space, 'nrpages')
   space.nrpages += nrPages(folio)
 })
@@ -81,7 +82,7 @@ export const addToSwap = fn(function* add_to_swap(folio: Folio): Kernel<boolean>
 export function __deleteFromSwapCache(folio: Folio, reclaimed: boolean): void {
   const space = swapAddressSpace()
   alsoWrites(space.iPages, 'xaHead')
-  xaStoreEntry(space.iPages, swpOffset(folio.swap), reclaimed ? SHADOW : 0)
+  xaStoreEntry(space.iPages, swpOffset(folio.swap), reclaimed ? SHADOW : 0, GFP_ATOMIC)
   alsoWrites(folio, 'swap')
   folio.swap = 0 as SwpEntry
   alsoWrites(space, 'nrpages')

@@ -22,7 +22,8 @@ import { align, type Stmt, statementsOf } from './align.js'
 import { type Edit, editsBetween, headOf } from './edits.js'
 
 export type Merged =
-  | { readonly text: string; readonly edits: number }
+  /** `byWords`: what changes was found by its constants, and not by the statement it is in. */
+  | { readonly text: string; readonly edits: number; readonly byWords: boolean }
   | { readonly conflict: string }
 
 class Conflict extends Error {}
@@ -31,6 +32,7 @@ interface Span {
   readonly from: number
   readonly to: number
   readonly text: string
+  readonly byWords?: boolean
 }
 
 /** Carry the change of a C function over to a function of the model. */
@@ -56,7 +58,9 @@ export function mergeEdit(change: Change, target: ModelFunction, session: Sessio
     for (const span of [...spans].sort((a, b) => b.from - a.from)) {
       text = text.slice(0, span.from) + span.text + text.slice(span.to)
     }
-    return { text: text.slice(prefix.length), edits: edits.length }
+    if (spans.length === 0) return { conflict: 'the edit does nothing here' }
+    const byWords = spans.some((span) => span.byWords === true)
+    return { text: text.slice(prefix.length), edits: edits.length, byWords }
   } catch (error) {
     if (error instanceof Conflict || error instanceof Hole) return { conflict: error.message }
     throw error
@@ -163,6 +167,7 @@ function changed(old: CNode, now: CNode, m: Merge): Span {
       from: place.start,
       to: place.start + place.head.length,
       text: m.names.inModel(text, place),
+      byWords: place !== mate,
     }
   }
   throw new Conflict(`the model has nothing like ${shown(old)}`)

@@ -3,7 +3,7 @@
  * TLBs of the vCPUs keep what they have translated until they are flushed, which happens before
  * mmu_lock is released.
  */
-import { kfree, kzalloc } from '../../../../machine/alloc.js'
+import { GFP_ATOMIC, kfree, kzalloc } from '../../../../machine/alloc.js'
 import { alsoReads, alsoWrites, rmw, write } from '../../../../machine/effects.js'
 import { mark, tracepoint } from '../../../../machine/fault.js'
 import { fn, type Kernel } from '../../../../machine/fn.js'
@@ -25,7 +25,8 @@ export function makeSpte(
   isPrivate: boolean,
   fromFile: boolean,
 ): void {
-  const spte = kzalloc(Spte)
+  // A word of a page table, which the vCPU's cache has filled before mmu_lock was taken.
+  const spte = kzalloc(Spte, GFP_ATOMIC)
   spte.gfn = fault.gfn
   spte.pfn = folio.pfn
   spte.writable = fault.mapWritable
@@ -33,7 +34,7 @@ export function makeSpte(
   spte.fromFile = fromFile
   mark('spte-installed')
   if (fromFile) tracepoint('kvm_map_from_file', kvm, fault.gfn, folio)
-  xaStore(kvm.tdpMmu, fault.gfn, spte)
+  xaStore(kvm.tdpMmu, fault.gfn, spte, GFP_ATOMIC)
 }
 
 /**
