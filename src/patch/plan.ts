@@ -253,7 +253,7 @@ function changedEntry(change: Change, uses: Context): Entry {
     const names = good.map(({ t }) => t.c).join(' and ')
     conflicts.unshift(note(change, `the edit fits in ${names}`))
   }
-  return refuse([...why, ...conflicts])
+  return refuse([...conflicts, ...why])
 }
 
 /** The function translated whole, if that can be trusted; otherwise why not. */

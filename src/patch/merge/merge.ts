@@ -173,14 +173,19 @@ function changed(old: CNode, now: CNode, m: Merge): Span {
   throw new Conflict(`the model has nothing like ${shown(old)}`)
 }
 
+/** A statement's own part in the model's words; as C spells it where the model has none. */
 function headText(node: CNode, { w }: Merge): string {
-  if (node.type === 'if_statement' || node.type === 'while_statement') {
-    const [text, before] = w.aside(() => condition(w, node.fields.condition as CNode))
-    if (before.length === 0) return text
-  } else {
-    const holes = w.holes.length
-    const [, lines] = w.aside(() => statement(w, node))
-    if (w.holes.length === holes && lines.length === 1) return lines[0] as string
+  const holes = w.holes.length
+  try {
+    if (node.type === 'if_statement' || node.type === 'while_statement') {
+      const [text, before] = w.aside(() => condition(w, node.fields.condition as CNode))
+      if (before.length === 0 && w.holes.length === holes) return text
+    } else {
+      const [, lines] = w.aside(() => statement(w, node))
+      if (w.holes.length === holes && lines.length === 1) return lines[0] as string
+    }
+  } catch (error) {
+    if (!(error instanceof Hole)) throw error
   }
   return headOf(node)
 }
