@@ -196,18 +196,18 @@ function rowType(w: Work, type: string | undefined): Type {
 
 /** A template with the arguments in it. */
 function fill(w: Work, template: string, args: readonly CNode[], e: CNode, param?: Param): string {
-  const pointed = /^([*^])\$(\d)$/.exec(template)
-  if (pointed !== null) {
-    const argument = args[Number(pointed[2])] as CNode
+  const [, mark, at] = /^([*^])\$(\d)$/.exec(template) ?? []
+  if (mark !== undefined) {
+    const argument = args[Number(at)] as CNode
     const inner =
       argument.type === 'pointer_expression' ? (argument.fields.argument as CNode) : argument
-    if (pointed[1] === '*') return passed(w, value(w, inner), param).code
+    if (mark === '*') return passed(w, value(w, inner), param).code
     // The object that a list entry lies in.
     return sure(value(w, inner.fields.argument as CNode))
   }
-  const whole = /^\$(\d)$/.exec(template)
-  if (whole !== null) {
-    const argument = args[Number(whole[1])]
+  const whole = /^\$(\d)$/.exec(template)?.[1]
+  if (whole !== undefined) {
+    const argument = args[Number(whole)]
     if (argument === undefined) throw new Hole('an argument is missing', e)
     return passed(w, value(w, argument, param && modelType(param.type, w.scope)), param).code
   }

@@ -78,6 +78,9 @@ function begin(
   w.target = target
   w.announces = target.kind === 'generator'
   const signature = signatureOf(w, source)
+  if (signature.returns.k === 'void' && returns.k !== 'void') {
+    throw new Hole(`it returns nothing, and the model's function a ${target.returns}`, source.node)
+  }
   const { params, prologue } = pairParameters(w, signature, target)
   w.resultByPointer = returns.k === 'ptr' && signature.returns.k === 'num'
   return { w, shape: { params, returns: target.returns }, prologue }
@@ -248,7 +251,7 @@ function finish(
     .filter((l) => !l.given && l.used && l.type.k !== 'list' && l.type.k !== 'foreign')
     .map((l) => `let ${l.ts}: ${declared(l.type)} = ${zeroOf(l.type)}`)
   const first = head(w, shape.params, shape.returns, generator)
-  const tail = fallsThrough(w) ? ['return undefined as never'] : []
+  const tail = fallsThrough(w) ? [`hole('${w.source.name} ends without a result')`] : []
   return {
     c: w.source.name,
     text: indented([first, ...prologue, ...locals, ...w.out, ...tail, '}']),
