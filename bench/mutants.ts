@@ -34,7 +34,6 @@ function find(what: string, scenario: Scenario, design: Design, id: string): Fou
     const result = search(cell.judges, {
       bound,
       keepGoing: () => true,
-      atRest: (schedule) => cell.atRest(schedule),
       wanted: new Map([[id, true]]),
     })
     steps += result.steps
@@ -78,7 +77,7 @@ report(
 
 const exhibits = files.flatMap(({ scenario }) =>
   DESIGNS.flatMap((d) => {
-    const row = expectationFor(scenario, d.id)
+    const row = expectationFor(scenario, d)
     if (row?.outcome !== 'finds') return []
     return row.findings.map((id) => ({ scenario, design: d, id }))
   }),

@@ -59,7 +59,7 @@ const FIND_SURPRISES = 2
  */
 export function checkScenario(scenario: Scenario, design: Design, effort: Effort): Verdict {
   const start = effort.now()
-  const row = expectationFor(scenario, design.id)
+  const row = expectationFor(scenario, design)
   if (row?.outcome === 'skip') return skipped(scenario, design, row.why, 0)
   const cell = new Cell(scenario, design)
   try {
@@ -152,7 +152,7 @@ export function run(cell: Cell, effort: Effort, options: Partial<SearchOptions>)
     memory: effort.memory,
     keepGoing: (states, depth, { bytes }) =>
       effort.keepGoing(states, depth, { bytes, snapshot: undefined }),
-    atRest: (schedule) => cell.atRest(schedule),
+    listeners: [cell.outcomes],
     ...options,
   })
 }

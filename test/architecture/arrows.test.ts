@@ -25,7 +25,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'explore/sample': ['machine', 'cell', 'explore/listen'],
   'explore/tell': [
     ...['machine', 'kernel', 'designs', 'litmus', 'cell', 'trace'],
-    ...['explore/prove', 'explore/stateless'],
+    ...['explore/states', 'explore/prove', 'explore/stateless'],
   ],
   app: ['machine', 'designs', 'litmus', 'cell', 'explore', 'trace'],
   'app/host': [
@@ -173,4 +173,15 @@ test('the command and its workers start without the compiler', () => {
     }
   }
   assert.ok(seen.size > 50)
+})
+
+test('a design can replace any kernel function: each is exported', () => {
+  const hidden: string[] = []
+  for (const folder of ['kernel', 'user', 'designs']) {
+    for (const path of sources(join(SRC, folder))) {
+      const names = readFileSync(path, 'utf8').matchAll(/^const (\w+) = fn\(/gm)
+      for (const [, name] of names) hidden.push(`${relative(ROOT, path)}: ${name}`)
+    }
+  }
+  assert.deepEqual(hidden, [])
 })
