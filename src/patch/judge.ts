@@ -7,6 +7,7 @@
 import { expectationFor } from '../app/expect.js'
 import { SetupFailure } from '../cell/boot.js'
 import { Cell } from '../cell/cell.js'
+import type { Listener } from '../cell/execution.js'
 import type { Move } from '../cell/schedule.js'
 import { WORD, wordTable } from '../cell/words.js'
 import type { Design } from '../designs/design.js'
@@ -48,7 +49,7 @@ export function judgeCell(
   design: Design,
   keepGoing: (states: number) => boolean = () => true,
 ): CellFacts {
-  const row = expectationFor(scenario, design.id)
+  const row = expectationFor(scenario, design)
   if (row?.outcome === 'skip') return nothing(row.why)
   const cell = new Cell(scenario, design)
   try {
@@ -62,8 +63,7 @@ export function judgeCell(
   const result = search(cell.judges, {
     bound: undefined,
     keepGoing: (states) => keepGoing(states),
-    atRest: (schedule) => cell.atRest(schedule),
-    atFinal: () => finals.add(),
+    listeners: [cell.outcomes, finals],
   })
   cell.judges.detach()
   const findings = [...result.witnesses.values()].map(
@@ -78,7 +78,7 @@ export function judgeCell(
     states: result.states,
     executions: result.executions,
     findings,
-    outcomes: [...cell.outcomes.keys()].sort(),
+    outcomes: [...cell.outcomes.all.keys()].sort(),
     marks: [...cell.judges.marks],
     finals: finals.all,
   }
@@ -114,7 +114,7 @@ function mix(at: number, value: number, salt: number): number {
  * All final states from the present one on. A state is every word of it that is no stack and belongs
  * to the fingerprint; tables of operations count by name, since their numbers are those of loading.
  */
-class Finals {
+class Finals implements Listener {
   readonly all = new Map<string, FinalState>()
   readonly #root = undoMark()
   readonly #kind = wordTable().kind
@@ -143,7 +143,7 @@ class Finals {
     return value !== 0 && this.#tables.has(at) ? tableName(value) : value
   }
 
-  add(): void {
+  atFinal(): void {
     let [a, b] = this.#hash
     const words = new Map(this.#initial)
     const swap = (at: number, value: number, sign: number): void => {
