@@ -5,7 +5,7 @@
  * dropped. From then on only the invalidation protocol keeps mapping and page together.
  */
 import { offStack, onStack } from '../../../../machine/alloc.js'
-import { alsoReads, read } from '../../../../machine/effects.js'
+import { alsoReads, alsoWrites, read } from '../../../../machine/effects.js'
 import { fn, type Kernel } from '../../../../machine/fn.js'
 import { readLock, readUnlock } from '../../../../machine/locks.js'
 import { srcuReadLock, srcuReadUnlock } from '../../../../machine/rcu.js'
@@ -107,7 +107,8 @@ export const directPageFault = fn(function* direct_page_fault(
   fault.slot = slot
   // Noted before anything that backs the gfn is looked at: pairs with kvm_mmu_invalidate_end().
   yield read(kvm, 'mmuInvalidateSeq')
-  const seq = kvm.mmuInvalidateSeq
+  alsoWrites(vcpu, 'mmuSeq')
+  vcpu.mmuSeq = kvm.mmuInvalidateSeq
   if (slot === null) {
     if (isPrivate) return memoryFaultExit(vcpu)
     return (yield* isRootObsolete(vcpu)) ? BACK_TO_GUEST : mmioExit(vcpu)
@@ -122,7 +123,7 @@ export const directPageFault = fn(function* direct_page_fault(
 
   yield* readLock(kvm.mmuLock)
   alsoReads(vcpu, 'rootObsolete')
-  if (!vcpu.rootObsolete && !mmuInvalidateRetryGfn(kvm, seq, gfn)) {
+  if (!vcpu.rootObsolete && !mmuInvalidateRetryGfn(kvm, vcpu.mmuSeq, gfn)) {
     yield* kvmTdpMmuMap(kvm, fault, folio, isPrivate, isPrivate)
   }
   readUnlock(kvm.mmuLock)
@@ -143,6 +144,8 @@ export const kvmMmuPageFault = fn(function* kvm_mmu_page_fault(
   fault.write = toWrite
   srcuReadLock(kvm.srcu)
   const ret = yield* directPageFault(vcpu, fault)
+  alsoWrites(vcpu, 'mmuSeq')
+  vcpu.mmuSeq = 0
   srcuReadUnlock(kvm.srcu)
   offStack(fault)
   return ret
