@@ -46,7 +46,7 @@ export const taskVcpu = fn(function* kvm_create_vcpu(kvm: Kvm): Kernel<KvmVcpu> 
  * entry does not allow walks again, since the fault that it raises drops the entry. NULL: no
  * translation that allows the access.
  */
-function translate(vcpu: KvmVcpu, gfn: Gfn, toWrite: boolean): Folio | null {
+export function translate(vcpu: KvmVcpu, gfn: Gfn, toWrite: boolean): Folio | null {
   for (let i = 0; i < TLB_ENTRIES; i++) {
     if (vcpu.tlbValid.get(i) === 0 || vcpu.tlbGfn.get(i) !== gfn) continue
     if (toWrite && vcpu.tlbWritable.get(i) === 0) break
@@ -68,7 +68,7 @@ function translate(vcpu: KvmVcpu, gfn: Gfn, toWrite: boolean): Folio | null {
 }
 
 /** That the guest has written, in the entry that still maps the frame. */
-function noteWrite(vcpu: KvmVcpu, gfn: Gfn, folio: Folio): void {
+export function noteWrite(vcpu: KvmVcpu, gfn: Gfn, folio: Folio): void {
   alsoReads(vcpu.kvm!.tdpMmu, 'xaHead')
   const spte = xaLoad(vcpu.kvm!.tdpMmu, gfn) as Spte | null
   if (spte === null || spte.pfn !== folio.pfn) return
