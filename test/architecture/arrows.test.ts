@@ -38,7 +38,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   conform: ['machine', 'kernel', 'user', 'calls', 'designs', 'cell'],
   live: ['calls', 'conform', 'kernel'],
   promela: ['machine', 'lower', 'litmus', 'sanitizers'],
-  patch: ['machine', 'kernel', 'designs', 'litmus', 'explore', 'app'],
+  patch: ['machine', 'designs', 'litmus', 'cell', 'explore/prove', 'app'],
   cli: [
     'app',
     'app/host',
