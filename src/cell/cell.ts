@@ -1,5 +1,6 @@
 /** A scenario on a design, booted and judged: what a search and a replay have in common. */
 import type { Design } from '../designs/design.js'
+import { blame } from '../litmus/blame.js'
 import type { Scenario } from '../litmus/scenario.js'
 import { type Mode, variable } from '../machine/machine.js'
 import { SANITIZERS } from '../sanitizers/index.js'
@@ -28,7 +29,9 @@ export class Cell {
     const observed = [...this.judges.atRest()]
     for (const c of this.#scenario.conditions) {
       if (c.kind === 'sometimes' || c.holds(variable) === (c.kind === 'always')) continue
-      observed.push(...this.judges.bySearch('condition-violated', `${c.kind} ${c.text}`))
+      const why = blame(c, this.#scenario.variables, variable)
+      const text = `${c.kind} ${c.text}: ${why}`
+      observed.push(...this.judges.bySearch('condition-violated', text))
     }
     const key = JSON.stringify(this.values())
     if (!this.outcomes.has(key)) this.outcomes.set(key, schedule())

@@ -11,11 +11,13 @@ import { CODE } from './package.js'
 export interface DesignRef {
   readonly id: string
   readonly module: string | undefined
+  /** What the design is, wherever it and the project lie. */
+  readonly identity: string
 }
 
 /** The hash in a token: the code, the scenario's text, the design's text. */
 export function tokenHash(scenarioText: string, design: DesignRef): string {
-  return hash8(`${CODE.code}\n${scenarioText}\n${design.module ?? design.id}`)
+  return hash8(`${CODE.code}\n${scenarioText}\n${design.identity}`)
 }
 
 /** Load a design's module: JavaScript text that exports `design`. */
@@ -32,7 +34,7 @@ async function loadModule(module: string): Promise<Design> {
 const loaded = new Map<string, Promise<Design>>()
 
 /** The design that a reference names, loaded once in each thread: it declares functions. */
-export function loadDesign({ id, module }: DesignRef): Promise<Design> {
+export function loadDesign({ id, module }: Omit<DesignRef, 'identity'>): Promise<Design> {
   if (module === undefined) return Promise.resolve(DESIGNS.find((d) => d.id === id) as Design)
   const design = loaded.get(module) ?? loadModule(module)
   loaded.set(module, design)
@@ -40,7 +42,10 @@ export function loadDesign({ id, module }: DesignRef): Promise<Design> {
 }
 
 export function builtInDesigns(): LoadedDesign[] {
-  return DESIGNS.map((design) => ({ id: design.id, module: undefined, design, path: undefined }))
+  return DESIGNS.map((design) => {
+    const { id } = design
+    return { id, module: undefined, identity: id, design, path: undefined }
+  })
 }
 
 /** From an id, or the path of a file, to a design. @throws UserError */
@@ -56,7 +61,7 @@ export async function resolveDesign(name: string): Promise<LoadedDesign> {
   }
   // The compiler is loaded only when it is needed.
   const { lowerDesignFile } = await import('../../lower/host.js')
-  const { text: module, problems } = lowerDesignFile(name)
+  const { text: module, identity, problems } = lowerDesignFile(name)
   if (problems.length > 0) {
     throw new UserError(
       problems
@@ -68,7 +73,7 @@ export async function resolveDesign(name: string): Promise<LoadedDesign> {
   if (DESIGNS.some((d) => d.id === design.id)) {
     throw new UserError(`${name}: the id "${design.id}" belongs to a built-in design`)
   }
-  return { id: design.id, module, design, path: name }
+  return { id: design.id, module, identity, design, path: name }
 }
 
 /** All designs that are named, each once. @throws UserError */
@@ -78,7 +83,7 @@ export async function resolveDesigns(names: readonly string[]): Promise<LoadedDe
     const next = await resolveDesign(name)
     const same = designs.find((d) => d.id === next.id)
     if (same === undefined) designs.push(next)
-    else if (same.module !== next.module) {
+    else if (same.identity !== next.identity) {
       throw new UserError(`${same.path} and ${next.path} are two designs called "${next.id}"`)
     }
   }
