@@ -25,7 +25,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'explore/sample': ['machine', 'cell', 'explore/listen'],
   'explore/tell': [
     ...['machine', 'kernel', 'designs', 'litmus', 'cell', 'trace'],
-    ...['explore/prove', 'explore/stateless'],
+    ...['explore/states', 'explore/prove', 'explore/stateless'],
   ],
   app: ['machine', 'designs', 'litmus', 'cell', 'explore', 'trace'],
   'app/host': [
@@ -182,7 +182,7 @@ function loadedWith(path: string): Set<string> {
     const types = /^(?:import|export) type\b[^;]*?['"][^'"]+['"]/gm
     const text = readFileSync(file, 'utf8').replace(types, '')
     for (const [, name = ''] of text.matchAll(
-      /^(?:import|export|\} from)\b[^'"]*?['"]([^'"]+)['"]/gm,
+      /^(?:import|export|\} from)\b[^'"();]*?['"]([^'"]+)['"]/gm,
     )) {
       if (name.startsWith('.')) seen.add(resolve(dirname(file), name.replace(/\.js$/, '.ts')))
     }
