@@ -177,11 +177,25 @@ describe('refused, with a message and code 2', () => {
 })
 
 test('a design that forgets to announce what it touches is not clean', () => {
-  const body = '  const s = mmState()\n  s.numPoisoned = s.numPoisoned + 1\n  return fd'
-  const path = file('silent.ts', design('silent', body))
-  const { code, out } = run(['check', '-d', path, file('s.litmus', scenario('silent', ''))])
-  assert.equal(code, 20, out)
-  assert.match(out.replace(/\s+/g, ' '), /not announced: \w+\.numPoisoned, /)
+  const path = file(
+    'silent.ts',
+    `import { fn, type Kernel, replace } from 'restrictedmem/machine/fn.js'
+import type { Folio } from 'restrictedmem/kernel/include/mm.js'
+import { folioPutRefs } from 'restrictedmem/kernel/mm/swap.js'
+import { defineDesign } from 'restrictedmem/designs/design.js'
+import { upm } from 'restrictedmem/designs/upm.js'
+const put = fn(function* folio_put_refs(folio: Folio, refs: number): Kernel<void> {
+  folio.refcount -= refs
+})
+export const design = defineDesign({
+  id: 'silent', summary: 'A test.', base: upm, cite: [], replaces: [replace(folioPutRefs, put)],
+})
+`,
+  )
+  const { code, out } = run(['check', '-d', path, 'migration/two-vcpus-touch-one-page'])
+  assert.ok(code !== 0, out)
+  assert.match(out.replace(/\s+/g, ' '), /not announced: Folio\.refcount, /)
+  assert.doesNotMatch(out, /silent: clean/)
 })
 
 describe('a bound, a limit or a sample', () => {
