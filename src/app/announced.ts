@@ -3,7 +3,7 @@
  * step, and interleavings are never explored, whatever a search says. Random executions, on which
  * every access is heard, show it.
  */
-import { bootScenario } from '../cell/boot.js'
+import { Cell } from '../cell/cell.js'
 import type { Design } from '../designs/design.js'
 import { AccessJudge } from '../explore/listen/undeclared.js'
 import type { Draw } from '../explore/sample/samplers.js'
@@ -22,9 +22,11 @@ export function unannounced(scenario: Scenario, design: Design, draw: Draw): str
   announceAll(true)
   try {
     for (let run = 0; run < RUNS; run++) {
-      bootScenario(scenario, design, 'lowered')
+      const cell = new Cell(scenario, design)
+      cell.boot('lowered')
       const judge = new AccessJudge(new Set())
-      runAtRandom(judge, draw)
+      runAtRandom(cell, judge, draw)
+      cell.judges.detach()
       for (const u of judge.found) {
         const how = u.write ? 'written' : 'read'
         const who = `by ${taskName(u.task)}, and touched by ${taskName(u.other)}`
@@ -38,15 +40,23 @@ export function unannounced(scenario: Scenario, design: Design, draw: Draw): str
   return [...found.values()].sort()
 }
 
-function runAtRandom(judge: AccessJudge, draw: Draw): void {
+/**
+ * Until the execution ends or goes wrong: what was freed too early, say, is touched in no order, and
+ * that is another finding than a forgotten announcement.
+ */
+function runAtRandom(cell: Cell, judge: AccessJudge, draw: Draw): void {
   for (let i = 0; i < STEPS; i++) {
     const ready = Array.from({ length: taskCount() }, (_, t) => t).filter((t) => canStep(t))
     if (ready.length === 0) return
     const task = ready[draw(ready.length)] as number
+    const before = judge.found.length
     judge.beforeStep(task)
-    const { fault } = step(task, draw(alternatives(task)))
+    const result = step(task, draw(alternatives(task)))
     judge.detach()
-    if (fault?.kind === 'undefined') return
+    if (cell.judges.afterStep(result).length > 0 || result.fault !== undefined) {
+      judge.found.length = before
+      return
+    }
   }
 }
 
