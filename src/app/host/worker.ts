@@ -5,6 +5,7 @@ import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus'
 import type { Design } from '../../designs/design.js'
 import type { Draw } from '../../explore/sample/samplers.js'
 import { readScenario, type Scenario } from '../../litmus/scenario.js'
+import { LimitError } from '../../machine/fault.js'
 import { doubted, unannounced } from '../announced.js'
 import { type CellSnapshot, checkScenario, type Effort } from '../check.js'
 import { type AskModel, crossCheck } from '../cross.js'
@@ -185,9 +186,17 @@ function send(message: Message): void {
   parentPort?.postMessage(message)
 }
 
+/** What the user asked for and can't have; undefined if it is our mistake. */
+function mistakeIn(error: Error, { design }: Job): string | undefined {
+  if (error instanceof UserError) return error.message
+  if (!(error instanceof LimitError)) return undefined
+  return `on ${design.id} the scenario needs more than the model has: ${error.message}`
+}
+
 parentPort?.on('message', (job: Job) => {
   run(job).then(send, (error: Error) => {
-    if (error instanceof UserError) send({ kind: 'mistake', job: job.number, text: error.message })
+    const text = mistakeIn(error, job)
+    if (text !== undefined) send({ kind: 'mistake', job: job.number, text })
     else send({ kind: 'bug', job: job.number, text: error.stack ?? error.message })
   })
 })
