@@ -53,7 +53,7 @@ export function builtInDesigns(): LoadedDesign[] {
 export async function resolveDesign(name: string): Promise<LoadedDesign> {
   const builtIn = designNamed(name)
   if (builtIn !== undefined) {
-    return { id: name, module: undefined, design: builtIn, path: undefined }
+    return { id: name, module: undefined, identity: name, design: builtIn, path: undefined }
   }
   if (!/[/\\]|\.ts$/.test(name)) {
     const hint = suggest(
