@@ -12,11 +12,13 @@ import { CODE } from './package.js'
 export interface DesignRef {
   readonly id: string
   readonly module: string | undefined
+  /** What the design is, wherever it and the project lie. */
+  readonly identity: string
 }
 
 /** The hash in a token: the code, the scenario's text, the design's text. */
 export function tokenHash(scenarioText: string, design: DesignRef): string {
-  return hash8(`${CODE.code}\n${scenarioText}\n${design.module ?? design.id}`)
+  return hash8(`${CODE.code}\n${scenarioText}\n${design.identity}`)
 }
 
 /** Load a design's module: JavaScript text that exports `design`. */
@@ -33,7 +35,7 @@ async function loadModule(module: string): Promise<Design> {
 const loaded = new Map<string, Promise<Design>>()
 
 /** The design that a reference names, loaded once in each thread: it declares functions. */
-export function loadDesign({ id, module }: DesignRef): Promise<Design> {
+export function loadDesign({ id, module }: Omit<DesignRef, 'identity'>): Promise<Design> {
   if (module === undefined) return Promise.resolve(designNamed(id) as Design)
   const design = loaded.get(module) ?? loadModule(module)
   loaded.set(module, design)
@@ -41,14 +43,17 @@ export function loadDesign({ id, module }: DesignRef): Promise<Design> {
 }
 
 export function builtInDesigns(): LoadedDesign[] {
-  return DESIGNS.map((design) => ({ id: design.id, module: undefined, design, path: undefined }))
+  return DESIGNS.map((design) => {
+    const { id } = design
+    return { id, module: undefined, identity: id, design, path: undefined }
+  })
 }
 
 /** From an id, or the path of a file, to a design. @throws UserError */
 export async function resolveDesign(name: string): Promise<LoadedDesign> {
   const builtIn = designNamed(name)
   if (builtIn !== undefined) {
-    return { id: name, module: undefined, design: builtIn, path: undefined }
+    return { id: name, module: undefined, identity: name, design: builtIn, path: undefined }
   }
   if (!/[/\\]|\.ts$/.test(name)) {
     const hint = suggest(
@@ -59,7 +64,7 @@ export async function resolveDesign(name: string): Promise<LoadedDesign> {
   }
   // The compiler is loaded only when it is needed.
   const { lowerDesignFile } = await import('../../lower/host.js')
-  const { text: module, problems } = lowerDesignFile(name)
+  const { text: module, identity, problems } = lowerDesignFile(name)
   if (problems.length > 0) {
     throw new UserError(
       problems
@@ -71,7 +76,7 @@ export async function resolveDesign(name: string): Promise<LoadedDesign> {
   if (DESIGNS.some((d) => d.id === design.id)) {
     throw new UserError(`${name}: the id "${design.id}" belongs to a built-in design`)
   }
-  return { id: design.id, module, design, path: name }
+  return { id: design.id, module, identity, design, path: name }
 }
 
 /** All designs that are named, each once. @throws UserError */
@@ -81,7 +86,7 @@ export async function resolveDesigns(names: readonly string[]): Promise<LoadedDe
     const next = await resolveDesign(name)
     const same = designs.find((d) => d.id === next.id)
     if (same === undefined) designs.push(next)
-    else if (same.module !== next.module) {
+    else if (same.identity !== next.identity) {
       throw new UserError(`${same.path} and ${next.path} are two designs called "${next.id}"`)
     }
   }

@@ -2,13 +2,13 @@
 import { availableParallelism } from 'node:os'
 import { isExhaustive, type Limits, type Question } from '../ask.js'
 import { UserError } from '../error.js'
-import type { CellResult, LoadedDesign, Results, ScenarioFile } from '../results.js'
+import type { CellResult, LoadedDesign, Progress, Results, ScenarioFile } from '../results.js'
 import type { Verdict } from '../verdict.js'
 import { recall, remember } from './cache.js'
 import { tokenHash } from './designs.js'
 import type { Job } from './job.js'
 import { assertSameCode, CODE } from './package.js'
-import { type Listener, type Progress, type Run, runJobs } from './pool.js'
+import { type Listener, type Run, runJobs } from './pool.js'
 import { knownNames } from './scenarios.js'
 import { runTogether } from './together.js'
 
@@ -75,8 +75,8 @@ function jobsOf(request: CheckRequest): Job[] {
   const { scenarios, designs, question = {}, limits = {}, checkpoint } = request
   const known = knownNames(designs.map((d) => d.id))
   const jobs = scenarios.flatMap((f) =>
-    designs.map(({ id, module }): Omit<Job, 'number'> => {
-      const design = { id, module }
+    designs.map(({ id, module, identity }): Omit<Job, 'number'> => {
+      const design = { id, module, identity }
       return { text: f.text, known, design, question, limits, checkpoint }
     }),
   )
