@@ -29,6 +29,9 @@ function graph(): LockGraph {
   return LockGraph.at(LockGraph.base) as LockGraph
 }
 
+/** Each pair of classes that was met since the thread began, as `held > taken`: for the page. */
+export const pairsSeen = new Set<string>()
+
 /** Can `to` be reached from `from`? */
 function leadsTo(after: Vec, from: number, to: number): boolean {
   let seen = 1 << from
@@ -54,6 +57,7 @@ function acquired(task: Task, taken: number, trylock: boolean, { report }: Conte
       const text = `${b} is taken under ${a}, but elsewhere ${a} is taken under ${b}`
       report('lock-inversion', text, NO_FACTS)
     }
+    pairsSeen.add(`${lockClassName(held)} > ${lockClassName(taken)}`)
     after.set(held, after.get(held) | (1 << taken))
   }
 }
