@@ -4,10 +4,10 @@
  * as they are written.
  */
 
+import { askSpin } from '../src/app/host/model.js'
+import { builtInScenarios } from '../src/app/host/scenarios.js'
 import { bootScenario } from '../src/cell/boot.js'
 import { Cell } from '../src/cell/cell.js'
-import { builtInFiles, readScenarios } from '../src/cli/inputs.js'
-import { askSpin } from '../src/cli/promela.js'
 import type { Design } from '../src/designs/design.js'
 import { DESIGNS } from '../src/designs/index.js'
 import { search } from '../src/explore/prove/search.js'
@@ -27,7 +27,7 @@ const WARM_UP = 5
 const EXECUTIONS = 300
 
 function cellOf([name, id]: (typeof CELLS)[number]): [Scenario, Design] {
-  const file = readScenarios(builtInFiles(), []).find((f) => f.scenario.name === name)
+  const file = builtInScenarios().find((f) => f.scenario.name === name)
   const design = DESIGNS.find((d) => d.id === id)
   if (file === undefined || design === undefined) throw new Error(`no ${name} on ${id}`)
   return [file.scenario, design]

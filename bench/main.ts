@@ -7,9 +7,9 @@
  */
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { builtInFiles, readScenarios } from '../src/cli/inputs.js'
+import { checkScenario } from '../src/app/check.js'
+import { builtInScenarios } from '../src/app/host/scenarios.js'
 import { DESIGNS } from '../src/designs/index.js'
-import { checkScenario } from '../src/explore/check.js'
 import type { Scenario } from '../src/litmus/scenario.js'
 import { benchConform } from './conform.js'
 import { kernelCode, loweredAndDirect } from './kernel-rows.js'
@@ -26,9 +26,8 @@ process.stdout.on('error', () => process.exit())
 function secondsToExhaust(scenario: Scenario): number[] {
   return DESIGNS.map((d) => {
     const start = performance.now()
-    checkScenario(scenario, d, '00000000', {
+    checkScenario(scenario, d, {
       bound: undefined,
-      minimise: true,
       keepGoing: () => true,
       now: () => performance.now(),
     })
@@ -37,7 +36,7 @@ function secondsToExhaust(scenario: Scenario): number[] {
 }
 
 function matrix(): string[] {
-  const rows = readScenarios(builtInFiles(), []).map(({ scenario }) => {
+  const rows = builtInScenarios().map(({ scenario }) => {
     return { name: scenario.name, times: secondsToExhaust(scenario) }
   })
   const total = rows.flatMap((r) => r.times).reduce((a, b) => a + b, 0)

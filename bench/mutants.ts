@@ -4,12 +4,12 @@
  * one, then two, until it is seen; the time includes the boot of the kernel and the set-up.
  */
 import { MUTANTS } from '../mutants/index.js'
+import { expectationFor } from '../src/app/expect.js'
+import { builtInScenarios } from '../src/app/host/scenarios.js'
 import { Cell } from '../src/cell/cell.js'
-import { builtInFiles, readScenarios } from '../src/cli/inputs.js'
 import type { Design } from '../src/designs/design.js'
 import { DESIGNS } from '../src/designs/index.js'
 import { search } from '../src/explore/prove/search.js'
-import { expectationFor } from '../src/litmus/expect.js'
 import { readScenario, type Scenario } from '../src/litmus/scenario.js'
 import { FINDING_KINDS } from '../src/sanitizers/index.js'
 
@@ -21,7 +21,7 @@ interface Found {
 }
 
 const known = { designs: DESIGNS.map((d) => d.id), findings: FINDING_KINDS.map((k) => k.id) }
-const files = readScenarios(builtInFiles(), [])
+const files = builtInScenarios()
 
 /** A livelock is a fact about the whole graph, so it is looked for without a bound. */
 function find(what: string, scenario: Scenario, design: Design, id: string): Found | undefined {

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { copyFileSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { missingTool } from '../src/cli/spin.js'
+import { missingTool } from '../src/app/host/spin.js'
 import type { Measured } from './measured.js'
 import type { RaceSize } from './race.js'
 

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { MUTANTS } from '../mutants/index.js'
-import { builtInFiles, readScenarios } from '../src/cli/inputs.js'
+import { checkScenario } from '../src/app/check.js'
+import { builtInScenarios } from '../src/app/host/scenarios.js'
 import { DESIGNS } from '../src/designs/index.js'
-import { checkScenario } from '../src/explore/check.js'
 import { readScenario, type Scenario } from '../src/litmus/scenario.js'
 import { FINDING_KINDS, SANITIZERS } from '../src/sanitizers/index.js'
 
-const builtIn = readScenarios(builtInFiles(), [])
+const builtIn = builtInScenarios()
 const known = { designs: DESIGNS.map((d) => d.id), findings: FINDING_KINDS.map((k) => k.id) }
 
 function scenarioOf(text: string): Scenario {
@@ -19,9 +19,9 @@ function scenarioOf(text: string): Scenario {
 describe('each seeded bug is caught by its sanitizer, and first by no other', () => {
   for (const m of MUTANTS) {
     test(`${m.name}: ${m.finding} by ${m.caughtBy}`, () => {
-      const verdict = checkScenario(scenarioOf(m.scenario), m.design, '00000000', {
+      const verdict = checkScenario(scenarioOf(m.scenario), m.design, {
         bound: undefined,
-        minimise: false,
+        asMet: true,
         keepGoing: () => true,
         now: () => 0,
       })

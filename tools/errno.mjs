@@ -1,5 +1,6 @@
 /**
- * Generates docs/errno.md from the rows of test/errno: call, condition, answer and how it is known.
+ * Generates docs/errno.md and docs/errno.json from the rows of test/errno: call, condition, answer
+ * and, on the page, how it is known.
  * With --check it writes nothing and fails if the page is not up to date. Needs the build.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -8,6 +9,8 @@ import { fileURLToPath } from 'node:url'
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..')
 const PAGE = join(ROOT, 'docs/errno.md')
+/** The same for programs. */
+const TABLE = join(ROOT, 'docs/errno.json')
 
 const { ROWS } = await import(join(ROOT, 'dist/test/errno/index.js'))
 const { PROFILES } = await import(join(ROOT, 'dist/test/errno/row.js'))
@@ -36,13 +39,19 @@ for (const call of new Set(ROWS.map((row) => row.call))) {
   lines.push('')
 }
 const page = `${lines.join('\n').trimEnd()}\n`
+const rows = ROWS.map(({ call, condition, answer }) => {
+  const answers = Object.entries(answer).map(([profile, value]) => [profile, String(value)])
+  return JSON.stringify({ call, condition, answer: Object.fromEntries(answers) })
+})
+const table = `[\n${rows.join(',\n')}\n]\n`
 
 if (process.argv.includes('--check')) {
-  if (readFileSync(PAGE, 'utf8') !== page) {
+  if (readFileSync(PAGE, 'utf8') !== page || readFileSync(TABLE, 'utf8') !== table) {
     process.stderr.write('docs/errno.md is not up to date: run node tools/errno.mjs\n')
     process.exit(1)
   }
 } else {
   writeFileSync(PAGE, page)
+  writeFileSync(TABLE, table)
   process.stderr.write(`docs/errno.md: ${ROWS.length} rows\n`)
 }

@@ -6,15 +6,12 @@ import { Model, profileOf } from '../conform/model.js'
 import { missingFor } from '../live/probe.js'
 import type { Race } from '../live/race.js'
 import { conformLive, startOracle } from './conform-live.js'
-import { EXIT } from './exit-codes.js'
+import { EXIT } from './exit.js'
+import { out } from './terminal.js'
 
 /** Milliseconds that punches race a running guest, and random programs beside the story. */
 const RACE_MS = 1000
 const PROGRAMS = 200
-
-const out = (text: string): void => {
-  process.stdout.write(`${text}\n`)
-}
 
 export async function conformGuest(seed: number): Promise<number> {
   const oracle = await startOracle(false)

@@ -1,5 +1,6 @@
 /** `conform --live`: random programs on the running kernel and on the model. */
 import { closeSync, openSync, writeSync } from 'node:fs'
+import { UserError } from '../app/error.js'
 import type { Difference } from '../conform/compare.js'
 import { countByCall, describeDifference, describeOp } from '../conform/describe.js'
 import { differential, shrinkDifference } from '../conform/differential.js'
@@ -10,10 +11,9 @@ import { suggest } from '../litmus/error.js'
 import { NoLiveKernel } from '../live/libc.js'
 import { Oracle } from '../live/oracle.js'
 import { type Capabilities, describeCapabilities, missingFor } from '../live/probe.js'
-import { EXIT } from './exit-codes.js'
+import { EXIT } from './exit.js'
 import { modelsOf } from './fidelity.js'
-import { UserError } from './inputs.js'
-import { interruption, ProgressLine } from './terminal.js'
+import { Interruption, out, ProgressLine } from './terminal.js'
 
 export interface LiveOptions {
   readonly families: readonly string[]
@@ -32,10 +32,6 @@ const SHOWN = 3
 
 /** How many are shrunk for each that is shown: many turn out to be the same. */
 const TRIED = 5
-
-const out = (text: string): void => {
-  process.stdout.write(`${text}\n`)
-}
 
 /** A difference, and where the model's answer came from. */
 interface Shown {
@@ -96,7 +92,7 @@ export async function conformLive(options: LiveOptions): Promise<number> {
   }
   const oracle = await startOracle(options.ktap)
   if (oracle === undefined) return EXIT.SKIPPED
-  const stop = interruption()
+  const stop = new Interruption()
   try {
     const capabilities = await oracle.probe()
     const { profile, exact } = profileOf(capabilities.release)
@@ -109,10 +105,10 @@ export async function conformLive(options: LiveOptions): Promise<number> {
       outcomes.push(outcome)
       const number = outcomes.length
       out(options.ktap ? ktapOf(outcome, number, exact, profile) : textOf(outcome, profile))
-      if (stop.requested()) break
+      if (stop.number > 0) break
     }
     if (!exact) out(`${options.ktap ? '# ' : ''}No profile is of this kernel: it may well differ.`)
-    return stop.requested() ? EXIT.INTERRUPTED : codeOf(outcomes, exact)
+    return stop.number > 0 ? EXIT.SIGNAL + stop.number : codeOf(outcomes, exact)
   } finally {
     stop.release()
     await oracle.end()
@@ -130,7 +126,7 @@ async function runFamily(
   oracle: Oracle,
   model: Model,
   options: LiveOptions,
-  stop: { requested(): boolean },
+  stop: Interruption,
 ): Promise<Outcome> {
   const nothing = { family, programs: 0, calls: 0, differences: [], shown: [] }
   const skipped = missingFor(family, capabilities)
@@ -146,7 +142,7 @@ async function runFamily(
     differences.push(...b.differences)
     for (const p of b.programs) recording.write(formatProgram(p))
     progress.show(`${family}  ${programs} of ${options.count}  ${differences.length} differ`)
-    if (stop.requested()) break
+    if (stop.number > 0) break
   }
   recording.close()
   const seconds = (performance.now() - start) / 1000

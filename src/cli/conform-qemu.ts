@@ -1,5 +1,8 @@
 /** `conform --qemu`: programs that break memory, on a kernel of their own and on the model. */
 import { existsSync, writeFileSync } from 'node:fs'
+import { UserError } from '../app/error.js'
+import { packagedFile } from '../app/host/package.js'
+import { readTranscript } from '../app/host/transcripts.js'
 import { compareAll } from '../conform/compare.js'
 import { describeDifference } from '../conform/describe.js'
 import { CALLS } from '../conform/generate.js'
@@ -8,16 +11,11 @@ import { Model, profileOf } from '../conform/model.js'
 import { formatHeader, formatProgram, type Recorded } from '../conform/program.js'
 import { Random } from '../conform/random.js'
 import { missingPackages, QemuError, runInQemu } from '../live/qemu/machine.js'
-import { readTranscript } from './conform.js'
-import { EXIT } from './exit-codes.js'
-import { packagedFile, UserError } from './inputs.js'
+import { EXIT } from './exit.js'
+import { out } from './terminal.js'
 
 /** Random programs after the stories. */
 const PROGRAMS = 100
-
-const out = (text: string): void => {
-  process.stdout.write(`${text}\n`)
-}
 
 /** `packageFile` is a linux-image package of Debian's. */
 export async function conformQemu(

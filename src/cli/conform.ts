@@ -1,41 +1,18 @@
 /** `conform`: programs of system calls on the model and on a real kernel, call by call. */
-import { existsSync, readFileSync } from 'node:fs'
+import { builtInTranscripts, readTranscript } from '../app/host/transcripts.js'
 import { compareTranscript, type Difference } from '../conform/compare.js'
 import { countByCall, describeDifference } from '../conform/describe.js'
 import { Model, profileOf } from '../conform/model.js'
-import { parseTranscript, type Transcript, TranscriptError } from '../conform/program.js'
+import type { Transcript } from '../conform/program.js'
 import { conformGuest } from './conform-guest.js'
 import { conformLive, conformProbe } from './conform-live.js'
 import { conformQemu } from './conform-qemu.js'
-import { EXIT } from './exit-codes.js'
-import { builtInTranscripts, UserError } from './inputs.js'
+import { EXIT } from './exit.js'
+import type { ConformFlags } from './flags.js'
+import { out } from './terminal.js'
 
 /** How many differing programs are shown unless all are asked for. */
 const SHOWN = 3
-
-export function readTranscript(path: string): Transcript {
-  if (!existsSync(path)) throw new UserError(`${path}: no such file`)
-  try {
-    return parseTranscript(readFileSync(path, 'utf8'), path)
-  } catch (error) {
-    if (!(error instanceof TranscriptError)) throw error
-    throw new UserError(error.message)
-  }
-}
-
-export interface ConformFlags {
-  readonly transcript: readonly string[]
-  readonly live?: boolean
-  readonly family: readonly string[]
-  readonly seed: number
-  readonly count: number
-  readonly record?: string
-  readonly ktap?: boolean
-  readonly probe?: boolean
-  readonly guest?: boolean
-  readonly qemu?: string
-  readonly all?: boolean
-}
 
 /** The command as a whole; returns the exit code. */
 export async function conform(flags: ConformFlags): Promise<number> {
@@ -59,7 +36,7 @@ export function conformTranscripts(paths: readonly string[], all: boolean): numb
     const { profile, exact } = profileOf(transcript.kernel)
     const model = new Model(profile)
     const differences = compareTranscript(transcript, model)
-    process.stdout.write(`${path}\n${report(transcript, profile, differences, all)}\n`)
+    out(`${path}\n${report(transcript, profile, differences, all)}`)
     if (differences.length > 0 && exact) code = EXIT.DIFFERS
   }
   return code

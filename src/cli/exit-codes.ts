@@ -1,21 +1,8 @@
 /** What the process exits with; the contract is in the README. */
-import type { Verdict } from '../explore/verdict.js'
+import { standingOf } from '../app/standing.js'
+import type { Verdict } from '../app/verdict.js'
 import { findingKind } from '../sanitizers/index.js'
-
-export const EXIT = {
-  OK: 0,
-  USAGE: 2,
-  BUG: 3,
-  SKIPPED: 4,
-  FINDING: 10,
-  STUCK: 11,
-  MISSING: 13,
-  DIFFERS: 14,
-  INCONCLUSIVE: 20,
-  VACUOUS: 21,
-  STALE: 22,
-  INTERRUPTED: 130,
-} as const
+import { EXIT } from './exit.js'
 
 /** The exit code for a set of verdicts: the worst first. */
 export function exitCodeOf(verdicts: readonly Verdict[]): number {
@@ -26,21 +13,22 @@ export function exitCodeOf(verdicts: readonly Verdict[]): number {
     (c) => codes.includes(c),
   )
   if (worst !== undefined) return worst
-  return codes.length > 0 && codes.every((c) => c === EXIT.SKIPPED) ? EXIT.SKIPPED : EXIT.OK
+  return codes.every((c) => c === EXIT.SKIPPED) ? EXIT.SKIPPED : EXIT.OK
 }
 
 function codeOf(v: Verdict): number {
-  if (v.verdict === 'skipped') return EXIT.SKIPPED
+  switch (standingOf(v)) {
+    case 'skipped':
+      return EXIT.SKIPPED
+    case 'expected':
+      return EXIT.OK
+    case 'open':
+      return EXIT.INCONCLUSIVE
+  }
   if (v.verdict === 'vacuous') return EXIT.VACUOUS
-  if (v.verdict === 'inconclusive') return EXIT.INCONCLUSIVE
-  if (v.asExpected === true) return v.proof === 'exhaustive' ? EXIT.OK : EXIT.INCONCLUSIVE
-  const first = v.findings.filter((f) => f.first)
   if (v.difference === 'missing') return EXIT.MISSING
-  if (first.length === 0) return v.asExpected === undefined ? EXIT.OK : EXIT.FINDING
-  return first.every((f) => isOfProgress(f.id)) ? EXIT.STUCK : EXIT.FINDING
-}
-
-/** Does it say that tasks do not come to an end? */
-function isOfProgress(finding: string): boolean {
-  return findingKind(finding)?.judgement === 'progress'
+  const first = v.findings.filter((f) => f.first)
+  // They say that tasks do not come to an end.
+  const stuck = first.every((f) => findingKind(f.id)?.judgement === 'progress')
+  return first.length > 0 && stuck ? EXIT.STUCK : EXIT.FINDING
 }

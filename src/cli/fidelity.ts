@@ -1,6 +1,6 @@
 /** What the fidelity page says of a kernel function: which function of which Linux it models. */
 import { readFileSync } from 'node:fs'
-import { packagedFile } from './inputs.js'
+import { packagedFile } from '../app/host/package.js'
 
 /** `shmem_fallocate` → `shmemFallocate`, `__fput` → `__fput`. */
 function camelCase(cName: string): string {

@@ -1,94 +1,80 @@
-/** `list` and `explain`: what there is, and what a word means. */
-
+/** `list`: what there is. */
+import { UserError } from '../app/error.js'
 import type { Call } from '../calls/call.js'
-import { CONSTANTS } from '../calls/constants.js'
-import { CALLS } from '../calls/table.js'
-import { DESIGNS } from '../designs/index.js'
-import { decodeToken, TokenError } from '../explore/token.js'
-import { ERRNO } from '../kernel/include/errno.js'
 import { suggest } from '../litmus/error.js'
 import { wrap } from '../report/paint.js'
-import { FINDING_KINDS, SANITIZERS } from '../sanitizers/index.js'
-import { builtInFiles, readScenarios, UserError } from './inputs.js'
+import { LISTS, type ListName } from './lists.js'
 
 /** Name, one sentence, and where it comes from. */
-interface Entry {
+export interface Entry {
   readonly name: string
   readonly text: string
   readonly source?: string
 }
 
-const TABLES: Readonly<Record<string, () => readonly Entry[]>> = {
-  scenarios: () =>
-    readScenarios(builtInFiles(), []).map((f) => ({
-      name: f.scenario.name,
-      text: f.scenario.question,
-    })),
-  designs: () =>
-    DESIGNS.map((d) => ({
+/** Each loads what it lists, and nothing besides. */
+export const TABLES: Readonly<Record<ListName, () => Promise<readonly Entry[]>>> = {
+  scenarios: async () => {
+    const { builtInFiles, headOf } = await import('../app/host/files.js')
+    return builtInFiles()
+      .map(headOf)
+      .map(({ name, question }) => ({ name, text: question }))
+  },
+  designs: async () => {
+    const { DESIGNS } = await import('../designs/index.js')
+    return DESIGNS.map((d) => ({
       name: d.id,
       text: `${d.summary}${d.base === undefined ? '' : ` Base: ${d.base.id}.`}`,
       source: d.cite.join(', '),
-    })),
-  sanitizers: () =>
-    SANITIZERS.map((s) => ({ name: s.name, text: s.kinds.map((k) => k.id).join(', ') })),
-  findings: () => FINDING_KINDS.map((k) => ({ name: k.id, text: k.sentence, source: k.source })),
-  operations: () =>
-    Object.entries<Call>(CALLS).map(([name, o]) => ({
-      name: `${name}(${o.parameters
+    }))
+  },
+  sanitizers: async () => {
+    const { SANITIZERS } = await import('../sanitizers/index.js')
+    return SANITIZERS.map((s) => ({ name: s.name, text: s.kinds.map((k) => k.id).join(', ') }))
+  },
+  findings: async () => {
+    const { FINDING_KINDS } = await import('../sanitizers/index.js')
+    return FINDING_KINDS.map((k) => ({ name: k.id, text: k.sentence, source: k.source }))
+  },
+  operations: async () => {
+    const { CALLS } = await import('../calls/table.js')
+    return Object.entries<Call>(CALLS).map(([name, c]) => ({
+      name: `${name}(${c.parameters
         .map((p) => (p.preset === undefined ? p.name : `${p.name}=${p.preset}`))
         .join(', ')})`,
-      text: o.doc,
-    })),
-  constants: () => [...CONSTANTS].map(([name, value]) => ({ name, text: String(value) })),
-}
-
-export const LISTS = Object.keys(TABLES)
-
-export function list(what: string): string {
-  const table = TABLES[what]
-  if (table === undefined)
-    throw new UserError(`nothing to list called "${what}".${suggest(what, LISTS)}`)
-  return table()
-    .map((e) =>
-      [
-        e.name,
-        wrap(e.text, 79, '    '),
-        ...(e.source ? [wrap(`[${e.source}]`, 79, '    ')] : []),
-      ].join('\n'),
+      text: c.doc,
+    }))
+  },
+  constants: async () => {
+    const { CONSTANTS } = await import('../calls/constants.js')
+    return [...CONSTANTS].map(([name, value]) => ({ name, text: String(value) }))
+  },
+  marks: async () => {
+    const { marks } = await import('../app/host/marks.js')
+    return marks().map(({ name, files }) => ({ name, text: files.join(', ') }))
+  },
+  formats: async () => {
+    const { formatNamed, formatNames } = await import('./formats.js')
+    return Promise.all(
+      formatNames().map(async (name) => ({ name, text: (await formatNamed(name)).doc })),
     )
-    .join('\n')
+  },
 }
 
-/** What a finding, a design, an errno, an operation or a token is. */
-export function explain(word: string): string {
-  const errno = word.replace(/^-/, '').toUpperCase()
-  if (ERRNO[errno] !== undefined) return `-${errno} is ${-ERRNO[errno]}`
-  const scenario = readScenarios(builtInFiles(), []).find((f) => f.scenario.name === word)
-  if (scenario !== undefined) return scenario.text.trimEnd()
-  for (const name of ['findings', 'designs', 'operations'] as const) {
-    const found = TABLES[name]?.().find((e) => e.name.replace(/\(.*/, '') === word)
-    if (found !== undefined) {
-      const source = found.source ? `\n${wrap(`Source: ${found.source}.`, 79, '')}` : ''
-      return `${found.name}\n${wrap(found.text, 79, '')}${source}`
-    }
-  }
-  if (word.startsWith('rm')) return explainToken(word)
-  const all = ['findings', 'designs', 'operations', 'scenarios'].flatMap(
-    (n) => TABLES[n]?.().map((e) => e.name.replace(/\(.*/, '')) ?? [],
-  )
-  throw new UserError(
-    `nothing is called "${word}".${suggest(word, all).replace(/ Accepted:.*/, '')}`,
-  )
+function isList(what: string): what is ListName {
+  return (LISTS as readonly string[]).includes(what)
 }
 
-function explainToken(text: string): string {
-  try {
-    const t = decodeToken(text)
-    const steps = `${t.schedule.length} steps of ${new Set(t.schedule.map((m) => m.task)).size} tasks`
-    return `A schedule of ${steps}, for ${t.scenario} on ${t.design}.\nreplay shows it.`
-  } catch (error) {
-    if (error instanceof TokenError) throw new UserError(error.message)
-    throw error
+/** @throws UserError if there is no list of this name. */
+export async function list(what: string): Promise<string> {
+  if (!isList(what)) {
+    throw new UserError(`nothing to list called "${what}".${suggest(what, LISTS)}`)
   }
+  const entries = await TABLES[what]()
+  return entries.map(textOf).join('\n')
+}
+
+function textOf({ name, text, source }: Entry): string {
+  const from = source === undefined || source === '' ? [] : [wrap(`[${source}]`, 79, '    ')]
+  return [name, wrap(text, 79, '    '), ...from].join('\n')
 }

@@ -1,80 +1,41 @@
 #!/usr/bin/env node
-/** The command line. Every way out has its exit code; a stack trace means a bug of ours. */
+/**
+ * The command line. Every way out has its exit code; a stack trace means a bug of ours. What a
+ * command needs is loaded when it runs.
+ */
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
-import { FAMILIES } from '../conform/generate.js'
+import { UserError } from '../app/error.js'
+import { CODE } from '../app/host/package.js'
 import { suggest } from '../litmus/error.js'
+import { LimitError } from '../machine/fault.js'
 import { wrap } from '../report/paint.js'
-import { check } from './check.js'
-import { type ConformFlags, conform } from './conform.js'
-import { EXIT } from './exit-codes.js'
-import { codeVersion, UserError } from './inputs.js'
-import { explain, LISTS, list } from './list.js'
-import { replay } from './replay.js'
-import type { JobEffort } from './worker.js'
+import { EXIT } from './exit.js'
+import type { CheckFlags, ConformFlags, ReplayFlags } from './flags.js'
+import { formatNames } from './formats.js'
+import { LISTS } from './lists.js'
+import { out, say } from './terminal.js'
 
+/** What each command ends with; set before it prints, for a reader that closes the pipe early. */
 let code: number = EXIT.OK
 
 function count(text: string): number {
-  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('a whole number is wanted.')
-  return Number(text)
+  const number = Number(text)
+  if (/^\d+$/.test(text) && Number.isSafeInteger(number)) return number
+  throw new InvalidArgumentError('a whole number is wanted.')
+}
+
+function positive(text: string): number {
+  if (count(text) > 0) return count(text)
+  throw new InvalidArgumentError('a whole number from 1 is wanted.')
 }
 
 function collect(value: string, before: string[]): string[] {
   return [...before, value]
 }
 
-/** How many executions a second opinion may take if the user does not say. */
-const CROSS_EXECUTIONS = 20_000
-
-interface CheckFlags {
-  readonly design: string[]
-  readonly bound?: number
-  readonly find?: boolean
-  readonly exact?: boolean
-  readonly time?: number
-  readonly memory?: number
-  readonly checkpoint?: string
-  readonly cache: boolean
-  readonly workers?: number
-  readonly cross?: number | true
-  readonly promela?: string
-  readonly sample?: number
-  readonly seed?: number
-  readonly json?: boolean
-  readonly ktap?: boolean
-}
-
-async function runCheck(files: string[], flags: CheckFlags): Promise<void> {
-  code = await check(files, {
-    design: flags.design,
-    effort: effortOf(flags),
-    cache: isSearch(flags) && flags.cache,
-    workers: flags.workers,
-    promela: flags.promela,
-    format: flags.json ? 'json' : flags.ktap ? 'ktap' : 'text',
-  })
-}
-
-function effortOf(flags: CheckFlags): JobEffort {
-  return {
-    bound: flags.bound,
-    find: flags.find === true,
-    exact: flags.exact === true,
-    timeLimitMs: flags.time === undefined ? undefined : flags.time * 1000,
-    memoryBytes: flags.memory === undefined ? undefined : flags.memory * 2 ** 20,
-    checkpoint: flags.checkpoint,
-    sample: flags.sample,
-    seed: flags.seed ?? 1,
-    cross: flags.cross === true ? CROSS_EXECUTIONS : flags.cross,
-  }
-}
-
-/** One whole search for each cell, and nothing besides: what can be kept for another time. */
-function isSearch(flags: CheckFlags): boolean {
-  return [flags.checkpoint, flags.sample, flags.cross].every((f) => f === undefined)
-}
-
 function withCheckOptions(command: Command): Command {
+  const short = (name: string, what: string): Option =>
+    new Option(`--${name}`, what).implies({ format: name })
   return command
     .option('-d, --design <id|file.ts>', 'design to check (repeatable)', collect, [])
     .option('--bound <n>', 'at most n preemptions instead of all', count)
@@ -86,7 +47,7 @@ function withCheckOptions(command: Command): Command {
       new Option('--exact', 'compare whole states, not fingerprints').conflicts(['bound', 'find']),
     )
     .option('--time <s>', 'seconds for each cell', count)
-    .option('--memory <MiB>', 'memory for the states of each cell', count)
+    .option('--memory <MiB>', 'memory for the states of each cell', positive)
     .addOption(
       new Option('--checkpoint <file>', 'save to it, and go on from it, if it exists').conflicts([
         'bound',
@@ -95,43 +56,52 @@ function withCheckOptions(command: Command): Command {
       ]),
     )
     .option('--no-cache', 'check again what an earlier run has finished')
-    .option('--workers <n>', 'worker threads; several may share one cell', count)
+    .option('--workers <n>', 'worker threads; several may share one cell', positive)
     .addOption(
       new Option('--sample <n>', 'n random executions of each cell instead of all')
-        .argParser(count)
+        .argParser(positive)
         .conflicts(['bound', 'exhaustive', 'cross']),
     )
     .option('--seed <n>', 'for --sample: another seed, other executions (default: 1)', count)
     .option(
       '--cross [n]',
       'ask a second, stateless search, for n executions at most, and SPIN if it is installed',
-      count,
+      positive,
     )
     .option('--promela <file.pml>', 'write the cell as a model for SPIN, and file.c with it')
-    .addOption(new Option('--json', 'print JSON').conflicts('ktap'))
-    .option('--ktap', 'print KTAP')
+    .option('--format <name>', `how to print it: ${formatNames().join(', ')} (default: text)`)
+    .addOption(short('json', 'the same as --format json'))
+    .addOption(short('ktap', 'the same as --format ktap'))
+}
+
+async function runCheck(names: string[], flags: Partial<CheckFlags>): Promise<void> {
+  const { check } = await import('./check.js')
+  const { format = 'text', design = [], cache = true } = flags
+  code = await check(names, { ...flags, format, design, cache })
 }
 
 function program(): Command {
   const main = new Command('restrictedmem')
     .description("Linux's guest-private memory as a program: every interleaving, judged.")
-    .version(codeVersion().version)
+    .version(CODE.version)
     .exitOverride()
     .showSuggestionAfterError(true)
     .enablePositionalOptions()
     .addHelpText('before', examples)
-  withCheckOptions(main).action((_flags: CheckFlags) => runCheck([], main.opts()))
+  withCheckOptions(main).action(() => runCheck([], main.opts()))
   withCheckOptions(
-    main.command('check [scenario...]').description('check scenarios on designs'),
-  ).action((files: string[], flags: CheckFlags) =>
-    runCheck(files, {
+    main
+      .command('check [scenario...]')
+      .description('check scenarios (names, areas, files, - for the standard input) on designs'),
+  ).action((names: string[], flags: CheckFlags) =>
+    runCheck(names, {
       ...main.opts(),
       ...flags,
       design: [...main.opts<CheckFlags>().design, ...flags.design],
     }),
   )
   main
-    .command('replay <token>')
+    .command('replay <token...>')
     .description('run a finding again; - reads the token from the standard input')
     .option('--on <design>', 'the same schedule on another design')
     .addOption(
@@ -139,36 +109,34 @@ function program(): Command {
         .choices(['columns', 'splat', 'list', 'litmus'])
         .default('columns'),
     )
+    .option('--json', 'every step as JSON')
     .option('--direct', 'run the generators as written instead of lowered code')
     .option('--file <litmus>', 'where the scenario is, if it is not built in')
     .option('--design <file.ts>', 'where the design is, if it is not built in')
-    .action(async (token: string, flags) => {
-      code = await replay(token, {
-        on: flags.on,
-        view: flags.view,
-        direct: flags.direct === true,
-        file: flags.file,
-        design: flags.design,
-      })
+    .action(async (token: string[], flags: ReplayFlags) => {
+      const { replay } = await import('./replay.js')
+      code = await replay(token.join(''), flags)
     })
   main
     .command('list [what]')
     .description(`list ${LISTS.join(', ')}`)
-    .action((what = 'scenarios') => {
-      process.stdout.write(`${list(what)}\n`)
+    .action(async (what = 'scenarios') => {
+      const { list } = await import('./list.js')
+      out(await list(what))
     })
   main
     .command('explain <word>')
-    .description('say what a finding, design, operation, errno or token is')
-    .action((word: string) => {
-      process.stdout.write(`${explain(word)}\n`)
+    .description('say what a word of a report, a design, an operation, an errno or a token is')
+    .action(async (word: string) => {
+      const { explain } = await import('./explain.js')
+      out(await explain(word))
     })
   main
     .command('conform')
     .description('compare the model with a real kernel, call by call')
     .option('--transcript <file>', 'a recording (repeatable); all built-in ones', collect, [])
     .option('--live', 'random programs on the running kernel')
-    .option('--family <name>', `with --live: ${FAMILIES.join(', ')} (repeatable)`, collect, [])
+    .option('--family <name>', 'with --live: one kind of programs (repeatable)', collect, [])
     .option('--seed <n>', 'with --live: the first seed', count, 1)
     .option('--count <n>', 'with --live: programs for each family', count, 1000)
     .option('--record <file>', 'with --live: write what the kernel answered')
@@ -178,13 +146,15 @@ function program(): Command {
     .option('--probe', 'say what the running kernel offers')
     .option('--all', 'show every program that differs')
     .action(async (flags: ConformFlags) => {
+      const { conform } = await import('./conform.js')
       code = await conform(flags)
     })
   main
-    .command('bench')
-    .description('measure the engine')
+    .command('completion')
+    .description('words for the shell: eval "$(restrictedmem completion)"')
     .action(async () => {
-      await import('../../bench/main.js')
+      const { completion } = await import('./completion.js')
+      out(completion(main))
     })
   return main
 }
@@ -210,11 +180,13 @@ function checkCommand(main: Command, word: string | undefined): void {
   throw new UserError(`there is no command "${word}".${suggest(word, names)}`)
 }
 
-// A reader that has seen enough, such as head, closes the pipe.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error
-  process.exit(code)
+  // A reader that has seen enough, such as head, closes the pipe.
+  if (error.code === 'EPIPE') process.exit(process.exitCode ?? code)
+  say(`the output can't be written: ${error.message}`)
+  process.exit(EXIT.USAGE)
 })
+process.stderr.on('error', () => {})
 
 try {
   const main = program()
@@ -222,11 +194,11 @@ try {
   await main.parseAsync()
 } catch (error) {
   if (error instanceof CommanderError) code = error.exitCode === 0 ? EXIT.OK : EXIT.USAGE
-  else if (error instanceof UserError) {
-    process.stderr.write(`${wrapLines(error.message)}\n`)
+  else if (error instanceof UserError || error instanceof LimitError) {
+    say(wrapLines(error.message))
     code = EXIT.USAGE
   } else {
-    process.stderr.write(`a bug in restrictedmem, please report it:\n${(error as Error).stack}\n`)
+    say(`a bug in restrictedmem, please report it:\n${(error as Error).stack}`)
     code = EXIT.BUG
   }
 }

@@ -1,39 +1,25 @@
 /** `replay`: run a token again, on its own design or on another. */
 import { readFileSync } from 'node:fs'
+import { UserError } from '../app/error.js'
+import { resolveDesign, tokenHash } from '../app/host/designs.js'
+import { builtInScenarios, knownNames, readScenarios } from '../app/host/scenarios.js'
+import type { LoadedDesign, ScenarioFile } from '../app/results.js'
+import { decodeToken, isNamedBy, type Token, TokenError } from '../app/token.js'
 import { SetupFailure } from '../cell/boot.js'
 import type { Design } from '../designs/design.js'
 import { DESIGNS } from '../designs/index.js'
 import { type Hindsight, LOOK_BACK, lookBack } from '../explore/tell/hindsight.js'
 import { reduceScenario } from '../explore/tell/reduce.js'
 import { type Divergence, type Replayed, replayScenario } from '../explore/tell/replay.js'
-import { decodeToken, isNamedBy, type Token, TokenError } from '../explore/token.js'
 import { suggest } from '../litmus/error.js'
 import type { Scenario } from '../litmus/scenario.js'
 import { renderColumns, renderList } from '../report/columns.js'
 import { wrap } from '../report/paint.js'
 import { renderSplat } from '../report/splat.js'
-import { FINDING_KINDS } from '../sanitizers/index.js'
 import type { Trace, TraceStep } from '../trace/events.js'
-import { EXIT } from './exit-codes.js'
-import {
-  builtInFiles,
-  type DesignRef,
-  loadDesign,
-  readScenarios,
-  resolveDesign,
-  tokenHash,
-  UserError,
-} from './inputs.js'
-import { paintFor } from './terminal.js'
-
-export interface ReplayOptions {
-  readonly on: string | undefined
-  readonly view: 'columns' | 'splat' | 'list' | 'litmus'
-  readonly direct: boolean
-  /** Where a scenario of the user's own, or a design by path, is found. */
-  readonly file: string | undefined
-  readonly design: string | undefined
-}
+import { EXIT } from './exit.js'
+import type { ReplayFlags } from './flags.js'
+import { lookFor, out, say } from './terminal.js'
 
 function readToken(text: string): Token {
   try {
@@ -45,45 +31,52 @@ function readToken(text: string): Token {
 }
 
 /** Replay a token and print the view; returns the exit code. */
-export async function replay(text: string, options: ReplayOptions): Promise<number> {
+export async function replay(text: string, flags: ReplayFlags): Promise<number> {
   const token = readToken(text)
-  const own = await refOf(options.design ?? token.design, token)
-  const other = options.on === undefined ? own : await resolveDesign(options.on)
-  const paths = options.file === undefined ? builtInFiles() : [options.file]
-  const files = readScenarios(paths, [own.id, other.id])
-  const named = files.filter((f) => isNamedBy(token, f.scenario.name))
-  const file = named.find((f) => tokenHash(f.text, own) === token.hash) ?? named[0]
-  if (file === undefined) {
-    const hint = suggest(
-      token.scenario,
-      files.map((f) => f.scenario.name.replace(/^.*\//, '')),
-    )
-    throw new UserError(`there is no scenario "${token.scenario}".${hint} A file: --file.`)
-  }
+  const own = await designOf(flags.design ?? token.design, token)
+  const other = flags.on === undefined ? own : await resolveDesign(flags.on)
+  const file = fileOf(token, own, other, flags)
   const stale = tokenHash(file.text, own) !== token.hash
-  const design = await loadDesign(other)
-  const mode = options.direct ? 'direct' : 'lowered'
+  const mode = flags.direct ? 'direct' : 'lowered'
   try {
-    const replayed = replayScenario(file.scenario, design, token.schedule, mode)
-    if (options.view === 'litmus') return reduced(file.text, design, replayed)
-    if (other.id === own.id) {
-      return show(replayed, options, stale, hindsightOf(file.scenario, design, token, replayed))
+    const replayed = replayScenario(file.scenario, other.design, token.schedule, mode)
+    if (flags.view === 'litmus') return reduced(file.text, other.design, replayed)
+    const alone = other.id === own.id && other.module === own.module
+    if (alone) {
+      return show(replayed, flags, stale, hindsightOf(file.scenario, own.design, token, replayed))
     }
-    const there = replayScenario(file.scenario, await loadDesign(own), token.schedule, mode)
-    return compare(replayed, there, options)
+    const there = replayScenario(file.scenario, own.design, token.schedule, mode)
+    return compare(replayed, there, flags)
   } catch (error) {
     if (error instanceof SetupFailure) throw new UserError(error.message)
     throw error
   }
 }
 
-async function refOf(design: string, token: Token): Promise<DesignRef> {
+async function designOf(design: string, token: Token): Promise<LoadedDesign> {
   if (design === token.design && !DESIGNS.some((d) => d.id === design)) {
     throw new UserError(
       `the token is of a design "${design}" that is not built in: name its file with --design`,
     )
   }
   return resolveDesign(design)
+}
+
+/** The scenario that a token names; of several, the one that it was made from. */
+function fileOf(
+  token: Token,
+  own: LoadedDesign,
+  other: LoadedDesign,
+  { file: path }: ReplayFlags,
+): ScenarioFile {
+  const ids = [own.id, other.id]
+  const files = path === undefined ? builtInScenarios(ids) : readScenarios([path], ids)
+  const named = files.filter((f) => isNamedBy(token, f.scenario.name))
+  const file = named.find((f) => tokenHash(f.text, own) === token.hash) ?? named[0]
+  if (file !== undefined) return file
+  const names = files.map((f) => f.scenario.name.replace(/^.*\//, ''))
+  const hint = suggest(token.scenario, names)
+  throw new UserError(`there is no scenario "${token.scenario}".${hint} A file: --file.`)
 }
 
 /** The finding that the last step of a replay shows. */
@@ -95,12 +88,9 @@ function findingOf(trace: Trace): string | undefined {
 function reduced(text: string, design: Design, { trace }: Replayed): number {
   const id = findingOf(trace)
   if (id === undefined) throw new UserError('this execution ends in no finding')
-  const known = {
-    designs: [...DESIGNS.map((d) => d.id), design.id, ...(text.match(/[\w.-]+/g) ?? [])],
-    findings: FINDING_KINDS.map((k) => k.id),
-  }
+  const known = knownNames([design.id])
   const smaller = reduceScenario(text, design, id, known, { keepGoing: () => true })
-  process.stdout.write(smaller ?? `nothing can be taken away without losing ${id}\n`)
+  out(smaller?.trimEnd() ?? `nothing can be taken away without losing ${id}`)
   return EXIT.OK
 }
 
@@ -116,20 +106,16 @@ function hindsightOf(
   return id === undefined ? undefined : lookBack(scenario, design, token.schedule, id, LOOK_BACK)
 }
 
-function print(
-  replayed: Replayed,
-  options: ReplayOptions,
+function textOf(
+  { trace, divergence }: Replayed,
+  flags: ReplayFlags,
   hindsight: Hindsight | undefined = undefined,
-): void {
-  const paint = paintFor(process.stdout)
-  const { trace } = replayed
-  const text =
-    options.view === 'splat'
-      ? renderSplat(trace)
-      : options.view === 'list' || options.direct
-        ? renderList(trace, paint)
-        : renderColumns(trace, paint, hindsight)
-  process.stdout.write(`${text}\n`)
+): string {
+  const look = lookFor(process.stdout, true)
+  if (flags.json === true) return JSON.stringify({ trace, divergence, hindsight }, undefined, 2)
+  if (flags.view === 'splat') return renderSplat(trace)
+  if (flags.view === 'list' || flags.direct) return renderList(trace, look)
+  return renderColumns(trace, look, hindsight)
 }
 
 function whyNot(d: Divergence): string {
@@ -139,30 +125,35 @@ function whyNot(d: Divergence): string {
 
 function show(
   replayed: Replayed,
-  options: ReplayOptions,
+  flags: ReplayFlags,
   stale: boolean,
   hindsight: Hindsight | undefined,
 ): number {
-  print(replayed, options, hindsight)
   const { trace, divergence } = replayed
+  out(textOf(replayed, flags, hindsight))
   if (divergence !== undefined) {
     const said = `step ${divergence.step}: the token does not fit any more: ${whyNot(divergence)}`
-    process.stdout.write(`${wrap(said, 79, '')}\n`)
+    if (flags.json !== true) out(wrap(said, 79, ''))
     return EXIT.STALE
   }
   if (stale) {
-    process.stderr.write('the token was made from another version of the scenario or the code\n')
+    say('the token was made from another version of the scenario or the code')
     return EXIT.STALE
   }
   const [lo, hi] = trace.fingerprint
   const hex = (n: number): string => (n >>> 0).toString(16).padStart(8, '0')
-  if (!options.direct) process.stdout.write(`state ${hex(hi)}${hex(lo)}\n`)
+  if (!flags.direct && flags.json !== true) out(`state ${hex(hi)}${hex(lo)}`)
   return EXIT.OK
 }
 
 /** The same schedule on two designs: what the other one does, and where the two part. */
-function compare(here: Replayed, there: Replayed, options: ReplayOptions): number {
-  print(here, options)
+function compare(here: Replayed, there: Replayed, flags: ReplayFlags): number {
+  out(textOf(here, flags))
+  if (flags.json !== true) out(wrap(parting(here, there), 79, ''))
+  return EXIT.OK
+}
+
+function parting(here: Replayed, there: Replayed): string {
   const what = (s: TraceStep | undefined): string => {
     if (s === undefined) return 'nothing'
     const found = s.findings.map((f) => f.id).join(', ')
@@ -174,10 +165,8 @@ function compare(here: Replayed, there: Replayed, options: ReplayOptions): numbe
     const [a, b] = [what(here.trace.steps[i]), what(there.trace.steps[i])]
     if (a === b) continue
     const blocked = here.divergence?.step === i + 1 ? ` (${whyNot(here.divergence)})` : ''
-    const said = `the designs part at step ${i + 1}: ${here.trace.design}: ${a}${blocked}; ${there.trace.design}: ${b}`
-    process.stdout.write(`${wrap(said, 79, '')}\n`)
-    return EXIT.OK
+    const [one, other] = [`${here.trace.design}: ${a}${blocked}`, `${there.trace.design}: ${b}`]
+    return `the designs part at step ${i + 1}: ${one}; ${other}`
   }
-  process.stdout.write('the designs do the same on this schedule\n')
-  return EXIT.OK
+  return 'the designs do the same on this schedule'
 }

@@ -1,21 +1,76 @@
-/** The terminal: colours where they are wanted, and a progress line that leaves nothing behind. */
+/**
+ * The terminal: where all that is printed goes through, colours where they are wanted, a progress
+ * line that leaves nothing behind, and the signals that ask to stop.
+ */
+import { constants } from 'node:os'
+import { relative } from 'node:path'
 import { styleText } from 'node:util'
-import { type Paint, PLAIN } from '../report/paint.js'
-import type { Progress } from './pool.js'
+import { packagedFile } from '../app/host/package.js'
+import type { Progress } from '../app/host/pool.js'
+import type { Look } from '../report/format.js'
+import { type Paint, PLAIN, PLAIN_PAGE } from '../report/paint.js'
+
+/**
+ * Text as a terminal may show it. Names come from tokens, files and recordings of others: control
+ * characters, and those that turn the direction of writing, are told by their number. Colours are
+ * left.
+ */
+export function harmless(text: string): string {
+  return text.replace(UNSHOWN, (c) => {
+    if (c.length > 1) return c
+    return c === '\t' ? ' ' : `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`
+  })
+}
+
+const COLOUR = `${String.fromCharCode(27)}\\[\\d+(?:;\\d+)*m`
+const UNSHOWN = new RegExp(`${COLOUR}|[^\\P{Cc}\\n]|[\\u202a-\\u202e\\u2066-\\u2069]`, 'gu')
+
+/** Print a result. */
+export function out(text: string): void {
+  process.stdout.write(`${harmless(text)}\n`)
+}
+
+/** Print what is not a result. */
+export function say(text: string): void {
+  process.stderr.write(`${harmless(text)}\n`)
+}
 
 /** Colours for a terminal; NO_COLOR and FORCE_COLOR have their say. */
-export function paintFor(stream: { isTTY?: boolean }): Paint {
+function paintFor(stream: { isTTY?: boolean }): Paint {
   const { NO_COLOR, FORCE_COLOR } = process.env
-  const wanted = FORCE_COLOR !== undefined || (stream.isTTY === true && !NO_COLOR)
+  const forced = FORCE_COLOR !== undefined && FORCE_COLOR !== '0' && FORCE_COLOR !== 'false'
+  const wanted = FORCE_COLOR === undefined ? stream.isTTY === true && !NO_COLOR : forced
   if (!wanted) return PLAIN
-  const style = (s: Parameters<typeof styleText>[0]) => (text: string) => `${styleText(s, text)}`
+  const style = (s: Parameters<typeof styleText>[0]) => (text: string) =>
+    `${styleText(s, text, { validateStream: false })}`
   return { good: style('blue'), bad: style('yellow'), dim: style('dim'), bold: style('bold') }
 }
 
+/** Narrower than this nothing can be laid out; wider, lines are hard to follow. */
+const WIDTHS = { least: 60, most: 140 }
+
+/** How reports look on the standard output. */
+export function lookFor(stream: { isTTY?: boolean; columns?: number }, named: boolean): Look {
+  const columns = stream.isTTY === true ? (stream.columns ?? 80) - 1 : PLAIN_PAGE.width
+  const packaged = (name: string): string => relative(process.cwd(), packagedFile(name)) || name
+  return {
+    paint: paintFor(stream),
+    width: Math.min(Math.max(columns, WIDTHS.least), WIDTHS.most),
+    named,
+    command: { program: 'npx restrictedmem', packaged },
+  }
+}
+
+/** Without a terminal, the first line of progress and the time between two, in milliseconds. */
+const PATIENCE = 30_000
+/** On a terminal. */
+const REDRAWN = 100
+
+/** A line on a terminal; in a pipe, a line every now and then if it takes long. */
 export class ProgressLine {
-  readonly #shown = process.stderr.isTTY === true
+  readonly #live = process.stderr.isTTY === true
   readonly #start = performance.now()
-  #last = 0
+  #last = process.stderr.isTTY === true ? 0 : performance.now()
   #dirty = false
 
   update(p: Progress): void {
@@ -32,10 +87,13 @@ export class ProgressLine {
   /** Show a line of text; too many of them are not. */
   show(line: string): void {
     const now = performance.now()
-    if (!this.#shown || now - this.#last < 100) return
+    if (now - this.#last < (this.#live ? REDRAWN : PATIENCE)) return
     this.#last = now
-    process.stderr.write(`\r${line.slice(0, 78).padEnd(78)}`)
-    this.#dirty = true
+    if (!this.#live) say(line)
+    else {
+      process.stderr.write(`\r${harmless(line).slice(0, 78).padEnd(78)}`)
+      this.#dirty = true
+    }
   }
 
   clear(): void {
@@ -44,26 +102,29 @@ export class ProgressLine {
   }
 }
 
-/** Whether the user has asked to stop, until `release` is called. */
-export function interruption(): {
-  readonly promise: Promise<void>
-  requested(): boolean
-  release(): void
-} {
-  let asked = false
-  let stop = (): void => {}
-  const promise = new Promise<void>((resolve) => {
-    stop = () => {
-      asked = true
-      resolve()
-    }
-  })
-  process.once('SIGINT', stop)
-  return {
-    promise,
-    requested: () => asked,
-    release: () => {
-      process.removeListener('SIGINT', stop)
-    },
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+
+/** Whether the user, or the system, has asked to stop, until `release` is called. */
+export class Interruption {
+  readonly #controller = new AbortController()
+  readonly #stop = (signal: NodeJS.Signals): void => {
+    this.number = constants.signals[signal]
+    // Who asks again does not want to wait.
+    this.release()
+    this.#controller.abort()
+  }
+  /** Of the signal that came; 0 for none. */
+  number = 0
+
+  constructor() {
+    for (const s of SIGNALS) process.on(s, this.#stop)
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal
+  }
+
+  release(): void {
+    for (const s of SIGNALS) process.off(s, this.#stop)
   }
 }

@@ -5,7 +5,7 @@
  */
 import type { Hindsight } from '../explore/tell/hindsight.js'
 import type { Change, Trace, TraceStep } from '../trace/events.js'
-import { cell, type Paint, PLAIN, wrap } from './paint.js'
+import { cell, type Page, PLAIN_PAGE, wrap } from './paint.js'
 import { fitToScreen, type Line } from './screen.js'
 
 /** Objects and fields whose changes are bookkeeping of locks, trees and tables. */
@@ -61,17 +61,16 @@ function functionText(s: TraceStep): string {
   return level?.cName ?? 'user mode'
 }
 
-const WIDTH = 79
 const CHANGED = 24
 
 /** The execution, and what is known in hindsight: where it was lost, what would have saved it. */
 export function renderColumns(
   trace: Trace,
-  paint: Paint = PLAIN,
+  { paint, width: columns }: Page = PLAIN_PAGE,
   hindsight: Hindsight | undefined = undefined,
 ): string {
   const used = trace.tasks.filter((t) => trace.steps.some((s) => s.task === t))
-  const width = Math.max(14, Math.floor((WIDTH - 5 - CHANGED) / Math.max(1, used.length)))
+  const width = Math.max(14, Math.floor((columns - 5 - CHANGED) / Math.max(1, used.length)))
   const head = `${cell('#', 5)}${used.map((t) => cell(t, width)).join('')}changed`
   const out = [`${trace.scenario} on ${trace.design}`, '', paint.bold(head)]
   const lines = fitToScreen(linesOf(trace))
@@ -81,17 +80,17 @@ export function renderColumns(
     if (lost > 0 && l.n > lost && (lines[i - 1]?.n ?? 0) <= lost) {
       out.push(paint.bold(`     ----- after step ${lost} every way leads to it -----`))
     }
-    const columns = used.map((t) => cell(t === l.task ? l.text : '', width)).join('')
+    const cells = used.map((t) => cell(t === l.task ? l.text : '', width)).join('')
     const [first, ...rest] = l.changes
-    out.push(`${cell(String(l.n), 5)}${columns}${first ?? ''}`.slice(0, WIDTH).trimEnd())
+    out.push(`${cell(String(l.n), 5)}${cells}${first ?? ''}`.slice(0, columns).trimEnd())
     const indent = ' '.repeat(5 + width * used.length)
-    for (const c of rest) out.push(`${indent}${c}`.slice(0, WIDTH))
-    for (const m of l.marks) out.push(paint.bad(wrap(m, WIDTH, '     ')))
+    for (const c of rest) out.push(`${indent}${c}`.slice(0, columns))
+    for (const m of l.marks) out.push(paint.bad(wrap(m, columns, '     ')))
   }
   for (const s of trace.stuck) {
-    out.push(paint.bad(wrap(`*** ${s.task} waits for ever for ${s.waitsFor}`, WIDTH, '     ')))
+    out.push(paint.bad(wrap(`*** ${s.task} waits for ever for ${s.waitsFor}`, columns, '     ')))
   }
-  if (trace.repeats > 0) out.push(paint.bad(wrap(loopText(trace), WIDTH, '     ')))
+  if (trace.repeats > 0) out.push(paint.bad(wrap(loopText(trace), columns, '     ')))
   const shown = new Set(lines.map((l) => l.n)).size
   const switches = trace.steps.filter((s) => s.preempts).length
   const total = trace.steps.length
@@ -102,7 +101,7 @@ export function renderColumns(
       `${shown} of ${total} steps shown, ${switches} ${switches === 1 ? 'preemption' : 'preemptions'}${hint}`,
     ),
   )
-  if (hindsight !== undefined) out.push(...hindsightLines(hindsight, total))
+  if (hindsight !== undefined) out.push(...hindsightLines(hindsight, total, columns))
   return out.join('\n')
 }
 
@@ -114,7 +113,11 @@ function loopText({ steps, repeats }: Trace): string {
   return `*** ${tasks} may repeat the last ${repeats} steps for ever: ${through}`
 }
 
-function hindsightLines({ pointOfNoReturn, prevention }: Hindsight, steps: number): string[] {
+function hindsightLines(
+  { pointOfNoReturn, prevention }: Hindsight,
+  steps: number,
+  width: number,
+): string[] {
   const lost =
     pointOfNoReturn === 0
       ? 'every execution of this scenario shows it'
@@ -122,21 +125,21 @@ function hindsightLines({ pointOfNoReturn, prevention }: Hindsight, steps: numbe
         ? 'until its last step it could have ended well'
         : `until step ${pointOfNoReturn} it could have ended well`
   const saved = prevention === undefined ? [] : [`prevented in every interleaving by ${prevention}`]
-  return [lost, ...saved].map((line) => wrap(line, WIDTH, ''))
+  return [lost, ...saved].map((line) => wrap(line, width, ''))
 }
 
 /** Every step with its function, site and changes. */
-export function renderList(trace: Trace, paint: Paint = PLAIN): string {
+export function renderList(trace: Trace, { paint, width }: Page = PLAIN_PAGE): string {
   const out = [`${trace.scenario} on ${trace.design}`]
   for (const s of trace.steps) {
     const site = s.stack[0]
     const at = site === undefined ? s.operation : `${site.cName}: ${site.text}`
     const choice = s.choice === undefined ? '' : ` [choice ${s.choice}]`
-    out.push(wrap(`${s.n} ${s.task}${s.preempts ? ' (preempts)' : ''} ${at}${choice}`, WIDTH, ''))
-    for (const c of s.changes) out.push(paint.dim(`      ${changeText(c)}`.slice(0, WIDTH)))
-    for (const r of s.returned) out.push(`      returns: ${r}`.slice(0, WIDTH))
+    out.push(wrap(`${s.n} ${s.task}${s.preempts ? ' (preempts)' : ''} ${at}${choice}`, width, ''))
+    for (const c of s.changes) out.push(paint.dim(`      ${changeText(c)}`.slice(0, width)))
+    for (const r of s.returned) out.push(`      returns: ${r}`.slice(0, width))
     for (const f of s.findings)
-      out.push(paint.bad(wrap(`*** ${f.id}: ${f.message}`, WIDTH, '      ')))
+      out.push(paint.bad(wrap(`*** ${f.id}: ${f.message}`, width, '      ')))
   }
   return out.join('\n')
 }

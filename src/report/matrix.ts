@@ -1,46 +1,9 @@
 /** The matrix: a row for each scenario, a column for each design, a word for each verdict. */
-import type { Finding, Verdict } from '../explore/verdict.js'
-import { cell, type Paint, PLAIN } from './paint.js'
-
-/** A word of up to six letters for each finding; the legend says what it stands for. */
-const SHORT: Readonly<Record<string, string>> = {
-  'stale-secondary-mapping': 'stale',
-  'secondary-use-after-free': 's-uaf',
-  'use-after-free': 'UAF',
-  'double-free': '2free',
-  'null-dereference': 'NULL',
-  'type-confusion': 'type',
-  'uninitialised-memory': 'kmsan',
-  'wild-pointer': 'wild',
-  'refcount-leak': 'leak',
-  'refcount-underflow': 'under',
-  'memory-leak': 'mleak',
-  'poison-not-reported': 'untold',
-  'poison-remapped': 'poison',
-  'misdirected-report': 'astray',
-  'uninitialised-page': 'uninit',
-  'guest-data-lost': 'lost',
-  'wrong-kind-mapping': 'kind',
-  'private-page-aliased': 'alias',
-  'missing-tlb-flush': 'tlb',
-  'unbalanced-invalidation': 'unbal',
-  'stuck-invalidation': 'stuck',
-  'lock-inversion': 'order',
-  deadlock: 'hang',
-  livelock: 'spins',
-  'sleep-in-atomic': 'sleep',
-  'dangling-binding': 'dangle',
-  'kernel-bug': 'BUG',
-  'kernel-warning': 'WARN',
-  'bad-page-state': 'badpg',
-  'unlock-by-other': 'unlock',
-  'condition-violated': 'cond',
-  'unexpected-result': 'result',
-}
-
-export function shortFinding(id: string): string {
-  return SHORT[id] ?? id.slice(0, 6)
-}
+import type { Results } from '../app/results.js'
+import { type Standing, standingOf } from '../app/standing.js'
+import type { Finding, Verdict } from '../app/verdict.js'
+import { cell, type Page, type Paint, PLAIN_PAGE } from './paint.js'
+import { shortFinding } from './words.js'
 
 /** What a cell says, in at most eight characters. */
 export function cellWord(v: Verdict): string {
@@ -48,13 +11,13 @@ export function cellWord(v: Verdict): string {
   const wrong = v.asExpected === false ? '!' : ''
   switch (v.verdict) {
     case 'clean':
-      return `clean${bound}${wrong}`
+      return `clean${wrong}`
     case 'skipped':
       return '-'
     case 'vacuous':
       return `vacuous${wrong}`
     case 'inconclusive':
-      return `open?${wrong}`
+      return `open${wrong}`
     default: {
       const first = v.findings.filter((f) => f.first)
       const more = first.length > 1 ? `+${first.length - 1}` : ''
@@ -63,7 +26,6 @@ export function cellWord(v: Verdict): string {
   }
 }
 
-const LINE = 79
 /** Pieces of a design's name are shorter than this, if its dashes allow. */
 const HEAD = 7
 const LONGEST_NAME = 39
@@ -132,10 +94,10 @@ export function renderMatrix(
   scenarios: readonly string[],
   designs: readonly string[],
   verdicts: readonly Verdict[],
-  paint: Paint = PLAIN,
+  { paint, width }: Page = PLAIN_PAGE,
 ): string {
   const columns = designs.map((d) => columnOf(d, verdicts))
-  const room = LINE + 1 - columns.reduce((sum, c) => sum + c.width, 0)
+  const room = width + 1 - columns.reduce((sum, c) => sum + c.width, 0)
   const nameWidth = Math.min(LONGEST_NAME, room)
   const lines = headLines(columns, nameWidth).map((l) => paint.bold(l.trimEnd()))
   let area = ''
@@ -145,10 +107,10 @@ export function renderMatrix(
     area = group
     lines.push(...rowLines(scenario, name, columns, nameWidth, paint))
   }
-  return [...lines, '', ...legend(verdicts, paint)].join('\n')
+  return [...lines, '', ...legend(verdicts, { paint, width })].join('\n')
 }
 
-function legend(verdicts: readonly Verdict[], paint: Paint): string[] {
+function legend(verdicts: readonly Verdict[], { paint, width }: Page): string[] {
   const ids = new Set(
     verdicts.flatMap((v) => v.findings.filter((f: Finding) => f.first).map((f) => f.id)),
   )
@@ -156,7 +118,7 @@ function legend(verdicts: readonly Verdict[], paint: Paint): string[] {
   const lines: string[] = []
   let line = ''
   for (const e of entries) {
-    if (line !== '' && line.length + e.length + 3 > 79) {
+    if (line !== '' && line.length + e.length + 3 > width) {
       lines.push(line)
       line = ''
     }
@@ -164,24 +126,40 @@ function legend(verdicts: readonly Verdict[], paint: Paint): string[] {
   }
   if (line !== '') lines.push(line)
   const marks = [
-    'clean = nothing found in any interleaving; +n = n more findings;',
-    '? = not exhaustive; ! = not what the scenario expects; - = does not apply',
+    'clean = nothing found in any interleaving; +n = n more findings; open = nothing',
+    'found, but not all explored; ? = not all explored; ! = not what the scenario',
+    'expects; - = does not apply',
   ]
   return [...lines, ...marks].map((l) => paint.dim(l))
 }
 
+/** How many cells stand how, worst first. */
+function standings(run: readonly Verdict[]): string {
+  const count = (standing: Standing): number => run.filter((v) => standingOf(v) === standing).length
+  const said = [
+    [count('unexpected'), 'not as expected'],
+    [count('finding'), 'with findings, nothing being expected'],
+    [count('open'), 'inconclusive'],
+  ] as const
+  const bad = said.filter(([n]) => n > 0).map(([n, what]) => `${n} ${what}`)
+  return bad.length === 0 ? 'all as expected' : bad.join(', ')
+}
+
 /** One line on how much was explored. */
-export function coverage(verdicts: readonly Verdict[], seconds: number): string {
+export function coverage({ cells, asked, seconds }: Results): string {
+  const verdicts = cells.map((c) => c.verdict)
   const run = verdicts.filter((v) => v.verdict !== 'skipped')
+  const unanswered = asked - cells.length
+  const missing = unanswered === 0 ? '' : `${unanswered} more not begun; `
+  if (run.length === 0) return `${missing}nothing was checked, ${verdicts.length} cells skipped`
   const states = run.reduce((sum, v) => sum + v.states, 0)
   const exhaustive = run.filter((v) => v.proof === 'exhaustive').length
   const proof = exhaustive === run.length ? 'all exhaustive' : `${exhaustive} of them exhaustive`
-  const unexpected = run.filter((v) => v.asExpected === false).length
-  const as = unexpected === 0 ? 'all as expected' : `${unexpected} not as expected`
   const old = run.filter((v) => v.reused === true).length
   const reused =
     old === 0 ? '' : `\n${old} of them reused from an earlier run; --no-cache checks all again`
-  return `${run.length} cells, ${proof}, ${as}: ${states} states in ${seconds.toFixed(1)} s${reused}`
+  const size = `${states} states in ${seconds.toFixed(1)} s`
+  return `${missing}${run.length} cells, ${proof}, ${standings(run)}: ${size}${reused}`
 }
 
 /** One line on how many cells a second search confirms. */

@@ -10,6 +10,15 @@ const same = (text: string): string => text
 
 export const PLAIN: Paint = { good: same, bad: same, dim: same, bold: same }
 
+/** What a text is written on. */
+export interface Page {
+  readonly paint: Paint
+  /** Columns that a line may have. */
+  readonly width: number
+}
+
+export const PLAIN_PAGE: Page = { paint: PLAIN, width: 79 }
+
 /** Pad before painting: colour codes have no width on the screen. */
 export function cell(text: string, width: number, paint: (text: string) => string = same): string {
   const cut = text.length > width ? `${text.slice(0, width - 1)}~` : text

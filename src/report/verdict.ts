@@ -1,10 +1,14 @@
 /** One verdict in a few lines: what was found, where, how to see it again. */
 
-import type { Certificate, ModelOpinion } from '../explore/cross.js'
+import type { Certificate, ModelOpinion } from '../app/cross.js'
+import type { CellResult } from '../app/results.js'
+import type { Finding, Verdict } from '../app/verdict.js'
 import type { SamplerResult } from '../explore/sample/sample.js'
-import type { Finding, Verdict } from '../explore/verdict.js'
 import { errnoName } from '../kernel/include/errno.js'
-import { type Paint, PLAIN, tokenLines, wrap } from './paint.js'
+import { type Look, PLAIN_LOOK } from './format.js'
+import { type Page, type Paint, wrap } from './paint.js'
+import { replayLines } from './suggest.js'
+import { warningsOf } from './warnings.js'
 
 /** `exhaustive: 2236 states, 5 executions, 0.07 s, expected omissions 3e-13`. */
 export function proofLine(v: Verdict): string {
@@ -26,35 +30,67 @@ function omissionsText({ omissions, exact }: Verdict): string {
   return omissions === undefined ? '' : `, expected omissions ${omissions.toExponential(0)}`
 }
 
-export function renderVerdict(v: Verdict, paint: Paint = PLAIN): string {
-  const word =
-    v.verdict === 'clean'
-      ? paint.good('clean')
-      : v.verdict === 'finding'
-        ? paint.bad('finding')
-        : v.verdict
-  const as = v.asExpected === undefined ? '' : v.asExpected ? ', as expected' : ', NOT as expected'
-  const where = `${v.scenario} on ${v.design}:`
-  const lines = [`${paint.bold(where)}${where.length > 55 ? '\n ' : ''} ${word}${as}`]
-  if (v.reason !== undefined) lines.push(wrap(v.reason, 79, '  '))
-  for (const f of v.findings) lines.push(renderFinding(f, paint))
-  if (v.verdict !== 'skipped') lines.push(paint.dim(wrap(proofLine(v), 79, '  ')))
-  for (const s of v.samplers ?? []) lines.push(paint.dim(samplerLine(s)))
-  if (v.cross !== undefined) lines.push(renderCertificate(v.cross, paint))
-  const named = v.outcomes.filter((o) => Object.keys(o.values).some((k) => k.includes(':')))
-  if (named.length > 1) lines.push(renderOutcomes(v))
+/** A verdict; `designs` are those that it is true of, if it is said once for several. */
+export function renderVerdict(
+  cell: CellResult,
+  look: Look = PLAIN_LOOK,
+  designs: readonly string[] = [cell.design.id],
+): string {
+  const { verdict: v } = cell
+  const { paint, width } = look
+  const where = `${v.scenario} on ${designs.join(', ')}:`
+  const lines = [`${paint.bold(where)}${where.length > 55 ? '\n ' : ''} ${wordOf(v, paint)}`]
+  if (v.reason !== undefined) lines.push(wrap(v.reason, width, '  '))
+  lines.push(...answers(v, look))
+  for (const w of warningsOf(cell)) lines.push(paint.bad(wrap(`warning: ${w}`, width, '  ')))
+  for (const f of v.findings) lines.push(renderFinding(cell, f, look))
+  if (v.verdict !== 'skipped') lines.push(paint.dim(wrap(proofLine(v), width, '  ')))
+  if (v.fewest === false && v.proof === 'exhaustive' && v.findings.length > 0) {
+    const text = 'stopped before executions with the fewest preemptions were found'
+    lines.push(paint.dim(wrap(text, width, '  ')))
+  }
+  for (const s of v.samplers ?? []) lines.push(paint.dim(samplerLine(s, width)))
+  if (v.cross !== undefined) lines.push(renderCertificate(v.cross, look))
   return lines.join('\n')
 }
 
+function wordOf(v: Verdict, paint: Paint): string {
+  const words = { clean: paint.good('clean'), finding: paint.bad('finding') }
+  const word = words[v.verdict as keyof typeof words] ?? v.verdict
+  const as = v.asExpected === undefined ? '' : v.asExpected ? ', as expected' : ', NOT as expected'
+  return `${word}${as}`
+}
+
+/** Distinct results that are shown of one cell. */
+const MOST_OUTCOMES = 16
+
+/** What the calls returned: what the set-up's did, and every distinct result of the tasks'. */
+function answers({ outcomes }: Verdict, { width }: Page): string[] {
+  const text = (entries: readonly (readonly [string, number])[]): string =>
+    entries.map(([name, value]) => `${name}=${errnoName(value)}`).join('  ')
+  const all = outcomes.map((o) => Object.entries(o.values))
+  const own = (name: string): boolean => name.includes(':')
+  const before = text((all[0] ?? []).filter(([name]) => !own(name)))
+  const results = [...new Set(all.map((o) => text(o.filter(([name]) => own(name)))))].sort()
+  const shown = results.filter((r) => r !== '').slice(0, MOST_OUTCOMES)
+  const more = results.length - shown.length
+  return [
+    ...(before === '' ? [] : [wrap(`set-up: ${before}`, width, '  ')]),
+    ...(shown.length === 0 ? [] : [shown.length === 1 ? '  result:' : '  results:']),
+    ...shown.map((r) => wrap(r, width, '    ')),
+    ...(shown.length === 0 || more === 0 ? [] : [`    and ${more} more; --json has them all`]),
+  ]
+}
+
 /** `pct2: 100 runs, a bug of depth 2: p >= …; stale-secondary-mapping in 13`. */
-function samplerLine(s: SamplerResult): string {
+function samplerLine(s: SamplerResult, width: number): string {
   const found = Object.entries(s.found).map(([id, runs]) => `${id} in ${runs}`)
   const text = [`${s.name}: ${s.runs} runs; ${s.guarantee}`, ...found].join('; ')
-  return wrap(text, 79, '      ').replace(/^ {6}/, '    ')
+  return wrap(text, width, '      ').replace(/^ {6}/, '    ')
 }
 
 /** What the second search says of a cell. */
-function renderCertificate(c: Certificate, paint: Paint): string {
+function renderCertificate(c: Certificate, { paint, width }: Page): string {
   const seen = ([all, there]: readonly [number, number], what: string): string =>
     all === there ? `all ${all} ${what}` : `${there} of ${all} ${what}`
   const word =
@@ -67,7 +103,7 @@ function renderCertificate(c: Certificate, paint: Paint): string {
   const what = `${seen(c.findings, 'findings')}, ${seen(c.finalStates, 'final states')}`
   const lines = [`  second search: ${word}`, paint.dim(`    ${how}`), paint.dim(`    ${what}`)]
   if (c.model !== undefined) lines.push(...modelLines(c.states, c.model, paint))
-  return lines.map((line) => wrap(line.trimStart(), 79, /^ */.exec(line)?.[0] ?? '')).join('\n')
+  return lines.map((line) => wrap(line.trimStart(), width, /^ */.exec(line)?.[0] ?? '')).join('\n')
 }
 
 /** What SPIN says of the model of a cell. */
@@ -81,23 +117,14 @@ function modelLines(states: number, m: ModelOpinion, paint: Paint): string[] {
   return [`  SPIN: ${word}`, paint.dim(`    ${what}`)]
 }
 
-function renderFinding(f: Finding, paint: Paint): string {
+function renderFinding(cell: CellResult, f: Finding, { paint, width, command }: Look): string {
   const order = f.first ? '' : ' (follows another finding)'
-  const where = `${f.task} in ${f.function}, step ${f.steps}, ${f.preemptions} preemptions${order}`
+  const switches = f.preemptions === 1 ? '1 preemption' : `${f.preemptions} preemptions`
+  const where = `${f.task} in ${f.function}, step ${f.steps}, ${switches}${order}`
   return [
     `  ${paint.bad(f.id)}`,
-    wrap(f.title, 79, '    '),
-    paint.dim(wrap(where, 79, '    ')),
-    paint.dim(tokenLines(f.token, '    ')),
+    wrap(f.title, width, '    '),
+    paint.dim(wrap(where, width, '    ')),
+    paint.dim(replayLines(cell, f, command, '    ', width)),
   ].join('\n')
-}
-
-/** Every distinct result of the tasks' variables, as herd lists them. */
-export function renderOutcomes(v: Verdict): string {
-  const shown = new Set<string>()
-  for (const o of v.outcomes) {
-    const values = Object.entries(o.values).filter(([name]) => name.includes(':'))
-    shown.add(values.map(([name, value]) => `${name}=${errnoName(value)}`).join('  '))
-  }
-  return ['  outcomes', ...[...shown].sort().map((s) => `    ${s}`)].join('\n')
 }

@@ -1,8 +1,7 @@
 /** Reading and writing transcripts. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { readTranscript } from '../../src/cli/conform.js'
-import { builtInTranscripts } from '../../src/cli/inputs.js'
+import { builtInTranscripts, readTranscript } from '../../src/app/host/transcripts.js'
 import {
   formatHeader,
   formatProgram,

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { builtInFiles, readScenarios } from '../../src/cli/inputs.js'
+import { compare, crossCheck } from '../../src/app/cross.js'
+import { builtInScenarios } from '../../src/app/host/scenarios.js'
 import type { Design } from '../../src/designs/design.js'
 import { DESIGNS } from '../../src/designs/index.js'
-import { compare, crossCheck } from '../../src/explore/cross.js'
 import type { Scenario } from '../../src/litmus/scenario.js'
 
-const files = readScenarios(builtInFiles(), [])
+const files = builtInScenarios()
 const scenario = (name: string): Scenario =>
   files.find((f) => f.scenario.name === name)?.scenario as Scenario
 const design = (id: string): Design => DESIGNS.find((d) => d.id === id) as Design

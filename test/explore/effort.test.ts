@@ -2,22 +2,22 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { bootRace, raceJudge, raceOutcome } from '../../bench/race.js'
+import { checkScenario, type Effort } from '../../src/app/check.js'
+import { builtInScenarios } from '../../src/app/host/scenarios.js'
+import type { Verdict } from '../../src/app/verdict.js'
 import { Judges } from '../../src/cell/judges.js'
-import { builtInFiles, readScenarios } from '../../src/cli/inputs.js'
 import type { Design } from '../../src/designs/design.js'
 import { DESIGNS } from '../../src/designs/index.js'
-import { checkScenario, type Effort } from '../../src/explore/check.js'
 import {
   type SearchOptions,
   type SearchResult,
   type Snapshot,
   search,
 } from '../../src/explore/prove/search.js'
-import type { Verdict } from '../../src/explore/verdict.js'
 import type { Scenario } from '../../src/litmus/scenario.js'
 
-const files = readScenarios(builtInFiles(), [])
-const all: Effort = { bound: undefined, minimise: false, keepGoing: () => true, now: () => 0 }
+const files = builtInScenarios()
+const all: Effort = { bound: undefined, asMet: true, keepGoing: () => true, now: () => 0 }
 
 function scenario(name: string): Scenario {
   return files.find((f) => f.scenario.name === name)?.scenario as Scenario
@@ -28,7 +28,7 @@ function design(id: string): Design {
 }
 
 function check(name: string, id: string, effort: Partial<Effort>): Verdict {
-  return checkScenario(scenario(name), design(id), '00000000', { ...all, ...effort })
+  return checkScenario(scenario(name), design(id), { ...all, ...effort })
 }
 
 const SIZE = { vcpus: 1, punches: 1, migrations: 1, rounds: 1 }
@@ -54,9 +54,9 @@ describe('whole states and fingerprints', () => {
     let compared = 0
     for (const { scenario } of files) {
       for (const d of [design('upm'), design('upm-aops')]) {
-        const seen = checkScenario(scenario, d, '00000000', { ...all, keepGoing: () => false })
+        const seen = checkScenario(scenario, d, { ...all, keepGoing: () => false })
         if (seen.states === 0 || seen.states > 500) continue
-        const exact = checkScenario(scenario, d, '00000000', { ...all, exact: true })
+        const exact = checkScenario(scenario, d, { ...all, exact: true })
         for (const key of ['states', 'executions', 'findings', 'outcomes'] as const) {
           assert.deepEqual(exact[key], seen[key], `${scenario.name} on ${d.id}: ${key}`)
         }

@@ -1,31 +1,31 @@
 /** What is told of a finding: in few blocks, where it was lost, in the smallest scenario. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { checkScenario } from '../../src/app/check.js'
+import { builtInScenarios } from '../../src/app/host/scenarios.js'
+import { gathered } from '../../src/app/judge.js'
+import type { Finding } from '../../src/app/verdict.js'
 import { Cell } from '../../src/cell/cell.js'
 import type { Move } from '../../src/cell/schedule.js'
-import { builtInFiles, readScenarios } from '../../src/cli/inputs.js'
 import type { Design } from '../../src/designs/design.js'
 import { DESIGNS } from '../../src/designs/index.js'
-import { checkScenario, gathered } from '../../src/explore/check.js'
 import { judgeEnds } from '../../src/explore/tell/causes.js'
 import { blocksOf } from '../../src/explore/tell/gather.js'
 import { LOOK_BACK, lookBack } from '../../src/explore/tell/hindsight.js'
 import { reduceScenario } from '../../src/explore/tell/reduce.js'
 import { replayScenario } from '../../src/explore/tell/replay.js'
-import { decodeToken } from '../../src/explore/token.js'
-import type { Finding } from '../../src/explore/verdict.js'
 import type { Scenario } from '../../src/litmus/scenario.js'
 import { alternatives, canStep, step, taskCount } from '../../src/machine/machine.js'
 import { FINDING_KINDS } from '../../src/sanitizers/index.js'
 import { type Draw, drawFrom } from '../engine/programs.js'
 
-const files = readScenarios(builtInFiles(), [])
+const files = builtInScenarios()
 const fileOf = (name: string) => files.find((f) => f.scenario.name === name)!
 const designOf = (id: string): Design => DESIGNS.find((d) => d.id === id) as Design
 
 function findingsOf(scenario: Scenario, design: Design): readonly Finding[] {
-  const effort = { bound: undefined, minimise: true, keepGoing: () => true, now: () => 0 }
-  return checkScenario(scenario, design, '00000000', effort).findings
+  const effort = { bound: undefined, keepGoing: () => true, now: () => 0 }
+  return checkScenario(scenario, design, effort).findings
 }
 
 const upm = designOf('upm')
@@ -36,9 +36,8 @@ describe('an execution told in few blocks shows the same finding', () => {
       for (const f of findingsOf(scenario, upm)) {
         if (f.id === 'livelock') continue
         const told = gathered(scenario, upm, f)
-        const was = decodeToken(f.token).schedule
-        const { schedule } = decodeToken(told.token)
-        assert.ok(blocksOf(schedule) <= Math.min(12, blocksOf(was)), told.token)
+        const { schedule } = told
+        assert.ok(blocksOf(schedule) <= Math.min(12, blocksOf(f.schedule)), f.title)
         assert.ok(told.preemptions <= f.preemptions)
         const { trace, divergence } = replayScenario(scenario, upm, schedule, 'direct')
         assert.equal(divergence, undefined)
@@ -84,7 +83,7 @@ describe('behind the point of no return every execution shows the finding, befor
     test(`${id} in ${name}`, () => {
       const { scenario } = fileOf(name)
       const finding = gathered(scenario, upm, findingsOf(scenario, upm).find((f) => f.id === id)!)
-      const { schedule } = decodeToken(finding.token)
+      const { schedule } = finding
       const lost = lookBack(scenario, upm, schedule, id, LOOK_BACK)?.pointOfNoReturn as number
       const cell = new Cell(scenario, upm)
       const draw = drawFrom(11)
@@ -102,7 +101,7 @@ test('what would have prevented a race is named, and nothing is for what needs n
     const { scenario } = fileOf(name)
     const d = designOf(design)
     const f = gathered(scenario, d, findingsOf(scenario, d).find((x) => x.id === id)!)
-    return lookBack(scenario, d, decodeToken(f.token).schedule, id, LOOK_BACK)?.prevention
+    return lookBack(scenario, d, f.schedule, id, LOOK_BACK)?.prevention
   }
   assert.match(
     told('memslot/unbind-during-punch', 'v10', 'stuck-invalidation') ?? '',

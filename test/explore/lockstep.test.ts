@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
+import { expectationFor } from '../../src/app/expect.js'
+import { builtInScenarios } from '../../src/app/host/scenarios.js'
 import { bootScenario } from '../../src/cell/boot.js'
-import { builtInFiles, readScenarios } from '../../src/cli/inputs.js'
 import type { Design } from '../../src/designs/design.js'
 import { DESIGNS } from '../../src/designs/index.js'
-import { expectationFor } from '../../src/litmus/expect.js'
 import type { Scenario } from '../../src/litmus/scenario.js'
 import { mem } from '../../src/machine/arena.js'
 import {
@@ -66,7 +66,7 @@ function history(
 }
 
 describe('lowered and direct kernel code agree step by step over random schedules', () => {
-  for (const { scenario } of readScenarios(builtInFiles(), [])) {
+  for (const { scenario } of builtInScenarios()) {
     test(scenario.name, () => {
       const schedule = fc.array(fc.nat(11), { minLength: 1, maxLength: 40 })
       for (const design of DESIGNS) {

@@ -1,15 +1,15 @@
 /** Steps that are repeated from memory lead where their code leads. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { expectationFor } from '../../src/app/expect.js'
+import { builtInScenarios } from '../../src/app/host/scenarios.js'
 import { bootScenario } from '../../src/cell/boot.js'
 import { Cell } from '../../src/cell/cell.js'
 import { Judges } from '../../src/cell/judges.js'
-import { builtInFiles, readScenarios } from '../../src/cli/inputs.js'
 import type { Design } from '../../src/designs/design.js'
 import { DESIGNS } from '../../src/designs/index.js'
 import { upmAops } from '../../src/designs/upm-aops.js'
 import { search } from '../../src/explore/prove/search.js'
-import { expectationFor } from '../../src/litmus/expect.js'
 import type { Scenario } from '../../src/litmus/scenario.js'
 import { HEADER, setAccessHook } from '../../src/machine/struct.js'
 import { SANITIZERS } from '../../src/sanitizers/index.js'
@@ -31,7 +31,7 @@ function answers(scenario: Scenario, design: Design, afresh: boolean, bound?: nu
 }
 
 describe('a search that repeats steps from memory sees the same states, findings and ends', () => {
-  for (const { scenario } of readScenarios(builtInFiles(), [])) {
+  for (const { scenario } of builtInScenarios()) {
     test(scenario.name, () => {
       for (const design of DESIGNS) {
         if (expectationFor(scenario, design.id)?.outcome === 'skip') continue
@@ -69,7 +69,7 @@ test('a judge of states reads only what it watches', () => {
   )
   assert.ok(judged.length > 0)
   const design = upmAops
-  for (const { scenario } of readScenarios(builtInFiles(), [])) {
+  for (const { scenario } of builtInScenarios()) {
     if (expectationFor(scenario, design.id)?.outcome === 'skip') continue
     const judges = new Judges(judged)
     bootScenario(scenario, design, 'lowered', () => judges.attach())

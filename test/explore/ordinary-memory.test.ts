@@ -4,16 +4,16 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { builtInFiles, readScenarios } from '../../src/cli/inputs.js'
+import { checkScenario } from '../../src/app/check.js'
+import { builtInScenarios } from '../../src/app/host/scenarios.js'
 import { upm } from '../../src/designs/upm.js'
-import { checkScenario } from '../../src/explore/check.js'
 
 test('compaction under a guest that maps ordinary memory is safe on 6.2, exhaustively', () => {
   const name = 'migration/ordinary-memory-vs-compaction'
-  const found = readScenarios(builtInFiles(), []).find((f) => f.scenario.name === name)
-  const verdict = checkScenario({ ...found!.scenario, expect: [] }, upm, '00000000', {
+  const found = builtInScenarios().find((f) => f.scenario.name === name)
+  const verdict = checkScenario({ ...found!.scenario, expect: [] }, upm, {
     bound: undefined,
-    minimise: false,
+    asMet: true,
     keepGoing: () => true,
     now: () => 0,
   })

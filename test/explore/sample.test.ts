@@ -1,8 +1,9 @@
 /** Each sampler against what is known of it, on programs small enough to calculate. Seeded. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { builtInScenarios } from '../../src/app/host/scenarios.js'
+import { sampleScenario } from '../../src/app/sampled.js'
 import { Judges } from '../../src/cell/judges.js'
-import { builtInFiles, readScenarios } from '../../src/cli/inputs.js'
 import { DESIGNS } from '../../src/designs/index.js'
 import { sample } from '../../src/explore/sample/sample.js'
 import {
@@ -12,7 +13,6 @@ import {
   type Sampler,
   SelectivelyUniform,
 } from '../../src/explore/sample/samplers.js'
-import { sampleScenario } from '../../src/explore/sampled.js'
 import { effectAddr } from '../../src/machine/effects.js'
 import { announceAll } from '../../src/machine/frames.js'
 import { boot, load } from '../../src/machine/machine.js'
@@ -114,12 +114,12 @@ test('a selectively uniform walk makes every order of the selected accesses equa
 })
 
 test('a sampled verdict says so, finds what is common, and is the same for the same seed', () => {
-  const { scenario } = readScenarios(builtInFiles(), []).find(
+  const { scenario } = builtInScenarios().find(
     (f) => f.scenario.name === 'migration/guest-touch-vs-compaction',
   )!
   const upm = DESIGNS.find((d) => d.id === 'upm')!
   const ask = (seed: number) =>
-    sampleScenario(scenario, upm, '00000000', {
+    sampleScenario(scenario, upm, {
       runs: 60,
       draw: drawFrom(seed),
       keepGoing: () => true,

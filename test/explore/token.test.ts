@@ -1,13 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import {
-  decodeToken,
-  encodeToken,
-  isNamedBy,
-  type Token,
-  TokenError,
-} from '../../src/explore/token.js'
+import { decodeToken, encodeToken, isNamedBy, type Token, TokenError } from '../../src/app/token.js'
 
 const move = fc
   .tuple(fc.nat(7), fc.constantFrom(1, 1, 1, 1, 2, 5), fc.nat(4))

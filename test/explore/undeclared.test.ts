@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { expectationFor } from '../../src/app/expect.js'
+import { builtInScenarios } from '../../src/app/host/scenarios.js'
 import { bootScenario } from '../../src/cell/boot.js'
-import { builtInFiles, readScenarios } from '../../src/cli/inputs.js'
 import { type Design, defineDesign } from '../../src/designs/design.js'
 import { DESIGNS } from '../../src/designs/index.js'
 import { upm } from '../../src/designs/upm.js'
 import { AccessJudge } from '../../src/explore/listen/undeclared.js'
 import type { Folio } from '../../src/kernel/include/mm.js'
 import { folioPutRefs } from '../../src/kernel/mm/swap.js'
-import { expectationFor } from '../../src/litmus/expect.js'
 import type { Scenario } from '../../src/litmus/scenario.js'
 import { fn, type Kernel, replace } from '../../src/machine/fn.js'
 import { announceAll } from '../../src/machine/frames.js'
@@ -44,7 +44,7 @@ function undeclared(scenario: Scenario, design: Design): string[] {
   return [...found]
 }
 
-const files = readScenarios(builtInFiles(), [])
+const files = builtInScenarios()
 
 describe('every access that no lock orders is announced', () => {
   for (const { scenario } of files) {

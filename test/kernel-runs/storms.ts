@@ -6,8 +6,8 @@
  * happened to end with must be among it.
  */
 import assert from 'node:assert/strict'
+import { checkScenario } from '../../src/app/check.js'
 import { DESIGNS } from '../../src/designs/index.js'
-import { checkScenario } from '../../src/explore/check.js'
 import { readScenario } from '../../src/litmus/scenario.js'
 import { FINDING_KINDS } from '../../src/sanitizers/index.js'
 import type { Replay } from './replay.js'
@@ -37,9 +37,9 @@ const TASKS = {
 function findingsOf(designId: string, text: string): string[] {
   const known = { designs: DESIGNS.map((d) => d.id), findings: FINDING_KINDS.map((k) => k.id) }
   const design = DESIGNS.find((d) => d.id === designId)!
-  const verdict = checkScenario(readScenario(text, known), design, '', {
+  const verdict = checkScenario(readScenario(text, known), design, {
     bound: undefined,
-    minimise: false,
+    asMet: true,
     keepGoing: () => true,
     now: () => 0,
   })

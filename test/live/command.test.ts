@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { after, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { readTranscript } from '../../src/cli/conform.js'
+import { readTranscript } from '../../src/app/host/transcripts.js'
 import { withOracle } from './host.js'
 
 const MAIN = resolve(import.meta.dirname, '../../src/cli/main.js')

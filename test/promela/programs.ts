@@ -1,8 +1,8 @@
 /** Random small programs as one model, and what SPIN must say of each. */
 
+import type { One } from '../../src/app/cross.js'
+import { missingTool, modelRuntime, SPIN_LIMITS, Verifier } from '../../src/app/host/spin.js'
 import { Judges } from '../../src/cell/judges.js'
-import { missingTool, modelRuntime, SPIN_LIMITS, Verifier } from '../../src/cli/spin.js'
-import type { One } from '../../src/explore/cross.js'
 import { FinalStates } from '../../src/explore/listen/finals.js'
 import { search } from '../../src/explore/prove/search.js'
 import { projectSources } from '../../src/lower/host.js'

@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { bootRace } from '../../bench/race.js'
-import { builtInFiles, readScenarios } from '../../src/cli/inputs.js'
-import { askSpin } from '../../src/cli/promela.js'
-import { NoVerdict } from '../../src/cli/spin.js'
+import { compareWhole, crossCheck } from '../../src/app/cross.js'
+import { askSpin } from '../../src/app/host/model.js'
+import { readScenarios } from '../../src/app/host/scenarios.js'
+import { NoVerdict } from '../../src/app/host/spin.js'
 import { DESIGNS } from '../../src/designs/index.js'
-import { compareWhole, crossCheck } from '../../src/explore/cross.js'
 import type { FnTag } from '../../src/machine/fn.js'
 import { boot, load, type Operation } from '../../src/machine/machine.js'
 import type { Model } from '../../src/promela/model.js'
@@ -169,10 +169,7 @@ describe('cells of the kernel', { skip }, () => {
     ['memory-failure/mapped-restricted-page', 'upm-aops'],
   ] as const) {
     test(`${name} on ${id}`, () => {
-      const [file] = readScenarios(
-        builtInFiles().filter((f) => f.includes(name)),
-        DESIGNS.map((d) => d.id),
-      )
+      const [file] = readScenarios([name])
       const design = DESIGNS.find((d) => d.id === id)!
       const limits = { executions: 1, keepGoing: () => true }
       const { model } = crossCheck(file!.scenario, design, limits, askSpin)

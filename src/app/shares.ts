@@ -8,12 +8,12 @@ import { SetupFailure } from '../cell/boot.js'
 import { Cell } from '../cell/cell.js'
 import type { Move } from '../cell/schedule.js'
 import type { Design } from '../designs/design.js'
+import type { Witness } from '../explore/listen/witnesses.js'
+import type { SearchResult } from '../explore/prove/search.js'
+import { type Share, waitInCircle } from '../explore/states/shared.js'
 import type { Scenario } from '../litmus/scenario.js'
 import { lockClassCount } from '../machine/task.js'
 import { conclude, type Effort, run } from './check.js'
-import type { Witness } from './listen/witnesses.js'
-import type { SearchResult } from './prove/search.js'
-import { type Share, waitInCircle } from './states/shared.js'
 import type { Verdict } from './verdict.js'
 
 /** What one worker has seen. Plain data. */
@@ -53,7 +53,6 @@ export function exploreShare(
 export function concludeShares(
   scenario: Scenario,
   design: Design,
-  hash: string,
   effort: Effort,
   shares: readonly (ShareResult | undefined)[],
   start: number,
@@ -69,7 +68,7 @@ export function concludeShares(
   cell.boot('lowered')
   for (const s of all) cell.restore(s.outcomes, s.marks)
   const found = { result, bound: undefined, surprises: undefined }
-  return conclude(cell, found, scenario, design, hash, effort, start)
+  return conclude(cell, found, scenario, design, effort, start)
 }
 
 function together(results: readonly SearchResult[]): SearchResult {

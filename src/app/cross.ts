@@ -6,12 +6,12 @@
 
 import { Cell } from '../cell/cell.js'
 import type { Design } from '../designs/design.js'
+import { FinalStates } from '../explore/listen/finals.js'
+import { search } from '../explore/prove/search.js'
+import { exploreClasses } from '../explore/stateless/dpor.js'
 import type { Scenario } from '../litmus/scenario.js'
 import { undoMark } from '../machine/arena.js'
 import type { Mode } from '../machine/machine.js'
-import { FinalStates } from './listen/finals.js'
-import { search } from './prove/search.js'
-import { exploreClasses } from './stateless/dpor.js'
 
 /** What both searches say of a cell. */
 export interface Certificate {

@@ -8,27 +8,21 @@ import { SetupFailure } from '../cell/boot.js'
 import { Cell } from '../cell/cell.js'
 import type { Move } from '../cell/schedule.js'
 import type { Design } from '../designs/design.js'
-import { conditionHolds, expectationFor, judgeExpectation } from '../litmus/expect.js'
+import type { Witness } from '../explore/listen/witnesses.js'
+import {
+  type SearchOptions,
+  type SearchResult,
+  type Snapshot,
+  search,
+} from '../explore/prove/search.js'
 import type { Scenario } from '../litmus/scenario.js'
-import type { Witness } from './listen/witnesses.js'
-import { type SearchOptions, type SearchResult, type Snapshot, search } from './prove/search.js'
-import { gather } from './tell/gather.js'
-import { decodeToken, encodeToken } from './token.js'
-import type { Finding, Outcome, Proof, Verdict } from './verdict.js'
+import { isExhaustive, type Question } from './ask.js'
+import { expectationFor } from './expect.js'
+import { skipped, verdictOn } from './judge.js'
+import type { Verdict } from './verdict.js'
 
-/** How far to look. */
-export interface Effort {
-  /** Most preemptions on an execution; undefined for all. */
-  readonly bound: number | undefined
-  /** Also find, for each finding, an execution with the fewest preemptions. */
-  readonly minimise: boolean
-  /**
-   * Look for the first finding instead of all: executions with no choice out of the ordinary and
-   * 0, 1, 2… preemptions up to `bound`, then with one such choice, and so on.
-   */
-  readonly find?: boolean
-  /** Keep whole states instead of fingerprints: nothing can be omitted. */
-  readonly exact?: boolean
+/** A question, and what a search is given to answer it. */
+export interface Effort extends Question {
   /** Most bytes for the visited states. */
   readonly memory?: number | undefined
   /** Go on where an earlier check was stopped. */
@@ -63,12 +57,7 @@ const FIND_SURPRISES = 2
  *
  * @throws SnapshotError if `effort.resume` belongs to another check.
  */
-export function checkScenario(
-  scenario: Scenario,
-  design: Design,
-  hash: string,
-  effort: Effort,
-): Verdict {
+export function checkScenario(scenario: Scenario, design: Design, effort: Effort): Verdict {
   const start = effort.now()
   const row = expectationFor(scenario, design.id)
   if (row?.outcome === 'skip') return skipped(scenario, design, row.why, 0)
@@ -82,7 +71,7 @@ export function checkScenario(
   const found: Found = effort.find
     ? find(cell, effort)
     : { result: prove(cell, effort), bound: effort.bound, surprises: undefined }
-  return conclude(cell, found, scenario, design, hash, effort, start)
+  return conclude(cell, found, scenario, design, effort, start)
 }
 
 /** From what a search has seen to a verdict; minimises if that is wanted. */
@@ -91,17 +80,30 @@ export function conclude(
   { result, bound, surprises }: Found,
   scenario: Scenario,
   design: Design,
-  hash: string,
   effort: Effort,
   start: number,
 ): Verdict {
   const witnesses = new Map(result.witnesses)
-  if (effort.minimise && result.finished) minimise(cell, effort, witnesses)
+  const wanted = effort.asMet !== true && isExhaustive(effort) && result.finished
+  const fewest = wanted && minimise(cell, effort, witnesses)
   cell.judges.detach()
-  const verdict = verdictOf(scenario, design, hash, cell, result, witnesses, effort.now() - start)
-  const omissions = effort.exact === true ? 0 : result.omissions
-  const facts = { ...verdict, omissions, exact: effort.exact === true, bytes: result.bytes }
-  return verdict.proof === 'bounded' ? { ...facts, bound, surprises } : facts
+  const cut = result.cut || !result.finished
+  return {
+    ...verdictOn(cell, scenario, design, {
+      proof: cut ? 'bounded' : 'exhaustive',
+      stopped: !result.finished,
+      states: result.states,
+      executions: result.executions,
+      witnesses,
+      ms: effort.now() - start,
+    }),
+    outOfMemory: result.outOfMemory,
+    omissions: effort.exact === true ? 0 : result.omissions,
+    exact: effort.exact === true,
+    bytes: result.bytes,
+    fewest,
+    ...(cut ? { bound, surprises } : {}),
+  }
 }
 
 /** Everything, or everything up to a bound. */
@@ -159,123 +161,20 @@ export function run(cell: Cell, effort: Effort, options: Partial<SearchOptions>)
  * Replace each witness by one with fewer preemptions, as long as there is one: everything with at
  * most n is searched before n + 1. An execution on which a finding comes first is the better one,
  * whatever the bound. Livelocks are facts about the whole graph; a bounded search can't see them.
+ * False if the search was stopped before that.
  */
-function minimise(cell: Cell, effort: Effort, witnesses: Map<string, Witness>): void {
+function minimise(cell: Cell, effort: Effort, witnesses: Map<string, Witness>): boolean {
   for (let bound = 0; ; bound++) {
     const wanted = new Map<string, boolean>()
     for (const [id, w] of witnesses) {
       if (id !== 'livelock' && w.preemptions > bound) wanted.set(id, w.first)
     }
-    if (wanted.size === 0) return
+    if (wanted.size === 0) return true
     const { witnesses: found, finished } = run(cell, effort, { bound, wanted })
     for (const [id, first] of wanted) {
       const witness = found.get(id)
       if (witness?.first === first) witnesses.set(id, witness)
     }
-    if (!finished) return
-  }
-}
-
-function verdictOf(
-  scenario: Scenario,
-  design: Design,
-  hash: string,
-  cell: Cell,
-  result: SearchResult,
-  witnesses: ReadonlyMap<string, Witness>,
-  ms: number,
-): Verdict {
-  const token = (schedule: readonly Move[]): string =>
-    encodeToken({ scenario: scenario.name, design: design.id, hash, schedule })
-  const findings = [...witnesses.values()].map((w) => findingOf(w, token))
-  findings.sort((a, b) => Number(b.first) - Number(a.first) || a.id.localeCompare(b.id))
-  const outcomes: Outcome[] = [...cell.outcomes].map(([key, schedule]) => ({
-    values: JSON.parse(key) as Record<string, number>,
-    token: token(schedule),
-  }))
-  const missing = neverReached(scenario, cell.judges.marks, outcomes)
-  const proof: Proof = result.finished && !result.cut ? 'exhaustive' : 'bounded'
-  const word =
-    findings.length > 0
-      ? 'finding'
-      : !result.finished
-        ? 'inconclusive'
-        : missing.length > 0
-          ? 'vacuous'
-          : 'clean'
-  const facts: Verdict = {
-    scenario: scenario.name,
-    design: design.id,
-    verdict: word,
-    proof,
-    bound: undefined,
-    stopped: !result.finished,
-    outOfMemory: result.outOfMemory,
-    states: result.states,
-    executions: result.executions,
-    ms,
-    findings,
-    outcomes,
-    asExpected: undefined,
-    reason: missing.length > 0 ? `never reached: ${missing.join(', ')}` : undefined,
-  }
-  const judged = judgeExpectation(scenario, facts)
-  return { ...facts, ...judged, reason: judged.reason ?? facts.reason }
-}
-
-/** What the scenario says some execution does, and none did. */
-export function neverReached(
-  scenario: Scenario,
-  marks: ReadonlySet<string>,
-  outcomes: readonly Outcome[],
-): string[] {
-  const never = scenario.conditions.filter(
-    (c) => c.kind === 'sometimes' && !conditionHolds(c, scenario.variables, outcomes),
-  )
-  return [...scenario.reach.filter((m) => !marks.has(m)), ...never.map((c) => c.text)]
-}
-
-export function findingOf(w: Witness, token: (schedule: readonly Move[]) => string): Finding {
-  return {
-    id: w.id,
-    title: w.message,
-    task: w.task,
-    function: w.function,
-    steps: w.schedule.length,
-    preemptions: w.preemptions,
-    first: w.first,
-    token: token(w.schedule),
-  }
-}
-
-/** The same finding, told in few blocks. */
-export function gathered(scenario: Scenario, design: Design, finding: Finding): Finding {
-  const { hash, schedule } = decodeToken(finding.token)
-  const told = gather(scenario, design, { ...finding, schedule })
-  if (told.schedule === schedule) return finding
-  const names = { scenario: scenario.name, design: design.id, hash }
-  return {
-    ...finding,
-    token: encodeToken({ ...names, schedule: told.schedule }),
-    steps: told.schedule.length,
-    preemptions: told.preemptions,
-  }
-}
-
-export function skipped(scenario: Scenario, design: Design, reason: string, ms: number): Verdict {
-  return {
-    scenario: scenario.name,
-    design: design.id,
-    verdict: 'skipped',
-    proof: undefined,
-    bound: undefined,
-    stopped: false,
-    states: 0,
-    executions: 0,
-    ms,
-    findings: [],
-    outcomes: [],
-    asExpected: undefined,
-    reason,
+    if (!finished) return false
   }
 }

@@ -1,11 +1,9 @@
-/** What a check of one scenario on one design says. The JSON report prints these as they are. */
-
-import type { Difference } from '../litmus/expect.js'
+/** What a check of one scenario on one design says. Plain data. */
+import type { Move } from '../cell/schedule.js'
+import type { SamplerResult } from '../explore/sample/sample.js'
 import type { Certificate } from './cross.js'
-import type { SamplerResult } from './sample/sample.js'
-import type { Hindsight } from './tell/hindsight.js'
 
-/** `clean` is a claim only together with its proof. */
+/** `clean` and `vacuous` are said only of what was explored to its end. */
 export type VerdictWord = 'clean' | 'finding' | 'inconclusive' | 'vacuous' | 'skipped'
 
 /** How much was explored: everything, everything up to a bound, or some runs. */
@@ -25,16 +23,20 @@ export interface Finding {
   readonly preemptions: number
   /** Nothing had gone wrong before it; otherwise it only follows another finding. */
   readonly first: boolean
-  readonly token: string
-  /** Where it was lost and what would have saved it; in the JSON of a check of one scenario. */
-  readonly hindsight?: Hindsight | undefined
+  readonly schedule: readonly Move[]
 }
 
 /** One distinct result of the scenario's variables and memory, with a witness. */
 export interface Outcome {
   readonly values: Readonly<Record<string, number>>
-  readonly token: string
+  readonly schedule: readonly Move[]
 }
+
+/**
+ * In what a verdict is not what the scenario expects: a finding is missing, or there is one too
+ * many, an outcome is not as it should be, or what must happen never does.
+ */
+export type Difference = 'missing' | 'unexpected' | 'condition' | 'vacuous'
 
 export interface Verdict {
   readonly scenario: string
@@ -48,6 +50,8 @@ export interface Verdict {
   readonly surprises?: number | undefined
   /** The search was stopped, by a limit or by the user, before it had seen all. */
   readonly stopped: boolean
+  /** For each finding, the execution that was looked for has as few preemptions as there can be. */
+  readonly fewest?: boolean
   /** It was stopped because the visited states had no more room. */
   readonly outOfMemory?: boolean
   /** Expected number of states that were taken for another one with the same fingerprint. */
@@ -66,10 +70,11 @@ export interface Verdict {
   readonly reused?: boolean
   readonly findings: readonly Finding[]
   readonly outcomes: readonly Outcome[]
-  /** Undefined if the scenario expects nothing of this design. */
+  /** The scenario says what it expects of this design. */
+  readonly expects: boolean
+  /** Undefined if it does not, or it can't be told. */
   readonly asExpected: boolean | undefined
-  /** In what it is not as expected; undefined if it is, or nothing is expected. */
-  readonly difference?: Difference | undefined
+  readonly difference: Difference | undefined
   /** What a second, independent search says of the cell, if it was asked. */
   readonly cross?: Certificate
   /** What was run, when the proof is `sampled`. */

@@ -1,10 +1,10 @@
 /** Several worker threads on one cell, with one table of visited states in shared memory. */
-import { Worker } from 'node:worker_threads'
-import type { ShareResult } from '../explore/shares.js'
-import { CONTROL } from '../explore/states/shared.js'
-import { UserError } from './inputs.js'
-import { type Progress, type Run, runJobs, WorkerBug } from './pool.js'
-import type { Job, Message } from './worker.js'
+import type { Worker } from 'node:worker_threads'
+import { CONTROL } from '../../explore/states/shared.js'
+import { UserError } from '../error.js'
+import type { ShareResult } from '../shares.js'
+import { type Job, type Message, WorkerBug } from './job.js'
+import { failureOf, type Listener, type Progress, type Run, runJobs, startWorker } from './pool.js'
 
 /**
  * Bytes of the first table. It can't grow: when it is full, all begin again with one that is larger
@@ -18,21 +18,17 @@ const USUAL_BYTES = 2 ** 30
 const MOST_BYTES = 2 ** 33
 
 /** Check one job with `threads` workers; with one, if several can't be sure. */
-export async function runTogether(
-  job: Job,
-  threads: number,
-  onProgress: (p: Progress) => void,
-  interrupted: Promise<void>,
-): Promise<Run> {
+export async function runTogether(job: Job, threads: number, listener: Listener): Promise<Run> {
   const begun = Date.now()
   const stop = new Int32Array(new SharedArrayBuffer(4))
-  const workers = Array.from(
-    { length: threads },
-    () => new Worker(new URL('./worker.js', import.meta.url), { workerData: stop }),
-  )
-  interrupted.then(() => Atomics.store(stop, 0, 1))
+  const workers = Array.from({ length: threads }, () => startWorker(stop))
+  const halt = (): void => {
+    Atomics.store(stop, 0, 1)
+  }
+  if (listener.signal.aborted) halt()
+  else listener.signal.addEventListener('abort', halt, { once: true })
   try {
-    const results = await exploreTogether(job, workers, begun, onProgress)
+    const results = await exploreTogether(job, workers, begun, listener.onProgress)
     const last = await answer(workers[0] as Worker, { ...job, shares: results, begun }, () => {})
     if (last.kind === 'verdict') {
       return { verdicts: [last.verdict], interrupted: Atomics.load(stop, 0) !== 0 }
@@ -40,7 +36,7 @@ export async function runTogether(
   } finally {
     await Promise.all(workers.map((w) => w.terminate()))
   }
-  return runJobs([job], 1, onProgress, interrupted)
+  return runJobs([job], 1, listener)
 }
 
 type Results = readonly (ShareResult | undefined)[]
@@ -53,7 +49,7 @@ async function exploreTogether(
   onProgress: (p: Progress) => void,
 ): Promise<Results> {
   let best: Results | undefined
-  const limit = Math.min(job.effort.memoryBytes ?? USUAL_BYTES, MOST_BYTES)
+  const limit = Math.min(job.limits.bytes ?? USUAL_BYTES, MOST_BYTES)
   for (let bytes = Math.min(FIRST_BYTES, limit); ; bytes = Math.min(bytes * FACTOR, limit)) {
     const control = new SharedArrayBuffer(CONTROL.WORDS * 4)
     const table = tableOf(bytes)
@@ -66,11 +62,11 @@ async function exploreTogether(
       const sum = states.reduce((a, b) => a + b, 0)
       onProgress({ done: 0, total: 1, states: sum, depth: m.depth, bytes })
     }
-    const effort = { ...job.effort, timeLimitMs: timeLeft(job, begun) }
+    const limits = { ...job.limits, milliseconds: timeLeft(job, begun) }
     const shares = await Promise.all(
       workers.map((w, worker) => {
         const share = { worker, control, table }
-        return answer(w, { ...job, effort, share }, (m) => hear(worker, m))
+        return answer(w, { ...job, limits, share }, (m) => hear(worker, m))
       }),
     )
     const results = shares.map((m) => (m.kind === 'share' ? m.share : undefined))
@@ -112,26 +108,26 @@ function tableOf(bytes: number): SharedArrayBuffer | undefined {
 
 /** Milliseconds that the user's limit leaves to a search that begins now. */
 function timeLeft(job: Job, begun: number): number | undefined {
-  const limit = job.effort.timeLimitMs
+  const limit = job.limits.milliseconds
   return limit === undefined ? undefined : limit - (Date.now() - begun)
 }
 
 /** Give a worker a job and wait for its last word on it. */
 function answer(worker: Worker, job: Job, onProgress: (m: Message) => void): Promise<Message> {
   return new Promise((resolve, reject) => {
+    const fail = (error: Error): void => reject(failureOf(error))
     const listen = (m: Message): void => {
-      if (m.kind === 'progress') {
-        onProgress(m)
-        return
-      }
+      if (m.kind === 'progress') onProgress(m)
+      if (m.kind === 'progress' || m.kind === 'notice') return
+      if (m.kind === 'verdict' && !m.final) return
       worker.off('message', listen)
-      worker.off('error', reject)
+      worker.off('error', fail)
       if (m.kind === 'bug') reject(new WorkerBug(m.text))
       else if (m.kind === 'mistake') reject(new UserError(m.text))
       else resolve(m)
     }
     worker.on('message', listen)
-    worker.once('error', reject)
+    worker.once('error', fail)
     worker.postMessage(job)
   })
 }

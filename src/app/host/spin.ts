@@ -2,13 +2,13 @@
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
-import type { Model, Runtime } from '../promela/model.js'
+import { join } from 'node:path'
+import type { Model, Runtime } from '../../promela/model.js'
+import { packagedFile } from './package.js'
 
 /** The hand-written part of models, which lies among the sources. */
 export function modelRuntime(): Runtime {
-  const read = (name: string): string =>
-    readFileSync(resolve(import.meta.dirname, '../../../src/promela', name), 'utf8')
+  const read = (name: string): string => readFileSync(packagedFile(`src/promela/${name}`), 'utf8')
   return { memory: read('memory.c'), blob: read('blob.c'), machine: read('machine.c') }
 }
 

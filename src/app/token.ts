@@ -70,7 +70,7 @@ function unpack(text: string): number[] {
  * A run of steps of one task is one number: count, task (3 bits), 0. A step with a choice is two:
  * alternatives, task (3 bits), 1; then the choice.
  */
-function packSchedule(schedule: readonly Move[]): string {
+export function packSchedule(schedule: readonly Move[]): string {
   const numbers: number[] = []
   for (let i = 0; i < schedule.length; ) {
     const { task, choice, alternatives } = schedule[i] as Move
@@ -87,7 +87,7 @@ function packSchedule(schedule: readonly Move[]): string {
   return pack(numbers)
 }
 
-function unpackSchedule(text: string): Move[] {
+export function unpackSchedule(text: string): Move[] {
   const numbers = unpack(text)
   const moves: Move[] = []
   for (let i = 0; i < numbers.length; i++) {

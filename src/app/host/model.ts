@@ -2,16 +2,16 @@
 
 import { writeFileSync } from 'node:fs'
 import { basename } from 'node:path'
-import { Cell } from '../cell/cell.js'
-import type { Design } from '../designs/design.js'
-import type { Scenario } from '../litmus/scenario.js'
-import { projectSources } from '../lower/host.js'
-import { allBodies } from '../machine/fn.js'
-import { type Model, modelOf } from '../promela/model.js'
-import { captureState } from '../promela/tables.js'
-import type { Sources } from '../promela/world.js'
-import { SANITIZERS } from '../sanitizers/index.js'
-import { UserError } from './inputs.js'
+import { Cell } from '../../cell/cell.js'
+import type { Design } from '../../designs/design.js'
+import type { Scenario } from '../../litmus/scenario.js'
+import { projectSources } from '../../lower/host.js'
+import { allBodies } from '../../machine/fn.js'
+import { type Model, modelOf } from '../../promela/model.js'
+import { captureState } from '../../promela/tables.js'
+import type { Sources } from '../../promela/world.js'
+import { SANITIZERS } from '../../sanitizers/index.js'
+import { UserError } from '../error.js'
 import {
   missingTool,
   modelRuntime,

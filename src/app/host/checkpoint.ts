@@ -14,14 +14,14 @@ import {
   writeSync,
 } from 'node:fs'
 import { deserialize, serialize } from 'node:v8'
-import type { CellSnapshot } from '../explore/check.js'
-import { UserError } from './inputs.js'
+import type { CellSnapshot } from '../check.js'
+import { UserError } from '../error.js'
 
 const MAGIC = 'restrictedmem checkpoint 1\n'
 const CHUNK = 1 << 28
 
 interface Header {
-  /** What the check is about: `tokenHash` and what was asked. */
+  /** What the check is about: `jobHash`. */
   readonly belongsTo: string
   /** The snapshot without its arrays, and their lengths in words. */
   readonly rest: unknown

@@ -1,8 +1,9 @@
 /** Worker threads that share a list of cells. Verdicts come back in the order of the list. */
 import { Worker } from 'node:worker_threads'
-import type { Verdict } from '../explore/verdict.js'
-import { UserError } from './inputs.js'
-import type { Job, Message } from './worker.js'
+import { UserError } from '../error.js'
+import type { Verdict } from '../verdict.js'
+import { type Job, type Message, type Start, WorkerBug } from './job.js'
+import { CODE } from './package.js'
 
 export interface Progress {
   /** Cells that are done. */
@@ -15,9 +16,6 @@ export interface Progress {
   readonly bytes: number
 }
 
-/** A bug in restrictedmem that a worker ran into. */
-export class WorkerBug extends Error {}
-
 /** How a run ended: all verdicts there are, and whether it was interrupted. */
 export interface Run {
   /** By position in the list of jobs; undefined for one that was not begun or not answered. */
@@ -25,18 +23,37 @@ export interface Run {
   readonly interrupted: boolean
 }
 
+/** What a run tells while it goes on. */
+export interface Listener {
+  onProgress(p: Progress): void
+  /** Something that the user should know. */
+  onNotice(text: string): void
+  readonly signal: AbortSignal
+}
+
+/** Start a worker that stops its search when `stop` is not 0 any more. */
+export function startWorker(stop: Int32Array): Worker {
+  const workerData: Start = { stop, code: CODE.code }
+  return new Worker(new URL('./worker.js', import.meta.url), { workerData })
+}
+
+/** What a worker that could not go on has died of. */
+export function failureOf(error: Error): Error {
+  if ((error as NodeJS.ErrnoException).code !== 'ERR_WORKER_OUT_OF_MEMORY') return error
+  return new UserError('a worker has no more memory; --memory limits what a cell may take')
+}
+
 /** How long an interrupted worker may take to say what it has, in milliseconds. */
-const LAST_WORDS = 3000
+const LAST_WORDS = 10_000
 
 /**
- * Check all jobs on `threads` workers. When `interrupted` resolves, the workers stop their
- * searches, no further job is begun, and what there is is returned.
+ * Check all jobs on `threads` workers. When the signal comes, the workers stop their searches, no
+ * further job is begun, and what there is is returned.
  */
 export async function runJobs(
   jobs: readonly Job[],
   threads: number,
-  onProgress: (p: Progress) => void,
-  interrupted: Promise<void>,
+  { onProgress, onNotice, signal }: Listener,
 ): Promise<Run> {
   const verdicts: (Verdict | undefined)[] = jobs.map(() => undefined)
   const states: number[] = jobs.map(() => 0)
@@ -44,10 +61,7 @@ export async function runJobs(
   let next = 0
   let done = 0
   const stop = new Int32Array(new SharedArrayBuffer(4))
-  const workers = Array.from(
-    { length: Math.min(threads, jobs.length) },
-    () => new Worker(new URL('./worker.js', import.meta.url), { workerData: stop }),
-  )
+  const workers = Array.from({ length: Math.min(threads, jobs.length) }, () => startWorker(stop))
   const work = (worker: Worker): Promise<void> =>
     new Promise((resolve, reject) => {
       const give = (): void => {
@@ -55,7 +69,8 @@ export async function runJobs(
         if (job === undefined) resolve()
         else worker.postMessage(job)
       }
-      worker.on('error', reject)
+      worker.on('error', (error) => reject(failureOf(error)))
+      worker.on('exit', () => reject(new WorkerBug('a worker ended before its work was done')))
       worker.on('message', (m: Message) => {
         if (m.kind === 'bug') {
           reject(new WorkerBug(m.text))
@@ -63,6 +78,10 @@ export async function runJobs(
         }
         if (m.kind === 'mistake') {
           reject(new UserError(m.text))
+          return
+        }
+        if (m.kind === 'notice') {
+          onNotice(m.text)
           return
         }
         const place = placeOf.get(m.job) as number
@@ -75,20 +94,22 @@ export async function runJobs(
         } else if (m.kind === 'verdict') {
           verdicts[place] = m.verdict
           states[place] = m.verdict.states
-          done++
+          if (m.final) done++
         }
         const sum = states.reduce((a, b) => a + b, 0)
         onProgress({ done, total: jobs.length, states: sum, depth, bytes })
-        if (m.kind === 'verdict') give()
+        if (m.kind === 'verdict' && m.final) give()
       })
       give()
     })
   let timer: NodeJS.Timeout | undefined
-  const cutOff = interrupted.then(() => {
-    Atomics.store(stop, 0, 1)
-    return new Promise<void>((resolve) => {
+  const cutOff = new Promise<void>((resolve) => {
+    const cut = (): void => {
+      Atomics.store(stop, 0, 1)
       timer = setTimeout(resolve, LAST_WORDS)
-    })
+    }
+    if (signal.aborted) cut()
+    else signal.addEventListener('abort', cut, { once: true })
   })
   try {
     await Promise.race([Promise.all(workers.map(work)), cutOff])

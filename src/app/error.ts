@@ -1,0 +1,2 @@
+/** A mistake of the user's: a message, no stack trace. */
+export class UserError extends Error {}

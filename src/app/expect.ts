@@ -1,0 +1,75 @@
+/**
+ * Is a verdict what the scenario expects? Every finding that it lists must be there, and every
+ * finding with which an execution first goes wrong must be listed; what only follows another
+ * finding may be listed, and need not be. Of a cell that was not explored to its end, only what is
+ * too much can be told, not what is missing.
+ */
+import type { Condition } from '../litmus/conditions.js'
+import type { Expectation, Scenario, Variable } from '../litmus/scenario.js'
+import type { Difference, Outcome, Verdict } from './verdict.js'
+
+export interface Judgement {
+  /** The scenario says something about the design. */
+  readonly expects: boolean
+  /** Undefined if it does not, or it can't be told. */
+  readonly asExpected: boolean | undefined
+  readonly difference: Difference | undefined
+  readonly reason: string | undefined
+}
+
+/** The row that speaks of a design: one that names it, else the one for all others. */
+export function expectationFor(scenario: Scenario, design: string): Expectation | undefined {
+  return (
+    scenario.expect.find((e) => e.designs.includes(design)) ??
+    scenario.expect.find((e) => e.designs.includes('*'))
+  )
+}
+
+export function judgeExpectation(scenario: Scenario, verdict: Verdict): Judgement {
+  const row = expectationFor(scenario, verdict.design)
+  const differs =
+    row === undefined || row.outcome === 'skip' ? undefined : difference(scenario, row, verdict)
+  if (differs !== undefined) return { expects: true, asExpected: false, ...differs }
+  const expects = row !== undefined
+  const asExpected = expects && verdict.proof === 'exhaustive' ? true : undefined
+  return { expects, asExpected, difference: undefined, reason: undefined }
+}
+
+type Differs = { readonly difference: Difference; readonly reason: string | undefined }
+
+function difference(scenario: Scenario, row: Expectation, verdict: Verdict): Differs | undefined {
+  const extra = verdict.findings.filter((f) => f.first && !row.findings.includes(f.id))
+  const found = new Set(verdict.findings.map((f) => f.id))
+  const missing = row.findings.filter((id) => !found.has(id))
+  const whole = verdict.proof === 'exhaustive'
+  if (whole && verdict.verdict === 'vacuous')
+    return { difference: 'vacuous', reason: verdict.reason }
+  if (whole && missing.length > 0) {
+    return { difference: 'missing', reason: `expected and not found: ${missing.join(', ')}` }
+  }
+  if (extra.length > 0) {
+    return {
+      difference: 'unexpected',
+      reason: `not expected: ${extra.map((f) => f.id).join(', ')}`,
+    }
+  }
+  const failed = row.conditions.find(
+    (c) =>
+      (whole || c.kind !== 'sometimes') && !conditionHolds(c, scenario.variables, verdict.outcomes),
+  )
+  if (failed === undefined) return undefined
+  return { difference: 'condition', reason: `${failed.kind} ${failed.text} does not hold` }
+}
+
+/** A condition is about the outcomes: all of them, or some if it says so. */
+export function conditionHolds(
+  c: Condition,
+  variables: readonly Variable[],
+  outcomes: readonly Outcome[],
+): boolean {
+  const holds = outcomes.map((o) =>
+    c.holds((index) => o.values[variables.find((v) => v.index === index)?.name ?? ''] ?? 0),
+  )
+  if (c.kind === 'never') return !holds.some(Boolean)
+  return c.kind === 'sometimes' ? holds.some(Boolean) : holds.every(Boolean)
+}

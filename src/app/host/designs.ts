@@ -1,0 +1,91 @@
+/** Designs by id or by path. */
+import type { Design } from '../../designs/design.js'
+import { DESIGNS } from '../../designs/index.js'
+import { suggest } from '../../litmus/error.js'
+import { UserError } from '../error.js'
+import type { LoadedDesign } from '../results.js'
+import { hash8 } from '../token.js'
+import { CODE } from './package.js'
+
+/** A design and, for one by path, its lowered text, by which a worker can load it too. */
+export interface DesignRef {
+  readonly id: string
+  readonly module: string | undefined
+  /** The same text, as it is wherever file and package lie: what tokens and verdicts hang on. */
+  readonly identity: string | undefined
+}
+
+/** The hash in a token: the code, the scenario's text, the design's text. */
+export function tokenHash(scenarioText: string, design: DesignRef): string {
+  return hash8(`${CODE.code}\n${scenarioText}\n${design.identity ?? design.id}`)
+}
+
+/** Load a design's module: JavaScript text that exports `design`. */
+async function loadModule(module: string): Promise<Design> {
+  const url = `data:text/javascript;base64,${Buffer.from(module).toString('base64')}`
+  const loaded = (await import(url)) as { design?: Design }
+  if (loaded.design?.replaces === undefined) {
+    throw new UserError('the design file exports no `design` made by defineDesign()')
+  }
+  return loaded.design
+}
+
+/** By text: the same module twice is one, two modules are two, whatever their ids. */
+const loaded = new Map<string, Promise<Design>>()
+
+/** The design that a reference names, loaded once in each thread: it declares functions. */
+export function loadDesign({ id, module }: Omit<DesignRef, 'identity'>): Promise<Design> {
+  if (module === undefined) return Promise.resolve(DESIGNS.find((d) => d.id === id) as Design)
+  const design = loaded.get(module) ?? loadModule(module)
+  loaded.set(module, design)
+  return design
+}
+
+export function builtInDesigns(): LoadedDesign[] {
+  return DESIGNS.map((design) => ({
+    ...{ id: design.id, module: undefined, identity: undefined },
+    ...{ design, path: undefined },
+  }))
+}
+
+/** From an id, or the path of a file, to a design. @throws UserError */
+export async function resolveDesign(name: string): Promise<LoadedDesign> {
+  const builtIn = builtInDesigns().find((d) => d.id === name)
+  if (builtIn !== undefined) return builtIn
+  if (!/[/\\]|\.ts$/.test(name)) {
+    const hint = suggest(
+      name,
+      DESIGNS.map((d) => d.id),
+    )
+    throw new UserError(`there is no design "${name}".${hint} A file's name ends in .ts.`)
+  }
+  // The compiler is loaded only when it is needed.
+  const { lowerDesignFile } = await import('../../lower/host.js')
+  const { text: module, identity, problems } = lowerDesignFile(name)
+  if (problems.length > 0) {
+    throw new UserError(
+      problems
+        .map((p) => `${p.file}${p.line > 0 ? `:${p.line}:${p.column}` : ''}: ${p.message}`)
+        .join('\n'),
+    )
+  }
+  const design = await loadDesign({ id: name, module })
+  if (DESIGNS.some((d) => d.id === design.id)) {
+    throw new UserError(`${name}: the id "${design.id}" belongs to a built-in design`)
+  }
+  return { id: design.id, module, identity, design, path: name }
+}
+
+/** All designs that are named, each once. @throws UserError */
+export async function resolveDesigns(names: readonly string[]): Promise<LoadedDesign[]> {
+  const designs: LoadedDesign[] = []
+  for (const name of names) {
+    const next = await resolveDesign(name)
+    const same = designs.find((d) => d.id === next.id)
+    if (same === undefined) designs.push(next)
+    else if (same.module !== next.module) {
+      throw new UserError(`${same.path} and ${next.path} are two designs called "${next.id}"`)
+    }
+  }
+  return designs
+}

@@ -1,0 +1,71 @@
+/** Litmus files: those of the package, and what a name on the command line stands for. */
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { extname, join, relative, resolve, sep } from 'node:path'
+import { suggest } from '../../litmus/error.js'
+import { UserError } from '../error.js'
+import { packagedFile } from './package.js'
+
+function litmusFiles(path: string): string[] {
+  if (!statSync(path).isDirectory()) return [path]
+  return readdirSync(path, { withFileTypes: true })
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+    .flatMap((e) => {
+      const inner = join(path, e.name)
+      if (e.isDirectory()) return litmusFiles(inner)
+      return extname(e.name) === '.litmus' ? [inner] : []
+    })
+}
+
+/** Paths of the scenarios that come with the project. */
+export function builtInFiles(): string[] {
+  return litmusFiles(packagedFile('litmus'))
+}
+
+/** `punch/punch-vs-guest-fault`, for a file that comes with the project. */
+export function nameOf(path: string): string {
+  const inside = relative(packagedFile('litmus'), path)
+  return inside
+    .split(sep)
+    .join('/')
+    .replace(/\.litmus$/, '')
+}
+
+/** Does a file come with the project? */
+export function isBuiltIn(path: string): boolean {
+  return path !== '-' && resolve(path).startsWith(packagedFile('litmus') + sep)
+}
+
+/** The built-in file of this name, or all files of an area. */
+function builtInNamed(name: string): string[] {
+  const area = `${name.replace(/\/$/, '')}/`
+  return builtInFiles().filter((f) => nameOf(f) === name || nameOf(f).startsWith(area))
+}
+
+/** The files that a path or a name stands for; a directory means all files in it. */
+export function filesOf(name: string): string[] {
+  if (name === '-') return [name]
+  if (existsSync(name)) {
+    const inside = litmusFiles(name)
+    if (inside.length === 0) throw new UserError(`${name}: no .litmus files in this directory`)
+    return inside
+  }
+  const named = builtInNamed(name)
+  if (named.length > 0) return named
+  const hint = suggest(name, builtInFiles().map(nameOf))
+  throw new UserError(`${name}: no such file or scenario.${hint}`)
+}
+
+/** @throws UserError if it can't be read. `-` is the standard input. */
+export function readText(path: string): string {
+  try {
+    return readFileSync(path === '-' ? 0 : path, 'utf8')
+  } catch (error) {
+    throw new UserError(`${path}: ${(error as Error).message}`)
+  }
+}
+
+/** The name and the question of a built-in scenario, without binding the rest of it. */
+export function headOf(path: string): { readonly name: string; readonly question: string } {
+  const [, question = ''] = /^litmus\s+\S+\s+"([^"]*)"/m.exec(readText(path)) ?? []
+  return { name: nameOf(path), question }
+}

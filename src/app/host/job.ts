@@ -1,0 +1,73 @@
+/** What the main thread and its workers say to each other. */
+
+import { createHash } from 'node:crypto'
+import type { Share } from '../../explore/states/shared.js'
+import type { Known } from '../../litmus/scenario.js'
+import { type Limits, type Question, questionKey } from '../ask.js'
+import type { ShareResult } from '../shares.js'
+import type { Verdict } from '../verdict.js'
+import type { DesignRef } from './designs.js'
+import { CODE } from './package.js'
+
+/** One cell to check, in data that can be sent. */
+export interface Job {
+  readonly number: number
+  readonly text: string
+  /** Names that the text may use. */
+  readonly known: Known
+  readonly design: DesignRef
+  readonly question: Question
+  readonly limits: Limits
+  /** File from which to go on, if it exists, and to which to save. */
+  readonly checkpoint: string | undefined
+  /** The worker is one of several for this job. */
+  readonly share?: Share
+  /** What all of them have seen; this worker is to put it together. */
+  readonly shares?: readonly (ShareResult | undefined)[]
+  /** When the job was begun, by `Date.now()`. */
+  readonly begun?: number
+}
+
+export type Message =
+  | {
+      readonly kind: 'progress'
+      readonly job: number
+      readonly states: number
+      readonly depth: number
+      readonly bytes: number
+    }
+  | {
+      readonly kind: 'verdict'
+      readonly job: number
+      readonly verdict: Verdict
+      /** False while other searches are still asked. */
+      readonly final: boolean
+    }
+  | { readonly kind: 'share'; readonly job: number; readonly share: ShareResult | undefined }
+  /** What several workers have seen can't be put together. */
+  | { readonly kind: 'alone'; readonly job: number }
+  /** Something that the user should know, and that changes nothing. */
+  | { readonly kind: 'notice'; readonly job: number; readonly text: string }
+  | { readonly kind: 'bug'; readonly job: number; readonly text: string }
+  /** A mistake of the user's that only the worker could see. */
+  | { readonly kind: 'mistake'; readonly job: number; readonly text: string }
+
+/**
+ * Names what the answer to a job depends on: the code, the scenario, the design and the question.
+ * Limits do not matter to an answer that is whole.
+ */
+export function jobHash({ text, design, question }: Job): string {
+  const asked = [CODE.code, text, design.id, design.identity ?? '', questionKey(question)]
+  return createHash('sha256').update(JSON.stringify(asked)).digest('hex').slice(0, 32)
+}
+
+/** What a worker is given when it starts. */
+export interface Start {
+  /** Not 0 when the main thread wants to hear what there is. */
+  readonly stop: Int32Array
+  /** The code that the main thread runs. */
+  readonly code: string
+}
+
+/** A bug in restrictedmem that a worker ran into. */
+export class WorkerBug extends Error {}

@@ -1,0 +1,116 @@
+/** Check scenarios on designs: from what is named to verdicts, printing nothing. */
+import { availableParallelism } from 'node:os'
+import { isExhaustive, type Limits, type Question } from '../ask.js'
+import { UserError } from '../error.js'
+import type { CellResult, LoadedDesign, Results, ScenarioFile } from '../results.js'
+import type { Verdict } from '../verdict.js'
+import { recall, remember } from './cache.js'
+import { tokenHash } from './designs.js'
+import type { Job } from './job.js'
+import { assertSameCode, CODE } from './package.js'
+import { type Listener, type Progress, type Run, runJobs } from './pool.js'
+import { knownNames } from './scenarios.js'
+import { runTogether } from './together.js'
+
+/** Worker threads that a run may have: more would only wait for one another. */
+export const MOST_WORKERS = 64
+
+export interface CheckRequest {
+  readonly scenarios: readonly ScenarioFile[]
+  readonly designs: readonly LoadedDesign[]
+  readonly question?: Question
+  /** For each cell. */
+  readonly limits?: Limits
+  /** Worker threads; several may share the only cell. */
+  readonly workers?: number | undefined
+  /** Use verdicts of earlier runs, and keep those of this one. True if left out. */
+  readonly cache?: boolean
+  /** Of the only cell: file from which to go on, if it exists, and to which to save. */
+  readonly checkpoint?: string | undefined
+  readonly onProgress?: (p: Progress) => void
+  readonly onNotice?: (text: string) => void
+  /** Stops all searches; what was seen until then is returned. */
+  readonly signal?: AbortSignal
+}
+
+/** Check every scenario on every design. @throws UserError */
+export async function check(request: CheckRequest): Promise<Results> {
+  const start = performance.now()
+  const jobs = jobsOf(request)
+  const { question = {}, checkpoint, cache = true, workers } = request
+  if (workers !== undefined && !(workers >= 1 && workers <= MOST_WORKERS)) {
+    throw new UserError(`there can be 1 to ${MOST_WORKERS} workers, not ${workers}`)
+  }
+  const useCache = cache && checkpoint === undefined
+  const verdicts = jobs.map((j) => (useCache ? recall(j) : undefined))
+  const open = jobs.filter((_, i) => verdicts[i] === undefined)
+  const threads = workers ?? Math.min(2, availableParallelism())
+  const [only] = open
+  const plain = isExhaustive(question) && question.exact !== true && checkpoint === undefined
+  const together = open.length === 1 && plain && (workers ?? 1) > 1
+  const run =
+    together && only !== undefined
+      ? await runTogether(only, threads, listenerOf(request))
+      : await runJobs(open, threads, listenerOf(request))
+  assertSameCode()
+  keep(open, run, verdicts, useCache)
+  return {
+    version: CODE.version,
+    cells: cellsOf(request, verdicts),
+    asked: jobs.length,
+    interrupted: run.interrupted,
+    seconds: (performance.now() - start) / 1000,
+  }
+}
+
+function listenerOf({ onProgress, onNotice, signal }: CheckRequest): Listener {
+  return {
+    onProgress: onProgress ?? (() => {}),
+    onNotice: onNotice ?? (() => {}),
+    signal: signal ?? new AbortController().signal,
+  }
+}
+
+function jobsOf(request: CheckRequest): Job[] {
+  const { scenarios, designs, question = {}, limits = {}, checkpoint } = request
+  const known = knownNames(designs.map((d) => d.id))
+  const jobs = scenarios.flatMap((f) =>
+    designs.map(({ id, module, identity }): Omit<Job, 'number'> => {
+      const design = { id, module, identity }
+      return { text: f.text, known, design, question, limits, checkpoint }
+    }),
+  )
+  if (checkpoint !== undefined && jobs.length !== 1) {
+    throw new UserError(
+      `a checkpoint is for one scenario on one design; this check has ${jobs.length} cells`,
+    )
+  }
+  return jobs.map((j, number) => ({ number, ...j }))
+}
+
+/** Put the verdicts of a run where they belong. */
+function keep(
+  open: readonly Job[],
+  run: Run,
+  verdicts: (Verdict | undefined)[],
+  useCache: boolean,
+): void {
+  for (const [i, verdict] of run.verdicts.entries()) {
+    const job = open[i]
+    if (verdict === undefined || job === undefined) continue
+    verdicts[job.number] = verdict
+    if (useCache) remember(job, verdict)
+  }
+}
+
+function cellsOf(
+  { scenarios, designs }: CheckRequest,
+  verdicts: readonly (Verdict | undefined)[],
+): CellResult[] {
+  const cells = scenarios.flatMap((file) => designs.map((design) => ({ file, design })))
+  return cells.flatMap((cell, i) => {
+    const verdict = verdicts[i]
+    if (verdict === undefined) return []
+    return [{ ...cell, verdict, hash: tokenHash(cell.file.text, cell.design) }]
+  })
+}

@@ -1,0 +1,180 @@
+/** A worker thread: checks one cell after the other. */
+import { parentPort, workerData } from 'node:worker_threads'
+import { uniformInt } from 'pure-rand/distribution/uniformInt'
+import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus'
+import type { Design } from '../../designs/design.js'
+import { readScenario, type Scenario } from '../../litmus/scenario.js'
+import { LimitError } from '../../machine/fault.js'
+import { type CellSnapshot, checkScenario, type Effort } from '../check.js'
+import { type AskModel, crossCheck } from '../cross.js'
+import { UserError } from '../error.js'
+import { gathered } from '../judge.js'
+import { sampleScenario } from '../sampled.js'
+import { concludeShares, exploreShare } from '../shares.js'
+import { hash32 } from '../token.js'
+import type { Verdict } from '../verdict.js'
+import { dropCheckpoint, readCheckpoint, saveCheckpoint } from './checkpoint.js'
+import { loadDesign } from './designs.js'
+import { type Job, jobHash, type Message, type Start } from './job.js'
+import { assertSameCode } from './package.js'
+
+const { stop, code } = workerData as Start
+
+/** The scenario read last: the cells of one scenario follow one another. */
+let latest: { text: string; scenario: Scenario } | undefined
+
+function scenarioOf({ text, known }: Job): Scenario {
+  if (latest?.text !== text) latest = { text, scenario: readScenario(text, known) }
+  return latest.scenario
+}
+
+/** A job with what it names, and the clock that runs for it. */
+interface Task {
+  readonly job: Job
+  readonly scenario: Scenario
+  readonly design: Design
+  readonly start: number
+  /** Milliseconds that are left. */
+  left(): number
+  mayGoOn(): boolean
+}
+
+async function taskOf(job: Job): Promise<Task> {
+  const { milliseconds = Number.POSITIVE_INFINITY } = job.limits
+  const start = performance.now()
+  const left = (): number => milliseconds - (performance.now() - start)
+  return {
+    job,
+    scenario: scenarioOf(job),
+    design: await loadDesign(job.design),
+    start,
+    left,
+    mayGoOn: () => Atomics.load(stop, 0) === 0 && left() > 0,
+  }
+}
+
+async function run(job: Job): Promise<Message> {
+  const { number } = job
+  assertSameCode(code)
+  const task = await taskOf(job)
+  const { scenario, design } = task
+  if (job.question.sample !== undefined) {
+    const verdict = sampled(task, job.question.sample)
+    return { kind: 'verdict', job: number, verdict, final: true }
+  }
+  const saver = job.checkpoint === undefined ? undefined : new Saver(job.checkpoint, job)
+  const effort = effortOf(task, saver)
+  if (job.share !== undefined) {
+    return { kind: 'share', job: number, share: exploreShare(scenario, design, effort, job.share) }
+  }
+  const begun = task.start - (Date.now() - (job.begun ?? Date.now()))
+  const checked =
+    job.shares === undefined
+      ? checkScenario(scenario, design, effort)
+      : concludeShares(scenario, design, effort, job.shares, begun)
+  if (checked === undefined) return { kind: 'alone', job: number }
+  if (!checked.stopped) saver?.drop()
+  return { kind: 'verdict', job: number, verdict: await explained(task, checked), final: true }
+}
+
+/** With its findings told in few blocks; those that only follow another one stay as they are. */
+function told({ scenario, design }: Task, verdict: Verdict): Verdict {
+  const findings = verdict.findings.map((f) => (f.first ? gathered(scenario, design, f) : f))
+  return { ...verdict, findings }
+}
+
+/** With findings in their shortest form, and what other searches say, if they are asked. */
+async function explained(task: Task, checked: Verdict): Promise<Verdict> {
+  const { scenario, design, job, mayGoOn } = task
+  const { cross } = job.question
+  const verdict = told(task, checked)
+  if (cross === undefined || verdict.verdict === 'skipped') return verdict
+  // Who interrupts a second search has the verdict of the first.
+  send({ kind: 'verdict', job: job.number, verdict, final: false })
+  // Only now: making models needs the whole of TypeScript.
+  const { askSpin } = await import('./model.js')
+  const askModel: AskModel = (s, d) => askSpin(s, d, task.left())
+  const limits = { executions: cross, keepGoing: mayGoOn }
+  return { ...verdict, cross: crossCheck(scenario, design, limits, askModel) }
+}
+
+function effortOf({ job, mayGoOn }: Task, saver: Saver | undefined): Effort {
+  return {
+    ...job.question,
+    memory: job.limits.bytes,
+    resume: saver?.resume(),
+    now: () => performance.now(),
+    keepGoing: (states, depth, { bytes, snapshot }) => {
+      send({ kind: 'progress', job: job.number, states, depth, bytes })
+      const goOn = mayGoOn()
+      if (snapshot !== undefined) saver?.save(snapshot, !goOn)
+      return goOn
+    },
+  }
+}
+
+function sampled(task: Task, runs: number): Verdict {
+  const { scenario, design, mayGoOn } = task
+  const { seed = 1 } = task.job.question
+  // Of its own for each cell, whichever others are asked for.
+  const random = xoroshiro128plus(seed ^ hash32(`${scenario.name} ${design.id}`))
+  const verdict = sampleScenario(scenario, design, {
+    runs,
+    draw: (n) => uniformInt(random, 0, n - 1),
+    keepGoing: mayGoOn,
+    now: () => performance.now(),
+  })
+  return { ...told(task, verdict), seed }
+}
+
+/**
+ * Saves now and then, so rarely that it costs little of the time. A save that fails is told, and the
+ * search goes on.
+ */
+class Saver {
+  readonly #path: string
+  readonly #job: Job
+  #next = performance.now() + FIRST_SAVE
+
+  constructor(path: string, job: Job) {
+    this.#path = path
+    this.#job = job
+  }
+
+  resume(): CellSnapshot | undefined {
+    return readCheckpoint(this.#path, jobHash(this.#job))
+  }
+
+  save(snapshot: () => CellSnapshot, now: boolean): void {
+    const start = performance.now()
+    if (!now && start < this.#next) return
+    try {
+      saveCheckpoint(this.#path, jobHash(this.#job), snapshot())
+    } catch (error) {
+      const text = `${this.#path}: the checkpoint can't be saved: ${(error as Error).message}`
+      send({ kind: 'notice', job: this.#job.number, text })
+    }
+    const cost = performance.now() - start
+    this.#next = start + Math.max(LEAST_INTERVAL, 20 * cost)
+  }
+
+  drop(): void {
+    dropCheckpoint(this.#path)
+  }
+}
+
+/** In milliseconds. */
+const FIRST_SAVE = 2000
+const LEAST_INTERVAL = 10_000
+
+function send(message: Message): void {
+  parentPort?.postMessage(message)
+}
+
+parentPort?.on('message', (job: Job) => {
+  run(job).then(send, (error: Error) => {
+    const mistake = error instanceof UserError || error instanceof LimitError
+    if (mistake) send({ kind: 'mistake', job: job.number, text: error.message })
+    else send({ kind: 'bug', job: job.number, text: error.stack ?? error.message })
+  })
+})

@@ -1,0 +1,78 @@
+/** `explain`: what a word means, wherever in a report, a scenario or a mail it was met. */
+import { readFileSync } from 'node:fs'
+import { UserError } from '../app/error.js'
+import { builtInFiles, nameOf } from '../app/host/files.js'
+import { packagedFile } from '../app/host/package.js'
+import { decodeToken, TokenError } from '../app/token.js'
+import { ERRNO } from '../kernel/include/errno.js'
+import { suggest } from '../litmus/error.js'
+import { wrap } from '../report/paint.js'
+import { findingOfShort, VERDICT_WORDS } from '../report/words.js'
+import { type Entry, TABLES } from './list.js'
+
+/** Names that `list` knows besides those of scenarios. */
+const NAMED = ['findings', 'designs', 'operations', 'constants', 'marks', 'formats'] as const
+
+/** @throws UserError if nothing is called so. */
+export async function explain(word: string): Promise<string> {
+  const errno = word.replace(/^-/, '').toUpperCase()
+  if (ERRNO[errno] !== undefined) return explainErrno(errno, -ERRNO[errno])
+  if (/^rm\d+\./.test(word)) return explainToken(word)
+  const said = VERDICT_WORDS[word.replace(/[?!]+$/, '') as keyof typeof VERDICT_WORDS]
+  if (said !== undefined) return wrap(`${word}: ${said}`, 79, '')
+  const path = builtInFiles().find((f) => nameOf(f) === word)
+  if (path !== undefined) return readFileSync(path, 'utf8').trimEnd()
+  // A cell of the matrix may say how many more there are.
+  const name = findingOfShort(word.replace(/(\+\d+)?[?!]*$/, '')) ?? word
+  const known: string[] = builtInFiles().map(nameOf)
+  for (const table of NAMED) {
+    const entries = await TABLES[table]()
+    const found = entries.find((e) => bare(e) === name)
+    if (found !== undefined) return textOf(found)
+    known.push(...entries.map(bare))
+  }
+  const hint = suggest(word, known).replace(/ (?:Accepted|The nearest).*/, '')
+  throw new UserError(`nothing is called "${word}".${hint}`)
+}
+
+/** An operation's name without its arguments. */
+function bare(e: Entry): string {
+  return e.name.replace(/\(.*/, '')
+}
+
+function textOf({ name, text, source }: Entry): string {
+  const from = source ? `\n${wrap(`Source: ${source}.`, 79, '')}` : ''
+  return `${name}\n${wrap(text, 79, '')}${from}`
+}
+
+/** A row of the table of errors, as `docs/errno.json` has it. */
+interface ErrorRow {
+  readonly call: string
+  readonly condition: string
+  /** By profile of Linux. */
+  readonly answer: Readonly<Record<string, string>>
+}
+
+/** The number, and which call answers with it when. */
+function explainErrno(name: string, value: number): string {
+  const rows = JSON.parse(readFileSync(packagedFile('docs/errno.json'), 'utf8')) as ErrorRow[]
+  const lines = rows.flatMap(({ call, condition, answer }) => {
+    const on = Object.keys(answer).filter((profile) => answer[profile] === `-${name}`)
+    if (on.length === 0) return []
+    const everywhere = on.length === Object.keys(answer).length
+    return [wrap(`${call}: ${condition}${everywhere ? '' : ` (${on.join(', ')})`}`, 79, '  ')]
+  })
+  const when = lines.length === 0 ? '' : '\nreturned by'
+  return [`-${name} is ${value}${when}`, ...lines].join('\n')
+}
+
+function explainToken(text: string): string {
+  try {
+    const t = decodeToken(text)
+    const steps = `${t.schedule.length} steps of ${new Set(t.schedule.map((m) => m.task)).size} tasks`
+    return `A schedule of ${steps}, for ${t.scenario} on ${t.design}.\nreplay shows it.`
+  } catch (error) {
+    if (error instanceof TokenError) throw new UserError(error.message)
+    throw error
+  }
+}

@@ -1,0 +1,42 @@
+/** What the command line can say, as it arrives from it. */
+
+export interface CheckFlags {
+  readonly design: string[]
+  readonly format: string
+  readonly bound?: number
+  readonly find?: boolean
+  readonly exact?: boolean
+  readonly time?: number
+  readonly memory?: number
+  readonly checkpoint?: string
+  readonly cache: boolean
+  readonly workers?: number
+  readonly cross?: number | true
+  readonly promela?: string
+  readonly sample?: number
+  readonly seed?: number
+}
+
+export interface ReplayFlags {
+  readonly on?: string
+  readonly view: 'columns' | 'splat' | 'list' | 'litmus'
+  readonly json?: boolean
+  readonly direct?: boolean
+  /** Where a scenario of the user's own, or a design by path, is found. */
+  readonly file?: string
+  readonly design?: string
+}
+
+export interface ConformFlags {
+  readonly transcript: readonly string[]
+  readonly live?: boolean
+  readonly family: readonly string[]
+  readonly seed: number
+  readonly count: number
+  readonly record?: string
+  readonly ktap?: boolean
+  readonly probe?: boolean
+  readonly guest?: boolean
+  readonly qemu?: string
+  readonly all?: boolean
+}

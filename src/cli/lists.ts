@@ -1,0 +1,13 @@
+/** What can be listed; how, is in `list.ts`. */
+export const LISTS = [
+  'scenarios',
+  'designs',
+  'sanitizers',
+  'findings',
+  'operations',
+  'constants',
+  'marks',
+  'formats',
+] as const
+
+export type ListName = (typeof LISTS)[number]

@@ -1,0 +1,58 @@
+/** Short words of reports, and what they stand for. */
+
+/** A word of up to six letters for each finding. */
+const SHORT: Readonly<Record<string, string>> = {
+  'stale-secondary-mapping': 'stale',
+  'secondary-use-after-free': 's-uaf',
+  'use-after-free': 'UAF',
+  'double-free': '2free',
+  'null-dereference': 'NULL',
+  'type-confusion': 'type',
+  'uninitialised-memory': 'kmsan',
+  'wild-pointer': 'wild',
+  'refcount-leak': 'leak',
+  'refcount-underflow': 'under',
+  'memory-leak': 'mleak',
+  'poison-not-reported': 'untold',
+  'poison-remapped': 'poison',
+  'misdirected-report': 'astray',
+  'uninitialised-page': 'uninit',
+  'guest-data-lost': 'lost',
+  'wrong-kind-mapping': 'kind',
+  'private-page-aliased': 'alias',
+  'missing-tlb-flush': 'tlb',
+  'unbalanced-invalidation': 'unbal',
+  'stuck-invalidation': 'stuck',
+  'lock-inversion': 'order',
+  deadlock: 'hang',
+  livelock: 'spins',
+  'sleep-in-atomic': 'sleep',
+  'dangling-binding': 'dangle',
+  'kernel-bug': 'BUG',
+  'kernel-warning': 'WARN',
+  'bad-page-state': 'badpg',
+  'unlock-by-other': 'unlock',
+  'condition-violated': 'cond',
+  'unexpected-result': 'result',
+}
+
+export function shortFinding(id: string): string {
+  return SHORT[id] ?? id.slice(0, 6)
+}
+
+/** The finding that a short word stands for. */
+export function findingOfShort(word: string): string | undefined {
+  return Object.keys(SHORT).find((id) => SHORT[id] === word)
+}
+
+/** What a report says of a cell, besides findings. */
+export const VERDICT_WORDS = {
+  clean: 'every interleaving was explored, and nothing was found.',
+  open: 'nothing was found, but not everything was explored: a bound, a limit or a sample.',
+  inconclusive: 'nothing was found, but not everything was explored: a bound, a limit or a sample.',
+  vacuous: 'what the scenario says must happen never did, so that it shows nothing.',
+  skipped: 'the scenario does not apply to the design, or its set-up fails there.',
+  exhaustive: 'every interleaving was explored.',
+  bounded: 'only executions within a bound, or until the search was stopped, were explored.',
+  sampled: 'random executions were run; what others do is not known.',
+} as const
