@@ -3,6 +3,7 @@
  * changed, a reference forgotten.
  */
 import { defineDesign } from '../src/designs/design.js'
+import { gmem618 } from '../src/designs/gmem.js'
 import { upm } from '../src/designs/upm.js'
 import { upmAops } from '../src/designs/upm-aops.js'
 import { upmAopsRepaired } from '../src/designs/upm-aops-repaired.js'
@@ -16,22 +17,32 @@ import { upmPin } from '../src/designs/upm-pin.js'
 import { v10 } from '../src/designs/v10.js'
 import { kvmFlushRemoteTlbs, kvmTdpMmuZap } from '../src/kernel/arch/x86/kvm/tdp_mmu.js'
 import { fget, fput } from '../src/kernel/fs/file_table.js'
-import { EINVAL } from '../src/kernel/include/errno.js'
-import { type File, filesStruct, fsState, type Inode, Kstat } from '../src/kernel/include/fs.js'
+import { EFAULT, EHWPOISON, EINVAL } from '../src/kernel/include/errno.js'
+import {
+  type AddressSpace,
+  type File,
+  filesStruct,
+  fsState,
+  type Inode,
+  Kstat,
+} from '../src/kernel/include/fs.js'
 import { type Kvm, KvmMemorySlot, type KvmPageFault } from '../src/kernel/include/kvm.js'
-import { Folio, mmState } from '../src/kernel/include/mm.js'
-import type { MmStruct } from '../src/kernel/include/mm_types.js'
+import { Folio, MF_ACTION_REQUIRED, MF_DELAYED, mmState } from '../src/kernel/include/mm.js'
+import { type MmStruct, VM_FAULT_LOCKED, type VmFault } from '../src/kernel/include/mm_types.js'
 import type { RestrictedmemNotifier } from '../src/kernel/include/restrictedmem.js'
 import type { Gfn, Pgoff } from '../src/kernel/include/types.js'
 import { xaLoad, xaRelease, xaReserve } from '../src/kernel/lib/xarray.js'
-import { folioSetLocked } from '../src/kernel/mm/filemap.js'
+import { filemapGrabFolio, folioSetLocked } from '../src/kernel/mm/filemap.js'
 import { sysFcntlGetSeals } from '../src/kernel/mm/memfd.js'
+import { memoryFailureOnline } from '../src/kernel/mm/memory_failure.js'
 import {
   mmuNotifierInvalidateRangeEnd,
   mmuNotifierInvalidateRangeStart,
 } from '../src/kernel/mm/mmu_notifier.js'
 import { allocFolio } from '../src/kernel/mm/page_alloc.js'
 import { folioPut } from '../src/kernel/mm/swap.js'
+import { kvmGmemErrorFolio } from '../src/kernel/v6_18/virt/kvm/guest_memfd.js'
+import { kvmGmemFaultUserMapping } from '../src/kernel/v6_18/virt/kvm/guest_memfd_user.js'
 import { gfnToPfnMemslot } from '../src/kernel/virt/kvm/hva_to_pfn.js'
 import { kvmRestrictedmemError } from '../src/kernel/virt/kvm/restrictedmem.js'
 import { kfree, kmalloc, kzalloc } from '../src/machine/alloc.js'
@@ -254,11 +265,13 @@ const alwaysWritable = fn(function* __gfn_to_pfn_memslot(fault: KvmPageFault): K
 
 // poison
 
-const silent = fn(function* kvm_restrictedmem_error(
-  _n: RestrictedmemNotifier,
-  _start: Pgoff,
-  _end: Pgoff,
-): Kernel<void> {})
+/** Nobody is told, and nothing zapped. */
+const silent = fn(function* kvm_gmem_error_folio(
+  _mapping: AddressSpace,
+  _folio: Folio,
+): Kernel<number> {
+  return MF_DELAYED
+})
 
 /** Takes a mutex, as a callback that is allowed to sleep would. */
 const sleepyReport = fn(function* kvm_restrictedmem_error(
@@ -270,6 +283,23 @@ const sleepyReport = fn(function* kvm_restrictedmem_error(
   yield* mutexLock(kvm.slotsLock)
   kvm.memoryErrors = 1
   mutexUnlock(kvm.slotsLock)
+})
+
+/** Before the failure that found the page poisoned, the caller has taken a reference. */
+const failureBefore = original(memoryFailureOnline)
+const keepsReference = fn(function* memory_failure_online(p: Folio, flags: number): Kernel<number> {
+  yield read(p, 'hwpoison')
+  if (p.hwpoison) return flags & MF_ACTION_REQUIRED ? -EFAULT : -EHWPOISON
+  return yield* failureBefore(p, flags)
+})
+
+// page-content
+
+const notCleared = fn(function* kvm_gmem_fault_user_mapping(vmf: VmFault): Kernel<number> {
+  const folio = yield* filemapGrabFolio(vmf.vma!.vmFile!.fMapping!, vmf.pgoff)
+  folio.uptodate = true
+  vmf.page = folio
+  return VM_FAULT_LOCKED
 })
 
 // the MMU notifier
@@ -420,8 +450,8 @@ task t
   ),
   mutant(
     'failure-not-reported',
-    upmAopsRepaired,
-    [replace(kvmRestrictedmemError, silent)],
+    gmem618,
+    [replace(kvmGmemErrorFolio, silent)],
     scenario(`${GUEST}\ntask t\n  memory_failure(fd, page=0)`),
     'poison',
     'poison-not-reported',
@@ -449,6 +479,49 @@ task t
     'memory-failure/poisoned-page-touched-again',
     'poison',
     'poison-remapped',
+  ),
+  mutant(
+    'told-and-still-mapped',
+    upmAopsRepaired,
+    [],
+    'memory-failure/mapped-restricted-page',
+    'poison',
+    'poison-still-mapped',
+  ),
+  mutant(
+    'second-failure-keeps-a-reference',
+    gmem618,
+    [replace(memoryFailureOnline, keepsReference)],
+    scenario(`
+setup
+  fd = memfd_create()
+  ftruncate(fd, 1P)
+  at = mmap(fd, PROT_READ|PROT_WRITE, MAP_SHARED, 1P)
+  store(at, 0, 0x5a) == 0
+  drain_lru()
+
+task t0
+  madvise(at, 1P, MADV_HWPOISON)
+
+task t1
+  madvise(at, 1P, MADV_HWPOISON)`),
+    'references',
+    'refcount-leak',
+  ),
+  mutant(
+    'mapped-page-not-cleared',
+    gmem618,
+    [replace(kvmGmemFaultUserMapping, notCleared)],
+    scenario(`
+setup
+  vm = kvm_create_vm(DEFAULT)
+  fd = kvm_create_guest_memfd(vm, 1P, GUEST_MEMFD_FLAG_MMAP|GUEST_MEMFD_FLAG_INIT_SHARED)
+  at = mmap(fd, PROT_READ|PROT_WRITE, MAP_SHARED, 1P)
+
+task t
+  load(at)`),
+    'page-content',
+    'uninitialised-page',
   ),
   mutant(
     'page-not-cleared',

@@ -26,6 +26,7 @@ export const kernelInit = fn(function* kernel_init(): Kernel<void> {
   spinLockInit(fsState().sbLock, 'sb_lock')
   spinLockInit(filesStruct().fileLock, 'file_lock')
   mutexInit(mmState().mfMutex, 'mf_mutex')
+  initRwsem(mmState().memHotplugLock, 'mem_hotplug_lock')
   const mm = currentMm()
   initRwsem(mm.mmapLock, 'mmap_lock')
   initRwsem(mm.anonVmaLock, 'anon_vma->rwsem')

@@ -15,6 +15,7 @@ const SHORT: Readonly<Record<string, string>> = {
   'memory-leak': 'mleak',
   'poison-not-reported': 'untold',
   'poison-remapped': 'poison',
+  'poison-still-mapped': 'mapped',
   'misdirected-report': 'astray',
   'uninitialised-page': 'uninit',
   'guest-data-lost': 'lost',

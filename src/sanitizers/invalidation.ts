@@ -2,9 +2,10 @@
  * The invalidation protocol: begins and ends balance for each VM, and while an
  * invalidation is under way its range is known to whoever takes mmu_lock.
  *
- * An end without a begin trips KVM's own BUG_ON, which reports `unbalanced-invalidation`.
+ * An end without a begin is noticed by some kernels at once, by others only at the next change of
+ * the process's memory, and never by those that retry because of it.
  */
-import { Kvm } from '../kernel/include/kvm.js'
+import { INVALID_GPA, Kvm } from '../kernel/include/kvm.js'
 import { factsOf } from '../machine/struct.js'
 import { source } from './ground.js'
 import type { Context, Report, Sanitizer } from './sanitizer.js'
@@ -42,11 +43,15 @@ export const invalidation: Sanitizer = {
       why: [source('6.2', 'include/linux/kvm_host.h mmu_invalidate_retry_hva')],
     },
   ],
-  watches: ['Kvm.mmuInvalidateInProgress', 'Kvm.mmuInvalidateRangeSet', 'RwLock.writer'],
+  watches: ['Kvm.mmuInvalidateInProgress', 'Kvm.mmuInvalidateRangeStart', 'RwLock.writer'],
   state({ report }: Context) {
     forEachAlive(Kvm, (kvm) => {
+      if (kvm.mmuInvalidateInProgress < 0) {
+        const text = 'an invalidation has ended that had not begun'
+        report('unbalanced-invalidation', text, factsOf([kvm]))
+      }
       if (kvm.mmuLock.writer !== 0 || kvm.mmuInvalidateInProgress <= 0) return
-      if (!kvm.mmuInvalidateRangeSet) {
+      if (kvm.mmuInvalidateRangeStart === INVALID_GPA) {
         const text = 'an invalidation is under way with no range'
         report('unbalanced-invalidation', text, factsOf([kvm]))
       }

@@ -1,9 +1,9 @@
 /**
- * Hardware poison: once a memory failure has been handled, no guest gets the page any
- * more; whoever maps it is told, or loses the mapping; and nobody else is told.
+ * Hardware poison: once a memory failure has been handled, no guest gets the page any more, and
+ * none has it; who uses it is told, and nobody else is.
  */
 import type { Kvm, KvmMemorySlot } from '../kernel/include/kvm.js'
-import { type Folio, mmState } from '../kernel/include/mm.js'
+import { type Folio, MF_DELAYED, MF_RECOVERED, mmState } from '../kernel/include/mm.js'
 import type { Gfn, Pgoff } from '../kernel/include/types.js'
 import { factsOf } from '../machine/struct.js'
 import { recorded, source } from './ground.js'
@@ -15,6 +15,20 @@ function mapped(gfn: Gfn, folio: Folio, { report }: Context): void {
   if (!folio.hwpoison || mmState().mfMutex.owner !== 0) return
   const text = `${gfnText(gfn)} was given pfn ${folio.pfn}, which is poisoned`
   report('poison-remapped', text, factsOf([folio], { gfn, pfn: folio.pfn }))
+}
+
+/**
+ * A failure has been handled: memory failure says that nobody uses the page any more. A guest that
+ * still has it, told or not, meets the poison at its next access.
+ */
+function handled(failed: Folio, result: number, { report }: Context): void {
+  if (result !== MF_RECOVERED && result !== MF_DELAYED) return
+  forEachSpte((kvm, spte, folio) => {
+    if (folio !== failed) return
+    const text = `${gfnText(spte.gfn)} maps pfn ${failed.pfn}, whose failure counts as recovered`
+    const facts = factsOf([failed, spte, kvm], { gfn: spte.gfn, pfn: failed.pfn })
+    report('poison-still-mapped', text, facts)
+  })
 }
 
 /** The range that failed, in pages of the file, against the slot that is told. */
@@ -41,6 +55,15 @@ export const poison: Sanitizer = {
       ],
     },
     {
+      id: 'poison-still-mapped',
+      judgement: 'call',
+      sentence: 'A memory failure was handled while a guest keeps a mapping of the page.',
+      why: [
+        source('6.2', 'mm/memory-failure.c hwpoison_user_mappings'),
+        source('6.18', 'virt/kvm/guest_memfd.c kvm_gmem_error_folio'),
+      ],
+    },
+    {
       id: 'poison-not-reported',
       judgement: 'state',
       sentence: 'A guest keeps a mapping of a poisoned page and nobody was told.',
@@ -57,6 +80,9 @@ export const poison: Sanitizer = {
     if (name === 'kvm_map_from_file') {
       const [, gfn, folio] = args as [Kvm, Gfn, Folio]
       mapped(gfn, folio, context)
+    } else if (name === 'memory_failure_event') {
+      const [folio, result] = args as [Folio, number]
+      handled(folio, result, context)
     } else if (name === 'restrictedmem_error') {
       const [slot, start, end] = args as [KvmMemorySlot, Pgoff, Pgoff]
       told(slot, start, end, context)

@@ -1,7 +1,8 @@
 /**
  * The ledger of a folio's references. In every state a folio has at least the references of
  * the holders that can be seen: the page cache or the swap cache, and an LRU batch. When everything
- * was torn down it is back in the allocator, unless it is poisoned.
+ * was torn down it is back in the allocator, or, if it is poisoned, has the one reference that keeps
+ * it out of it; with more its poison could not be taken back.
  */
 import { type Folio, nrPages } from '../kernel/include/mm.js'
 import { forEachFolio } from '../kernel/mm/page_alloc.js'
@@ -30,11 +31,16 @@ function state({ report }: Context): void {
   })
 }
 
+/** A poisoned frame of a block that went offline: nobody will ever ask for it again. */
+function isOffline(folio: Folio): boolean {
+  return folio.hwpoison && folio.isolateBlock
+}
+
 function atEnd({ report, crashed }: Context): void {
   if (crashed) return
   forEachFolio((folio) => {
-    if (folio.buddy || folio.hwpoison || folio.refcount === 0) return
-    const extra = folio.refcount - visibleHolders(folio)
+    if (folio.buddy || folio.refcount === 0 || isOffline(folio)) return
+    const extra = folio.refcount - visibleHolders(folio) - (folio.hwpoison ? 1 : 0)
     if (extra > 0) {
       const text = `pfn ${folio.pfn} keeps ${extra} references that nobody owns`
       report('refcount-leak', text, factsOf([folio], { pfn: folio.pfn, references: extra }))

@@ -19,6 +19,7 @@ import {
 } from '../kernel/mm/pgtable.js'
 import { type Blob, byteAt, withBytes } from '../machine/blob.js'
 import { alsoReads, alsoWrites, read, rmw } from '../machine/effects.js'
+import { tracepoint } from '../machine/fault.js'
 import { fn, type Kernel } from '../machine/fn.js'
 import type { UserAddress } from './layout.js'
 
@@ -42,6 +43,7 @@ function access(folio: Folio, address: bigint, byte: number): number {
     return 0
   }
   alsoReads(folio, 'data')
+  tracepoint('user_load', address, folio, offset)
   return byteAt(folio.data as Blob, offset)
 }
 

@@ -111,9 +111,13 @@ function noteType(what: number): void {
 }
 
 const originalActionResult = original(actionResult)
-const printedActionResult = fn(function action_result(what: number, result: number): number {
+const printedActionResult = fn(function action_result(
+  p: Folio,
+  what: number,
+  result: number,
+): number {
   print(`Memory failure: <n>: recovery action for ${TYPES[what]}: ${RESULTS[result]}`)
-  return originalActionResult(what, result)
+  return originalActionResult(p, what, result)
 })
 
 const originalHasExtraRefcount = original(hasExtraRefcount)

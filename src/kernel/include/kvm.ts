@@ -45,6 +45,8 @@ export const KVM_MEMSLOT_INVALID = 1 << 16
 /** KVM_MEMSLOT_GMEM_ONLY: shared accesses too go to the guest_memfd file, not to user space. */
 export const KVM_MEMSLOT_GMEM_ONLY = 1 << 17
 export const TLB_ENTRIES = 4
+/** INVALID_GPA as a gfn; no guest has memory there. Of a range: none has been added. */
+export const INVALID_GPA = 0xfffffffffffff as Gfn
 
 export interface KvmMemorySlot extends Obj {
   id: number
@@ -112,8 +114,13 @@ export interface Spte extends Obj {
    * The page is that of the slot's file, so no MMU notifier speaks for it; private ones all are.
    */
   fromFile: boolean
-  /** The hardware has written through it. */
+  /**
+   * What the hardware marks when it writes through the leaf; but KVM marks each leaf that may be
+   * written through in advance, so nothing can be learnt from it.
+   */
   dirty: boolean
+  /** The guest has written through it: for the judges, since nobody in the kernel can know. */
+  written: boolean
 }
 
 export const Spte: Struct<Spte> = struct<Spte>('Spte', {
@@ -123,6 +130,7 @@ export const Spte: Struct<Spte> = struct<Spte>('Spte', {
   private: flag(),
   fromFile: flag(),
   dirty: flag(),
+  written: flag(),
 })
 
 /** What a guest's fault asks for, and what was found for it. On the stack of who handles it. */
@@ -190,6 +198,8 @@ export const KvmVcpu: Struct<KvmVcpu> = struct<KvmVcpu>(
 export interface Kvm extends Obj {
   /** References; atomic. */
   usersCount: number
+  /** KVM has found a bug of its own (vm_bugged, vm_dead). Set for good; read without a lock. */
+  vmDead: boolean
   vmType: number
   slotsLock: Mutex
   slotsArchLock: Mutex
@@ -201,10 +211,9 @@ export interface Kvm extends Obj {
   /** Invalidation protocol. Guard: mmu_lock; also read without it. */
   mmuInvalidateSeq: number
   mmuInvalidateInProgress: number
+  /** Of the range, inclusive and exclusive; INVALID_GPA: none since the count left 0. */
   mmuInvalidateRangeStart: Gfn
   mmuInvalidateRangeEnd: Gfn
-  /** The range is set since the count left 0. */
-  mmuInvalidateRangeSet: boolean
   /** How the VM hears of changes of the process's page table. */
   mmuNotifier: MmuNotifier
   mnInvalidateLock: Spinlock
@@ -223,6 +232,7 @@ export const Kvm: Struct<Kvm> = struct<Kvm>(
   'Kvm',
   {
     usersCount: num(),
+    vmDead: flag(),
     vmType: num(),
     slotsLock: embed('Mutex'),
     slotsArchLock: embed('Mutex'),
@@ -234,7 +244,6 @@ export const Kvm: Struct<Kvm> = struct<Kvm>(
     mmuInvalidateInProgress: num(),
     mmuInvalidateRangeStart: wide(),
     mmuInvalidateRangeEnd: wide(),
-    mmuInvalidateRangeSet: flag(),
     mmuNotifier: embed('MmuNotifier'),
     mnInvalidateLock: embed('Spinlock'),
     mnActiveInvalidateCount: num(),

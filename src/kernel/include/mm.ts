@@ -6,7 +6,7 @@
  */
 import '../../machine/locks.js'
 import '../../machine/wait.js'
-import type { Mutex, Spinlock } from '../../machine/locks.js'
+import type { Mutex, RwSemaphore, Spinlock } from '../../machine/locks.js'
 import { embed, flag, num, type Obj, ptr, type Struct, struct, wide } from '../../machine/struct.js'
 import { MAX_TASKS } from '../../machine/task.js'
 import type { WaitQueueHead } from '../../machine/wait.js'
@@ -147,6 +147,8 @@ export const ShmemInodeInfo: Struct<ShmemInodeInfo> = struct<ShmemInodeInfo>(
 export interface MmState extends Obj {
   /** mf_mutex: one memory failure at a time. */
   mfMutex: Mutex
+  /** mem_hotplug_lock: held for writing while memory comes or goes. */
+  memHotplugLock: RwSemaphore
   /** hw_memory_failure: a real error was seen, so unpoison is refused. */
   hwMemoryFailure: boolean
   /** Pages with hwpoison set. */
@@ -157,6 +159,7 @@ export const MmState: Struct<MmState> = struct<MmState>(
   'MmState',
   {
     mfMutex: embed('Mutex'),
+    memHotplugLock: embed('RwSemaphore'),
     hwMemoryFailure: flag(),
     numPoisoned: num(),
   },

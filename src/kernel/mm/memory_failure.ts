@@ -8,7 +8,7 @@
  * allocator. Left out: slab, reserved, huge and device pages, of which this kernel has none.
  */
 import { alsoReads, read, rmw, until, write } from '../../machine/effects.js'
-import { mark } from '../../machine/fault.js'
+import { mark, tracepoint } from '../../machine/fault.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { mutexLock, mutexUnlock } from '../../machine/locks.js'
 import { EBUSY, EFAULT, EHWPOISON, EIO, ENXIO } from '../include/errno.js'
@@ -93,7 +93,12 @@ function pageState(flags: number): number {
  *
  * Models: 6.2 mm/memory-failure.c action_result.
  */
-export const actionResult = fn(function action_result(_type: number, result: number): number {
+export const actionResult = fn(function action_result(
+  p: Folio,
+  _type: number,
+  result: number,
+): number {
+  tracepoint('memory_failure_event', p, result)
   mmState().numPoisoned++
   return result === MF_RECOVERED || result === MF_DELAYED ? 0 : -EBUSY
 })
@@ -240,7 +245,7 @@ export const pageAction = fn(function* page_action(type: number, p: Folio): Kern
       break
   }
   mark('memory-failure-handled')
-  return actionResult(type, result)
+  return actionResult(p, type, result)
 })
 
 /**
@@ -261,19 +266,28 @@ export const identifyPageState = fn(function* identify_page_state(
 })
 
 /**
+ * An entry that says so takes a poisoned page's place in the page table; of a page in the swap cache
+ * nothing has to be said, since a fault will find it there. The folio is locked.
+ *
+ * Models: 6.18 mm/memory-failure.c unmap_poisoned_folio; 6.2 has it in hwpoison_user_mappings.
+ * Simplifies: the file systems here write nothing back, so a clean page is no exception.
+ */
+export const unmapPoisonedFolio = fn(function* unmap_poisoned_folio(p: Folio): Kernel<void> {
+  yield* tryToUnmap(p, p.swap !== 0 ? TTU_HWPOISON | TTU_IGNORE_HWPOISON : TTU_HWPOISON)
+})
+
+/**
  * Take the page out of the process's page table, where an entry then says that it is poisoned.
  * False if it is still mapped. Restricted memory is mapped nowhere: nobody hears of it from here.
  *
  * Models: 6.2 mm/memory-failure.c hwpoison_user_mappings. Simplifies: nobody asked to be killed
- * early, so the signal waits for the next access; the file systems here write nothing back, so
- * a clean page is no exception.
+ * early, so the signal waits for the next access.
  */
 export const hwpoisonUserMappings = fn(function* hwpoison_user_mappings(p: Folio): Kernel<boolean> {
   yield read(p, 'mapcount')
   alsoReads(p, 'lru')
   if (!p.lru || p.mapcount === 0) return true
-  // In the swap cache a fault will find the poison.
-  yield* tryToUnmap(p, p.swap !== 0 ? TTU_HWPOISON | TTU_IGNORE_HWPOISON : TTU_HWPOISON)
+  yield* unmapPoisonedFolio(p)
   return p.mapcount === 0
 })
 
@@ -292,12 +306,12 @@ export const memoryFailureLocked = fn(function* memory_failure_locked(p: Folio):
     if (p.writeback) yield until(p, 'writeback', 0)
     if (!(yield* hwpoisonUserMappings(p))) {
       yield* folioUnlock(p)
-      return actionResult(MF_MSG_UNMAP_FAILED, MF_IGNORED)
+      return actionResult(p, MF_MSG_UNMAP_FAILED, MF_IGNORED)
     }
     alsoReads(p, 'lru')
     if (p.lru && p.mapping === null && !p.anon) {
       yield* folioUnlock(p)
-      return actionResult(MF_MSG_TRUNCATED_LRU, MF_IGNORED)
+      return actionResult(p, MF_MSG_TRUNCATED_LRU, MF_IGNORED)
     }
   }
   return yield* identifyPageState(p, savedFlags)
@@ -325,14 +339,14 @@ export const memoryFailureOnline = fn(function* memory_failure_online(
 
     const got = yield* getHwpoisonPage(p, flags)
     if (got > 0) break
-    if (got < 0) return actionResult(MF_MSG_UNKNOWN, MF_IGNORED)
+    if (got < 0) return actionResult(p, MF_MSG_UNKNOWN, MF_IGNORED)
     yield read(p, 'buddy')
-    if (!p.buddy) return actionResult(MF_MSG_KERNEL_HIGH_ORDER, MF_IGNORED)
+    if (!p.buddy) return actionResult(p, MF_MSG_KERNEL_HIGH_ORDER, MF_IGNORED)
     if (yield* takePageOffBuddy(p)) {
       pageRefInc(p)
-      return actionResult(MF_MSG_BUDDY, MF_RECOVERED)
+      return actionResult(p, MF_MSG_BUDDY, MF_RECOVERED)
     }
-    if (!retry) return actionResult(MF_MSG_BUDDY, MF_FAILED)
+    if (!retry) return actionResult(p, MF_MSG_BUDDY, MF_FAILED)
     // Lost against an allocation; from the start, without the mark, as if nothing had been.
     yield rmw(p, 'hwpoison')
     p.hwpoison = false

@@ -6,7 +6,7 @@
  * The block is the set of frames with `isolateBlock` set. Left out: the frames' removal from the
  * memmap, and offline of blocks with anything but the pages of one file in them.
  */
-import { read } from '../../machine/effects.js'
+import { alsoReads, read } from '../../machine/effects.js'
 import { warnOn } from '../../machine/fault.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { EBUSY } from '../include/errno.js'
@@ -14,8 +14,10 @@ import type { AddressSpace } from '../include/fs.js'
 import { type Folio, MIGRATE_SYNC, MR_MEMORY_HOTPLUG, NUMA_NO_NODE } from '../include/mm.js'
 import { PGOFF_MAX, type Pgoff } from '../include/types.js'
 import { xaFindAfterIndex, xaFindIndex, xaLoad } from '../lib/xarray.js'
+import { memHotplugBegin, memHotplugDone } from './hotplug_lock.js'
 import { migratePages, putbackMovablePages } from './migrate.js'
 import { forEachFolio } from './page_alloc.js'
+import { tryToUnmap } from './rmap.js'
 import { folioIsolateLru, folioPut, folioTryGet, lruAddDrainAll } from './swap.js'
 
 /** The frame of the block that follows `after`, or its first one; null behind the last. */
@@ -95,8 +97,41 @@ export const scanMovablePages = fn(function* scan_movable_pages(): Kernel<Folio 
 })
 
 /**
- * Try to move the pages of the block, from frame `first` on. A poisoned one is left alone: its
- * poison reference would defeat every attempt. Whatever comes of it, nobody is told.
+ * Isolate a page, of which the caller has a reference, put that, and migrate the page. What cannot
+ * be migrated goes back to the LRU, and nobody is told.
+ */
+export const migrateOffBlock = fn(function* isolate_folio_to_list(folio: Folio): Kernel<void> {
+  const isolated = yield* folioIsolateLru(folio)
+  yield* folioPut(folio)
+  if (!isolated) return
+  const ret = yield* migratePages(folio, NUMA_NO_NODE, MIGRATE_SYNC, MR_MEMORY_HOTPLUG)
+  if (ret !== 0) yield* putbackMovablePages(folio)
+})
+
+/**
+ * Try to move the page of a frame. A poisoned one is not migrated, since its poison reference would
+ * defeat every attempt, but taken out of the page table, as a last net. That it could be on an LRU
+ * list is not believed, and the unmap forgets the folio lock: a kernel built with DEBUG_VM, as the
+ * recorded one was, stops at it.
+ *
+ * Models: 6.2 mm/memory_hotplug.c do_migrate_range, for one frame.
+ */
+export const doMigrateFrame = fn(function* do_migrate_frame(folio: Folio): Kernel<void> {
+  yield read(folio, 'hwpoison')
+  if (folio.hwpoison) {
+    alsoReads(folio, 'lru')
+    if (warnOn(folio.lru, 'do_migrate_range: a poisoned page is on an LRU list')) {
+      yield* folioIsolateLru(folio)
+    }
+    yield read(folio, 'mapcount')
+    if (folio.mapcount > 0) yield* tryToUnmap(folio, 0)
+    return
+  }
+  if (!folio.buddy && (yield* folioTryGet(folio))) yield* migrateOffBlock(folio)
+})
+
+/**
+ * Try to move the pages of the block, from frame `first` on.
  *
  * Models: 6.2 mm/memory_hotplug.c do_migrate_range. Simplifies: migrates each page as soon as it
  * is isolated instead of all together, so each is isolated for less time; to the node that it is
@@ -105,34 +140,29 @@ export const scanMovablePages = fn(function* scan_movable_pages(): Kernel<Folio 
 export const doMigrateRange = fn(function* do_migrate_range(first: Folio): Kernel<void> {
   let folio: Folio | null = first
   while (folio !== null) {
-    if (folio.hwpoison) {
-      if (warnOn(folio.lru, 'do_migrate_range: a poisoned page is on an LRU list')) {
-        yield* folioIsolateLru(folio)
-      }
-    } else if (!folio.buddy && (yield* folioTryGet(folio))) {
-      const isolated = yield* folioIsolateLru(folio)
-      yield* folioPut(folio)
-      if (isolated) {
-        const ret = yield* migratePages(folio, NUMA_NO_NODE, MIGRATE_SYNC, MR_MEMORY_HOTPLUG)
-        if (ret !== 0) yield* putbackMovablePages(folio)
-      }
-    }
+    yield* doMigrateFrame(folio)
     folio = nextInBlock(folio)
   }
 })
 
 /**
- * Offline the block: 0 when all its frames are free. Never returns while a page stays. -EBUSY if
- * the block could not be isolated; then nothing has been tried.
+ * Offline the block: 0 when all its frames are free. Never returns while a page stays, and holds
+ * mem_hotplug_lock all the time. -EBUSY if the block could not be isolated; then nothing has been
+ * tried.
  *
- * Models: 6.2 mm/memory_hotplug.c offline_pages. Simplifies: lru_cache_disable() is a drain in
+ * Models: 6.2 mm/memory_hotplug.c offline_pages; later versions take the lock in their callers.
+ * Simplifies: lru_cache_disable() is a drain in
  * each round, which finds the pages that Linux would not let into the batches; no signals; no
  * notifier chain; the frames stay isolated instead of being taken out of the memmap.
  */
 export const offlinePages = fn(function* offline_pages(mapping: AddressSpace): Kernel<number> {
+  yield* memHotplugBegin()
   yield* lruAddDrainAll()
   const ret = yield* startIsolatePageRange(mapping)
-  if (ret !== 0) return ret
+  if (ret !== 0) {
+    yield* memHotplugDone()
+    return ret
+  }
   do {
     yield* lruAddDrainAll()
     let folio = yield* scanMovablePages()
@@ -142,5 +172,6 @@ export const offlinePages = fn(function* offline_pages(mapping: AddressSpace): K
       folio = yield* scanMovablePages()
     }
   } while ((yield* testPagesIsolated()) !== 0)
+  yield* memHotplugDone()
   return 0
 })

@@ -7,6 +7,7 @@
  * of it, if the process has mapped the page: restricted memory is mapped nowhere.
  */
 import { alsoReads, alsoWrites, rmw } from '../../machine/effects.js'
+import { bugOn } from '../../machine/fault.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { downRead, upRead } from '../../machine/locks.js'
 import type { Folio } from '../include/mm.js'
@@ -100,6 +101,8 @@ export const tryToUnmap = fn(function* try_to_unmap(folio: Folio, flags: number)
     yield* upRead(mm.anonVmaLock)
     return
   }
+  alsoReads(folio, 'lockOwner')
+  bugOn(folio.lockOwner === 0, 'rmap_walk_file: the folio is not locked')
   const mapping = folio.mapping
   if (mapping === null) return
   yield* downRead(mapping.iMmapRwsem)

@@ -22,6 +22,7 @@ import {
 } from '../include/mm.js'
 import type { Pfn } from '../include/types.js'
 import { folioLock, folioUnlock } from './filemap.js'
+import { getOnlineMems, putOnlineMems } from './hotplug_lock.js'
 import { getHwpoisonPage, pageRefInc, takePageOffBuddy } from './hwpoison.js'
 import { migratePages, putbackMovablePages } from './migrate.js'
 import { freeFolio, pfnToFolio } from './page_alloc.js'
@@ -114,7 +115,10 @@ export const softOfflineOnline = fn(function* soft_offline_online(
   let tryAgain = true
   let how = flags | MF_SOFT_OFFLINE
   for (;;) {
+    // An offline under way is waited for, with mf_mutex held: no failure is handled meanwhile.
+    yield* getOnlineMems()
     const ret = yield* getHwpoisonPage(p, how)
+    yield* putOnlineMems()
     if (ret > 0) return yield* softOfflineInUsePage(p)
     if (ret < 0) return ret
     // Free. Who allocates it before we have it may keep it the second time: it still works.
@@ -129,8 +133,7 @@ export const softOfflineOnline = fn(function* soft_offline_online(
  * Take a frame out of use. 0: done, or poisoned before, or free and allocated again twice. -ENXIO:
  * no such frame. -EBUSY, -EIO, -ENOMEM: still in use. Takes mf_mutex.
  *
- * Models: 6.2 mm/memory-failure.c soft_offline_page. Simplifies: mem_hotplug_lock is not taken,
- * since no frame ever leaves the memmap here; no hwpoison_filter.
+ * Models: 6.2 mm/memory-failure.c soft_offline_page. Simplifies: no hwpoison_filter.
  */
 export const softOffline = fn(function* soft_offline_page(pfn: Pfn, flags: number): Kernel<number> {
   const p = pfnToFolio(pfn)

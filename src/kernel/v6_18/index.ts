@@ -13,6 +13,7 @@ import { migratepageSuitable } from '../mm/compaction.js'
 import { followPage } from '../mm/gup.js'
 import { vmaMayRemove } from '../mm/madvise.js'
 import { memfdAllSeals, memfdImpliedSeals, memfdInitFile, memfdSanitizeFlags } from '../mm/memfd.js'
+import { doMigrateFrame } from '../mm/memory_hotplug.js'
 import { migrateFolio, migratePagesLoop, moveToNewFolio } from '../mm/migrate.js'
 import { mincorePte } from '../mm/mincore.js'
 import { memfdCheckSealsMmap } from '../mm/mmap.js'
@@ -25,6 +26,7 @@ import {
   sysKvmCreateGuestMemfd,
   sysKvmPreFaultMemory,
 } from '../virt/kvm/guest_memfd.js'
+import { kvmMmuInvalidateEnd, kvmMmuInvalidateRangeAdd } from '../virt/kvm/invalidate.js'
 import { sysKvmSetMemoryAttributes } from '../virt/kvm/memory_attributes.js'
 import {
   __kvmSetMemoryRegion,
@@ -32,6 +34,7 @@ import {
   kvmArchFlushShadowMemslot,
   kvmFreeMemslot,
 } from '../virt/kvm/memslots.js'
+import { kvmAssertInvalidationsBalance } from '../virt/kvm/mmu_notifier.js'
 import { handleChangedSpte, kvmMmuPageFault618 } from './arch/x86/kvm/mmu.js'
 import { kvmTdpMmuMapUnlessAllowed } from './arch/x86/kvm/tdp_mmu.js'
 import { anonInodefsMount } from './fs/anon_inodes.js'
@@ -48,12 +51,18 @@ import {
   noSealCheck,
   sanitizeFlags,
 } from './mm/memfd.js'
+import { doMigrateFrameLocked } from './mm/memory_hotplug.js'
 import { migrateFolioCopyFirst, migratePagesTwice } from './mm/migrate.js'
 import { mincorePteSwap } from './mm/mincore.js'
 import { readSwappedPagePinned } from './mm/swapin.js'
 import { pageoutToSwap } from './mm/vmscan.js'
 import { kvmVmIoctlCheckExtension } from './virt/kvm/capabilities.js'
 import { kvmGmemCreate } from './virt/kvm/guest_memfd.js'
+import {
+  kvmAssertedAtEnd,
+  kvmMmuInvalidateEndChecked,
+  kvmMmuInvalidateRangeAddHull,
+} from './virt/kvm/invalidate.js'
 import { kvmVmIoctlSetMemAttributes } from './virt/kvm/memory_attributes.js'
 import {
   kvmArchCommitFlags,
@@ -75,6 +84,9 @@ const KVM: readonly Replacement[] = [
   replace(kvmMmuPageFault, kvmMmuPageFault618),
   replace(kvmTdpMmuMap, kvmTdpMmuMapUnlessAllowed),
   replace(handleRemovedSpte, handleChangedSpte),
+  replace(kvmMmuInvalidateRangeAdd, kvmMmuInvalidateRangeAddHull),
+  replace(kvmMmuInvalidateEnd, kvmMmuInvalidateEndChecked),
+  replace(kvmAssertInvalidationsBalance, kvmAssertedAtEnd),
 ]
 
 const MEMFD: readonly Replacement[] = [
@@ -97,6 +109,7 @@ const MM: readonly Replacement[] = [
   replace(migratePagesLoop, migratePagesTwice),
   replace(migratepageSuitable, migratepageAccessible),
   replace(moveToNewFolio, moveToNewFolioAccessible),
+  replace(doMigrateFrame, doMigrateFrameLocked),
   replace(mincorePte, mincorePteSwap),
   replace(pageoutWrites, pageoutToSwap),
   replace(readSwappedPage, readSwappedPagePinned),

@@ -5,68 +5,84 @@
  * an invalidation of its gfn is under way or any has ended since.
  */
 import { alsoWrites } from '../../../machine/effects.js'
-import { KernelFault, mark } from '../../../machine/fault.js'
-import type { Kvm } from '../../include/kvm.js'
+import { mark, warnOn } from '../../../machine/fault.js'
+import { fn } from '../../../machine/fn.js'
+import { INVALID_GPA, type Kvm } from '../../include/kvm.js'
 import type { Gfn } from '../../include/types.js'
 
-/** Models: 6.2 virt/kvm/kvm_main.c kvm_mmu_invalidate_begin. mmu_lock is held for writing. */
+/**
+ * Models: x86/upm_base_support virt/kvm/kvm_main.c kvm_mmu_invalidate_begin. mmu_lock is held for
+ * writing.
+ */
 export function kvmMmuInvalidateBegin(kvm: Kvm): void {
   alsoWrites(kvm, 'mmuInvalidateInProgress')
   kvm.mmuInvalidateInProgress++
   mark('invalidate-begin')
   if (kvm.mmuInvalidateInProgress === 1) {
-    kvm.mmuInvalidateRangeSet = false
-    kvm.mmuInvalidateRangeStart = 0 as Gfn
-    kvm.mmuInvalidateRangeEnd = 0 as Gfn
+    kvm.mmuInvalidateRangeStart = INVALID_GPA
+    kvm.mmuInvalidateRangeEnd = INVALID_GPA
   }
+}
+
+/** Widen what is being invalidated to a hull of it and [start, end). */
+export function widenInvalidation(kvm: Kvm, start: Gfn, end: Gfn): void {
+  kvm.mmuInvalidateRangeStart = Math.min(kvm.mmuInvalidateRangeStart, start) as Gfn
+  kvm.mmuInvalidateRangeEnd = Math.max(kvm.mmuInvalidateRangeEnd, end) as Gfn
 }
 
 /**
  * Add [start, end) to what is being invalidated. Several invalidations share one hull, which
- * shrinks only when the last has ended.
+ * shrinks only when the last has ended. One that is alone overwrites what it has added itself:
+ * of the slots that it touches, only the last stays protected.
  *
- * Models: v10 virt/kvm/kvm_main.c kvm_mmu_invalidate_range_add, in gfns.
+ * Models: x86/upm_base_support virt/kvm/kvm_main.c kvm_mmu_invalidate_range_add, as v10 has it.
  */
-export function kvmMmuInvalidateRangeAdd(kvm: Kvm, start: Gfn, end: Gfn): void {
+export const kvmMmuInvalidateRangeAdd = fn(function kvm_mmu_invalidate_range_add(
+  kvm: Kvm,
+  start: Gfn,
+  end: Gfn,
+): void {
   alsoWrites(kvm, 'mmuInvalidateRangeStart')
-  if (!kvm.mmuInvalidateRangeSet) {
-    kvm.mmuInvalidateRangeSet = true
-    kvm.mmuInvalidateRangeStart = start
-    kvm.mmuInvalidateRangeEnd = end
+  warnOn(
+    kvm.mmuInvalidateInProgress === 0,
+    'kvm_mmu_invalidate_range_add: no invalidation is under way',
+  )
+  if (kvm.mmuInvalidateInProgress !== 1) {
+    widenInvalidation(kvm, start, end)
     return
   }
-  if (start < kvm.mmuInvalidateRangeStart) kvm.mmuInvalidateRangeStart = start
-  if (end > kvm.mmuInvalidateRangeEnd) kvm.mmuInvalidateRangeEnd = end
-}
+  kvm.mmuInvalidateRangeStart = start
+  kvm.mmuInvalidateRangeEnd = end
+})
 
 /**
  * The sequence grows before the count falls: a fault that sees the count gone sees the sequence
- * changed. Without a begin this is a bug that the kernel stops at.
+ * changed. An end without a begin is not noticed here: the count is then off by one for ever.
  *
- * Models: 6.2 virt/kvm/kvm_main.c kvm_mmu_invalidate_end. mmu_lock is held for writing.
+ * Models: x86/upm_base_support virt/kvm/kvm_main.c kvm_mmu_invalidate_end. mmu_lock is held for
+ * writing.
  */
-export function kvmMmuInvalidateEnd(kvm: Kvm): void {
+export const kvmMmuInvalidateEnd = fn(function kvm_mmu_invalidate_end(kvm: Kvm): void {
   alsoWrites(kvm, 'mmuInvalidateInProgress')
   kvm.mmuInvalidateSeq++
   kvm.mmuInvalidateInProgress--
-  if (kvm.mmuInvalidateInProgress >= 0) return
-  const text = 'kvm_mmu_invalidate_end without a begin: mmu_invalidate_in_progress is below 0'
-  throw new KernelFault('unbalanced-invalidation', 'oops', text)
-}
+})
 
 /**
- * Must a fault on `gfn` that noted `seq` start again? mmu_lock is held.
+ * Must a fault on `gfn` that noted `seq` start again? mmu_lock is held. Any count but 0 counts as
+ * one under way, also one that has fallen below 0.
  *
- * Models: v10 include/linux/kvm_host.h mmu_invalidate_retry_gfn.
+ * Models: x86/upm_base_support include/linux/kvm_host.h mmu_invalidate_retry_gfn.
  */
 export function mmuInvalidateRetryGfn(kvm: Kvm, seq: number, gfn: Gfn): boolean {
-  const { mmuInvalidateInProgress, mmuInvalidateRangeStart, mmuInvalidateRangeEnd } = kvm
-  if (
-    mmuInvalidateInProgress > 0 &&
-    gfn >= mmuInvalidateRangeStart &&
-    gfn < mmuInvalidateRangeEnd
-  ) {
-    return true
+  if (kvm.mmuInvalidateInProgress !== 0) {
+    const start = kvm.mmuInvalidateRangeStart
+    const end = kvm.mmuInvalidateRangeEnd
+    const none = start === INVALID_GPA || end === INVALID_GPA
+    if (warnOn(none, 'mmu_invalidate_retry_gfn: an invalidation is under way without a range')) {
+      return true
+    }
+    if (gfn >= start && gfn < end) return true
   }
   return kvm.mmuInvalidateSeq !== seq
 }

@@ -3,8 +3,8 @@
  * addresses goes before the page table changes, and may come back after it has. The memslots stay
  * the same between start and end, because their writer waits for the count of those in between.
  */
-import { write } from '../../../machine/effects.js'
-import { warnOn } from '../../../machine/fault.js'
+import { read, write } from '../../../machine/effects.js'
+import { bugOn, warnOn } from '../../../machine/fault.js'
 import { fn, type Kernel } from '../../../machine/fn.js'
 import { spinLock, spinUnlock, writeLock, writeUnlock } from '../../../machine/locks.js'
 import { srcuReadLock, srcuReadUnlock } from '../../../machine/rcu.js'
@@ -105,6 +105,19 @@ function anySlotInHvaRange(slots: KvmMemslots, start: bigint, end: bigint): bool
   return false
 }
 
+/**
+ * That more has ended than begun is asked here, once no lock is held; the callbacks of a private
+ * file do not ask.
+ *
+ * Models: 6.2 virt/kvm/kvm_main.c kvm_mmu_notifier_invalidate_range_end, its last line.
+ */
+export const kvmAssertInvalidationsBalance = fn(function* kvm_assert_invalidations_balance(
+  kvm: Kvm,
+): Kernel<void> {
+  yield read(kvm, 'mmuInvalidateInProgress')
+  bugOn(kvm.mmuInvalidateInProgress < 0, 'mmu_invalidate_in_progress is below 0')
+})
+
 /** Models: 6.2 virt/kvm/kvm_main.c kvm_mmu_notifier_invalidate_range_end. */
 const kvmInvalidateRangeEnd = fn(function* kvm_mmu_notifier_invalidate_range_end(
   mn: MmuNotifier,
@@ -127,6 +140,7 @@ const kvmInvalidateRangeEnd = fn(function* kvm_mmu_notifier_invalidate_range_end
   const wake = kvm.mnActiveInvalidateCount === 0
   spinUnlock(kvm.mnInvalidateLock)
   if (wake) yield* wakeUpAll(kvm.mnMemslotsUpdateWait)
+  yield* kvmAssertInvalidationsBalance(kvm)
 })
 
 /**

@@ -67,13 +67,13 @@ function translate(vcpu: KvmVcpu, gfn: Gfn, toWrite: boolean): Folio | null {
   return pfnToFolio(spte.pfn)
 }
 
-/** The hardware's dirty bit, in the entry that still maps the frame. */
-function setDirtyBit(vcpu: KvmVcpu, gfn: Gfn, folio: Folio): void {
+/** That the guest has written, in the entry that still maps the frame. */
+function noteWrite(vcpu: KvmVcpu, gfn: Gfn, folio: Folio): void {
   alsoReads(vcpu.kvm!.tdpMmu, 'xaHead')
   const spte = xaLoad(vcpu.kvm!.tdpMmu, gfn) as Spte | null
   if (spte === null || spte.pfn !== folio.pfn) return
-  alsoWrites(spte, 'dirty')
-  spte.dirty = true
+  alsoWrites(spte, 'written')
+  spte.written = true
 }
 
 /** The access itself: the byte that was there, or -EHWPOISON for a machine check. */
@@ -86,7 +86,7 @@ function access(vcpu: KvmVcpu, gfn: Gfn, folio: Folio, offset: number, byte: num
   if (byte >= 0) {
     alsoWrites(folio, 'data')
     folio.data = withBytes(folio.data as Blob, offset, 1, byte)
-    setDirtyBit(vcpu, gfn, folio)
+    noteWrite(vcpu, gfn, folio)
     return 0
   }
   alsoReads(folio, 'data')
@@ -96,9 +96,9 @@ function access(vcpu: KvmVcpu, gfn: Gfn, folio: Folio, offset: number, byte: num
 
 /**
  * Run the guest until one access is done; `byte` is what to write, or -1 to read. 0 or the byte;
- * -EFAULT for an exit that user space would have to handle, -EIO after KVM_EXIT_SHUTDOWN,
- * -EHWPOISON for a machine check, -ENXIO for an exit to a device at this address, as which a slot
- * that only reads appears to a write.
+ * -EFAULT for an exit that user space would have to handle, -EIO after KVM_EXIT_SHUTDOWN and in a
+ * VM that KVM has given up, -EHWPOISON for a machine check, -ENXIO for an exit to a device at this
+ * address, as which a slot that only reads appears to a write.
  *
  * Models: 6.2 arch/x86/kvm/x86.c vcpu_run, as far as faults go.
  */
@@ -112,6 +112,8 @@ const vcpuRun = fn(function* vcpu_run(vcpu: KvmVcpu, gpa: bigint, byte: number):
     alsoWrites(vcpu, 'tlbGfn')
     alsoWrites(vcpu, 'tlbPfn')
     alsoWrites(vcpu, 'requests')
+    alsoReads(vcpu.kvm!, 'vmDead')
+    if (vcpu.kvm!.vmDead) return -EIO
     if (vcpu.requests & KVM_REQ_MCE_SHUTDOWN) {
       vcpu.requests &= ~KVM_REQ_MCE_SHUTDOWN
       vcpu.exitReason = KVM_EXIT_SHUTDOWN

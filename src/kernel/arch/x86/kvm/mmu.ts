@@ -71,9 +71,12 @@ const faultinPfn = fn(function* kvm_faultin_pfn(
  * Handle a fault, under SRCU. 0: back to the guest; else the error with which KVM_RUN returns. An
  * error of restricted memory means to try again, as in the series.
  *
- * Models: x86/upm_base_support arch/x86/kvm/mmu/mmu.c direct_page_fault. Simplifies: a fault's
- * kind is the gfn's attribute, as in a software-protected VM, so the two never differ; every access
- * to a device leaves KVM_RUN; no caches to fill, so no -ENOMEM of its own.
+ * A fault's kind is the gfn's attribute at the moment of the exit, as in a software-protected VM;
+ * if the gfn is of the other kind when its page is to be looked up, the VMM is to sort it out.
+ *
+ * Models: x86/upm_base_support arch/x86/kvm/mmu/mmu.c kvm_tdp_mmu_page_fault, kvm_faultin_pfn and
+ * mmu_internal.h kvm_mmu_do_page_fault. Simplifies: every access to a device leaves KVM_RUN; no
+ * caches to fill, so no -ENOMEM of its own.
  */
 export const directPageFault = fn(function* direct_page_fault(
   vcpu: KvmVcpu,
@@ -81,16 +84,18 @@ export const directPageFault = fn(function* direct_page_fault(
 ): Kernel<number> {
   const kvm = vcpu.kvm!
   const gfn = fault.gfn
+  yield read(kvm.memAttrArray, 'xaHead')
+  const isPrivate = attrPrivate(kvm, gfn)
   yield read(kvm, 'memslots')
   const slot = searchMemslots(kvm.memslots!, gfn)
   fault.slot = slot
   // Noted before anything that backs the gfn is looked at: pairs with kvm_mmu_invalidate_end().
   yield read(kvm, 'mmuInvalidateSeq')
   const seq = kvm.mmuInvalidateSeq
-  yield read(kvm.memAttrArray, 'xaHead')
-  const isPrivate = attrPrivate(kvm, gfn)
   if (slot === null) return isPrivate ? memoryFaultExit(vcpu) : mmioExit(vcpu)
   if (slot.flags & KVM_MEMSLOT_INVALID) return BACK_TO_GUEST
+  yield read(kvm.memAttrArray, 'xaHead')
+  if (isPrivate !== attrPrivate(kvm, gfn)) return memoryFaultExit(vcpu)
   if (isPrivate && !(slot.flags & KVM_MEM_PRIVATE)) return memoryFaultExit(vcpu)
 
   const folio = yield* faultinPfn(fault, isPrivate)

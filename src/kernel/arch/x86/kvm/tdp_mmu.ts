@@ -3,9 +3,9 @@
  * TLBs of the vCPUs keep what they have translated until they are flushed, which happens before
  * mmu_lock is released.
  */
-import { GFP_ATOMIC, kfree, kzalloc } from '../../../../machine/alloc.js'
-import { alsoReads, alsoWrites, rmw, write } from '../../../../machine/effects.js'
-import { mark, tracepoint } from '../../../../machine/fault.js'
+import { GFP_ATOMIC, offStack, onStack } from '../../../../machine/alloc.js'
+import { alsoWrites, rmw, write } from '../../../../machine/effects.js'
+import { bug, mark, tracepoint } from '../../../../machine/fault.js'
 import { fn, type Kernel } from '../../../../machine/fn.js'
 import { writeLock, writeUnlock } from '../../../../machine/locks.js'
 import { type Kvm, type KvmPageFault, Spte } from '../../../include/kvm.js'
@@ -17,7 +17,12 @@ import { pfnToFolio } from '../../../mm/page_alloc.js'
 /** Behind every gfn. */
 export const GFN_END = 2 ** 52
 
-/** A leaf where there was none. Models: 6.2 arch/x86/kvm/mmu/spte.c make_spte. */
+/**
+ * A leaf where there was none. It is marked dirty before anybody has written: the dirty bit belongs
+ * to what may be written through.
+ *
+ * Models: 6.2 arch/x86/kvm/mmu/spte.c make_spte.
+ */
 export function makeSpte(
   kvm: Kvm,
   fault: KvmPageFault,
@@ -26,10 +31,11 @@ export function makeSpte(
   fromFile: boolean,
 ): void {
   // A word of a page table, which the vCPU's cache has filled before mmu_lock was taken.
-  const spte = kzalloc(Spte, GFP_ATOMIC)
+  const spte = onStack(Spte)
   spte.gfn = fault.gfn
   spte.pfn = folio.pfn
   spte.writable = fault.mapWritable
+  spte.dirty = fault.mapWritable
   spte.private = isPrivate
   spte.fromFile = fromFile
   mark('spte-installed')
@@ -38,9 +44,22 @@ export function makeSpte(
 }
 
 /**
+ * A leaf is about to be replaced by one of another frame: whoever gave the gfn the other frame has
+ * told nobody. The entry has been replaced when that is noticed, and the vCPU's thread dies of it.
+ *
+ * Models: 6.2 arch/x86/kvm/mmu/tdp_mmu.c __handle_changed_spte.
+ */
+export function replaceLeaf(spte: Spte, folio: Folio): never {
+  alsoWrites(spte, 'pfn')
+  const was = spte.pfn
+  spte.pfn = folio.pfn
+  bug(`handle_changed_spte: a leaf of pfn ${was} is replaced by one of pfn ${folio.pfn}`)
+}
+
+/**
  * Install a leaf. Of one that is there already only the rights change, to what this fault has
- * found: a late fault to read takes the right to write away again, without a flush of TLBs.
- * mmu_lock is held for reading.
+ * found: a late fault to read takes the right to write away again, without a flush of TLBs, and the
+ * dirty bit goes with it. mmu_lock is held for reading.
  *
  * Models: 6.2 arch/x86/kvm/mmu/tdp_mmu.c kvm_tdp_mmu_map and tdp_mmu_map_handle_target_level.
  * Simplifies: the table's levels; always 4 KiB.
@@ -58,13 +77,19 @@ export const kvmTdpMmuMap = fn(function* kvm_tdp_mmu_map(
     makeSpte(kvm, fault, folio, isPrivate, fromFile)
     return
   }
+  if (old.pfn !== folio.pfn) replaceLeaf(old, folio)
   alsoWrites(old, 'writable')
+  const dirtyGoes = old.dirty && !fault.mapWritable
   old.writable = fault.mapWritable
+  old.dirty = fault.mapWritable
+  if (!dirtyGoes) return
+  yield rmw(folio, 'dirty')
+  folio.dirty = true
 })
 
 /**
- * A leaf goes. What the hardware has written through it makes the page dirty only now; while it
- * was mapped, the page looked clean.
+ * A leaf goes. Only now does the page become dirty, whether or not the guest has written to it;
+ * while it was mapped, it looked clean.
  *
  * Models: 6.2 arch/x86/kvm/mmu/tdp_mmu.c __handle_changed_spte, with kvm_set_pfn_dirty.
  */
@@ -72,12 +97,11 @@ export const handleRemovedSpte = fn(function* handle_removed_spte(
   kvm: Kvm,
   spte: Spte,
 ): Kernel<void> {
-  // The hardware walks the table, and sets the dirty bit, without any lock.
+  // The hardware walks the table without any lock.
   yield rmw(kvm.tdpMmu, 'xaHead')
-  alsoReads(spte, 'dirty')
   const folio = spte.dirty ? pfnToFolio(spte.pfn) : null
   xaErase(kvm.tdpMmu, spte.gfn)
-  kfree(spte)
+  offStack(spte)
   if (folio === null) return
   yield rmw(folio, 'dirty')
   folio.dirty = true

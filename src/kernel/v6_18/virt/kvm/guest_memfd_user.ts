@@ -30,7 +30,7 @@ import { kvmGmemOf } from '../../include/guest_memfd.js'
  *
  * Models: 6.18 virt/kvm/guest_memfd.c kvm_gmem_fault_user_mapping. Simplifies: order 0.
  */
-const kvmGmemFaultUserMapping = fn(function* kvm_gmem_fault_user_mapping(
+export const kvmGmemFaultUserMapping = fn(function* kvm_gmem_fault_user_mapping(
   vmf: VmFault,
 ): Kernel<number> {
   const file = vmf.vma!.vmFile!

@@ -5,7 +5,7 @@
  * leaves KVM_RUN; and the page is dirty as soon as it is mapped for writing.
  */
 
-import { kfree, offStack, onStack } from '../../../../../machine/alloc.js'
+import { offStack, onStack } from '../../../../../machine/alloc.js'
 import { alsoReads, read, rmw } from '../../../../../machine/effects.js'
 import { fn, type Kernel } from '../../../../../machine/fn.js'
 import { readLock, readUnlock } from '../../../../../machine/locks.js'
@@ -68,7 +68,8 @@ const retryGfnUnsafe = fn(function* mmu_invalidate_retry_gfn_unsafe(
   yield read(kvm, 'mmuInvalidateSeq')
   alsoReads(kvm, 'mmuInvalidateInProgress')
   alsoReads(kvm, 'mmuInvalidateRangeStart')
-  return mmuInvalidateRetryGfn(kvm, seq, gfn)
+  const inRange = gfn >= kvm.mmuInvalidateRangeStart && gfn < kvm.mmuInvalidateRangeEnd
+  return (kvm.mmuInvalidateInProgress !== 0 && inRange) || kvm.mmuInvalidateSeq !== seq
 })
 
 /**
@@ -239,5 +240,5 @@ export const handleChangedSpte = fn(function* handle_changed_spte(
   // The hardware walks the table without any lock.
   yield rmw(kvm.tdpMmu, 'xaHead')
   xaErase(kvm.tdpMmu, spte.gfn)
-  kfree(spte)
+  offStack(spte)
 })

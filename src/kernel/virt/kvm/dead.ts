@@ -1,0 +1,18 @@
+/** VMs that KVM has given up: it says so once, and from then on answers them only with -EIO. */
+import { alsoWrites } from '../../../machine/effects.js'
+import { warnOn } from '../../../machine/fault.js'
+import type { Kvm } from '../../include/kvm.js'
+
+/**
+ * A bug of KVM's own, which is to hurt no other VM.
+ *
+ * Models: 6.2 include/linux/kvm_host.h KVM_BUG_ON and kvm_vm_bugged. Simplifies: vCPUs find the VM
+ * dead when they next look, without a request.
+ */
+export function kvmBugOn(kvm: Kvm, condition: boolean, why: string): boolean {
+  if (warnOn(condition, why)) {
+    alsoWrites(kvm, 'vmDead')
+    kvm.vmDead = true
+  }
+  return condition
+}

@@ -1,0 +1,95 @@
+/** The invalidation protocol: what is protected, and what an end without a begin leaves behind. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { EIO } from '../../src/kernel/include/errno.js'
+import { filesStruct } from '../../src/kernel/include/fs.js'
+import type { Kvm } from '../../src/kernel/include/kvm.js'
+import type { Gfn } from '../../src/kernel/include/types.js'
+import {
+  kvmMmuInvalidateBegin,
+  kvmMmuInvalidateEnd,
+  kvmMmuInvalidateRangeAdd,
+  mmuInvalidateRetryGfn,
+} from '../../src/kernel/virt/kvm/invalidate.js'
+import { sysKvmCreateVm } from '../../src/kernel/virt/kvm/kvm_main.js'
+import { sysKvmSetUserMemoryRegion } from '../../src/kernel/virt/kvm/memslots.js'
+import { kvmOf } from '../../src/kernel/virt/kvm/vm_file.js'
+import { takeRemarks } from '../../src/machine/fault.js'
+import { User } from './user.js'
+
+const at = (gfn: number): Gfn => gfn as Gfn
+
+/** A process with a VM: its descriptor and its object. */
+function vmOf(profile: '6.2' | '6.18'): { user: User; fd: number; kvm: Kvm } {
+  const user = new User(profile)
+  const fd = user.call(sysKvmCreateVm, 0)
+  return { user, fd, kvm: kvmOf(filesStruct().fd.get(fd)!) }
+}
+
+/** Which of the gfns 0 to 3 would a fault that has noted the sequence of now retry? */
+function retried(kvm: Kvm): number[] {
+  return [0, 1, 2, 3].filter((gfn) => mmuInvalidateRetryGfn(kvm, kvm.mmuInvalidateSeq, at(gfn)))
+}
+
+const warnings = (): number => takeRemarks().filter((r) => r.id === 'kernel-warning').length
+
+test('one invalidation of two ranges: the series keep the last, 6.18 keeps both', () => {
+  for (const [profile, expected] of [
+    ['6.2', [2]],
+    ['6.18', [0, 1, 2]],
+  ] as const) {
+    const { kvm } = vmOf(profile)
+    kvmMmuInvalidateBegin(kvm)
+    kvmMmuInvalidateRangeAdd(kvm, at(0), at(1))
+    kvmMmuInvalidateRangeAdd(kvm, at(2), at(3))
+    assert.deepEqual(retried(kvm), expected, profile)
+    kvmMmuInvalidateEnd(kvm)
+    assert.deepEqual([retried(kvm), warnings()], [[], 0], profile)
+  }
+})
+
+test('two invalidations share their hull until both have ended', () => {
+  for (const profile of ['6.2', '6.18'] as const) {
+    const { kvm } = vmOf(profile)
+    kvmMmuInvalidateBegin(kvm)
+    kvmMmuInvalidateRangeAdd(kvm, at(0), at(1))
+    kvmMmuInvalidateBegin(kvm)
+    kvmMmuInvalidateRangeAdd(kvm, at(2), at(3))
+    kvmMmuInvalidateEnd(kvm)
+    assert.deepEqual(retried(kvm), [0, 1, 2], profile)
+    kvmMmuInvalidateEnd(kvm)
+    assert.deepEqual([retried(kvm), warnings()], [[], 0], profile)
+  }
+})
+
+test('an invalidation without a range is warned of, and everything retries', () => {
+  for (const profile of ['6.2', '6.18'] as const) {
+    const { kvm } = vmOf(profile)
+    kvmMmuInvalidateBegin(kvm)
+    assert.deepEqual(retried(kvm), [0, 1, 2, 3], profile)
+    assert.equal(warnings(), 4, profile)
+  }
+})
+
+test('after an end too many, the last range retries for ever, and the next one is ignored', () => {
+  const { kvm } = vmOf('6.2')
+  kvmMmuInvalidateBegin(kvm)
+  kvmMmuInvalidateRangeAdd(kvm, at(1), at(2))
+  kvmMmuInvalidateEnd(kvm)
+  kvmMmuInvalidateEnd(kvm)
+  assert.deepEqual([kvm.mmuInvalidateInProgress, retried(kvm), warnings()], [-1, [1], 0])
+  kvmMmuInvalidateBegin(kvm)
+  kvmMmuInvalidateRangeAdd(kvm, at(0), at(1))
+  assert.deepEqual([kvm.mmuInvalidateInProgress, retried(kvm), warnings()], [0, [], 1])
+})
+
+test('in 6.18 an end too many takes the VM out of service', () => {
+  const { user, fd, kvm } = vmOf('6.18')
+  kvmMmuInvalidateBegin(kvm)
+  kvmMmuInvalidateRangeAdd(kvm, at(1), at(2))
+  kvmMmuInvalidateEnd(kvm)
+  assert.equal(warnings(), 0)
+  kvmMmuInvalidateEnd(kvm)
+  assert.equal(warnings(), 1)
+  assert.equal(user.call(sysKvmSetUserMemoryRegion, fd, 0, 0, 0n, 4096n, 4096n), -EIO)
+})
