@@ -40,7 +40,6 @@ function searched(scenario: Scenario, design: Design): Measured {
   const { states } = search(cell.judges, {
     bound: undefined,
     keepGoing: () => true,
-    atRest: () => [],
   })
   cell.judges.detach()
   return { states, seconds: (performance.now() - start) / 1000 }

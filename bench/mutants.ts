@@ -34,7 +34,6 @@ function find(what: string, scenario: Scenario, design: Design, id: string): Fou
     const result = search(cell.judges, {
       bound,
       keepGoing: () => true,
-      atRest: (schedule) => cell.atRest(schedule),
       wanted: new Map([[id, true]]),
     })
     steps += result.steps

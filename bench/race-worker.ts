@@ -14,7 +14,6 @@ function run(of: RaceSize, among: Share | undefined): number {
   const { states, finished } = search(judges, {
     bound: undefined,
     keepGoing: () => true,
-    atRest: () => [],
     share: among,
   })
   judges.detach()

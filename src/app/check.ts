@@ -152,7 +152,7 @@ export function run(cell: Cell, effort: Effort, options: Partial<SearchOptions>)
     memory: effort.memory,
     keepGoing: (states, depth, { bytes }) =>
       effort.keepGoing(states, depth, { bytes, snapshot: undefined }),
-    atRest: (schedule) => cell.atRest(schedule),
+    listeners: [cell.outcomes],
     ...options,
   })
 }

@@ -5,6 +5,8 @@
  */
 
 import { Cell } from '../cell/cell.js'
+import type { Listener } from '../cell/execution.js'
+import type { Judges } from '../cell/judges.js'
 import type { Design } from '../designs/design.js'
 import { FinalStates } from '../explore/listen/finals.js'
 import { search } from '../explore/prove/search.js'
@@ -72,24 +74,23 @@ function opinion<R>(
   scenario: Scenario,
   design: Design,
   mode: Mode,
-  run: (cell: Cell, finals: FinalStates) => R & { seen: readonly [string, boolean][] },
+  run: (judges: Judges, finals: Listener) => R & { seen: readonly [string, boolean][] },
 ): R & Opinion {
   const cell = new Cell(scenario, design)
   cell.boot(mode)
   const finals = new FinalStates(undoMark())
-  const result = run(cell, finals)
+  const result = run(cell.judges, finals)
   cell.judges.detach()
   const findings = new Set(result.seen.map(([id, first]) => (first ? id : `${id}+`)))
   return { ...result, findings, finals: finals.keys }
 }
 
 function stateful(scenario: Scenario, design: Design, limits: CrossLimits) {
-  return opinion(scenario, design, 'lowered', (cell, finals) => {
-    const { states, finished, witnesses } = search(cell.judges, {
+  return opinion(scenario, design, 'lowered', (judges, finals) => {
+    const { states, finished, witnesses } = search(judges, {
       bound: undefined,
       keepGoing: limits.keepGoing,
-      atRest: (schedule) => cell.atRest(schedule),
-      atFinal: () => finals.add(),
+      listeners: [finals],
     })
     const seen = [...witnesses].map(([id, w]): [string, boolean] => [id, w.first])
     return { states, finished, seen }
@@ -97,10 +98,9 @@ function stateful(scenario: Scenario, design: Design, limits: CrossLimits) {
 }
 
 function stateless(scenario: Scenario, design: Design, limits: CrossLimits) {
-  return opinion(scenario, design, 'direct', (cell, finals) => {
-    const { executions, blocked, unfinished, findings } = exploreClasses(cell.judges, {
-      atRest: () => cell.atRest(() => []),
-      atFinal: () => finals.add(),
+  return opinion(scenario, design, 'direct', (judges, finals) => {
+    const { executions, blocked, unfinished, findings } = exploreClasses(judges, {
+      listeners: [finals],
       keepGoing: (n) => n < limits.executions && limits.keepGoing(),
     })
     const seen = [...findings].map(([id, f]): [string, boolean] => [id, f.first])

@@ -26,7 +26,7 @@ export function verdictOn(
 ): Verdict {
   const findings = [...witnesses.values()].map(findingOf)
   findings.sort((a, b) => Number(b.first) - Number(a.first) || (a.id < b.id ? -1 : 1))
-  const outcomes: Outcome[] = [...cell.outcomes].map(([key, schedule]) => ({
+  const outcomes: Outcome[] = [...cell.outcomes.all].map(([key, schedule]) => ({
     values: JSON.parse(key) as Record<string, number>,
     schedule,
   }))

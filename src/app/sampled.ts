@@ -45,7 +45,7 @@ export function sampleScenario(scenario: Scenario, design: Design, effort: Sampl
     const result = sample(cell.judges, {
       ...effort,
       samplers: portfolio(),
-      atRest: (schedule) => cell.atRest(schedule),
+      listeners: [cell.outcomes],
     })
     cell.judges.detach()
     const verdict = verdictOn(cell, scenario, design, {

@@ -8,7 +8,6 @@ import { doExit } from '../kernel/exit.js'
 import { kernelInit } from '../kernel/init.js'
 import { taskWorkRun } from '../kernel/task_work.js'
 import type { Scenario } from '../litmus/scenario.js'
-import { fingerprintHi, fingerprintLo } from '../machine/arena.js'
 import { activate, type FnTag } from '../machine/fn.js'
 import {
   boot,
@@ -84,9 +83,4 @@ function mainProgram(scenario: Scenario): Program {
     faults: scenario.main.faults,
     exitWork: taskWorkRun,
   }
-}
-
-/** Both lanes of the fingerprint of the machine's state. */
-export function fingerprint(): readonly [number, number] {
-  return [fingerprintLo(), fingerprintHi()]
 }

@@ -4,51 +4,65 @@ import type { Scenario } from '../litmus/scenario.js'
 import { type Mode, variable } from '../machine/machine.js'
 import { SANITIZERS } from '../sanitizers/index.js'
 import { bootScenario } from './boot.js'
-import { Judges, type Observed } from './judges.js'
+import { Execution, type Listener } from './execution.js'
+import { Judges } from './judges.js'
 import type { Move } from './schedule.js'
 
 /** One set-up of machine and judges for a cell. */
 export class Cell {
   readonly #scenario: Scenario
   readonly #design: Design
-  readonly judges = new Judges(SANITIZERS)
-  readonly outcomes = new Map<string, readonly Move[]>()
+  readonly judges: Judges
+  readonly outcomes: Outcomes
 
   constructor(scenario: Scenario, design: Design) {
     this.#scenario = scenario
     this.#design = design
+    this.judges = new Judges(SANITIZERS, () => violatedBy(scenario))
+    this.outcomes = new Outcomes(scenario)
   }
 
   boot(mode: Mode): void {
     bootScenario(this.#scenario, this.#design, mode, () => this.judges.attach())
   }
 
-  /** The scenario's tasks have ended: note the outcome, judge conditions and the ledger. */
-  atRest(schedule: () => readonly Move[]): readonly Observed[] {
-    const observed = [...this.judges.atRest()]
-    for (const c of this.#scenario.conditions) {
-      if (c.kind === 'sometimes' || c.holds(variable) === (c.kind === 'always')) continue
-      observed.push(...this.judges.bySearch('condition-violated', `${c.kind} ${c.text}`))
-    }
-    const key = JSON.stringify(this.values())
-    if (!this.outcomes.has(key)) this.outcomes.set(key, schedule())
-    return observed
-  }
-
-  /** The scenario's variables by name. */
-  values(): Record<string, number> {
-    const values: Record<string, number> = {}
-    for (const v of this.#scenario.variables) values[v.name] = variable(v.index)
-    return values
+  /** Boot, and an execution from the initial state. */
+  begin(mode: Mode, listeners: readonly Listener[] = []): Execution {
+    this.boot(mode)
+    return new Execution(this.judges, listeners)
   }
 
   /** What a search has noted here, and back. */
   save(): { outcomes: ReadonlyMap<string, readonly Move[]>; marks: readonly string[] } {
-    return { outcomes: new Map(this.outcomes), marks: [...this.judges.marks] }
+    return { outcomes: new Map(this.outcomes.all), marks: [...this.judges.marks] }
   }
 
   restore(outcomes: ReadonlyMap<string, readonly Move[]>, marks: readonly string[]): void {
-    for (const [key, schedule] of outcomes) this.outcomes.set(key, schedule)
+    for (const [key, schedule] of outcomes) this.outcomes.all.set(key, schedule)
     this.judges.addMarks(marks)
+  }
+}
+
+function violatedBy(scenario: Scenario): readonly string[] {
+  return scenario.conditions
+    .filter((c) => c.kind !== 'sometimes' && c.holds(variable) !== (c.kind === 'always'))
+    .map((c) => `${c.kind} ${c.text}`)
+}
+
+/** Notes the values that the scenario's variables have at rest, each with a schedule. */
+export class Outcomes implements Listener {
+  readonly #scenario: Scenario
+  /** By the values of the variables, as JSON. */
+  readonly all = new Map<string, readonly Move[]>()
+
+  constructor(scenario: Scenario) {
+    this.#scenario = scenario
+  }
+
+  atRest(run: Execution): void {
+    const values: Record<string, number> = {}
+    for (const v of this.#scenario.variables) values[v.name] = variable(v.index)
+    const key = JSON.stringify(values)
+    if (!this.all.has(key)) this.all.set(key, run.schedule())
   }
 }

@@ -42,10 +42,14 @@ export interface Observed {
   readonly first: boolean
 }
 
+/** Texts of the conditions of a scenario that the present state, at rest, violates. */
+export type Conditions = () => readonly string[]
+
 type Reported = Omit<Observed, 'first'>
 
 export class Judges {
   readonly #sanitizers: readonly Sanitizer[]
+  readonly #conditions: Conditions
   readonly #marks = new Set<string>()
   #pending: Reported[] = []
   readonly #context: Context
@@ -55,8 +59,9 @@ export class Judges {
    */
   readonly ofSteps: number
 
-  constructor(sanitizers: readonly Sanitizer[]) {
+  constructor(sanitizers: readonly Sanitizer[], conditions: Conditions = () => []) {
     this.#sanitizers = sanitizers
+    this.#conditions = conditions
     this.ofSteps = sanitizers.reduce((bits, s, i) => (s.ofStates ? bits : bits | (1 << i)), 0)
     const pending = (): Reported[] => this.#pending
     this.#context = {
@@ -119,10 +124,14 @@ export class Judges {
     return this.#collect()
   }
 
-  /** Judge a state in which every task has ended. */
+  /** Judge a state in which every task of the scenario has ended. */
   atRest(): readonly Observed[] {
     for (const s of this.#sanitizers) s.atRest?.(this.#context)
-    return this.#collect()
+    const observed = [...this.#collect()]
+    for (const text of this.#conditions()) {
+      observed.push(...this.bySearch('condition-violated', text))
+    }
+    return observed
   }
 
   /** Judge the state after teardown. */

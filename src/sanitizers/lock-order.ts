@@ -9,7 +9,7 @@
  */
 import { NO_FACTS } from '../machine/fault.js'
 import { constructAt, type Obj, type Struct, struct, type Vec, vec } from '../machine/struct.js'
-import { lockClassName, MAX_LOCK_CLASSES, type Task } from '../machine/task.js'
+import { lockClassName, MAX_LOCK_CLASSES, notePair, type Task } from '../machine/task.js'
 import { source } from './ground.js'
 import type { Context, Sanitizer } from './sanitizer.js'
 
@@ -28,9 +28,6 @@ const LockGraph: Struct<LockGraph> = struct<LockGraph>(
 function graph(): LockGraph {
   return LockGraph.at(LockGraph.base) as LockGraph
 }
-
-/** Each pair of classes that was met since the thread began, as `held > taken`: for the page. */
-export const pairsSeen = new Set<string>()
 
 /** Can `to` be reached from `from`? */
 function leadsTo(after: Vec, from: number, to: number): boolean {
@@ -57,7 +54,7 @@ function acquired(task: Task, taken: number, trylock: boolean, { report }: Conte
       const text = `${b} is taken under ${a}, but elsewhere ${a} is taken under ${b}`
       report('lock-inversion', text, NO_FACTS)
     }
-    pairsSeen.add(`${lockClassName(held)} > ${lockClassName(taken)}`)
+    notePair(held, taken)
     after.set(held, after.get(held) | (1 << taken))
   }
 }

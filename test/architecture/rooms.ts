@@ -101,7 +101,7 @@ export const ROOMS: readonly Room[] = [
     what: 'replay, hindsight, smaller scenarios',
     may: [
       ...['machine', 'kernel', 'designs', 'litmus', 'cell', 'trace'],
-      ...['explore/prove', 'explore/stateless'],
+      ...['explore/states', 'explore/prove', 'explore/stateless'],
     ],
   },
   {

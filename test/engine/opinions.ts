@@ -3,6 +3,7 @@
  * the same: final states, findings, and which of them come first on some execution.
  */
 
+import type { Listener } from '../../src/cell/execution.js'
 import { Judges } from '../../src/cell/judges.js'
 import { FinalStates } from '../../src/explore/listen/finals.js'
 import { search } from '../../src/explore/prove/search.js'
@@ -28,23 +29,22 @@ function ask(
   sample: Sample,
   mode: Mode,
   by: string,
-  run: (judges: Judges, atFinal: () => void) => Judged | undefined,
+  run: (judges: Judges, finals: Listener) => Judged | undefined,
 ): Opinion | undefined {
   const judges = new Judges(SELF_TEST_JUDGES)
   bootSample(sample, mode, () => judges.attach())
   const finals = new FinalStates(undoMark())
-  const judged = run(judges, () => finals.add())
+  const judged = run(judges, finals)
   judges.detach()
   return judged && { by, finals: finals.keys, ...judged }
 }
 
 export function stateful(sample: Sample): Opinion {
-  return ask(sample, 'lowered', 'stateful', (judges, atFinal) => {
+  return ask(sample, 'lowered', 'stateful', (judges, finals) => {
     const { witnesses, executions } = search(judges, {
       bound: undefined,
       keepGoing: () => true,
-      atRest: () => [],
-      atFinal,
+      listeners: [finals],
     })
     return { executions, findings: new Map([...witnesses].map(([id, w]) => [id, w.first])) }
   }) as Opinion
@@ -56,10 +56,9 @@ export function stateless(
   dependence: Dependence,
   most: number,
 ): Opinion | undefined {
-  return ask(sample, 'direct', 'stateless', (judges, atFinal) => {
+  return ask(sample, 'direct', 'stateless', (judges, finals) => {
     const { findings, executions, unfinished } = exploreClasses(judges, {
-      atRest: () => [],
-      atFinal,
+      listeners: [finals],
       keepGoing: (n) => n < most,
       dependence,
     })
@@ -70,8 +69,8 @@ export function stateless(
 
 /** Undefined if it has more steps than `most`. */
 export function naive(sample: Sample, most: number): Opinion | undefined {
-  return ask(sample, 'lowered', 'naive', (judges, atFinal) =>
-    everyInterleaving(judges, atFinal, most),
+  return ask(sample, 'lowered', 'naive', (judges, finals) =>
+    everyInterleaving(judges, finals, most),
   )
 }
 

@@ -41,8 +41,7 @@ function race(options: Partial<SearchOptions>): { result: SearchResult; outcomes
   const result = search(judges, {
     bound: undefined,
     keepGoing: () => true,
-    atRest: () => [],
-    atFinal: () => outcomes.add(raceOutcome()),
+    listeners: [{ atFinal: () => outcomes.add(raceOutcome()) }],
     ...options,
   })
   judges.detach()

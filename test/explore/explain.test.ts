@@ -9,13 +9,12 @@ import { Cell } from '../../src/cell/cell.js'
 import type { Move } from '../../src/cell/schedule.js'
 import type { Design } from '../../src/designs/design.js'
 import { DESIGNS } from '../../src/designs/index.js'
-import { judgeEnds } from '../../src/explore/tell/causes.js'
+import { Witnesses } from '../../src/explore/listen/witnesses.js'
 import { blocksOf } from '../../src/explore/tell/gather.js'
 import { LOOK_BACK, lookBack } from '../../src/explore/tell/hindsight.js'
 import { reduceScenario } from '../../src/explore/tell/reduce.js'
 import { replayScenario } from '../../src/explore/tell/replay.js'
 import type { Scenario } from '../../src/litmus/scenario.js'
-import { alternatives, canStep, step, taskCount } from '../../src/machine/machine.js'
 import { FINDING_KINDS } from '../../src/sanitizers/index.js'
 import { type Draw, drawFrom } from '../engine/programs.js'
 
@@ -51,26 +50,21 @@ describe('an execution told in few blocks shows the same finding', () => {
 
 /** Run a schedule, then at random to an end; was the finding seen? */
 function endsIn(cell: Cell, id: string, schedule: readonly Move[], draw: Draw): boolean {
-  cell.boot('lowered')
-  const seen = new Set<string>()
-  const take = (task: number, choice: number): boolean => {
-    const result = step(task, choice)
-    for (const o of cell.judges.afterStep(result)) seen.add(o.id)
-    if (result.fault?.kind === 'undefined') return false
-    for (const o of judgeEnds(cell)) seen.add(o.id)
-    return true
-  }
-  for (const { task, choice } of schedule) take(task, choice)
+  const witnesses = new Witnesses()
+  const run = cell.begin('lowered', [witnesses])
+  run.follow(schedule)
   let task = -1
-  for (let n = 0; n < 3000; n++) {
-    const ready = Array.from({ length: taskCount() }, (_, t) => t).filter((t) => canStep(t))
-    if (ready.length === 0) break
+  for (let n = 0; n < 3000 && run.ready() !== 0; n++) {
+    const moves = run.moves()
     // Mostly the same task, since a way out may be that another one comes late.
-    if (!ready.includes(task) || draw(12) === 0) task = ready[draw(ready.length)] as number
-    if (!take(task, draw(alternatives(task)))) break
+    const own = moves.filter((m) => m.task === task)
+    const among = own.length === 0 || draw(12) === 0 ? moves : own
+    const move = among[draw(among.length)] as Move
+    task = move.task
+    run.take(task, move.choice)
   }
   cell.judges.detach()
-  return seen.has(id)
+  return witnesses.all.has(id)
 }
 
 describe('behind the point of no return every execution shows the finding, before it not all', () => {

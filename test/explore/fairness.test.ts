@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { fingerprint } from '../../src/cell/boot.js'
+import { Execution } from '../../src/cell/execution.js'
 import { Judges } from '../../src/cell/judges.js'
-import type { Move } from '../../src/cell/schedule.js'
 import type { Witness } from '../../src/explore/listen/witnesses.js'
 import { search } from '../../src/explore/prove/search.js'
 import type { FnTag } from '../../src/machine/fn.js'
-import { boot, canStep, load, step } from '../../src/machine/machine.js'
+import { boot, load } from '../../src/machine/machine.js'
 import { constructAt, type Obj, type Struct } from '../../src/machine/struct.js'
 import {
   afterYou,
@@ -36,7 +35,7 @@ function livelock(...tasks: FnTag[]): Witness | undefined {
   start(tasks)
   const judges = new Judges([])
   judges.attach()
-  const options = { bound: undefined, keepGoing: () => true, atRest: () => [] }
+  const options = { bound: undefined, keepGoing: () => true }
   const { witnesses } = search(judges, options)
   judges.detach()
   return witnesses.get('livelock')
@@ -46,14 +45,14 @@ function livelock(...tasks: FnTag[]): Witness | undefined {
 function assertRound(tasks: readonly FnTag[], { schedule, message }: Witness): void {
   const length = Number(/the last (\d+) steps repeat/.exec(message)?.[1])
   start(tasks)
-  const take = ({ task, choice }: Move): void => {
-    assert.ok(canStep(task))
-    step(task, choice)
-  }
-  schedule.slice(0, -length).forEach(take)
-  const before = fingerprint()
-  schedule.slice(-length).forEach(take)
-  assert.deepEqual(fingerprint(), before)
+  const judges = new Judges([])
+  judges.attach()
+  const run = new Execution(judges)
+  assert.equal(run.follow(schedule.slice(0, -length)), schedule.length - length)
+  const before = [run.lo, run.hi]
+  assert.equal(run.follow(schedule.slice(-length)), length)
+  assert.deepEqual([run.lo, run.hi], before)
+  judges.detach()
 }
 
 describe('nobody is called stuck who only has to wait', () => {

@@ -11,8 +11,8 @@ import type { Finding, Verdict } from '../../src/app/verdict.js'
 import { DESIGNS } from '../../src/designs/index.js'
 import { replayScenario } from '../../src/explore/tell/replay.js'
 import { INVERSIONS, LOCK_CLASSES } from '../../src/kernel/include/lockdep.js'
+import { pairsNoted } from '../../src/machine/task.js'
 import { renderColumns } from '../../src/report/columns.js'
-import { pairsSeen } from '../../src/sanitizers/lock-order.js'
 
 const GOLDEN = join(resolve(import.meta.dirname, '../../..'), 'test/explore/matrix.golden.txt')
 
@@ -47,11 +47,11 @@ test('every verdict of the built-in matrix is the reviewed one', () => {
 })
 
 test('locks are taken in the order of the page, in these pairs', () => {
-  const now = `${[...pairsSeen].sort().join('\n')}\n`
+  const now = `${[...pairsNoted()].sort().join('\n')}\n`
   if (process.env.UPDATE_GOLDEN !== undefined) writeFileSync(PAIRS, now)
   assert.equal(now, readFileSync(PAIRS, 'utf8'))
   const place = new Map(LOCK_CLASSES.map((c, i) => [c.name, i]))
-  const against = [...pairsSeen].filter((pair) => {
+  const against = [...pairsNoted()].filter((pair) => {
     const [held, taken] = pair.split(' > ').map((name) => place.get(name))
     return held !== undefined && taken !== undefined && held >= taken
   })

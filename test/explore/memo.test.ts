@@ -23,11 +23,11 @@ function answers(scenario: Scenario, design: Design, afresh: boolean, bound?: nu
     bound,
     afresh,
     keepGoing: () => true,
-    atRest: (schedule) => cell.atRest(schedule),
+    listeners: [cell.outcomes],
   })
   cell.judges.detach()
   const marks = [...cell.judges.marks].sort()
-  return { states, steps, executions, witnesses, outcomes: cell.outcomes, marks }
+  return { states, steps, executions, witnesses, outcomes: cell.outcomes.all, marks }
 }
 
 describe('a search that repeats steps from memory sees the same states, findings and ends', () => {
@@ -73,7 +73,7 @@ test('a judge of states reads only what it watches', () => {
     if (expectationFor(scenario, design.id)?.outcome === 'skip') continue
     const judges = new Judges(judged)
     bootScenario(scenario, design, 'lowered', () => judges.attach())
-    search(judges, { bound: 1, afresh: true, keepGoing: () => true, atRest: () => [] })
+    search(judges, { bound: 1, afresh: true, keepGoing: () => true })
     judges.detach()
   }
   assert.deepEqual([...told], [])

@@ -58,7 +58,7 @@ function executions(sampler: Sampler, ...tasks: readonly string[]): Step[][] {
       sampler.stepped(task, announced, draw)
     },
   }
-  const options = { samplers: [spy], runs: RUNS, draw: drawFrom(7), atRest: () => [] }
+  const options = { samplers: [spy], runs: RUNS, draw: drawFrom(7) }
   sample(judges, { ...options, keepGoing: () => true })
   judges.detach()
   announceAll(false)

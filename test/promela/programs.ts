@@ -33,8 +33,7 @@ export function subjectOf(boot: (attach: () => void) => void): Subject {
   const { states, finished, witnesses } = search(judges, {
     bound: undefined,
     keepGoing: () => true,
-    atRest: () => [],
-    atFinal: () => finals.add(),
+    listeners: [finals],
   })
   judges.detach()
   const findings = new Set([...witnesses].map(([id, w]) => (w.first ? id : `${id}+`)))

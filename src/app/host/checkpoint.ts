@@ -17,7 +17,7 @@ import { deserialize, serialize } from 'node:v8'
 import type { CellSnapshot } from '../check.js'
 import { UserError } from '../error.js'
 
-const MAGIC = 'restrictedmem checkpoint 1\n'
+const MAGIC = 'restrictedmem checkpoint 2\n'
 const CHUNK = 1 << 28
 
 interface Header {
@@ -29,15 +29,16 @@ interface Header {
 }
 
 function arraysOf({ search }: CellSnapshot): Int32Array[] {
-  return [search.visited, search.stack, search.open.lo, search.open.hi]
+  const { levels, lo, hi } = search.components
+  return [search.visited, search.untried, levels, lo, hi]
 }
 
 /** Write a checkpoint, atomically. */
 export function saveCheckpoint(path: string, belongsTo: string, snapshot: CellSnapshot): void {
   const arrays = arraysOf(snapshot)
   const { search, ...cell } = snapshot
-  const { states, witnesses, steps, executions } = search
-  const rest = { cell, search: { states, witnesses, steps, executions } }
+  const { visited: _visited, untried: _untried, components: _components, ...counts } = search
+  const rest = { cell, search: counts }
   const header = serialize({
     belongsTo,
     rest,
@@ -90,13 +91,14 @@ export function readCheckpoint(path: string, belongsTo: string): CellSnapshot | 
 }
 
 function assemble(header: Header, arrays: readonly Uint8Array[]): CellSnapshot {
-  const [visited, stack, lo, hi] = arrays.map((a) => new Int32Array(a.buffer))
+  const [visited, untried, levels, lo, hi] = arrays.map((a) => new Int32Array(a.buffer))
   const rest = header.rest as {
     cell: Omit<CellSnapshot, 'search'>
-    search: Omit<CellSnapshot['search'], 'visited' | 'stack' | 'open'>
+    search: Omit<CellSnapshot['search'], 'visited' | 'untried' | 'components'>
   }
-  const open = { lo, hi }
-  return { ...rest.cell, search: { ...rest.search, visited, stack, open } } as CellSnapshot
+  const components = { levels, lo, hi }
+  const search = { ...rest.search, visited, untried, components }
+  return { ...rest.cell, search } as CellSnapshot
 }
 
 function readBytes(file: number, length: number): Uint8Array | undefined {

@@ -4,6 +4,7 @@
  * what is outside the fingerprint.
  */
 
+import type { Listener } from '../../cell/execution.js'
 import { WORD, wordTable } from '../../cell/words.js'
 import { mem, valueAt, writtenSince } from '../../machine/arena.js'
 
@@ -15,7 +16,7 @@ function mix(at: number, value: number, salt: number): number {
 }
 
 /** The set of final states that executions from one initial state have led to. */
-export class FinalStates {
+export class FinalStates implements Listener {
   readonly #root: number
   readonly #kind = wordTable().kind
   readonly #initial = new Map<number, number>()
@@ -26,8 +27,7 @@ export class FinalStates {
     this.#root = root
   }
 
-  /** The machine is in a final state. */
-  add(): void {
+  atFinal(): void {
     let lo = 0
     let hi = 0
     for (const at of writtenSince(this.#root)) {

@@ -1,6 +1,8 @@
-/** The findings of a search, each with an execution that leads to it. */
+/** The findings of an explorer, each with an execution that leads to it. */
+import type { Execution, Listener, Sighting } from '../../cell/execution.js'
 import type { Observed } from '../../cell/judges.js'
 import type { Move } from '../../cell/schedule.js'
+import { taskName } from '../../machine/machine.js'
 
 /** How a finding was reached. */
 export interface Witness extends Observed {
@@ -18,28 +20,39 @@ export interface Sought {
   readonly first?: boolean
 }
 
-export class Witnesses {
+export class Witnesses implements Listener {
+  readonly #fewest: boolean
   readonly all = new Map<string, Witness>()
+
+  /** `fewest`: of two executions, keep the one with fewer preemptions. */
+  constructor(fewest = false) {
+    this.#fewest = fewest
+  }
 
   load(from: ReadonlyMap<string, Witness>): void {
     this.all.clear()
     for (const [id, witness] of from) this.all.set(id, witness)
   }
 
-  /**
-   * Keep what was observed. A witness on which nothing went wrong before is the better one; `how`
-   * is asked for the rest of a witness only when it is wanted.
-   */
-  note(
-    observed: readonly Observed[],
-    how: () => Pick<Witness, 'schedule' | 'preemptions' | 'task' | 'function'>,
-  ): void {
+  found({ observed, task, function: where }: Sighting, run: Execution): void {
     for (const seen of observed) {
       const { id, first } = seen
       const known = this.all.get(id)
-      if (known !== undefined && (known.first || !first)) continue
-      this.all.set(id, { ...seen, ...how() })
+      if (known !== undefined && !this.#isBetter(first, run.preemptions, known)) continue
+      this.all.set(id, {
+        ...seen,
+        schedule: run.schedule(),
+        preemptions: run.preemptions,
+        task: taskName(task),
+        function: where,
+      })
     }
+  }
+
+  /** An execution on which nothing went wrong before is the better one. */
+  #isBetter(first: boolean, preemptions: number, known: Witness): boolean {
+    if (first !== known.first) return first
+    return this.#fewest && preemptions < known.preemptions
   }
 
   /** Has everything been found that the search was asked for? */

@@ -1,9 +1,10 @@
 /** What a search is asked, and what it answers. */
-import type { Observed } from '../../cell/judges.js'
+import type { Listener } from '../../cell/execution.js'
 import type { Move } from '../../cell/schedule.js'
 import type { Sought, Witness } from '../listen/witnesses.js'
 import type { Keeping } from '../states/known.js'
 import type { Unclosed } from '../states/shared.js'
+import type { SavedComponents } from './cycles.js'
 
 /** What a caller may ask while the search goes on. */
 export interface Probe {
@@ -20,8 +21,11 @@ export interface Probe {
 export interface Snapshot {
   readonly visited: Int32Array
   readonly states: number
-  readonly stack: Int32Array
-  readonly open: { readonly lo: Int32Array; readonly hi: Int32Array }
+  /** The execution under way, the fingerprint of the state behind it, what is left to be tried. */
+  readonly schedule: readonly Move[]
+  readonly fingerprint: readonly [number, number]
+  readonly untried: Int32Array
+  readonly components: SavedComponents
   readonly witnesses: ReadonlyMap<string, Witness>
   readonly steps: number
   readonly executions: number
@@ -32,10 +36,8 @@ export interface SearchOptions extends Keeping, Sought {
   readonly surprises?: number | undefined
   /** Called about every 10,000 steps; returning false interrupts the search. */
   readonly keepGoing: (states: number, depth: number, probe: Probe) => boolean
-  /** Called in each state in which the scenario's tasks have ended, with the schedule so far. */
-  readonly atRest: (schedule: () => readonly Move[]) => readonly Observed[]
-  /** Called in each state in which nobody can go on. */
-  readonly atFinal?: () => void
+  /** Hear what is found, and of states at rest and final states; of steps only with `afresh`. */
+  readonly listeners?: readonly Listener[]
   /** Run the code of every step, also of one whose inputs have been met before. */
   readonly afresh?: boolean | undefined
   /** Go on from here. The machine must stand in the initial state. */

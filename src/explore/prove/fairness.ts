@@ -9,11 +9,10 @@
  * - of the outcomes of a `choose` that is met again and again, each happens.
  */
 
-import type { Judges } from '../../cell/judges.js'
+import type { Execution } from '../../cell/execution.js'
 import type { Move } from '../../cell/schedule.js'
-import { fingerprintHi, fingerprintLo, rewind, undoMark } from '../../machine/arena.js'
 import { EFFECT, effectKind } from '../../machine/effects.js'
-import { alternatives, canStep, step, taskCount } from '../../machine/machine.js'
+import { canStep, taskCount } from '../../machine/machine.js'
 import { pendingOf } from '../../machine/task.js'
 
 interface Edge {
@@ -38,13 +37,13 @@ export interface Loop {
 }
 
 /**
- * Look for a fair loop in the component whose root the machine stands in; it stands there again
- * afterwards. `nodeHere` numbers the machine's present state, -1 if it is outside.
+ * Look for a fair loop in the component whose root the execution stands in; it stands there again
+ * afterwards. `nodeHere` numbers the present state, -1 if it is outside.
  */
-export function fairLoop(judges: Judges, nodeHere: (mark: number) => number): Loop | undefined {
+export function fairLoop(run: Execution, nodeHere: () => number): Loop | undefined {
   const nodes = new Map<number, Node>()
-  const root = nodeHere(undoMark())
-  explore(root, judges, nodeHere, nodes)
+  const root = nodeHere()
+  explore(root, run, nodeHere, nodes)
   const round = fairPart([...nodes.keys()], nodes)
   if (round === undefined) return undefined
   const entry = round[0] as Edge
@@ -56,51 +55,35 @@ function allEdges(nodes: ReadonlyMap<number, Node>): (n: number) => readonly Edg
   return (n) => nodes.get(n)?.edges ?? []
 }
 
-/** Depth first through the component; the way back is the undo log. */
+/** Depth first through the component. */
 function explore(
   root: number,
-  judges: Judges,
-  nodeHere: (mark: number) => number,
+  run: Execution,
+  nodeHere: () => number,
   nodes: Map<number, Node>,
 ): void {
-  const stack = [{ at: root, mark: undoMark(), lo: fingerprintLo(), hi: fingerprintHi(), next: 0 }]
+  const stack = [{ at: root, untried: run.moves() }]
   nodes.set(root, nodeOf())
   for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
-    const move = moveNumber(top.next++)
+    const move = top.untried.shift()
     if (move === undefined) {
       stack.pop()
-      const below = stack.at(-1)
-      if (below !== undefined) rewind(top.mark, below.lo, below.hi)
+      if (stack.length > 0) run.back()
       continue
     }
-    const { edges } = nodes.get(top.at) as Node
-    const mark = undoMark()
-    const result = step(move.task, move.choice)
-    judges.afterStep(result)
-    const to = result.fault?.kind === 'undefined' ? -1 : nodeHere(mark)
-    edges.push({ from: top.at, to, move, risky: false })
+    run.take(move.task, move.choice)
+    const to = run.over ? -1 : nodeHere()
+    nodes.get(top.at)?.edges.push({ from: top.at, to, move, risky: false })
     if (to >= 0 && !nodes.has(to)) {
       nodes.set(to, nodeOf())
-      stack.push({ at: to, mark, lo: fingerprintLo(), hi: fingerprintHi(), next: 0 })
-    } else rewind(mark, top.lo, top.hi)
+      stack.push({ at: to, untried: run.moves() })
+    } else run.back()
   }
   for (const { edges } of nodes.values()) {
     for (const e of edges) {
       e.risky = edges.some((o) => o.to < 0 && o.move.task === e.move.task)
     }
   }
-}
-
-/** Move number `i` of the present state. */
-function moveNumber(i: number): Move | undefined {
-  let left = i
-  for (let task = 0; task < taskCount(); task++) {
-    if (!canStep(task)) continue
-    const ways = alternatives(task)
-    if (left < ways) return { task, choice: left, alternatives: ways }
-    left -= ways
-  }
-  return undefined
 }
 
 function nodeOf(): Node {

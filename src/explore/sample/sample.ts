@@ -2,26 +2,12 @@
  * Sampling: executions picked at random, judged as in a search. Nothing is claimed about what was
  * not run.
  */
-
-import { EXIT_PHASE } from '../../cell/boot.js'
-import { describeStuck } from '../../cell/deadlock.js'
-import type { Judges, Observed } from '../../cell/judges.js'
-import type { Move } from '../../cell/schedule.js'
-import { undoMark, undoTo } from '../../machine/arena.js'
+import { Execution, type Listener, type Sighting } from '../../cell/execution.js'
+import type { Judges } from '../../cell/judges.js'
 import { effectAddr } from '../../machine/effects.js'
-import { faultingFunction, functionName, standsIn } from '../../machine/frames.js'
-import {
-  allEnded,
-  alternatives,
-  canStep,
-  endedBelow,
-  phaseOf,
-  step,
-  taskCount,
-  taskName,
-} from '../../machine/machine.js'
-import { taskNumber } from '../../machine/task.js'
-import type { Witness } from '../listen/witnesses.js'
+import { alternatives, taskCount } from '../../machine/machine.js'
+import { pendingOf } from '../../machine/task.js'
+import { type Witness, Witnesses } from '../listen/witnesses.js'
 import type { Draw, Sampler, Shape } from './samplers.js'
 import { RandomWalk } from './samplers.js'
 
@@ -30,7 +16,8 @@ export interface SampleOptions {
   /** How many executions, over all samplers. */
   readonly runs: number
   readonly draw: Draw
-  readonly atRest: (schedule: () => readonly Move[]) => readonly Observed[]
+  /** Hear of findings, and of states at rest. */
+  readonly listeners?: readonly Listener[]
   /** Called before each run; false stops. */
   readonly keepGoing: (runs: number) => boolean
 }
@@ -63,22 +50,26 @@ interface Count {
   readonly found: Record<string, number>
 }
 
-class Sampling {
-  readonly #judges: Judges
+class Sampling implements Listener {
   readonly #options: SampleOptions
-  readonly #root = undoMark()
-  readonly #witnesses = new Map<string, Witness>()
+  readonly #run: Execution
+  readonly #witnesses = new Witnesses(true)
   readonly #counts: Count[]
   readonly #accesses = new Map<number, number[]>()
+  /** By the execution under way. */
+  #found = new Set<string>()
   #longest = 1
   #steps = 0
-  #schedule: Move[] = []
-  #preemptions = 0
 
   constructor(judges: Judges, options: SampleOptions) {
-    this.#judges = judges
+    const { listeners = [] } = options
     this.#options = options
+    this.#run = new Execution(judges, [this.#witnesses, this, ...listeners])
     this.#counts = options.samplers.map(() => ({ runs: 0, found: {} }))
+  }
+
+  found({ observed }: Sighting): void {
+    for (const { id } of observed) this.#found.add(id)
   }
 
   run(): SampleResult {
@@ -93,12 +84,12 @@ class Sampling {
         counts.found[id] = (counts.found[id] ?? 0) + 1
       }
     }
-    undoTo(this.#root)
+    this.#run.backTo(0)
     return {
       runs: done,
       steps: this.#steps,
       finished: done === runs,
-      witnesses: this.#witnesses,
+      witnesses: this.#witnesses.all,
       samplers: samplers.map((s, i) => ({
         name: s.name,
         guarantee: s.guarantee(this.#shape()),
@@ -115,89 +106,27 @@ class Sampling {
   /** One execution; returns the findings that it showed. */
   #execute(sampler: Sampler): ReadonlySet<string> {
     const { draw } = this.#options
-    const found = new Set<string>()
+    const run = this.#run
     const touched = new Map<number, number[]>()
-    undoTo(this.#root)
-    this.#schedule = []
-    this.#preemptions = 0
+    run.backTo(0)
+    this.#found = new Set()
     sampler.begin(this.#shape(), draw)
-    let running = -1
-    for (let n = 0; n < MOST_STEPS; n++) {
-      const ready: number[] = []
-      for (let t = 0; t < taskCount(); t++) if (canStep(t)) ready.push(t)
-      if (ready.length === 0) {
-        this.#stuck(found)
-        break
-      }
+    while (run.ready() !== 0 && run.depth < MOST_STEPS) {
+      const ready = tasksOf(run.ready())
       const task = ready.length === 1 ? (ready[0] as number) : sampler.pick(ready, draw)
-      if (running >= 0 && running !== task && ready.includes(running)) this.#preemptions++
-      const announced = taskNumber(task).pending
+      const announced = pendingOf(task)
       count(touched, effectAddr(announced), task)
-      const ended = this.#step(task, draw, found)
+      const ways = alternatives(task)
+      this.#steps++
+      run.take(task, ways > 1 ? draw(ways) : 0)
       sampler.stepped(task, announced, draw)
-      running = task
-      if (ended) break
     }
     this.#learn(touched)
-    return found
-  }
-
-  #step(task: number, draw: Draw, found: Set<string>): boolean {
-    const at = standsIn(task)
-    const ways = alternatives(task)
-    const choice = ways > 1 ? draw(ways) : 0
-    this.#schedule.push({ task, choice, alternatives: ways })
-    this.#steps++
-    const result = step(task, choice)
-    const where = result.fault === undefined ? functionName(at) : faultingFunction()
-    this.#note(this.#judges.afterStep(result), task, where, found)
-    if (result.fault?.kind === 'undefined') return true
-    if (endedBelow(EXIT_PHASE)) this.#atEnds(task, found)
-    return false
-  }
-
-  #atEnds(task: number, found: Set<string>): void {
-    const exit = taskCount() - 1
-    if (phaseOf(exit) === EXIT_PHASE && taskNumber(exit).started === 0) {
-      this.#note(
-        this.#options.atRest(() => [...this.#schedule]),
-        task,
-        'user mode',
-        found,
-      )
-    } else if (allEnded()) this.#note(this.#judges.atEnd(), task, 'do_exit', found)
-  }
-
-  #stuck(found: Set<string>): void {
-    const stuck = describeStuck()
-    if (stuck === undefined) return
-    const observed = this.#judges.stuck('deadlock', stuck.message)
-    this.#note(observed, stuck.task, functionName(standsIn(stuck.task)), found)
-  }
-
-  #note(observed: readonly Observed[], task: number, where: string, found: Set<string>): void {
-    for (const seen of observed) {
-      const { id, first } = seen
-      found.add(id)
-      const known = this.#witnesses.get(id)
-      if (known !== undefined && !this.#isBetter(known, first)) continue
-      this.#witnesses.set(id, {
-        ...seen,
-        schedule: [...this.#schedule],
-        preemptions: this.#preemptions,
-        task: taskName(task),
-        function: where,
-      })
-    }
-  }
-
-  /** Nothing wrong before it is better, then fewer preemptions. */
-  #isBetter(known: Witness, first: boolean): boolean {
-    return first === known.first ? this.#preemptions < known.preemptions : first
+    return this.#found
   }
 
   #learn(touched: ReadonlyMap<number, readonly number[]>): void {
-    this.#longest = Math.max(this.#longest, this.#schedule.length)
+    this.#longest = Math.max(this.#longest, this.#run.depth)
     for (const [word, by] of touched) {
       const most = this.#accesses.get(word) ?? []
       by.forEach((n, task) => {
@@ -206,6 +135,12 @@ class Sampling {
       this.#accesses.set(word, most)
     }
   }
+}
+
+function tasksOf(bits: number): number[] {
+  const tasks: number[] = []
+  for (let n = 0; n < taskCount(); n++) if ((bits >> n) & 1) tasks.push(n)
+  return tasks
 }
 
 function count(touched: Map<number, number[]>, word: number, task: number): void {

@@ -5,9 +5,11 @@
  * Left out are the fields of which their struct says that two writes of them commute.
  */
 
+import type { Listener } from '../../cell/execution.js'
 import { WORD, type Words, wordTable } from '../../cell/words.js'
 import { type Addr, undoMark, writtenSince } from '../../machine/arena.js'
 import { EFFECT, effectAddr, effectArg, effectKind } from '../../machine/effects.js'
+import type { StepResult } from '../../machine/machine.js'
 import {
   allStructs,
   CENSUS,
@@ -24,7 +26,7 @@ import { type Footprint, MODE } from './independence.js'
 const POOLS = 1 << 22
 const CENSUSES = 1 << 23
 
-export class Recorder {
+export class Recorder implements Listener {
   readonly #words: Words = wordTable()
   readonly #structIds = new Map(allStructs().map((s) => [s.name, s.id]))
   readonly #leftOut = new Set(allStructs().flatMap((s) => s.commutes.map((f) => `${s.name}.${f}`)))
@@ -32,9 +34,9 @@ export class Recorder {
   #mark = 0
   #task = 0
   #reading: number = MODE.READ
+  #halts = false
 
-  /** A task is about to take its step. */
-  begin(task: number): void {
+  stepping(task: number): void {
     this.#modes = new Map()
     this.#mark = undoMark()
     this.#task = task
@@ -44,18 +46,21 @@ export class Recorder {
     setAccessHook((at, write, struct, field) => this.#access(at, write, struct, field))
   }
 
-  /** The step has been taken; the sanitizers come next. */
-  judging(): void {
+  stepped({ fault }: StepResult): void {
     this.#reading = MODE.JUDGE
+    this.#halts = fault?.kind === 'undefined'
   }
 
-  /** Everything has been seen. */
-  end(halts: boolean): Footprint {
+  judged(): void {
     setAccessHook(undefined)
     for (const at of writtenSince(this.#mark)) {
       if ((this.#words.kind[at] as number) & WORD.HEADER) this.#lifeOf(at)
     }
-    return { modes: this.#modes, halts }
+  }
+
+  /** Of the step that was taken last. */
+  get footprint(): Footprint {
+    return { modes: this.#modes, halts: this.#halts }
   }
 
   #add(place: number, mode: number): void {

@@ -1,23 +1,12 @@
 /** One execution with what happens before what: each step's footprint and vector clock. */
 
-import { EXIT_PHASE } from '../../cell/boot.js'
 import { Cell } from '../../cell/cell.js'
-import { describeStuck } from '../../cell/deadlock.js'
-import type { Observed } from '../../cell/judges.js'
+import type { Listener, Sighting } from '../../cell/execution.js'
 import type { Move } from '../../cell/schedule.js'
 import type { Design } from '../../designs/design.js'
 import type { Scenario } from '../../litmus/scenario.js'
-import {
-  allEnded,
-  alternatives,
-  canStep,
-  endedBelow,
-  isDaemon,
-  phaseOf,
-  step,
-  taskCount,
-} from '../../machine/machine.js'
-import { MAX_TASKS, taskNumber } from '../../machine/task.js'
+import { phaseOf } from '../../machine/machine.js'
+import { MAX_TASKS } from '../../machine/task.js'
 import { Recorder } from '../stateless/footprint.js'
 import { Dependence, type Footprint } from '../stateless/independence.js'
 
@@ -40,21 +29,6 @@ export function before(one: Caused, other: Caused): boolean {
   return one.number <= (other.clock[one.move.task] as number)
 }
 
-/** Judge the ends that a step can lead to: of the tasks, of everything, or of all hope. */
-export function judgeEnds(cell: Cell): readonly Observed[] {
-  const observed: Observed[] = []
-  if (endedBelow(EXIT_PHASE)) {
-    const exit = taskCount() - 1
-    if (phaseOf(exit) === EXIT_PHASE && taskNumber(exit).started === 0) {
-      observed.push(...cell.atRest(() => []))
-    } else if (allEnded()) observed.push(...cell.judges.atEnd())
-  }
-  for (let n = 0; n < taskCount(); n++) if (canStep(n) && !isDaemon(n)) return observed
-  const stuck = describeStuck()
-  if (stuck !== undefined) observed.push(...cell.judges.stuck('deadlock', stuck.message))
-  return observed
-}
-
 /** Run a schedule; undefined if it cannot be followed to its end. */
 export function causesOf(
   scenario: Scenario,
@@ -62,41 +36,43 @@ export function causesOf(
   schedule: readonly Move[],
 ): readonly Caused[] | undefined {
   const cell = new Cell(scenario, design)
-  cell.boot('lowered')
-  const steps = follow(cell, schedule)
-  cell.judges.detach()
-  return steps
-}
-
-function follow(cell: Cell, schedule: readonly Move[]): readonly Caused[] | undefined {
   const recorder = new Recorder()
+  const heard = new Heard()
+  const run = cell.begin('lowered', [recorder, heard])
   const dependence = new Dependence()
   const steps: Caused[] = []
-  let running = -1
   for (const move of schedule) {
-    const { task, choice } = move
-    if (task >= taskCount() || !canStep(task) || alternatives(task) !== move.alternatives) {
-      return undefined
-    }
-    const preempts = running >= 0 && running !== task && !isDaemon(running) && canStep(running)
-    recorder.begin(task)
-    const result = step(task, choice)
-    recorder.judging()
-    const found = cell.judges.afterStep(result).map((o) => o.id)
-    const halts = result.fault?.kind === 'undefined'
-    const footprint = recorder.end(halts)
-    const foundAtEnd = halts ? [] : judgeEnds(cell).map((o) => o.id)
-    steps.push({
-      move,
-      footprint,
-      ...timeOf(task, footprint, steps, dependence),
-      found,
-      foundAtEnd,
-      preempts,
-    })
-    running = task
+    if (!run.allows(move)) break
+    const preempts = run.preempts(move.task)
+    heard.forget()
+    run.take(move.task, move.choice)
+    run.ready()
+    const { footprint } = recorder
+    const time = timeOf(move.task, footprint, steps, dependence)
+    steps.push({ move, footprint, ...time, ...heard.now(), preempts })
   }
-  return steps
+  cell.judges.detach()
+  return steps.length === schedule.length ? steps : undefined
+}
+
+/** Keeps apart what a step shows and what the end shows that it leads to. */
+class Heard implements Listener {
+  #found: string[] = []
+  #foundAtEnd: string[] = []
+
+  forget(): void {
+    this.#found = []
+    this.#foundAtEnd = []
+  }
+
+  now(): Pick<Caused, 'found' | 'foundAtEnd'> {
+    return { found: this.#found, foundAtEnd: this.#foundAtEnd }
+  }
+
+  found({ observed, moment }: Sighting): void {
+    const list = moment === 'step' ? this.#found : this.#foundAtEnd
+    list.push(...observed.map((o) => o.id))
+  }
 }
 
 function timeOf(

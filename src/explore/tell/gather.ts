@@ -7,6 +7,7 @@
 import type { Move } from '../../cell/schedule.js'
 import type { Design } from '../../designs/design.js'
 import type { Scenario } from '../../litmus/scenario.js'
+import { MAX_TASKS } from '../../machine/task.js'
 import { before, type Caused, causesOf } from './causes.js'
 
 /** A finding and an execution that shows it. */
@@ -59,40 +60,65 @@ export function blocksOf(schedule: readonly Move[]): number {
  * goes on as long as it can, and the best of all first tasks is taken at each change.
  */
 function fewestBlocks(steps: readonly Caused[]): Move[] {
-  const orders = [...new Set(steps.map((s) => s.move.task))].map((first) => greedy(steps, first))
+  const firsts = [...new Set(steps.map((s) => s.move.task))]
+  const orders = firsts.map((first) => new Order(steps).from(first))
   orders.push(steps.map((s) => s.move))
   return orders.reduce((a, b) => (blocksOf(b) < blocksOf(a) ? b : a))
 }
 
-function greedy(steps: readonly Caused[], first: number): Move[] {
-  const left = [...steps]
-  const order: Move[] = []
-  let task = first
-  while (left.length > 0) {
-    const run = longestRun(left, task)
-    if (run.length === 0) {
-      const tasks = [...new Set(left.map((s) => s.move.task))]
-      task = tasks.reduce((a, b) =>
-        longestRun(left, b).length > longestRun(left, a).length ? b : a,
-      )
-      continue
-    }
-    for (const s of run) {
-      order.push(s.move)
-      left.splice(left.indexOf(s), 1)
-    }
-  }
-  return order
-}
+class Order {
+  readonly #steps: readonly Caused[]
+  /** By task: positions of its steps, and how many of them have been laid. */
+  readonly #positions: number[][] = Array.from({ length: MAX_TASKS }, () => [])
+  readonly #laid: number[] = new Array<number>(MAX_TASKS).fill(0)
+  readonly #moves: Move[] = []
 
-/** The steps of a task that can come next, one after the other. */
-function longestRun(left: readonly Caused[], task: number): Caused[] {
-  const run: Caused[] = []
-  for (const s of left) {
-    if (s.move.task !== task) continue
-    const waits = left.some((o) => o !== s && before(o, s) && !run.includes(o))
-    if (waits) break
-    run.push(s)
+  constructor(steps: readonly Caused[]) {
+    this.#steps = steps
+    steps.forEach((s, i) => {
+      this.#positions[s.move.task]?.push(i)
+    })
   }
-  return run
+
+  from(first: number): Move[] {
+    this.#lay(first)
+    while (this.#moves.length < this.#steps.length) {
+      const tasks = this.#left()
+      this.#lay(tasks.reduce((a, b) => (this.#run(b) > this.#run(a) ? b : a)))
+    }
+    return this.#moves
+  }
+
+  /** Tasks with steps that have not been laid, the one whose step was earliest first. */
+  #left(): number[] {
+    const next = (task: number): number =>
+      this.#positions[task]?.[this.#laid[task] as number] ?? Number.POSITIVE_INFINITY
+    const tasks = this.#positions.map((_, task) => task).filter((t) => Number.isFinite(next(t)))
+    return tasks.sort((a, b) => next(a) - next(b))
+  }
+
+  /** Lay the steps of a task that can come next. */
+  #lay(task: number): void {
+    const from = this.#laid[task] as number
+    const to = from + this.#run(task)
+    for (const i of this.#positions[task]?.slice(from, to) ?? []) {
+      this.#moves.push((this.#steps[i] as Caused).move)
+    }
+    this.#laid[task] = to
+  }
+
+  /** How many steps of a task can come next, one after the other. */
+  #run(task: number): number {
+    const positions = this.#positions[task] as readonly number[]
+    const from = this.#laid[task] as number
+    let to = from
+    while (to < positions.length && this.#isFree(task, positions[to] as number)) to++
+    return to - from
+  }
+
+  /** Has everything been laid that happens before a step, but for its own task's? */
+  #isFree(task: number, i: number): boolean {
+    const { clock } = this.#steps[i] as Caused
+    return clock.every((n, t) => t === task || n <= (this.#laid[t] as number))
+  }
 }

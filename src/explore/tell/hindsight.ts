@@ -6,22 +6,17 @@
 
 import { Cell } from '../../cell/cell.js'
 import { describeStuck } from '../../cell/deadlock.js'
+import type { Execution, Listener, Sighting } from '../../cell/execution.js'
 import type { Move } from '../../cell/schedule.js'
+import { walk } from '../../cell/walk.js'
 import type { Design } from '../../designs/design.js'
 import type { Scenario } from '../../litmus/scenario.js'
-import { fingerprintHi, fingerprintLo, undoMark, undoTo } from '../../machine/arena.js'
 import { backtrace } from '../../machine/frames.js'
-import {
-  alternatives,
-  canStep,
-  operationOf,
-  step,
-  taskCount,
-  taskName,
-} from '../../machine/machine.js'
+import { operationOf, taskName } from '../../machine/machine.js'
 import { taskNumber } from '../../machine/task.js'
 import { Dependence } from '../stateless/independence.js'
-import { type Caused, causesOf, judgeEnds } from './causes.js'
+import { VisitedTable } from '../states/visited.js'
+import { type Caused, causesOf } from './causes.js'
 
 export interface Hindsight {
   /**
@@ -36,10 +31,14 @@ export interface Hindsight {
 export interface HindsightLimits {
   /** States after which a question is given up. */
   readonly states: number
+  /** False gives up all questions. */
+  readonly keepGoing: () => boolean
 }
 
 /** What is enough for every built-in scenario. */
-export const LOOK_BACK: HindsightLimits = { states: 100_000 }
+export const LOOK_BACK: HindsightLimits = { states: 100_000, keepGoing: () => true }
+
+type Goal = 'end' | 'finding'
 
 /** A restriction on who may step; `key` tells states apart that differ in what it remembers. */
 interface Rule {
@@ -75,22 +74,32 @@ export function lookBack(
   const steps = id === 'livelock' ? undefined : causesOf(scenario, design, schedule)
   if (steps === undefined) return undefined
   const cell = new Cell(scenario, design)
-  cell.boot('lowered')
-  const root = undoMark()
-  const places: Site[] = []
-  const marks: number[] = []
-  for (const { task, choice } of schedule) {
-    marks.push(undoMark())
-    places.push(siteOf(task))
-    cell.judges.afterStep(step(task, choice))
-  }
-  const look = new Look(cell, id, limits.states)
-  const pointOfNoReturn = noReturn(marks, schedule, cell, look)
-  undoTo(root)
-  const prevention = pointOfNoReturn === 0 ? undefined : prevented(look, steps, places, schedule)
+  const ids = new Ids()
+  const run = cell.begin('lowered', [ids])
+  const look = new Look(run, ids, id, limits)
+  const pointOfNoReturn = noReturn(run, schedule, look)
+  run.backTo(0)
+  const sites = schedule.map((move) => {
+    const site = siteOf(move.task)
+    run.take(move.task, move.choice)
+    return site
+  })
+  run.backTo(0)
+  const prevention =
+    pointOfNoReturn === undefined || pointOfNoReturn === 0
+      ? undefined
+      : prevented(look, steps, sites, schedule)
   cell.judges.detach()
-  if (pointOfNoReturn === undefined) return undefined
-  return { pointOfNoReturn, prevention }
+  return pointOfNoReturn === undefined ? undefined : { pointOfNoReturn, prevention }
+}
+
+/** The findings since it was asked to forget. */
+class Ids implements Listener {
+  readonly seen = new Set<string>()
+
+  found({ observed }: Sighting): void {
+    for (const { id } of observed) this.seen.add(id)
+  }
 }
 
 function siteOf(task: number): Site {
@@ -105,25 +114,13 @@ function siteOf(task: number): Site {
 }
 
 /** The first step after which no good end can be reached. Once lost, it stays lost. */
-function noReturn(
-  marks: number[],
-  schedule: readonly Move[],
-  cell: Cell,
-  look: Look,
-): number | undefined {
+function noReturn(run: Execution, schedule: readonly Move[], look: Look): number | undefined {
   let lost = schedule.length
   let good = -1
-  let position = schedule.length
   while (lost - good > 1) {
     const middle = (lost + good) >> 1
-    // The state behind `middle` steps.
-    for (; position < middle; position++) {
-      const { task, choice } = schedule[position] as Move
-      marks[position] = undoMark()
-      cell.judges.afterStep(step(task, choice))
-    }
-    if (position > middle) undoTo(marks[middle] as number)
-    position = middle
+    run.backTo(Math.min(run.depth, middle))
+    run.follow(schedule.slice(run.depth, middle))
     const ends = look.canEndWell()
     if (ends === undefined) return undefined
     if (ends) good = middle
@@ -134,72 +131,81 @@ function noReturn(
 
 /** Questions about the part of the state graph that can be reached from the present state. */
 class Look {
-  readonly #cell: Cell
+  readonly #run: Execution
+  readonly #ids: Ids
   readonly #id: string
-  readonly #most: number
-  #seen = new Set<string>()
+  readonly #limits: HindsightLimits
+  #seen = new VisitedTable()
+  #met = false
+  #tooLarge = false
   #ended = false
 
-  constructor(cell: Cell, id: string, most: number) {
-    this.#cell = cell
+  constructor(run: Execution, ids: Ids, id: string, limits: HindsightLimits) {
+    this.#run = run
+    this.#ids = ids
     this.#id = id
-    this.#most = most
+    this.#limits = limits
   }
 
   /** Is there an end without the finding? Undefined if the question was too large. */
   canEndWell(): boolean | undefined {
-    this.#seen = new Set()
-    const found = this.#visit(FREE, 'end')
-    return this.#seen.size >= this.#most && !found ? undefined : found
+    const met = this.#meets(FREE, 'end')
+    return this.#tooLarge && !met ? undefined : met
   }
 
   /** Does the finding never come up under a rule, though some execution ends? */
   isPreventedBy(rule: Rule): boolean {
-    this.#seen = new Set()
-    this.#ended = false
-    const found = this.#visit(rule, 'finding')
-    return !found && this.#ended && this.#seen.size < this.#most
+    return !this.#meets(rule, 'finding') && this.#ended && !this.#tooLarge
   }
 
-  /** Depth first; true as soon as the goal is met. */
-  #visit(rule: Rule, goal: 'end' | 'finding'): boolean {
-    let moved = false
-    for (let task = 0; task < taskCount(); task++) {
-      if (!canStep(task)) continue
-      moved = true
-      if (!rule.allows(task)) continue
-      const ways = alternatives(task)
-      for (let choice = 0; choice < ways; choice++) {
-        if (this.#take(task, choice, rule, goal)) return true
-      }
+  /** Is there such an end, or such a step, in what follows? */
+  #meets(rule: Rule, goal: Goal): boolean {
+    this.#seen = new VisitedTable()
+    this.#met = this.#tooLarge = this.#ended = false
+    if (this.#run.ready() === 0) return this.#endsWell() && goal === 'end'
+    const keys: number[] = []
+    const froms: Site[] = []
+    walk(this.#run, {
+      choose: (moves) => moves.filter((m) => rule.allows(m.task)),
+      leaving: ({ task }) => {
+        keys.push(rule.key)
+        if (rule !== FREE) froms.push(siteOf(task))
+        this.#ids.seen.clear()
+      },
+      arrived: ({ task }) => {
+        if (rule !== FREE) rule.passed(task, froms.pop() as Site)
+        const goesOn = this.#judge(rule, goal)
+        return this.#met || !this.#limits.keepGoing() ? 'stop' : goesOn ? 'on' : 'back'
+      },
+      returned: () => {
+        rule.key = keys.pop() as number
+      },
+    })
+    return this.#met
+  }
+
+  /** A step has been taken: is there anything to be learnt from what follows? */
+  #judge(rule: Rule, goal: Goal): boolean {
+    const ready = this.#run.ready()
+    if (this.#ids.seen.has(this.#id)) {
+      this.#met = goal === 'finding'
+      return false
     }
-    if (moved || describeStuck() !== undefined) return false
-    this.#ended = true
-    return goal === 'end'
+    if (this.#run.over) return false
+    if (ready === 0) {
+      this.#met = this.#endsWell() && goal === 'end'
+      return false
+    }
+    if (this.#seen.size >= this.#limits.states || !this.#limits.keepGoing()) this.#tooLarge = true
+    const salted = this.#run.lo ^ Math.imul(rule.key + 1, 0x9e3779b1)
+    return !this.#tooLarge && this.#seen.insert(salted, this.#run.hi)
   }
 
-  #take(task: number, choice: number, rule: Rule, goal: 'end' | 'finding'): boolean {
-    const mark = undoMark()
-    const from = siteOf(task)
-    const { key } = rule
-    const result = step(task, choice)
-    const found = this.#cell.judges.afterStep(result).map((o) => o.id)
-    const halts = result.fault?.kind === 'undefined'
-    if (!halts) found.push(...judgeEnds(this.#cell).map((o) => o.id))
-    rule.passed(task, from)
-    let met = false
-    if (found.includes(this.#id)) met = goal === 'finding'
-    else if (!halts && this.#isNew(rule)) met = this.#visit(rule, goal)
-    undoTo(mark)
-    rule.key = key
-    return met
-  }
-
-  #isNew(rule: Rule): boolean {
-    const key = `${fingerprintLo()},${fingerprintHi()},${rule.key}`
-    if (this.#seen.has(key) || this.#seen.size >= this.#most) return false
-    this.#seen.add(key)
-    return true
+  /** Nobody can go on: is nobody stuck? */
+  #endsWell(): boolean {
+    const well = describeStuck() === undefined
+    if (well) this.#ended = true
+    return well
   }
 }
 
@@ -209,22 +215,22 @@ const MOST_TRIED = 24
 function prevented(
   look: Look,
   steps: readonly Caused[],
-  places: readonly Site[],
+  sites: readonly Site[],
   schedule: readonly Move[],
 ): string | undefined {
   const tasks = new Set(schedule.map((m) => m.task))
   if (tasks.size < 2) return undefined
-  const rules = [...exclusions(places), ...orders(steps, places)].slice(0, MOST_TRIED)
+  const excluding = exclusions(sites).slice(0, MOST_TRIED)
+  const rules = [...excluding, ...orders(steps, sites, MOST_TRIED - excluding.length)]
   return rules.find((r) => look.isPreventedBy(r))?.text
 }
 
 /** Two calls of two tasks that overlap on the execution: one lock around both. */
-function exclusions(places: readonly Site[]): Rule[] {
+function exclusions(sites: readonly Site[]): Rule[] {
   const rules = new Map<string, Rule>()
-  places.forEach((p, i) => {
-    const next = places[i + 1]
-    if (next === undefined || next.task === p.task) return
-    const one = places.slice(0, i + 1).findLast((q) => q.task === p.task) as Site
+  sites.forEach((one, i) => {
+    const next = sites[i + 1]
+    if (next === undefined || next.task === one.task) return
     const key = [`${one.task}.${one.op}`, `${next.task}.${next.op}`].sort().join(' ')
     if (!rules.has(key)) rules.set(key, exclusion(one, next))
   })
@@ -255,15 +261,15 @@ function exclusion(one: Site, other: Site): Rule {
 }
 
 /** Two steps of two tasks that depend on each other: the later one first. */
-function orders(steps: readonly Caused[], places: readonly Site[]): Rule[] {
+function orders(steps: readonly Caused[], sites: readonly Site[], most: number): Rule[] {
   const dependence = new Dependence()
   const rules: Rule[] = []
   for (let j = steps.length - 1; j >= 0; j--) {
-    for (let i = j - 1; i >= 0; i--) {
+    for (let i = j - 1; i >= 0 && rules.length < most; i--) {
       const [a, b] = [steps[i] as Caused, steps[j] as Caused]
       if (a.move.task === b.move.task) continue
       if (!dependence.dependent(a.footprint, b.footprint)) continue
-      rules.push(order(places[j] as Site, places[i] as Site))
+      rules.push(order(sites[j] as Site, sites[i] as Site))
     }
   }
   return rules

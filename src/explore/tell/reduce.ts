@@ -61,7 +61,6 @@ function hasFinding(scenario: Scenario, design: Design, id: string, limits: Redu
   const { witnesses } = search(cell.judges, {
     bound: undefined,
     keepGoing: limits.keepGoing,
-    atRest: (schedule) => cell.atRest(schedule),
     wanted: new Map([[id, true]]),
   })
   cell.judges.detach()

@@ -4,28 +4,27 @@
  * schedule was recorded, ends the replay with the place where the two part.
  */
 
-import { EXIT_PHASE, fingerprint } from '../../cell/boot.js'
 import { Cell } from '../../cell/cell.js'
-import { describeStuck, waitsFor } from '../../cell/deadlock.js'
-import type { Judges, Observed } from '../../cell/judges.js'
+import { waitsFor } from '../../cell/deadlock.js'
+import type { Execution, Listener, Sighting } from '../../cell/execution.js'
+import type { Observed } from '../../cell/judges.js'
 import type { Move } from '../../cell/schedule.js'
 import type { Design } from '../../designs/design.js'
 import { errnoName } from '../../kernel/include/errno.js'
 import { Folio } from '../../kernel/include/mm.js'
 import type { Scenario } from '../../litmus/scenario.js'
-import { undoMark, undoTo, valueAt, writtenSince } from '../../machine/arena.js'
+import { undoMark, valueAt, writtenSince } from '../../machine/arena.js'
 import { type Blob, describeBlob } from '../../machine/blob.js'
 import { backtrace, faultingStack } from '../../machine/frames.js'
 import {
-  allEnded,
   alternatives,
   canStep,
-  endedBelow,
+  daemonTasks,
   hasEnded,
   isDaemon,
   type Mode,
   operationOf,
-  step,
+  type StepResult,
   taskCount,
   taskName,
 } from '../../machine/machine.js'
@@ -33,21 +32,6 @@ import { objectAt, objectName, snake, structNamed } from '../../machine/struct.j
 import { Task, taskNumber } from '../../machine/task.js'
 import type { Change, Trace, TraceStep } from '../../trace/events.js'
 import { TRACE_VERSION } from '../../trace/events.js'
-
-/** Boot a scenario on a design and follow a schedule, judged as in the search. */
-export function replayScenario(
-  scenario: Scenario,
-  design: Design,
-  schedule: readonly Move[],
-  mode: Mode,
-): Replayed {
-  const cell = new Cell(scenario, design)
-  cell.boot(mode)
-  const names = { scenario: scenario.name, design: design.id }
-  const replayed = followSchedule(names, schedule, mode, cell.judges, () => cell.atRest(() => []))
-  cell.judges.detach()
-  return replayed
-}
 
 /** Where a schedule can't be followed any further. */
 export interface Divergence {
@@ -63,45 +47,39 @@ export interface Replayed {
   readonly divergence: Divergence | undefined
 }
 
-/**
- * Follow `schedule` from the machine's present state. With `judges`, each step is judged as in
- * the search.
- */
-function followSchedule(
-  names: { readonly scenario: string; readonly design: string },
+/** Boot a scenario on a design and follow a schedule, judged as in the search. */
+export function replayScenario(
+  scenario: Scenario,
+  design: Design,
   schedule: readonly Move[],
   mode: Mode,
-  judges: Judges,
-  atRest: () => readonly Observed[],
 ): Replayed {
-  const steps: TraceStep[] = []
+  const cell = new Cell(scenario, design)
+  const narrator = new Narrator(mode)
+  const run = cell.begin(mode, [narrator])
+  const states = [`${run.lo},${run.hi}`]
   let divergence: Divergence | undefined
-  const states = [fingerprint().join()]
-  let running = -1
-  let defined = true
   for (const [i, move] of schedule.entries()) {
-    divergence = disagreement(i, move)
+    divergence = disagreement(run, i, move)
     if (divergence !== undefined) break
-    const preempts = running >= 0 && running !== move.task && !isDaemon(running) && canStep(running)
-    const { traceStep, ended } = oneStep(i + 1, move, mode, judges, preempts, atRest)
-    steps.push(traceStep)
-    states.push(fingerprint().join())
-    running = move.task
-    if (ended) defined = false
+    narrator.begin(run, move)
+    run.take(move.task, move.choice)
+    narrator.end(run, move)
+    states.push(`${run.lo},${run.hi}`)
   }
-  // After undefined behaviour the state says nothing about who could go on.
-  const stuck = defined ? stuckTasks() : []
-  if (stuck.length > 0) blameStuck(steps, judges)
+  const stuck = stuckTasks(run)
   const trace: Trace = {
     version: TRACE_VERSION,
-    ...names,
+    scenario: scenario.name,
+    design: design.id,
     tasks: Array.from({ length: taskCount() }, (_, n) => taskName(n)),
-    steps,
+    steps: narrator.steps,
     stuck,
     // Generators keep their frames outside the arena: of them a fingerprint does not tell enough.
     repeats: mode === 'lowered' ? stepsSinceSame(states) : 0,
-    fingerprint: fingerprint(),
+    fingerprint: [run.lo, run.hi],
   }
+  cell.judges.detach()
   return { trace, divergence }
 }
 
@@ -112,62 +90,75 @@ function stepsSinceSame(states: readonly string[]): number {
   return before < 0 ? 0 : last - before
 }
 
-function disagreement(i: number, move: Move): Divergence | undefined {
+function disagreement(run: Execution, i: number, move: Move): Divergence | undefined {
+  if (run.allows(move)) return undefined
+  const { task } = move
   const runnable: string[] = []
   for (let n = 0; n < taskCount(); n++) if (canStep(n)) runnable.push(taskName(n))
-  const at = { step: i + 1, expected: taskName(move.task), runnable }
-  if (move.task >= taskCount()) return { ...at, why: 'there is no such task' }
-  if (!canStep(move.task)) {
-    const why = hasEnded(move.task) ? 'the task has ended' : `it waits for ${waitsFor(move.task)}`
+  const at = { step: i + 1, expected: taskName(task), runnable }
+  if (run.over) return { ...at, why: 'the step before it was undefined behaviour' }
+  if (task >= taskCount()) return { ...at, why: 'there is no such task' }
+  if (!canStep(task)) {
+    const why = hasEnded(task) ? 'the task has ended' : `it waits for ${waitsFor(task)}`
     return { ...at, why }
   }
-  const ways = alternatives(move.task)
-  if (ways !== move.alternatives) {
-    return { ...at, why: `the step has ${ways} outcomes, not ${move.alternatives}` }
-  }
-  return undefined
+  return { ...at, why: `the step has ${alternatives(task)} outcomes, not ${move.alternatives}` }
 }
 
-function oneStep(
-  n: number,
-  move: Move,
-  mode: Mode,
-  judges: Judges,
-  preempts: boolean,
-  atRest: () => readonly Observed[],
-): { traceStep: TraceStep; ended: boolean } {
-  const lowered = mode === 'lowered'
-  let stack = lowered ? backtrace(move.task) : []
-  const operation = operationOf(move.task)
-  const before = taskNumber(move.task).op
-  const mark = undoMark()
-  const result = step(move.task, move.choice)
-  if (lowered && result.fault !== undefined) stack = faultingStack()
-  const findings = [...judges.afterStep(result)]
-  if (result.fault?.kind !== 'undefined') findings.push(...judgeEnd(atRest, judges))
-  const returned: string[] = []
-  if (taskNumber(move.task).op !== before && operation !== undefined) {
-    const value = result.returned
-    returned.push(value === undefined ? operation.text : `${operation.text} = ${errnoName(value)}`)
-  }
-  const traceStep: TraceStep = {
-    n,
-    task: taskName(move.task),
-    choice: move.alternatives > 1 ? move.choice : undefined,
-    stack,
-    operation: operation?.text ?? '',
-    changes: changesSince(mark),
-    returned,
-    preempts,
-    findings,
-  }
-  return { traceStep, ended: result.fault?.kind === 'undefined' }
-}
+/** Tells an execution step by step. */
+class Narrator implements Listener {
+  readonly steps: TraceStep[] = []
+  readonly #lowered: boolean
+  #stack: TraceStep['stack'] = []
+  #operation: string | undefined
+  #op = 0
+  #returned: string[] = []
+  #preempts = false
+  #findings: Observed[] = []
 
-function judgeEnd(atRest: () => readonly Observed[], judges: Judges): readonly Observed[] {
-  if (!endedBelow(EXIT_PHASE)) return []
-  if (taskNumber(taskCount() - 1).started === 0) return atRest()
-  return allEnded() ? judges.atEnd() : []
+  constructor(mode: Mode) {
+    this.#lowered = mode === 'lowered'
+  }
+
+  /** A move is about to be made. */
+  begin(run: Execution, { task }: Move): void {
+    this.#preempts = run.preempts(task)
+    this.#stack = this.#lowered ? backtrace(task) : []
+    this.#operation = operationOf(task)?.text
+    this.#op = taskNumber(task).op
+    this.#returned = []
+    this.#findings = []
+  }
+
+  stepped({ fault, returned }: StepResult): void {
+    if (this.#lowered && fault !== undefined) this.#stack = faultingStack()
+    if (returned === undefined) return
+    this.#returned.push(errnoName(returned))
+  }
+
+  found({ observed, moment }: Sighting): void {
+    // That they wait for each other is told of the tasks, not of the step.
+    this.#findings.push(...observed.filter((o) => moment !== 'stuck' || o.id !== 'deadlock'))
+  }
+
+  /** The move has been made. */
+  end(run: Execution, { task, choice, alternatives: ways }: Move): void {
+    const changes = changesSince(run.mark)
+    run.ready()
+    const operation = this.#operation
+    const hasReturned = taskNumber(task).op !== this.#op && operation !== undefined
+    this.steps.push({
+      n: this.steps.length + 1,
+      task: taskName(task),
+      choice: ways > 1 ? choice : undefined,
+      stack: this.#stack,
+      operation: operation ?? '',
+      changes,
+      returned: hasReturned ? [[operation, ...this.#returned].join(' = ')] : [],
+      preempts: this.#preempts,
+      findings: this.#findings,
+    })
+  }
 }
 
 /** Tasks and judges have nothing of the kernel's in them. */
@@ -233,20 +224,10 @@ function contentName(value: number): string {
   return value === 0 ? 'none' : describeBlob(value as Blob)
 }
 
-/** What the sanitizers say about why nobody can go on, told with the last step. */
-function blameStuck(steps: TraceStep[], judges: Judges): void {
-  const last = steps.pop()
-  if (last === undefined) return
-  const mark = undoMark()
-  const reasons = judges.stuck('deadlock', '').filter((o) => o.id !== 'deadlock')
-  undoTo(mark)
-  steps.push({ ...last, findings: [...last.findings, ...reasons] })
-}
-
-function stuckTasks(): Trace['stuck'] {
-  for (let n = 0; n < taskCount(); n++) if (canStep(n) && !isDaemon(n)) return []
-  if (describeStuck() === undefined) return []
+/** Who waits for ever, if nobody can go on. After undefined behaviour that can't be said. */
+function stuckTasks(run: Execution): Trace['stuck'] {
   const stuck: { task: string; waitsFor: string }[] = []
+  if (run.over || (run.ready() & ~daemonTasks()) !== 0) return stuck
   for (let n = 0; n < taskCount(); n++) {
     if (isDaemon(n) || hasEnded(n) || taskNumber(n).started === 0) continue
     stuck.push({ task: taskName(n), waitsFor: waitsFor(n) })

@@ -16,6 +16,7 @@ export const LOCK_CLASSES: readonly LockClass[] = [
   { name: 'kvm->slots_lock', guards: 'the memslots of a VM against other changes' },
   { name: 'kvm->slots_arch_lock', guards: 'what the architecture keeps for each memslot' },
   { name: 'mf_mutex', guards: 'the handling of memory failures: one at a time' },
+  { name: 'mem_hotplug_lock', guards: 'which memory there is, while some comes or goes' },
   { name: 'i_rwsem', guards: 'size and seals of a file, and its holes against each other' },
   { name: 'mmap_lock', guards: 'the memory areas of a process' },
   { name: 'invalidate_lock', guards: 'a page cache against faults while pages are removed' },
