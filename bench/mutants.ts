@@ -77,7 +77,7 @@ report(
 
 const exhibits = files.flatMap(({ scenario }) =>
   DESIGNS.flatMap((d) => {
-    const row = expectationFor(scenario, d.id)
+    const row = expectationFor(scenario, d)
     if (row?.outcome !== 'finds') return []
     return row.findings.map((id) => ({ scenario, design: d, id }))
   }),

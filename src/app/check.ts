@@ -59,7 +59,7 @@ const FIND_SURPRISES = 2
  */
 export function checkScenario(scenario: Scenario, design: Design, effort: Effort): Verdict {
   const start = effort.now()
-  const row = expectationFor(scenario, design.id)
+  const row = expectationFor(scenario, design)
   if (row?.outcome === 'skip') return skipped(scenario, design, row.why, 0)
   const cell = new Cell(scenario, design)
   try {

@@ -4,6 +4,7 @@
  * finding may be listed, and need not be. Of a cell that was not explored to its end, only what is
  * too much can be told, not what is missing.
  */
+import { DESIGNS } from '../designs/index.js'
 import type { Condition } from '../litmus/conditions.js'
 import type { Expectation, Scenario, Variable } from '../litmus/scenario.js'
 import type { Difference, Outcome, Verdict } from './verdict.js'
@@ -17,16 +18,30 @@ export interface Judgement {
   readonly reason: string | undefined
 }
 
-/** The row that speaks of a design: one that names it, else the one for all others. */
-export function expectationFor(scenario: Scenario, design: string): Expectation | undefined {
-  return (
-    scenario.expect.find((e) => e.designs.includes(design)) ??
-    scenario.expect.find((e) => e.designs.includes('*'))
-  )
+/** A design and what it is a diff of. */
+export interface Lineage {
+  readonly id: string
+  readonly base: Lineage | undefined
 }
 
-export function judgeExpectation(scenario: Scenario, verdict: Verdict): Judgement {
-  const row = expectationFor(scenario, verdict.design)
+const BUILT_IN: ReadonlySet<string> = new Set(DESIGNS.map((d) => d.id))
+
+/**
+ * The row that speaks of a design: one that names it, else the one for all others. A design that
+ * does not come with the project, so that no scenario knows of it, is expected to do as its base.
+ */
+export function expectationFor(scenario: Scenario, design: Lineage): Expectation | undefined {
+  const row = scenario.expect.find((e) => e.designs.includes(design.id))
+  if (row !== undefined) return row
+  if (design.base !== undefined && !BUILT_IN.has(design.id)) {
+    return expectationFor(scenario, design.base)
+  }
+  return scenario.expect.find((e) => e.designs.includes('*'))
+}
+
+/** `design` is the verdict's. */
+export function judgeExpectation(scenario: Scenario, verdict: Verdict, design: Lineage): Judgement {
+  const row = expectationFor(scenario, design)
   const differs =
     row === undefined || row.outcome === 'skip' ? undefined : difference(scenario, row, verdict)
   if (differs !== undefined) return { expects: true, asExpected: false, ...differs }

@@ -44,7 +44,7 @@ export function verdictOn(
     difference: undefined,
     reason: reasonFor(explored, missing),
   }
-  const judged = judgeExpectation(scenario, facts)
+  const judged = judgeExpectation(scenario, facts, design)
   return { ...facts, ...judged, reason: judged.reason ?? facts.reason }
 }
 

@@ -36,7 +36,7 @@ function portfolio() {
  */
 export function sampleScenario(scenario: Scenario, design: Design, effort: SampleEffort): Verdict {
   const start = effort.now()
-  const row = expectationFor(scenario, design.id)
+  const row = expectationFor(scenario, design)
   if (row?.outcome === 'skip') return skipped(scenario, design, row.why, 0)
   const cell = new Cell(scenario, design)
   announceAll(true)

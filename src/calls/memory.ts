@@ -18,6 +18,7 @@ import {
   userMmap,
   userMovePage,
   userMprotect,
+  userMsync,
   userMunlock,
   userMunmap,
 } from '../user/memory.js'
@@ -76,6 +77,9 @@ export const MEMORY_CALLS = {
   }),
   mlock: call(userMlock, [address, length('size'), offset], 'mlock(2).', { nr: 149 }),
   munlock: call(userMunlock, [address, length('size'), offset], 'munlock(2).', { nr: 150 }),
+  msync: call(userMsync, [address, length('size'), number('flags'), offset], 'msync(2).', {
+    nr: 26,
+  }),
   mincore: call(userMincore, [address, offset], 'mincore(2) of one page: 0 or 1.', {}),
   load: call(userLoadAt, [address, offset], 'Load a byte, or get a signal.', {}),
   store: call(userStoreAt, [address, offset, number('byte')], 'Store a byte: 0, or a signal.', {}),

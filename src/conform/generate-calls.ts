@@ -1,4 +1,42 @@
 /** Calls that programs of every family make: on files by position, on maps, on seals. */
+import {
+  F_SEAL_EXEC,
+  F_SEAL_FUTURE_WRITE,
+  F_SEAL_GROW,
+  F_SEAL_SEAL,
+  F_SEAL_SHRINK,
+  F_SEAL_WRITE,
+  FALLOC_FL_COLLAPSE_RANGE,
+  FALLOC_FL_INSERT_RANGE,
+  FALLOC_FL_KEEP_SIZE,
+  FALLOC_FL_PUNCH_HOLE,
+  FALLOC_FL_UNSHARE_RANGE,
+  FALLOC_FL_ZERO_RANGE,
+  MADV_COLD,
+  MADV_COLLAPSE,
+  MADV_DONTNEED,
+  MADV_DONTNEED_LOCKED,
+  MADV_FREE,
+  MADV_HUGEPAGE,
+  MADV_NOHUGEPAGE,
+  MADV_NORMAL,
+  MADV_PAGEOUT,
+  MADV_POPULATE_READ,
+  MADV_POPULATE_WRITE,
+  MADV_REMOVE,
+  MS_ASYNC,
+  MS_INVALIDATE,
+  MS_SYNC,
+  PROT_EXEC,
+  PROT_NONE,
+  PROT_READ,
+  PROT_WRITE,
+  SEEK_CUR,
+  SEEK_DATA,
+  SEEK_END,
+  SEEK_HOLE,
+  SEEK_SET,
+} from '../kernel/include/uapi.js'
 import type { Int, Op } from './program.js'
 import type { Random } from './random.js'
 import { aLength, anOffset, anyLength, isSmall, type Sketch } from './sketch.js'
@@ -36,20 +74,24 @@ export const truncate: Maker = (random, sketch) => {
   return ['ftruncate', file, size]
 }
 
+/** What every puncher says. */
+export const PUNCH = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE
+const UNKNOWN_MODE = 256
+
 /** Modes of fallocate: allocate, keep the size, punch; then those that most files refuse. */
 const MODES = [
   [30, 0],
-  [25, 1],
-  [35, 3],
-  [3, 2],
-  [2, 16],
-  [1, 17],
-  [2, 8],
-  [2, 32],
-  [1, 64],
-  [1, 65],
-  [1, 256],
-  [1, 19],
+  [25, FALLOC_FL_KEEP_SIZE],
+  [35, PUNCH],
+  [3, FALLOC_FL_PUNCH_HOLE],
+  [2, FALLOC_FL_ZERO_RANGE],
+  [1, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE],
+  [2, FALLOC_FL_COLLAPSE_RANGE],
+  [2, FALLOC_FL_INSERT_RANGE],
+  [1, FALLOC_FL_UNSHARE_RANGE],
+  [1, FALLOC_FL_UNSHARE_RANGE | FALLOC_FL_KEEP_SIZE],
+  [1, UNKNOWN_MODE],
+  [1, FALLOC_FL_ZERO_RANGE | PUNCH],
 ] as const
 
 export const allocate: Maker = (random, sketch) => {
@@ -57,7 +99,7 @@ export const allocate: Maker = (random, sketch) => {
   const mode = random.weighted(MODES)
   const offset = anOffset(random, sizeOf(sketch, file))
   const len = anyLength(random, offset, sizeOf(sketch, file))
-  const harmless = mode === 3 || isSmall(len)
+  const harmless = mode === PUNCH || isSmall(len)
   const taken = harmless ? len : PAGE
   if (mode === 0 && offset >= 0 && taken > 0) grow(sketch, file, Number(offset) + Number(taken))
   return ['fallocate', file, mode, offset, taken]
@@ -87,24 +129,35 @@ export const write: Maker = (random, sketch) => {
   return ['write', file, aLength(random, 0, sizeOf(sketch, file)), 1]
 }
 
+const UNKNOWN_WHENCE = 5
+
 /** SEEK_DATA and SEEK_HOLE, less often a position. */
 export const lseek: Maker = (random, sketch) => {
   const file = aFile(random, sketch)
   const whence = random.weighted([
-    [40, 3],
-    [40, 4],
-    [10, 0],
-    [5, 1],
-    [5, 2],
-    [1, 5],
+    [40, SEEK_DATA],
+    [40, SEEK_HOLE],
+    [10, SEEK_SET],
+    [5, SEEK_CUR],
+    [5, SEEK_END],
+    [1, UNKNOWN_WHENCE],
   ])
   return ['lseek', file, anOffset(random, sizeOf(sketch, file)), whence]
 }
 
+const SEALS = [
+  F_SEAL_SEAL,
+  F_SEAL_SHRINK,
+  F_SEAL_GROW,
+  F_SEAL_WRITE,
+  F_SEAL_FUTURE_WRITE,
+  F_SEAL_EXEC,
+] as const
+
 export const seal: Maker = (random, sketch) => {
   const seals = random.weighted([
-    [90, random.pick([1, 2, 4, 8, 16, 32])],
-    [8, random.pick([6, 10, 18, 24, 31, 63])],
+    [90, random.pick(SEALS)],
+    [8, random.pick(SEALS) | random.pick(SEALS) | random.pick(SEALS)],
     [4, random.pick([0, 64, -1])],
   ])
   return ['fcntl_add_seals', aFile(random, sketch), seals]
@@ -187,7 +240,10 @@ export const page: Maker = (random, sketch) => ['page', ...aPlace(random, sketch
 export const munmap: Maker = (random, sketch) => ['munmap', aMap(random, sketch)]
 
 /** Whole pages of a map. */
-function aRange(random: Random, sketch: Sketch): readonly [map: number, at: number, len: number] {
+export function aRange(
+  random: Random,
+  sketch: Sketch,
+): readonly [map: number, at: number, len: number] {
   const map = aMap(random, sketch)
   const pages = Math.max(1, Math.ceil((sketch.maps[map]?.len ?? 0) / PAGE))
   if (random.chance(0.03)) return [map, random.pick([1, 0]), random.pick([0, 1, pages * PAGE + 1])]
@@ -195,25 +251,26 @@ function aRange(random: Random, sketch: Sketch): readonly [map: number, at: numb
   return [map, first * PAGE, (1 + random.below(pages - first)) * PAGE]
 }
 
+const UNKNOWN_ADVICE = 99
+
 /**
- * DONTNEED and REMOVE; POPULATE_READ and _WRITE; PAGEOUT, COLD, FREE and DONTNEED_LOCKED; HUGEPAGE,
- * NOHUGEPAGE and COLLAPSE, which fails in a map of less than 2 MiB and makes no huge page that
- * memory would have to be there for; no advice at all, and none that there is.
+ * COLLAPSE fails in a map of less than 2 MiB and makes no huge page that memory would have to be
+ * there for.
  */
 const ADVICE: readonly (readonly [number, number])[] = [
-  [30, 4],
-  [20, 9],
-  [10, 22],
-  [10, 23],
-  [6, 21],
-  [4, 20],
-  [4, 8],
-  [4, 24],
-  [2, 14],
-  [2, 15],
-  [2, 25],
-  [2, 0],
-  [1, 99],
+  [30, MADV_DONTNEED],
+  [20, MADV_REMOVE],
+  [10, MADV_POPULATE_READ],
+  [10, MADV_POPULATE_WRITE],
+  [6, MADV_PAGEOUT],
+  [4, MADV_COLD],
+  [4, MADV_FREE],
+  [4, MADV_DONTNEED_LOCKED],
+  [2, MADV_HUGEPAGE],
+  [2, MADV_NOHUGEPAGE],
+  [2, MADV_COLLAPSE],
+  [2, MADV_NORMAL],
+  [1, UNKNOWN_ADVICE],
 ]
 
 export const madvise: Maker = (random, sketch) => [
@@ -222,15 +279,41 @@ export const madvise: Maker = (random, sketch) => [
   random.weighted(ADVICE),
 ]
 
+export const mlock: Maker = (random, sketch) => ['mlock', ...aRange(random, sketch)]
+
+export const munlock: Maker = (random, sketch) => ['munlock', ...aRange(random, sketch)]
+
+export const mincore: Maker = (random, sketch) => {
+  const [map, offset] = aRange(random, sketch)
+  return ['mincore', map, offset]
+}
+
+const UNKNOWN_SYNC = 8
+
+export const msync: Maker = (random, sketch) => [
+  'msync',
+  ...aRange(random, sketch),
+  random.weighted([
+    [6, MS_SYNC],
+    [4, MS_ASYNC],
+    [4, MS_INVALIDATE],
+    [4, MS_INVALIDATE | MS_SYNC],
+    [1, MS_ASYNC | MS_SYNC],
+    [1, UNKNOWN_SYNC],
+  ]),
+]
+
+const UNKNOWN_PROT = 16
+
 export const mprotect: Maker = (random, sketch) => [
   'mprotect',
   ...aRange(random, sketch),
   random.weighted([
-    [40, 3],
-    [30, 1],
-    [15, 0],
-    [5, 2],
-    [5, 5],
-    [1, 16],
+    [40, PROT_READ | PROT_WRITE],
+    [30, PROT_READ],
+    [15, PROT_NONE],
+    [5, PROT_WRITE],
+    [5, PROT_READ | PROT_EXEC],
+    [1, UNKNOWN_PROT],
   ]),
 ]

@@ -1,5 +1,20 @@
 /** Programs on guest_memfd and the memory slots of a virtual machine. */
 import {
+  GUEST_MEMFD_FLAG_INIT_SHARED,
+  GUEST_MEMFD_FLAG_MMAP,
+  KVM_MEM_GUEST_MEMFD,
+  KVM_MEM_LOG_DIRTY_PAGES,
+  KVM_MEM_READONLY,
+  MAP_PRIVATE,
+  MAP_SHARED,
+  MAP_SHARED_VALIDATE,
+  MFD_ALLOW_SEALING,
+  PROT_EXEC,
+  PROT_NONE,
+  PROT_READ,
+  PROT_WRITE,
+} from '../kernel/include/uapi.js'
+import {
   aFile,
   allocate,
   close,
@@ -39,11 +54,11 @@ const SIZES: Weighted<Int> = [
   [1, exact((1n << 63n) - 4096n)],
 ]
 
-/** Bits: 1 can be mapped, 2 begins shared; the others are unknown. */
+/** The bits 4 and 2^63 are unknown. */
 const FLAGS: Weighted<Int> = [
-  [70, 3],
-  [8, 1],
-  [4, 2],
+  [70, GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED],
+  [8, GUEST_MEMFD_FLAG_MMAP],
+  [4, GUEST_MEMFD_FLAG_INIT_SHARED],
   [8, 0],
   [1, 4],
   [1, 7],
@@ -59,7 +74,7 @@ const gmem: Maker = (random, sketch) => {
 /** A file that is no guest_memfd, for whoever forgets to look. */
 const memfd: Maker = (_random, sketch) => {
   sketch.files.push({ size: 0 })
-  return ['memfd_create', 2]
+  return ['memfd_create', MFD_ALLOW_SEALING]
 }
 
 /** Descriptors of VMs in a program. */
@@ -100,15 +115,16 @@ function aSlot(random: Random): number {
   ])()
 }
 
-/** 4 is guest_memfd, 1 logs dirty pages, 2 is read-only, 8 is unknown. */
+const UNKNOWN_SLOT_FLAG = 8
+
 const SLOT_FLAGS: Weighted<number> = [
-  [65, 4],
+  [65, KVM_MEM_GUEST_MEMFD],
   [18, 0],
-  [5, 1],
-  [4, 2],
-  [2, 5],
-  [2, 6],
-  [2, 8],
+  [5, KVM_MEM_LOG_DIRTY_PAGES],
+  [4, KVM_MEM_READONLY],
+  [2, KVM_MEM_GUEST_MEMFD | KVM_MEM_LOG_DIRTY_PAGES],
+  [2, KVM_MEM_GUEST_MEMFD | KVM_MEM_READONLY],
+  [2, UNKNOWN_SLOT_FLAG],
 ]
 
 const bind: Maker = (random, sketch) => {
@@ -137,16 +153,16 @@ const remove: Maker = (random) => ['unbind', aSlot(random)]
 
 const map = mmap({
   prot: [
-    [70, 3],
-    [20, 1],
-    [3, 2],
-    [3, 0],
-    [3, 5],
+    [70, PROT_READ | PROT_WRITE],
+    [20, PROT_READ],
+    [3, PROT_WRITE],
+    [3, PROT_NONE],
+    [3, PROT_READ | PROT_EXEC],
   ],
   flags: [
-    [85, 1],
-    [8, 2],
-    [5, 3],
+    [85, MAP_SHARED],
+    [8, MAP_PRIVATE],
+    [5, MAP_SHARED_VALIDATE],
     [1, 0],
   ],
 })

@@ -5,7 +5,25 @@
  */
 
 import { GUEST_MEMORY } from '../calls/table.js'
-import { allocate, close, dup, load, type Maker, mmap, munmap, store } from './generate-calls.js'
+import {
+  GUEST_MEMFD_FLAG_INIT_SHARED,
+  GUEST_MEMFD_FLAG_MMAP,
+  KVM_MEM_GUEST_MEMFD,
+  MAP_SHARED,
+  PROT_READ,
+  PROT_WRITE,
+} from '../kernel/include/uapi.js'
+import {
+  allocate,
+  close,
+  dup,
+  load,
+  type Maker,
+  mmap,
+  munmap,
+  PUNCH,
+  store,
+} from './generate-calls.js'
 import type { Op } from './program.js'
 import type { Random, Weighted } from './random.js'
 import type { Sketch } from './sketch.js'
@@ -13,9 +31,13 @@ import type { Sketch } from './sketch.js'
 const PAGE = 4096
 const SIZE = 4 * PAGE
 
+/** A file that host and guest share. */
+const MAPPABLE = GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED
+const READ_WRITE = PROT_READ | PROT_WRITE
+
 const gmem: Maker = (_random, sketch) => {
   sketch.files.push({ size: SIZE })
-  return ['kvm_create_guest_memfd', SIZE, 3]
+  return ['kvm_create_guest_memfd', SIZE, MAPPABLE]
 }
 
 const aPage = (random: Random): number => random.below(4) * PAGE
@@ -45,12 +67,12 @@ const remove: Maker = (random) => ['unbind', random.below(2)]
 const punch: Maker = (random, sketch) => [
   'fallocate',
   random.below(sketch.files.length),
-  3,
+  PUNCH,
   aPage(random),
   random.pick([PAGE, 2 * PAGE, SIZE]),
 ]
 
-const map = mmap({ prot: [[1, 3]], flags: [[1, 1]] })
+const map = mmap({ prot: [[1, READ_WRITE]], flags: [[1, MAP_SHARED]] })
 
 const ALWAYS: Weighted<Maker> = [
   [40, run],
@@ -71,8 +93,8 @@ export function guestProgram(random: Random, calls: number): Op[] {
   const ops: Op[] = [gmem(random, sketch)]
   if (random.chance(0.4)) ops.push(gmem(random, sketch))
   ops.push(
-    ['mmap', 0, 3, 1, SIZE, 0],
-    ['kvm_set_user_memory_region2', 0, 4, GUEST_MEMORY, SIZE, 0, 0],
+    ['mmap', 0, READ_WRITE, MAP_SHARED, SIZE, 0],
+    ['kvm_set_user_memory_region2', 0, KVM_MEM_GUEST_MEMFD, GUEST_MEMORY, SIZE, 0, 0],
   )
   sketch.maps.push({ file: 0, len: SIZE, offset: 0, likely: true })
   while (ops.length < calls) {
@@ -84,9 +106,9 @@ export function guestProgram(random: Random, calls: number): Op[] {
 
 /** The guest is started and its first byte is seen: nothing of the slot's user memory. */
 export const GUEST_BEGINS: readonly Op[] = [
-  ['kvm_create_guest_memfd', SIZE, 3],
-  ['mmap', 0, 3, 1, SIZE, 0],
-  ['kvm_set_user_memory_region2', 0, 4, GUEST_MEMORY, SIZE, 0, 0],
+  ['kvm_create_guest_memfd', SIZE, MAPPABLE],
+  ['mmap', 0, READ_WRITE, MAP_SHARED, SIZE, 0],
+  ['kvm_set_user_memory_region2', 0, KVM_MEM_GUEST_MEMFD, GUEST_MEMORY, SIZE, 0, 0],
   ['store', 0, 0, 0x20],
   ['run', GUEST_MEMORY],
 ]
@@ -98,22 +120,22 @@ export const GUEST_STORY: readonly Op[] = [
   ['store', 0, 0, 0x50],
   ['run', GUEST_MEMORY],
   ['load', 0, 0],
-  ['fallocate', 0, 3, 0, PAGE],
+  ['fallocate', 0, PUNCH, 0, PAGE],
   ['run', GUEST_MEMORY],
   ['run', GUEST_MEMORY],
   ['unbind', 0],
   ['run', GUEST_MEMORY],
-  ['kvm_set_user_memory_region2', 0, 4, GUEST_MEMORY, 2 * PAGE, 0, 2 * PAGE],
+  ['kvm_set_user_memory_region2', 0, KVM_MEM_GUEST_MEMFD, GUEST_MEMORY, 2 * PAGE, 0, 2 * PAGE],
   ['store', 0, 2 * PAGE, 0x70],
   ['run', GUEST_MEMORY],
-  ['fallocate', 0, 3, 2 * PAGE, PAGE],
+  ['fallocate', 0, PUNCH, 2 * PAGE, PAGE],
   ['run', GUEST_MEMORY],
-  ['kvm_create_guest_memfd', SIZE, 3],
+  ['kvm_create_guest_memfd', SIZE, MAPPABLE],
   ['unbind', 0],
-  ['kvm_set_user_memory_region2', 0, 4, GUEST_MEMORY, SIZE, 1, 0],
+  ['kvm_set_user_memory_region2', 0, KVM_MEM_GUEST_MEMFD, GUEST_MEMORY, SIZE, 1, 0],
   ['run', GUEST_MEMORY],
   ['unbind', 0],
-  ['kvm_set_user_memory_region2', 0, 4, GUEST_MEMORY, SIZE, 0, 0],
+  ['kvm_set_user_memory_region2', 0, KVM_MEM_GUEST_MEMFD, GUEST_MEMORY, SIZE, 0, 0],
   ['run', GUEST_MEMORY],
   ['close', 0],
   ['run', GUEST_MEMORY],

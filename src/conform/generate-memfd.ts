@@ -1,5 +1,18 @@
 /** Programs on memfds: sizes, holes, seals, positions, mappings, in any order. */
 import {
+  MAP_PRIVATE,
+  MAP_SHARED,
+  MAP_SHARED_VALIDATE,
+  MFD_ALLOW_SEALING,
+  MFD_CLOEXEC,
+  MFD_EXEC,
+  MFD_NOEXEC_SEAL,
+  PROT_EXEC,
+  PROT_NONE,
+  PROT_READ,
+  PROT_WRITE,
+} from '../kernel/include/uapi.js'
+import {
   allocate,
   close,
   dup,
@@ -24,17 +37,20 @@ import type { Op } from './program.js'
 import type { Random, Weighted } from './random.js'
 import type { Sketch } from './sketch.js'
 
+/** A flag that memfd_create() does not have. */
+const UNKNOWN = 32
+
 /** Sealable ones are the most; then plain, CLOEXEC, NOEXEC_SEAL, EXEC, and what is refused. */
 const FLAGS: Weighted<number> = [
-  [50, 2],
+  [50, MFD_ALLOW_SEALING],
   [12, 0],
-  [10, 3],
-  [10, 8],
-  [6, 10],
-  [6, 16],
-  [6, 18],
-  [1, 24],
-  [1, 32],
+  [10, MFD_ALLOW_SEALING | MFD_CLOEXEC],
+  [10, MFD_NOEXEC_SEAL],
+  [6, MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL],
+  [6, MFD_EXEC],
+  [6, MFD_ALLOW_SEALING | MFD_EXEC],
+  [1, MFD_NOEXEC_SEAL | MFD_EXEC],
+  [1, UNKNOWN],
 ]
 
 const create: Maker = (random, sketch) => {
@@ -44,16 +60,16 @@ const create: Maker = (random, sketch) => {
 
 const map = mmap({
   prot: [
-    [60, 3],
-    [30, 1],
-    [4, 2],
-    [2, 0],
-    [2, 5],
+    [60, PROT_READ | PROT_WRITE],
+    [30, PROT_READ],
+    [4, PROT_WRITE],
+    [2, PROT_NONE],
+    [2, PROT_READ | PROT_EXEC],
   ],
   flags: [
-    [60, 1],
-    [30, 2],
-    [6, 3],
+    [60, MAP_SHARED],
+    [30, MAP_PRIVATE],
+    [6, MAP_SHARED_VALIDATE],
     [1, 0],
   ],
 })

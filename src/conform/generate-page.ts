@@ -12,7 +12,16 @@
  * `kernel/mm/mlocked.ts`).
  */
 
-import { MADV_DONTNEED_LOCKED } from '../kernel/include/uapi.js'
+import {
+  GUEST_MEMFD_FLAG_INIT_SHARED,
+  GUEST_MEMFD_FLAG_MMAP,
+  MADV_DONTNEED_LOCKED,
+  MAP_PRIVATE,
+  MAP_SHARED,
+  MFD_ALLOW_SEALING,
+  PROT_READ,
+  PROT_WRITE,
+} from '../kernel/include/uapi.js'
 import {
   aFile,
   allocate,
@@ -45,12 +54,12 @@ function mapOf(kinds: MapKinds): Maker {
     const file = aFile(random, sketch)
     const [len, offset] = [random.weighted(kinds.len), random.weighted(kinds.offset)]
     sketch.maps.push({ file, len, offset, likely: true })
-    const prot = random.chance(0.75) ? 3 : 1
+    const prot = random.chance(0.75) ? PROT_READ | PROT_WRITE : PROT_READ
     return ['mmap', file, prot, random.weighted(kinds.flags), len, offset]
   }
 }
 
-const SHARED: Weighted<number> = [[1, 1]]
+const SHARED: Weighted<number> = [[1, MAP_SHARED]]
 
 /** The pages that a map of several can have. */
 const MANY = {
@@ -87,13 +96,13 @@ const LOOKS: Weighted<Maker> = [
 
 const memfd: Subject = {
   begin: (file) => [
-    ['memfd_create', 2],
+    ['memfd_create', MFD_ALLOW_SEALING],
     ['ftruncate', file, SIZE],
   ],
   map: mapOf({
     flags: [
-      [2, 1],
-      [1, 2],
+      [2, MAP_SHARED],
+      [1, MAP_PRIVATE],
     ],
     len: [[1, PAGE]],
     offset: [
@@ -114,7 +123,9 @@ const memfd: Subject = {
 }
 
 const guestMemfd: Subject = {
-  begin: () => [['kvm_create_guest_memfd', SIZE, 3]],
+  begin: () => [
+    ['kvm_create_guest_memfd', SIZE, GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED],
+  ],
   map: mapOf(MANY),
   calls: [...LOOKS, [8, allocate], [8, madvise], [4, munmap], [3, mprotect]],
 }

@@ -5,12 +5,25 @@
 
 import { GUEST_MEMORY } from '../calls/table.js'
 import {
+  MADV_DONTNEED,
+  MADV_HWPOISON,
+  MADV_POPULATE_READ,
+  MADV_REMOVE,
+  MADV_SOFT_OFFLINE,
+  MAP_PRIVATE,
+  MAP_SHARED,
+  PROT_READ,
+  PROT_WRITE,
+  SEEK_DATA,
+} from '../kernel/include/uapi.js'
+import {
   fstat,
   load,
   lseek,
   type Maker,
   mmap,
   munmap,
+  PUNCH,
   pread,
   pwrite,
   store,
@@ -21,22 +34,18 @@ import type { Random, Weighted } from './random.js'
 import type { Sketch } from './sketch.js'
 
 const PAGE = 4096
-const HWPOISON = 100
-const SOFT_OFFLINE = 101
-const DONTNEED = 4
-const REMOVE = 9
-const POPULATE_READ = 22
+const READ_WRITE = PROT_READ | PROT_WRITE
 
 /** A memfd of two pages with a byte in each, mapped. */
 const TWO_PAGES: readonly Op[] = [
   ['memfd_create', 0],
   ['ftruncate', 0, 2 * PAGE],
-  ['mmap', 0, 3, 1, 2 * PAGE, 0],
+  ['mmap', 0, READ_WRITE, MAP_SHARED, 2 * PAGE, 0],
   ['store', 0, 0, 7],
   ['store', 0, PAGE, 8],
 ]
 
-const BREAK: Op = ['madvise', 0, 0, PAGE, HWPOISON]
+const BREAK: Op = ['madvise', 0, 0, PAGE, MADV_HWPOISON]
 const LOOK: readonly Op[] = [
   ['load', 0, 0],
   ['pread', 0, 0, 1],
@@ -50,24 +59,24 @@ export const POISON_STORIES: readonly (readonly Op[])[] = [
     ['store', 0, 0, 1],
     ['pwrite', 0, 0, 1, 1],
     ['load', 0, PAGE],
-    ['lseek', 0, 0, 3],
+    ['lseek', 0, 0, SEEK_DATA],
     ['fallocate', 0, 0, 0, PAGE],
-    ['madvise', 0, 0, PAGE, POPULATE_READ],
+    ['madvise', 0, 0, PAGE, MADV_POPULATE_READ],
     BREAK,
-    ['mmap', 0, 3, 2, PAGE, 0],
+    ['mmap', 0, READ_WRITE, MAP_PRIVATE, PAGE, 0],
     ['load', 1, 0],
-    ['fallocate', 0, 3, 0, PAGE],
+    ['fallocate', 0, PUNCH, 0, PAGE],
     ...LOOK,
     ['pwrite', 0, 0, 1, 9],
     ...LOOK,
-    ['madvise', 0, 0, PAGE, DONTNEED],
+    ['madvise', 0, 0, PAGE, MADV_DONTNEED],
     ...LOOK,
   ],
   [...TWO_PAGES, BREAK, ['ftruncate', 0, 0], ['load', 0, 0], ['ftruncate', 0, 2 * PAGE], ...LOOK],
-  [...TWO_PAGES, BREAK, ['madvise', 0, 0, PAGE, REMOVE], ...LOOK, ['store', 0, 0, 5], ...LOOK],
+  [...TWO_PAGES, BREAK, ['madvise', 0, 0, PAGE, MADV_REMOVE], ...LOOK, ['store', 0, 0, 5], ...LOOK],
   [
     ...TWO_PAGES,
-    ['fallocate', 0, 3, 0, 2 * PAGE],
+    ['fallocate', 0, PUNCH, 0, 2 * PAGE],
     BREAK,
     ...LOOK,
     ['fstat', 0],
@@ -76,7 +85,7 @@ export const POISON_STORIES: readonly (readonly Op[])[] = [
   ],
   [
     ...TWO_PAGES,
-    ['madvise', 0, 0, 2 * PAGE, SOFT_OFFLINE],
+    ['madvise', 0, 0, 2 * PAGE, MADV_SOFT_OFFLINE],
     ...LOOK,
     ['load', 0, PAGE],
     ['store', 0, 0, 9],
@@ -88,7 +97,7 @@ export const POISON_STORIES: readonly (readonly Op[])[] = [
     ...LOOK,
     ['move_pages', 0, 0, 1],
     ...LOOK,
-    ['mmap', 0, 3, 1, PAGE, 0],
+    ['mmap', 0, READ_WRITE, MAP_SHARED, PAGE, 0],
     ['load', 1, 0],
     BREAK,
     ['move_pages', 0, 0, 0],
@@ -100,27 +109,27 @@ export const POISON_STORIES: readonly (readonly Op[])[] = [
     ['move_pages', 0, 0, -1],
     ['move_pages', 0, 0, 0],
     ['move_pages', 0, 0, 1],
-    ['mmap', 0, 3, 1, PAGE, 0],
+    ['mmap', 0, READ_WRITE, MAP_SHARED, PAGE, 0],
     ['load', 1, 0],
     ['move_pages', 0, 0, 1],
     ['move_pages', 0, 0, 0],
     ['munmap', 1],
     ['move_pages', 0, 0, 0],
-    ['mmap', 0, 3, 2, PAGE, PAGE],
+    ['mmap', 0, READ_WRITE, MAP_PRIVATE, PAGE, PAGE],
     ['move_pages', 2, 0, 1],
     ['store', 2, 0, 9],
     ['move_pages', 2, 0, 1],
     ['load', 2, 0],
-    ['fallocate', 0, 3, 0, PAGE],
+    ['fallocate', 0, PUNCH, 0, PAGE],
     ['move_pages', 0, 0, 0],
   ],
   [
     ['memfd_secret', 0],
     ['ftruncate', 0, PAGE],
-    ['mmap', 0, 3, 1, PAGE, 0],
+    ['mmap', 0, READ_WRITE, MAP_SHARED, PAGE, 0],
     ['store', 0, 0, 7],
-    ['madvise', 0, 0, PAGE, SOFT_OFFLINE],
-    ['madvise', 0, 0, PAGE, HWPOISON],
+    ['madvise', 0, 0, PAGE, MADV_SOFT_OFFLINE],
+    ['madvise', 0, 0, PAGE, MADV_HWPOISON],
     ['move_pages', 0, 0, 1],
     ['compact'],
     ['load', 0, 0],
@@ -131,15 +140,15 @@ export const POISON_STORIES: readonly (readonly Op[])[] = [
     ['run', GUEST_MEMORY],
     ['store', 0, 0, 0x50],
     ['run', GUEST_MEMORY],
-    ['fallocate', 0, 3, 0, PAGE],
+    ['fallocate', 0, PUNCH, 0, PAGE],
     ['run', GUEST_MEMORY],
-    ['madvise', 0, 0, PAGE, SOFT_OFFLINE],
+    ['madvise', 0, 0, PAGE, MADV_SOFT_OFFLINE],
     ['run', GUEST_MEMORY],
     BREAK,
     ['run', GUEST_MEMORY],
-    ['fallocate', 0, 3, 0, PAGE],
+    ['fallocate', 0, PUNCH, 0, PAGE],
     ['run', GUEST_MEMORY],
-    ['madvise', 0, 0, PAGE, DONTNEED],
+    ['madvise', 0, 0, PAGE, MADV_DONTNEED],
     ['run', GUEST_MEMORY],
   ],
 ]
@@ -150,10 +159,10 @@ const create: Maker = (_random, sketch) => {
 }
 
 const map = mmap({
-  prot: [[1, 3]],
+  prot: [[1, READ_WRITE]],
   flags: [
-    [3, 1],
-    [1, 2],
+    [3, MAP_SHARED],
+    [1, MAP_PRIVATE],
   ],
 })
 
@@ -163,10 +172,10 @@ const map = mmap({
  */
 const advise: Maker = (random, sketch) => {
   const advice = random.weighted([
-    [30, HWPOISON],
-    [20, DONTNEED],
-    [10, REMOVE],
-    [5, POPULATE_READ],
+    [30, MADV_HWPOISON],
+    [20, MADV_DONTNEED],
+    [10, MADV_REMOVE],
+    [5, MADV_POPULATE_READ],
   ])
   const page = random.below(4) * PAGE
   return ['madvise', random.below(Math.max(1, sketch.maps.length)), page, PAGE, advice]
@@ -175,7 +184,7 @@ const advise: Maker = (random, sketch) => {
 const punch: Maker = (random, sketch) => [
   'fallocate',
   random.below(sketch.files.length),
-  3,
+  PUNCH,
   random.below(4) * PAGE,
   random.pick([PAGE, PAGE, 2 * PAGE, 100]),
 ]
@@ -222,7 +231,7 @@ export function poisonProgram(random: Random, calls: number): Op[] {
   const ops: Op[] = [
     create(random, sketch),
     ['ftruncate', 0, 4 * PAGE],
-    ['mmap', 0, 3, 1, 4 * PAGE, 0],
+    ['mmap', 0, READ_WRITE, MAP_SHARED, 4 * PAGE, 0],
   ]
   sketch.files[0] = { size: 4 * PAGE }
   sketch.maps.push({ file: 0, len: 4 * PAGE, offset: 0, likely: true })

@@ -1,5 +1,14 @@
 /** Programs on secretmem: one size for life, shared maps only, no other way in. */
 import {
+  MAP_PRIVATE,
+  MAP_SHARED,
+  MAP_SHARED_VALIDATE,
+  PROT_EXEC,
+  PROT_NONE,
+  PROT_READ,
+  PROT_WRITE,
+} from '../kernel/include/uapi.js'
+import {
   allocate,
   close,
   dup,
@@ -36,16 +45,16 @@ const secret: Maker = (random, sketch) => {
 
 const map = mmap({
   prot: [
-    [70, 3],
-    [20, 1],
-    [3, 2],
-    [3, 0],
-    [3, 5],
+    [70, PROT_READ | PROT_WRITE],
+    [20, PROT_READ],
+    [3, PROT_WRITE],
+    [3, PROT_NONE],
+    [3, PROT_READ | PROT_EXEC],
   ],
   flags: [
-    [80, 1],
-    [10, 2],
-    [5, 3],
+    [80, MAP_SHARED],
+    [10, MAP_PRIVATE],
+    [5, MAP_SHARED_VALIDATE],
     [1, 0],
   ],
 })

@@ -1,7 +1,9 @@
 /** Random programs, by family. The same family and seed give the same program. */
 import { guestProgram } from './generate-guest.js'
 import { guestMemfdProgram } from './generate-guest-memfd.js'
+import { guestMemoryProgram } from './generate-guest-memory.js'
 import { memfdProgram } from './generate-memfd.js'
+import { memoryProgram } from './generate-memory.js'
 import { guestPageProgram, pageProgram } from './generate-page.js'
 import { secretmemProgram } from './generate-secretmem.js'
 import type { Op } from './program.js'
@@ -12,8 +14,10 @@ export const FAMILIES = [
   'guest_memfd',
   'guest',
   'secretmem',
+  'memory',
   'page',
   'guest_page',
+  'guest_memory',
 ] as const
 export type Family = (typeof FAMILIES)[number]
 
@@ -25,8 +29,10 @@ const GENERATORS: Readonly<Record<Family, (random: Random, calls: number) => Op[
   guest_memfd: guestMemfdProgram,
   guest: guestProgram,
   secretmem: secretmemProgram,
+  memory: memoryProgram,
   page: pageProgram,
   guest_page: guestPageProgram,
+  guest_memory: guestMemoryProgram,
 }
 
 export function generate(family: Family, seed: number): Op[] {

@@ -11,7 +11,10 @@ import { privateMemory } from '../user/vmm.js'
 import { defineDesign } from './design.js'
 
 /** Private memory of a VM: a guest_memfd that user space cannot map. */
-const gmemPrivateMemory = fn(function* private_memory(vm: number, size: bigint): Kernel<number> {
+export const gmemPrivateMemory = fn(function* private_memory(
+  vm: number,
+  size: bigint,
+): Kernel<number> {
   return yield* sysKvmCreateGuestMemfd(vm, size, 0n)
 })
 
@@ -20,7 +23,7 @@ const gmemPrivateMemory = fn(function* private_memory(vm: number, size: bigint):
  *
  * Models: 6.18.2 virt/kvm/kvm_main.c kvm_set_memory_region.
  */
-const immutableFlagsBefore = fn(function kvm_immutable_memslot_flags(): number {
+export const immutableFlagsBefore = fn(function kvm_immutable_memslot_flags(): number {
   return KVM_MEM_READONLY
 })
 

@@ -20,7 +20,7 @@ import { restrictedmemMnt, restrictedmemOuterFile } from './wrapper.js'
 
 const outerFile = original(restrictedmemOuterFile)
 
-const listedOuterFile = fn(function* restrictedmem_outer_file(
+export const listedOuterFile = fn(function* restrictedmem_outer_file(
   object: Obj,
   fops: FileOperations,
   iops: InodeOperations,
@@ -31,7 +31,7 @@ const listedOuterFile = fn(function* restrictedmem_outer_file(
 })
 
 /** The walk of upm with a NULL test. Nothing keeps the object alive between the two reads. */
-const repairedErrorWalk = fn(function* restrictedmem_error_walk(
+export const repairedErrorWalk = fn(function* restrictedmem_error_walk(
   folio: Folio,
   mapping: AddressSpace,
 ): Kernel<void> {

@@ -28,7 +28,7 @@ export const restrictedFolioMigrate = fn(function* restricted_folio_migrate(
 })
 
 /** Models: 20230123154334 mm/restrictedmem.c restricted_error_remove_page. Always 0. */
-const restrictedErrorRemovePage = fn(function* restricted_error_remove_page(
+export const restrictedErrorRemovePage = fn(function* restricted_error_remove_page(
   mapping: AddressSpace,
   folio: Folio,
 ): Kernel<number> {
@@ -37,7 +37,7 @@ const restrictedErrorRemovePage = fn(function* restricted_error_remove_page(
 })
 
 /** noop_dirty_folio(): the folio's dirty bit is all there is. */
-const noopDirtyFolio = fn(function* noop_dirty_folio(
+export const noopDirtyFolio = fn(function* noop_dirty_folio(
   _mapping: AddressSpace,
   folio: Folio,
 ): Kernel<boolean> {
@@ -54,12 +54,12 @@ const restrictedAops: AddressSpaceOps = opsTable({
   migrateFolio: restrictedFolioMigrate,
 })
 
-const aopsPrepareMapping = fn(function restrictedmem_set_aops(memfd: File): void {
+export const aopsPrepareMapping = fn(function restrictedmem_set_aops(memfd: File): void {
   memfd.fMapping!.aOps = restrictedAops
 })
 
 /** Models: 20230123154334 include/linux/shmem_fs.h shmem_mapping. The swap cache has no host. */
-const magicShmemMapping = fn(function shmem_mapping(mapping: AddressSpace): boolean {
+export const magicShmemMapping = fn(function shmem_mapping(mapping: AddressSpace): boolean {
   return mapping.host!.iSb!.sMagic === TMPFS_MAGIC
 })
 

@@ -38,7 +38,7 @@ const PINNED = 2
  * Derived: get_page's tail with a pin on a page that this call found absent. Between the question
  * and the allocation another vCPU may ask the same and hear the same answer.
  */
-const pinUptodateFolio = fn(function* restrictedmem_get_page_pinned(
+export const pinUptodateFolio = fn(function* restrictedmem_get_page_pinned(
   inode: Inode,
   offset: Pgoff,
 ): Kernel<Folio> {
@@ -58,7 +58,7 @@ const pinUptodateFolio = fn(function* restrictedmem_get_page_pinned(
 })
 
 /** Derived: drop the pins of the pages in [start, end) that are still in the cache. */
-const unpinRange = fn(function* restrictedmem_unpin(
+export const unpinRange = fn(function* restrictedmem_unpin(
   rm: Restrictedmem,
   start: Pgoff,
   end: Pgoff,
@@ -79,7 +79,7 @@ const tailOf = original(shmemUptodateFolio)
 const notifyStart = original(upmNotifyStart)
 const unbind = original(upmUnbind)
 
-const pinNotifyStart = fn(function* restrictedmem_notify_start(
+export const pinNotifyStart = fn(function* restrictedmem_notify_start(
   rm: Restrictedmem,
   start: Pgoff,
   end: Pgoff,
@@ -88,7 +88,7 @@ const pinNotifyStart = fn(function* restrictedmem_notify_start(
   yield* unpinRange(rm, start, end)
 })
 
-const pinUnbind = fn(function* restrictedmem_unbind(
+export const pinUnbind = fn(function* restrictedmem_unbind(
   file: File,
   start: Pgoff,
   end: Pgoff,

@@ -92,7 +92,7 @@ function dataOf(file: File): RestrictedmemData {
 }
 
 /** Models: v10 mm/restrictedmem.c restrictedmem_invalidate_start. */
-const invalidateStart = fn(function* restrictedmem_invalidate_start(
+export const invalidateStart = fn(function* restrictedmem_invalidate_start(
   data: RestrictedmemData,
   start: Pgoff,
   end: Pgoff,
@@ -107,7 +107,7 @@ const invalidateStart = fn(function* restrictedmem_invalidate_start(
 })
 
 /** Models: v10 mm/restrictedmem.c restrictedmem_invalidate_end. */
-const invalidateEnd = fn(function* restrictedmem_invalidate_end(
+export const invalidateEnd = fn(function* restrictedmem_invalidate_end(
   data: RestrictedmemData,
   start: Pgoff,
   end: Pgoff,
@@ -122,7 +122,10 @@ const invalidateEnd = fn(function* restrictedmem_invalidate_end(
 })
 
 /** Models: v10 mm/restrictedmem.c restrictedmem_release. */
-const v10Release = fn(function* restrictedmem_release(inode: Inode, _file: File): Kernel<number> {
+export const v10Release = fn(function* restrictedmem_release(
+  inode: Inode,
+  _file: File,
+): Kernel<number> {
   const data = inode.iMapping!.privateData as RestrictedmemData
   yield* fput(data.memfd!)
   kfree(data)
@@ -130,7 +133,7 @@ const v10Release = fn(function* restrictedmem_release(inode: Inode, _file: File)
 })
 
 /** Models: v10 mm/restrictedmem.c restrictedmem_fallocate and restrictedmem_punch_hole. */
-const v10Fallocate = fn(function* restrictedmem_fallocate(
+export const v10Fallocate = fn(function* restrictedmem_fallocate(
   file: File,
   mode: number,
   offset: bigint,
@@ -155,12 +158,15 @@ const v10Fallocate = fn(function* restrictedmem_fallocate(
  *
  * Models: v10 mm/restrictedmem.c restrictedmem_getattr.
  */
-const v10Getattr = fn(function* restrictedmem_getattr(dentry: Dentry, stat: Kstat): Kernel<number> {
+export const v10Getattr = fn(function* restrictedmem_getattr(
+  dentry: Dentry,
+  stat: Kstat,
+): Kernel<number> {
   const data = privateDataOf(dentry) as RestrictedmemData
   return yield* data.memfd!.fInode!.iOp!.getattr!(dentry, stat)
 })
 
-const v10Inner = fn(function restrictedmem_inner(dentry: Dentry): File {
+export const v10Inner = fn(function restrictedmem_inner(dentry: Dentry): File {
   return (privateDataOf(dentry) as RestrictedmemData).memfd!
 })
 
@@ -176,7 +182,7 @@ const v10Iops: InodeOperations = opsTable({
   setattr: restrictedmemSetattr,
 })
 
-const v10FileCreate = fn(function* restrictedmem_file_create(memfd: File): Kernel<File> {
+export const v10FileCreate = fn(function* restrictedmem_file_create(memfd: File): Kernel<File> {
   const data = kzalloc(RestrictedmemData)
   mutexInit(data.lock, 'data->lock')
   data.memfd = memfd
@@ -249,7 +255,7 @@ export const v10ErrorPage = fn(function* restrictedmem_error_page(
   spinUnlock(sb.sInodeListLock)
 })
 
-const v10CallError = fn(function* restrictedmem_notifier_error(
+export const v10CallError = fn(function* restrictedmem_notifier_error(
   data: RestrictedmemData,
   start: Pgoff,
   end: Pgoff,
@@ -264,7 +270,7 @@ const v10CallError = fn(function* restrictedmem_notifier_error(
 })
 
 /** KVM's side: the slot owns the file; two slots, or two VMs, may use one range. */
-const v10KvmBind = fn(function* kvm_restrictedmem_bind(
+export const v10KvmBind = fn(function* kvm_restrictedmem_bind(
   slot: KvmMemorySlot,
   fd: number,
   offset: Pgoff,
@@ -280,7 +286,9 @@ const v10KvmBind = fn(function* kvm_restrictedmem_bind(
   return yield* v10RegisterNotifier(file, slot.notifier)
 })
 
-const v10KvmUnbind = fn(function* kvm_restrictedmem_unbind(slot: KvmMemorySlot): Kernel<void> {
+export const v10KvmUnbind = fn(function* kvm_restrictedmem_unbind(
+  slot: KvmMemorySlot,
+): Kernel<void> {
   const file = slot.restrictedFile!
   yield* v10UnregisterNotifier(file, slot.notifier)
   slot.restrictedFile = null
@@ -288,7 +296,7 @@ const v10KvmUnbind = fn(function* kvm_restrictedmem_unbind(slot: KvmMemorySlot):
 })
 
 /** Models: v10 virt/kvm/kvm_main.c kvm_restrictedmem_get_pfn. */
-const v10KvmGetPfn = fn(function* kvm_restrictedmem_get_pfn(
+export const v10KvmGetPfn = fn(function* kvm_restrictedmem_get_pfn(
   slot: KvmMemorySlot,
   gfn: Gfn,
 ): Kernel<Folio> {
@@ -296,7 +304,7 @@ const v10KvmGetPfn = fn(function* kvm_restrictedmem_get_pfn(
 })
 
 /** Here the slot's offset into the file is not forgotten. */
-const v10PgoffToGfn = fn(function restrictedmem_pgoff_to_gfn(
+export const v10PgoffToGfn = fn(function restrictedmem_pgoff_to_gfn(
   slot: KvmMemorySlot,
   pgoff: Pgoff,
 ): Gfn {
@@ -304,7 +312,7 @@ const v10PgoffToGfn = fn(function restrictedmem_pgoff_to_gfn(
 })
 
 /** A notifier hears of the whole file; a range outside its slot is none of its business. */
-const v10Overlaps = fn(function restrictedmem_overlaps(
+export const v10Overlaps = fn(function restrictedmem_overlaps(
   slot: KvmMemorySlot,
   start: Pgoff,
   end: Pgoff,
@@ -313,7 +321,7 @@ const v10Overlaps = fn(function restrictedmem_overlaps(
 })
 
 /** Models: v10 virt/kvm/kvm_main.c kvm_restrictedmem_error: every vCPU leaves with SHUTDOWN. */
-const v10KvmError = fn(function* kvm_restrictedmem_error(
+export const v10KvmError = fn(function* kvm_restrictedmem_error(
   notifier: RestrictedmemNotifier,
   start: Pgoff,
   end: Pgoff,
@@ -329,7 +337,7 @@ const v10KvmError = fn(function* kvm_restrictedmem_error(
   }
 })
 
-const v10BackingMapping = fn(function v10_backing_mapping(file: File): AddressSpace | null {
+export const v10BackingMapping = fn(function v10_backing_mapping(file: File): AddressSpace | null {
   const mapping = file.fMapping!
   return mapping.privateData === null
     ? mapping

@@ -5,7 +5,7 @@ import { filesStruct, NR_OPEN } from './include/fs.js'
 import { exitMmap } from './mm/mmap.js'
 
 /** Close every descriptor, lowest first. Models: 6.2 fs/file.c exit_files and close_files. */
-const exitFiles = fn(function* exit_files(): Kernel<void> {
+export const exitFiles = fn(function* exit_files(): Kernel<void> {
   let fd = 0
   while (fd < NR_OPEN) {
     if (filesStruct().fd.get(fd) !== null) yield* sysClose(fd)

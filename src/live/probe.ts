@@ -85,6 +85,7 @@ export function missingFor(family: Family, c: Capabilities): string | undefined 
     return `a process may open ${c.files} files here; ${FILES_NEEDED} are needed (ulimit -n)`
   }
   switch (family) {
+    case 'memory':
     case 'memfd':
       return undefined
     case 'secretmem':
@@ -96,6 +97,7 @@ export function missingFor(family: Family, c: Capabilities): string | undefined 
     case 'guest_memfd':
       return missingKvm(c)
     case 'guest':
+    case 'guest_memory':
       return missingKvm(c) ?? (c.guest === '' ? undefined : c.guest)
   }
 }

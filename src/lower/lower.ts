@@ -62,6 +62,10 @@ export function lowerFile(
       const plain = straight(body, file, RUNTIME)
       insertions.push({ at: body.getEnd(), text: `, ${generated.text}, ${plain}, ${place}` })
     }
+    if (isOriginal(node, checker)) {
+      const place = JSON.stringify(`${name}:${node.getStart(file)}`)
+      insertions.push({ at: node.arguments[0]?.getEnd() ?? node.getEnd(), text: `, ${place}` })
+    }
     const misnamed = misnamedStruct(node, checker)
     if (misnamed !== undefined) problems.push({ pos: node.getStart(file), reason: misnamed })
     ts.forEachChild(node, visit)
@@ -88,6 +92,24 @@ export function kernelFunction(
 
 function isFn(name: ts.Identifier, checker: ts.TypeChecker): boolean {
   return machineExport(name, 'fn', checker) === 'fn'
+}
+
+/** Whether this is `original(f)`, which is told where it stands. */
+function isOriginal(node: ts.Node, checker: ts.TypeChecker): node is ts.CallExpression {
+  if (!ts.isCallExpression(node) || !ts.isIdentifier(node.expression)) return false
+  return node.arguments.length === 1 && machineExport(node.expression, 'fn', checker) === 'original'
+}
+
+/**
+ * Variables of a module that can change: what is kept in one is in no state, so a search would take
+ * two states for one.
+ */
+export function variablesOf(file: ts.SourceFile): LoweringProblem[] {
+  return file.statements.flatMap((s) => {
+    if (!ts.isVariableStatement(s) || s.declarationList.flags & ts.NodeFlags.Const) return []
+    const reason = 'a design keeps its state in the arena, not in a variable: use a struct'
+    return [located(file, { pos: s.getStart(file), reason })]
+  })
 }
 
 /** What a module of the machine calls what this name stands for; undefined for anything else. */

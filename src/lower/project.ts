@@ -3,7 +3,7 @@
  * Both type-check first. Files come from a host, so that this module needs no file system.
  */
 import ts from 'typescript'
-import { emit, lowerFile } from './lower.js'
+import { emit, lowerFile, variablesOf } from './lower.js'
 
 /** A mistake in a source file, by the compiler or by the lowering. */
 export interface SourceProblem {
@@ -151,7 +151,8 @@ export function lowerDesign(
   const runtime = `${PACKAGE}/machine/lowered.js`
   const name = FOLDER + fileName.slice(folder.length)
   const lowered = lowerFile(file, program.getTypeChecker(), runtime, name)
-  problems.push(...lowered.problems.map(({ reason, ...at }) => ({ ...at, message: reason })))
+  const wrong = [...lowered.problems, ...variablesOf(file)]
+  problems.push(...wrong.map(({ reason, ...at }) => ({ ...at, message: reason })))
   if (problems.length > 0) return { text: '', identity: '', problems }
   const unlinked = emit(lowered.text, fileName)
   const link = (url: (path: string) => string): string =>

@@ -82,10 +82,34 @@ export interface Replacement {
   readonly by: FnTag
 }
 
-/** Make the kernel that these replacements describe the active one; later ones win. */
+/** What `original()` made, in the order of declaration. */
+interface Original {
+  readonly id: number
+  /** The function that it is of. */
+  readonly of: number
+  /** Where it is written, as in `Body.place`. */
+  readonly place: string
+}
+
+const originals: Original[] = []
+
+function fileOf(place: string): string {
+  return place.slice(0, place.lastIndexOf(':'))
+}
+
+/**
+ * Make the kernel that these replacements describe the active one; later ones win. The originals
+ * in the file of a replacement are what was there before it.
+ */
 export function activate(replacements: readonly Replacement[]): void {
   active = bodies.slice()
-  for (const { of, by } of replacements) active[of.id] = bodies[by.id] as Body
+  for (const { of, by } of replacements) {
+    const file = fileOf((bodies[by.id] as Body).place)
+    for (const o of originals) {
+      if (o.of === of.id && fileOf(o.place) === file) active[o.id] = active[of.id] as Body
+    }
+    active[of.id] = bodies[by.id] as Body
+  }
 }
 
 /** Declare a replacement; the types make sure that the patched function fits. */
@@ -94,13 +118,21 @@ export function replace<F extends FnTag>(of: F, by: NoInfer<F>): Replacement {
 }
 
 /**
- * The function as its own file has it, whatever replaces it: what a replacement calls when it
- * wants to add to the function and not to repeat it.
+ * The function as it was before this file's design replaced it, by whatever its base had put there:
+ * what a replacement calls when it wants to add to the function and not to repeat it. For who does
+ * not replace it, it is as its own file has it. The second argument is put there by the lowering.
  */
-export function original<F extends FnTag>(f: F): F {
-  const body = bodies[f.id] as Body
-  const { direct, lowered, straight, place, cName } = body
-  return fn(direct as never, lowered, straight, place, cName) as F
+export function original<F extends FnTag>(f: F, at = ''): F {
+  const { direct, lowered, straight, place, cName } = bodies[f.id] as Body
+  const tag = fn(direct as never, lowered, straight, place, cName) as F
+  originals.push({ id: tag.id, of: f.id, place: at })
+  return tag
+}
+
+/** The function that `original()` made at a place. */
+export function originalAt(place: string): FnTag | undefined {
+  const found = originals.find((o) => o.place === place)
+  return found && { id: found.id, cName: (bodies[found.id] as Body).cName }
 }
 
 /** The body that runs when the function `f` is called. */

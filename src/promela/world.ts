@@ -6,7 +6,7 @@
 import ts from 'typescript'
 import { kernelFunction } from '../lower/lower.js'
 import { keepOf } from '../lower/types.js'
-import { allBodies, type Body, bodyOf, type FnTag } from '../machine/fn.js'
+import { allBodies, type Body, bodyOf, type FnTag, originalAt } from '../machine/fn.js'
 import { allOpsTables, type Struct, structNamed } from '../machine/struct.js'
 
 /** The source that a model is made from. */
@@ -158,10 +158,10 @@ export class World {
     if (source !== undefined) return this.#functionOf(bodyOf(this.#declaredAt(source)))
     if (!ts.isIdentifier(initializer.expression)) return undefined
     if (initializer.expression.text !== 'original') return undefined
-    const of = this.declarationOf(initializer.arguments[0] as ts.Expression)
-    const inner = of && ts.isVariableDeclaration(of) ? of.initializer : undefined
-    const unpatched = inner && kernelFunction(inner, this.checker)
-    return unpatched && this.#functionOf(this.#declaredAt(unpatched))
+    const made = originalAt(
+      `${this.#nameOf(initializer.getSourceFile())}:${initializer.getStart()}`,
+    )
+    return made && this.#functionOf(bodyOf(made))
   }
 
   #declaredAt(source: ts.FunctionExpression): Body {

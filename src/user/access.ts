@@ -47,7 +47,7 @@ function access(folio: Folio, address: bigint, byte: number): number {
   return byteAt(folio.data as Blob, offset)
 }
 
-const userAccess = fn(function* user_access(address: bigint, byte: number): Kernel<number> {
+export const userAccess = fn(function* user_access(address: bigint, byte: number): Kernel<number> {
   const mm = currentMm()
   for (;;) {
     if (byte < 0) yield read(mm.pageTable, 'xaHead')

@@ -10,6 +10,7 @@ import { sysMlock, sysMunlock } from '../kernel/mm/mlock.js'
 import { sysMmap, sysMunmap } from '../kernel/mm/mmap.js'
 import { sysMovePages } from '../kernel/mm/move_pages.js'
 import { sysMprotect } from '../kernel/mm/mprotect.js'
+import { sysMsync } from '../kernel/mm/msync.js'
 import { fn, type Kernel } from '../machine/fn.js'
 import type { UserAddress } from './layout.js'
 
@@ -70,6 +71,16 @@ export const userMunlock = fn(function* munlock(
   offset: bigint,
 ): Kernel<number> {
   return yield* sysMunlock(BigInt(address) + offset, size)
+})
+
+/** msync(2) of bytes from an offset on. */
+export const userMsync = fn(function* msync(
+  address: UserAddress,
+  size: bigint,
+  flags: number,
+  offset: bigint,
+): Kernel<number> {
+  return yield* sysMsync(BigInt(address) + offset, size, flags)
 })
 
 /** mincore(2) of the page at an offset in bytes. */

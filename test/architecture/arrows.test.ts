@@ -162,3 +162,14 @@ test('the command and its workers start without the compiler', () => {
   }
   assert.ok(seen.size > 50)
 })
+
+test('a design can replace any kernel function: each is exported', () => {
+  const hidden: string[] = []
+  for (const folder of ['kernel', 'user', 'designs']) {
+    for (const path of sources(join(SRC, folder))) {
+      const names = readFileSync(path, 'utf8').matchAll(/^const (\w+) = fn\(/gm)
+      for (const [, name] of names) hidden.push(`${relative(ROOT, path)}: ${name}`)
+    }
+  }
+  assert.deepEqual(hidden, [])
+})

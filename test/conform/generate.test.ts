@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { CALLS, FAMILIES, generate } from '../../src/conform/generate.js'
+import { Model } from '../../src/conform/model.js'
 import { formatProgram, parseTranscript } from '../../src/conform/program.js'
 import { Random } from '../../src/conform/random.js'
 
@@ -38,4 +39,14 @@ test('a weight is how often something is chosen', () => {
     ])
   }
   assert.ok(ones > 2300 && ones < 2700, `${ones} of 10000, 2500 are due`)
+})
+
+test('programs for guests that this host may not have do no harm to the model', () => {
+  for (const profile of ['6.2', '6.18'] as const) {
+    const model = new Model(profile)
+    for (let seed = 0; seed < 300; seed++) {
+      const ops = generate('guest_memory', seed)
+      assert.equal(model.run(ops).length, ops.length, `seed ${seed} on ${profile}`)
+    }
+  }
 })

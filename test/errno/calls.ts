@@ -46,13 +46,13 @@ const HUGE_PAGE = 1n << 21n
 function huge(call: Call, flags = SHARED): number {
   const fd = call(sysMemfdCreate, HUGETLB)
   call(sysFtruncate, fd, HUGE_PAGE)
-  return call(userMmap, fd, READ | WRITE, flags | NORESERVE, HUGE_PAGE, 0n)
+  return call(userMmap, fd, READ | WRITE, flags | NORESERVE, HUGE_PAGE, 0n, 0)
 }
 
 /** The same, which the process has tried to lock. */
 function hugeLocked(call: Call): number {
   const at = huge(call)
-  call(userMlock, at, HUGE_PAGE)
+  call(userMlock, at, HUGE_PAGE, 0n)
   return at
 }
 
@@ -80,16 +80,20 @@ const COLLAPSE = 25
 
 const hugeRows: readonly Row[] = [
   same('mlock', 'huge pages, of which there is none', '-ENOMEM', (call) =>
-    call(userMlock, huge(call), HUGE_PAGE),
+    call(userMlock, huge(call), HUGE_PAGE, 0n),
   ),
-  same('mlock', 'a part of a huge page', '-ENOMEM', (call) => call(userMlock, behind(call), PAGE)),
-  same('munlock', 'huge pages', 0, (call) => call(userMunlock, hugeLocked(call), HUGE_PAGE)),
-  same('munmap', 'a part of a huge page', '-EINVAL', (call) => call(userMunmap, huge(call), PAGE)),
+  same('mlock', 'a part of a huge page', '-ENOMEM', (call) =>
+    call(userMlock, behind(call), PAGE, 0n),
+  ),
+  same('munlock', 'huge pages', 0, (call) => call(userMunlock, hugeLocked(call), HUGE_PAGE, 0n)),
+  same('munmap', 'a part of a huge page', '-EINVAL', (call) =>
+    call(userMunmap, huge(call), PAGE, 0n),
+  ),
   same('mprotect', 'a part of a huge page', '-EINVAL', (call) =>
-    call(userMprotect, behind(call), PAGE, READ),
+    call(userMprotect, behind(call), PAGE, READ, 0n),
   ),
   same('mprotect', 'a part of a huge page, to what it is', 0, (call) =>
-    call(userMprotect, behind(call), PAGE, READ | WRITE),
+    call(userMprotect, behind(call), PAGE, READ | WRITE, 0n),
   ),
   advice('MADV_DONTNEED of huge pages after mlock', 0, DONTNEED, hugeLocked, HUGE_PAGE),
   advice('MADV_DONTNEED of less than a huge page', 0, DONTNEED, huge),

@@ -1,11 +1,17 @@
 /** mmap, munmap and the accesses that they allow, and move_pages. */
 import type { Op } from '../../src/conform/program.js'
 import { sysFtruncate } from '../../src/kernel/fs/open.js'
-import { MPOL_MF_MOVE, MPOL_MF_MOVE_ALL } from '../../src/kernel/include/uapi.js'
+import {
+  MPOL_MF_MOVE,
+  MPOL_MF_MOVE_ALL,
+  MS_ASYNC,
+  MS_INVALIDATE,
+  MS_SYNC,
+} from '../../src/kernel/include/uapi.js'
 import { sysMemfdCreate } from '../../src/kernel/mm/memfd.js'
 import { sysMovePages } from '../../src/kernel/mm/move_pages.js'
 import { userLoadAt } from '../../src/user/access.js'
-import { userMmap } from '../../src/user/memory.js'
+import { userMmap, userMsync } from '../../src/user/memory.js'
 import { type Call, differs, type Row, same } from './row.js'
 
 const READ = 1
@@ -225,4 +231,45 @@ const moveRows: readonly Row[] = [
   },
 ]
 
-export const memoryRows: readonly Row[] = [...mmapRows, ...accessRows, ...moveRows]
+/** A memfd mapped shared and whole, then more. */
+const mapped = (...then: readonly Op[]): readonly Op[] =>
+  file(['mmap', 0, READ | WRITE, SHARED, 8192, 0], ...then)
+
+const msyncRows: readonly Row[] = [
+  same('msync', 'MS_SYNC of a memfd', 0, mapped(['msync', 0, 0, 8192, MS_SYNC])),
+  same('msync', 'an unknown flag', '-EINVAL', mapped(['msync', 0, 0, 4096, 8])),
+  same(
+    'msync',
+    'MS_ASYNC and MS_SYNC',
+    '-EINVAL',
+    mapped(['msync', 0, 0, 4096, MS_ASYNC | MS_SYNC]),
+  ),
+  same('msync', 'an address that is not page aligned', '-EINVAL', mapped(['msync', 0, 1, 1, 0])),
+  same('msync', 'no flags', 0, mapped(['msync', 0, 0, 4096, 0])),
+  same(
+    'msync',
+    'MS_INVALIDATE of locked memory',
+    '-EBUSY',
+    mapped(['mlock', 0, 0, 4096], ['msync', 0, 0, 8192, MS_SYNC | MS_INVALIDATE]),
+  ),
+  same('msync', 'MS_SYNC of secret memory, whose file has no fsync', '-EINVAL', [
+    ['memfd_secret', 0],
+    ['ftruncate', 0, 4096],
+    ['mmap', 0, READ, SHARED, 4096, 0],
+    ['msync', 0, 0, 4096, MS_SYNC],
+  ]),
+  same('msync', 'MS_INVALIDATE of secret memory, which is locked', '-EBUSY', [
+    ['memfd_secret', 0],
+    ['ftruncate', 0, 4096],
+    ['mmap', 0, READ, SHARED, 4096, 0],
+    ['msync', 0, 0, 4096, MS_INVALIDATE],
+  ]),
+  same('msync', 'what is not mapped', '-ENOMEM', (call) =>
+    call(userMsync, Number(NOWHERE), 4096n, MS_SYNC, 0n),
+  ),
+  same('msync', 'a length that wraps', '-ENOMEM', (call) =>
+    call(userMsync, Number(NOWHERE), -8192n, MS_SYNC, 0n),
+  ),
+]
+
+export const memoryRows: readonly Row[] = [...mmapRows, ...accessRows, ...msyncRows, ...moveRows]

@@ -27,7 +27,7 @@ for (const profile of ['6.2', '6.18'] as const) {
     user.call(sysKvmCreateVm, 0)
     const fd = user.call(sysMemfdCreate, 0)
     user.call(sysFtruncate, fd, BigInt(PAGE))
-    user.call(userMmap, fd, PROT_READ | PROT_WRITE, MAP_SHARED, BigInt(PAGE), 0n)
+    user.call(userMmap, fd, PROT_READ | PROT_WRITE, MAP_SHARED, BigInt(PAGE), 0n, 0)
     const order = ['kvm_mmu_notifier_release', 'remove_vma', 'exit_mmap', 'exit_files']
     const freed = ['shmem_evict_inode', 'kvm_destroy_vm']
     assert.deepEqual(

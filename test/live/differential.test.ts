@@ -13,9 +13,11 @@ const PROGRAMS: readonly (readonly [family: Family, count: number])[] = [
   ['memfd', 2000],
   ['guest_memfd', 400],
   ['secretmem', 400],
+  ['memory', 1000],
   ['guest', 60],
   ['page', 1000],
   ['guest_page', 400],
+  ['guest_memory', 100],
 ]
 
 for (const [family, count] of PROGRAMS) {

@@ -38,7 +38,7 @@ function wantsDrop(inode: Inode): boolean {
  *
  * Models: 6.2 fs/drop_caches.c drop_pagecache_sb.
  */
-const dropPagecacheSb = fn(function* drop_pagecache_sb(sb: SuperBlock): Kernel<void> {
+export const dropPagecacheSb = fn(function* drop_pagecache_sb(sb: SuperBlock): Kernel<void> {
   let toput: Inode | null = null
   yield* spinLock(sb.sInodeListLock)
   let inode = sb.sInodes

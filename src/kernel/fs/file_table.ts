@@ -50,7 +50,7 @@ export function allocFilePseudo(inode: Inode, fOp: FileOperations, flags: number
 }
 
 /** Models: 6.2 fs/dcache.c dput, for a dentry that is not hashed. */
-const dput = fn(function* dput(dentry: Dentry): Kernel<void> {
+export const dput = fn(function* dput(dentry: Dentry): Kernel<void> {
   yield rmw(dentry, 'dCount')
   dentry.dCount--
   if (dentry.dCount > 0) return

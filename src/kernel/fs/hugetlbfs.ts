@@ -73,7 +73,7 @@ function pageMask(inode: Inode): bigint {
 }
 
 /** Models: 6.2 fs/hugetlbfs/inode.c hugetlbfs_setattr, the size. */
-const hugetlbfsSetattr = fn(function* hugetlbfs_setattr(
+export const hugetlbfsSetattr = fn(function* hugetlbfs_setattr(
   dentry: Dentry,
   size: bigint,
   mode: number,
@@ -94,7 +94,7 @@ const hugetlbfsSetattr = fn(function* hugetlbfs_setattr(
 })
 
 /** Holes read as zeroes. Models: 6.2 fs/hugetlbfs/inode.c hugetlbfs_read_iter. */
-const hugetlbfsRead = fn(function* hugetlbfs_read_iter(
+export const hugetlbfsRead = fn(function* hugetlbfs_read_iter(
   file: File,
   pos: bigint,
   len: number,
@@ -106,7 +106,7 @@ const hugetlbfsRead = fn(function* hugetlbfs_read_iter(
 })
 
 /** All of the file is data. Models: 6.2 fs/read_write.c generic_file_llseek. */
-const genericFileLlseek = fn(function* generic_file_llseek(
+export const genericFileLlseek = fn(function* generic_file_llseek(
   file: File,
   offset: bigint,
   whence: number,
@@ -126,7 +126,7 @@ const genericFileLlseek = fn(function* generic_file_llseek(
 })
 
 /** Models: 6.2 fs/hugetlbfs/inode.c hugetlbfs_fallocate. */
-const hugetlbfsFallocate = fn(function* hugetlbfs_fallocate(
+export const hugetlbfsFallocate = fn(function* hugetlbfs_fallocate(
   file: File,
   mode: number,
   offset: bigint,
@@ -160,7 +160,7 @@ export function offsetInHugePage(vma: VmArea, address: bigint): bigint {
 }
 
 /** There is no page to be had. Models: 6.2 mm/hugetlb.c hugetlb_no_page. */
-const hugetlbFault = fn(function* hugetlb_no_page(_vmf: VmFault): Kernel<number> {
+export const hugetlbFault = fn(function* hugetlb_no_page(_vmf: VmFault): Kernel<number> {
   return VM_FAULT_SIGBUS
 })
 
@@ -172,7 +172,10 @@ const hugetlbVmOps: VmOperations = opsTable({ name: 'hugetlb_vm_ops', fault: hug
  * Models: 6.2 fs/hugetlbfs/inode.c hugetlbfs_file_mmap. Simplifies: the address is not rounded to
  * huge pages.
  */
-const hugetlbfsMmap = fn(function* hugetlbfs_file_mmap(file: File, vma: VmArea): Kernel<number> {
+export const hugetlbfsMmap = fn(function* hugetlbfs_file_mmap(
+  file: File,
+  vma: VmArea,
+): Kernel<number> {
   if ((BigInt(vma.vmPgoff) << 12n) & pageMask(file.fInode!)) return -EINVAL
   if (!(vma.vmFlags & VM_NORESERVE)) return -ENOMEM
   vma.vmOps = hugetlbVmOps
@@ -180,7 +183,7 @@ const hugetlbfsMmap = fn(function* hugetlbfs_file_mmap(file: File, vma: VmArea):
 })
 
 /** noop_fsync(). */
-const noopFsync = fn(function* noop_fsync(_file: File): Kernel<number> {
+export const noopFsync = fn(function* noop_fsync(_file: File): Kernel<number> {
   return 0
 })
 
@@ -200,7 +203,7 @@ const hugetlbfsInodeOperations: InodeOperations = opsTable({
 
 const hugetlbfsAops: AddressSpaceOps = opsTable({ name: 'hugetlbfs_aops' })
 
-const hugetlbfsFreeInode = fn(function* hugetlbfs_free_inode(inode: Inode): Kernel<void> {
+export const hugetlbfsFreeInode = fn(function* hugetlbfs_free_inode(inode: Inode): Kernel<void> {
   freeInodeRcu(hugetlbfsI(inode))
 })
 

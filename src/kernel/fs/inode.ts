@@ -47,7 +47,7 @@ export const inodeSbListAdd = fn(function* inode_sb_list_add(inode: Inode): Kern
 })
 
 /** Models: 6.2 fs/inode.c inode_sb_list_del. */
-const inodeSbListDel = fn(function* inode_sb_list_del(inode: Inode): Kernel<void> {
+export const inodeSbListDel = fn(function* inode_sb_list_del(inode: Inode): Kernel<void> {
   if (!inode.iSbListed) return
   const sb = inode.iSb!
   yield* spinLock(sb.sInodeListLock)

@@ -54,7 +54,7 @@ const SUPPORTED =
  * permissions and no set-uid bits to clear; -EPERM for an inode without the operation, which
  * stands for what cannot be changed.
  */
-const notifyChange = fn(function* notify_change(
+export const notifyChange = fn(function* notify_change(
   file: File,
   size: bigint,
   mode: number,
@@ -69,7 +69,7 @@ const notifyChange = fn(function* notify_change(
 })
 
 /** Models: 6.2 fs/open.c do_truncate. */
-const doTruncate = fn(function* do_truncate(file: File, length: bigint): Kernel<number> {
+export const doTruncate = fn(function* do_truncate(file: File, length: bigint): Kernel<number> {
   return yield* notifyChange(file, length, -1, -1)
 })
 

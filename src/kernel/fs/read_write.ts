@@ -23,7 +23,7 @@ function rwVerifyArea(pos: bigint, len: number): number {
 }
 
 /** Models: 6.2 fs/read_write.c vfs_read. */
-const vfsRead = fn(function* vfs_read(file: File, pos: bigint, len: number): Kernel<number> {
+export const vfsRead = fn(function* vfs_read(file: File, pos: bigint, len: number): Kernel<number> {
   if (!(file.fMode & FMODE_READ)) return -EBADF
   if (file.fOp!.read === undefined) return -EINVAL
   const error = rwVerifyArea(pos, len)
@@ -31,7 +31,7 @@ const vfsRead = fn(function* vfs_read(file: File, pos: bigint, len: number): Ker
 })
 
 /** Models: 6.2 fs/read_write.c vfs_write. */
-const vfsWrite = fn(function* vfs_write(
+export const vfsWrite = fn(function* vfs_write(
   file: File,
   pos: bigint,
   len: number,

@@ -85,6 +85,10 @@ export const MADV_COLLAPSE = 25
 export const MADV_HWPOISON = 100
 export const MADV_SOFT_OFFLINE = 101
 
+export const MS_ASYNC = 1
+export const MS_INVALIDATE = 2
+export const MS_SYNC = 4
+
 export const MAP_SHARED_VALIDATE = 3
 export const MAP_TYPE = 0xf
 export const MAP_FIXED = 0x10

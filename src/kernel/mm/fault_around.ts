@@ -25,7 +25,7 @@ import { folioPut } from './swap.js'
 const WINDOW = 16
 
 /** Is this folio to be mapped? Then it is locked. Never waits. */
-const tryUptodate = fn(function* next_uptodate_page(
+export const tryUptodate = fn(function* next_uptodate_page(
   mapping: AddressSpace,
   folio: Folio,
 ): Kernel<boolean> {
@@ -46,7 +46,7 @@ const tryUptodate = fn(function* next_uptodate_page(
  * Models: 6.2 mm/filemap.c filemap_map_pages, with next_uptodate_page and do_set_pte. Simplifies:
  * a lookup takes its own reference instead of going on under one RCU section.
  */
-const filemapMapPages = fn(function* filemap_map_pages(
+export const filemapMapPages = fn(function* filemap_map_pages(
   vmf: VmFault,
   start: Pgoff,
   end: Pgoff,

@@ -137,7 +137,10 @@ export function faultErrno(fault: number): number {
 /**
  * One try of the slow way: the page, or an ERR_PTR; -EAGAIN: a fault has brought it, look again.
  */
-const gupSlow = fn(function* __get_user_pages(address: bigint, write: boolean): Kernel<Folio> {
+export const gupSlow = fn(function* __get_user_pages(
+  address: bigint,
+  write: boolean,
+): Kernel<Folio> {
   const mm = currentMm()
   yield* downRead(mm.mmapLock)
   const vma = vmaLookup(mm, address)

@@ -94,7 +94,7 @@ function madviseBehaviorValid(advice: number): boolean {
  * Models: 6.2 mm/madvise.c madvise_inject_error. Simplifies: 6.18 also signals a caller that has a
  * dirty page mapped.
  */
-const injectError = fn(function* madvise_inject_error(
+export const injectError = fn(function* madvise_inject_error(
   start: bigint,
   end: bigint,
   advice: number,
@@ -127,7 +127,7 @@ export const vmaMayRemove = fn(function vma_may_remove(vma: VmArea): boolean {
  *
  * Models: 6.2 mm/madvise.c madvise_remove.
  */
-const madviseRemove = fn(function* madvise_remove(
+export const madviseRemove = fn(function* madvise_remove(
   vma: VmArea,
   start: bigint,
   end: bigint,
@@ -153,7 +153,7 @@ const madviseRemove = fn(function* madvise_remove(
  * Models: 6.2 mm/madvise.c madvise_cold_or_pageout_pte_range, for MADV_PAGEOUT. Simplifies: one
  * page at a time.
  */
-const madvisePageout = fn(function* madvise_cold_or_pageout_pte_range(
+export const madvisePageout = fn(function* madvise_cold_or_pageout_pte_range(
   mm: MmStruct,
   start: bigint,
   end: bigint,
@@ -188,7 +188,7 @@ const madvisePageout = fn(function* madvise_cold_or_pageout_pte_range(
  * MADV_FREE frees nothing, neither pages nor slots of swap; MADV_WILLNEED reads nothing, also not
  * from swap; of huge pages none is ever there to be zapped.
  */
-const madviseVma = fn(function* madvise_vma_behavior(
+export const madviseVma = fn(function* madvise_vma_behavior(
   vma: VmArea,
   start: bigint,
   end: bigint,
@@ -225,7 +225,7 @@ const madviseVma = fn(function* madvise_vma_behavior(
  * Models: 6.2 mm/madvise.c madvise_walk_vmas. Simplifies: mmap_lock is held for reading, whatever
  * the advice.
  */
-const madviseWalkVmas = fn(function* madvise_walk_vmas(
+export const madviseWalkVmas = fn(function* madvise_walk_vmas(
   mm: MmStruct,
   start: bigint,
   end: bigint,

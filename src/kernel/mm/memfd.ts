@@ -133,14 +133,14 @@ const MEMFD_TAG_PINNED = 2
 const LAST_SCAN = 4
 
 /** Does somebody hold a reference to a page besides the cache and PTEs? One announced look. */
-const hasExtraRefs = fn(function* memfd_folio_has_extra_refs(folio: Folio): Kernel<boolean> {
+export const hasExtraRefs = fn(function* memfd_folio_has_extra_refs(folio: Folio): Kernel<boolean> {
   yield read(folio, 'refcount')
   alsoReads(folio, 'mapcount')
   return folio.refcount - folio.mapcount !== nrPages(folio)
 })
 
 /** Mark what has references too many. Models: 6.2 mm/memfd.c memfd_tag_pins. */
-const memfdTagPins = fn(function* memfd_tag_pins(mapping: AddressSpace): Kernel<boolean> {
+export const memfdTagPins = fn(function* memfd_tag_pins(mapping: AddressSpace): Kernel<boolean> {
   yield* lruAddDrain()
   const pages = mapping.iPages
   let tagged = false
@@ -158,7 +158,7 @@ const memfdTagPins = fn(function* memfd_tag_pins(mapping: AddressSpace): Kernel<
 })
 
 /** One look at what is marked: is some of it still pinned? The last look clears all marks. */
-const memfdScan = fn(function* memfd_scan_pins(
+export const memfdScan = fn(function* memfd_scan_pins(
   mapping: AddressSpace,
   last: boolean,
 ): Kernel<boolean> {
@@ -198,7 +198,7 @@ export const memfdWaitForPins = fn(function* memfd_wait_for_pins(
 })
 
 /** Models: 6.2 include/linux/fs.h mapping_deny_writable: -EBUSY if one may write already. */
-const mappingDenyWritable = fn(function* mapping_deny_writable(
+export const mappingDenyWritable = fn(function* mapping_deny_writable(
   mapping: AddressSpace,
 ): Kernel<number> {
   yield rmw(mapping, 'iMmapWritable')
@@ -207,7 +207,7 @@ const mappingDenyWritable = fn(function* mapping_deny_writable(
   return 0
 })
 
-const mappingAllowWritable = fn(function* mapping_allow_writable(
+export const mappingAllowWritable = fn(function* mapping_allow_writable(
   mapping: AddressSpace,
 ): Kernel<void> {
   yield rmw(mapping, 'iMmapWritable')
@@ -228,7 +228,7 @@ export const memfdImpliedSeals = fn(function memfd_implied_seals(
 })
 
 /** The part of F_ADD_SEALS under i_rwsem. */
-const addSealsLocked = fn(function* memfd_add_seals_locked(
+export const addSealsLocked = fn(function* memfd_add_seals_locked(
   file: File,
   given: number,
 ): Kernel<number> {

@@ -81,7 +81,7 @@ function newAnonRmap(folio: Folio, vmf: VmFault): void {
  *
  * Models: 6.2 mm/memory.c alloc_page_vma as its callers use it. Simplifies: no memcg.
  */
-const allocAnonFolio = fn(function* alloc_anon_folio(): Kernel<Folio | null> {
+export const allocAnonFolio = fn(function* alloc_anon_folio(): Kernel<Folio | null> {
   const folio = yield* allocFolioMayFail(true)
   if (folio === null) return null
   clearFolio(folio)
@@ -93,7 +93,7 @@ const allocAnonFolio = fn(function* alloc_anon_folio(): Kernel<Folio | null> {
  * Models: 6.2 mm/memory.c do_anonymous_page. Simplifies: a read fault allocates too, where Linux
  * maps the one page of zeroes until the first write.
  */
-const doAnonymousPage = fn(function* do_anonymous_page(vmf: VmFault): Kernel<number> {
+export const doAnonymousPage = fn(function* do_anonymous_page(vmf: VmFault): Kernel<number> {
   const vma = vmf.vma!
   const folio = yield* allocAnonFolio()
   if (folio === null) return VM_FAULT_OOM
@@ -161,7 +161,7 @@ export const finishFault = fn(function* finish_fault(vmf: VmFault): Kernel<numbe
 const NO_PTE = VM_FAULT_ERROR | VM_FAULT_NOPAGE | VM_FAULT_RETRY
 
 /** Models: 6.2 mm/memory.c do_read_fault. */
-const doReadFault = fn(function* do_read_fault(vmf: VmFault): Kernel<number> {
+export const doReadFault = fn(function* do_read_fault(vmf: VmFault): Kernel<number> {
   if (vmf.vma!.vmOps!.mapsAround === true) {
     const around = yield* doFaultAround(vmf, pteFlags(vmf))
     if (around !== 0) return around
@@ -175,7 +175,7 @@ const doReadFault = fn(function* do_read_fault(vmf: VmFault): Kernel<number> {
 })
 
 /** Models: 6.2 mm/memory.c do_cow_fault. */
-const doCowFault = fn(function* do_cow_fault(vmf: VmFault): Kernel<number> {
+export const doCowFault = fn(function* do_cow_fault(vmf: VmFault): Kernel<number> {
   const copy = yield* allocAnonFolio()
   if (copy === null) return VM_FAULT_OOM
   vmf.cowPage = copy
@@ -195,7 +195,7 @@ const doCowFault = fn(function* do_cow_fault(vmf: VmFault): Kernel<number> {
  * Models: 6.2 mm/memory.c do_shared_fault and fault_dirty_shared_page. Simplifies: no
  * page_mkwrite, which no file here has.
  */
-const doSharedFault = fn(function* do_shared_fault(vmf: VmFault): Kernel<number> {
+export const doSharedFault = fn(function* do_shared_fault(vmf: VmFault): Kernel<number> {
   let ret = yield* __doFault(vmf)
   if (ret & NO_PTE) return ret
   ret |= yield* finishFault(vmf)
@@ -210,7 +210,7 @@ const doSharedFault = fn(function* do_shared_fault(vmf: VmFault): Kernel<number>
 })
 
 /** A fault on a file's memory where nothing is mapped. Models: 6.2 mm/memory.c do_fault. */
-const doFault = fn(function* do_fault(vmf: VmFault): Kernel<number> {
+export const doFault = fn(function* do_fault(vmf: VmFault): Kernel<number> {
   if (vmf.vma!.vmOps!.fault === undefined) return VM_FAULT_SIGBUS
   if (!isWrite(vmf)) return yield* doReadFault(vmf)
   if (!(vmf.vma!.vmFlags & VM_SHARED)) return yield* doCowFault(vmf)
@@ -222,7 +222,7 @@ const doFault = fn(function* do_fault(vmf: VmFault): Kernel<number> {
  *
  * Models: 6.2 mm/memory.c wp_page_copy. `vmf.page` is the old page, with a reference.
  */
-const wpPageCopy = fn(function* wp_page_copy(vmf: VmFault, orig: Pte): Kernel<number> {
+export const wpPageCopy = fn(function* wp_page_copy(vmf: VmFault, orig: Pte): Kernel<number> {
   const mm = vmf.vma!.vmMm!
   const old = vmf.page!
   let copy = yield* allocAnonFolio()
@@ -255,7 +255,7 @@ const wpPageCopy = fn(function* wp_page_copy(vmf: VmFault, orig: Pte): Kernel<nu
  * Models: 6.2 mm/memory.c do_wp_page, wp_page_shared and wp_page_reuse. Simplifies: nobody forks,
  * so an anonymous page is always exclusive.
  */
-const doWpPage = fn(function* do_wp_page(vmf: VmFault, orig: Pte): Kernel<number> {
+export const doWpPage = fn(function* do_wp_page(vmf: VmFault, orig: Pte): Kernel<number> {
   const vma = vmf.vma!
   const mm = vma.vmMm!
   const folio = pteFolio(orig)
@@ -280,7 +280,7 @@ const doWpPage = fn(function* do_wp_page(vmf: VmFault, orig: Pte): Kernel<number
 })
 
 /** Models: 6.2 mm/memory.c handle_pte_fault. */
-const handlePteFault = fn(function* handle_pte_fault(vmf: VmFault): Kernel<number> {
+export const handlePteFault = fn(function* handle_pte_fault(vmf: VmFault): Kernel<number> {
   const vma = vmf.vma!
   const mm = vma.vmMm!
   yield read(mm.pageTable, 'xaHead')

@@ -200,7 +200,7 @@ export const mePagecacheDirty = fn(function* me_pagecache_dirty(p: Folio): Kerne
  *
  * Models: 6.2 mm/memory-failure.c me_swapcache_dirty.
  */
-const meSwapcacheDirty = fn(function* me_swapcache_dirty(p: Folio): Kernel<number> {
+export const meSwapcacheDirty = fn(function* me_swapcache_dirty(p: Folio): Kernel<number> {
   yield rmw(p, 'dirty')
   p.dirty = false
   p.uptodate = false
@@ -210,7 +210,7 @@ const meSwapcacheDirty = fn(function* me_swapcache_dirty(p: Folio): Kernel<numbe
 })
 
 /** One whose slot has the same. Models: 6.2 mm/memory-failure.c me_swapcache_clean. */
-const meSwapcacheClean = fn(function* me_swapcache_clean(p: Folio): Kernel<number> {
+export const meSwapcacheClean = fn(function* me_swapcache_clean(p: Folio): Kernel<number> {
   yield rmw(swapAddressSpace().iPages, 'xaHead')
   deleteFromSwapCache(p)
   const ret = (yield* deleteFromLruCache(p)) !== 0 ? MF_FAILED : MF_RECOVERED

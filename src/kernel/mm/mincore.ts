@@ -23,7 +23,7 @@ import { linearPageIndex, vmaLookup } from './vma.js'
  * Models: 6.2 mm/swap_state.c filemap_get_incore_folio. Simplifies: part of the caller's step, so
  * it takes no reference.
  */
-const filemapGetIncoreFolio = fn(function* filemap_get_incore_folio(
+export const filemapGetIncoreFolio = fn(function* filemap_get_incore_folio(
   mapping: AddressSpace,
   index: Pgoff,
 ): Kernel<Folio | null> {
@@ -40,7 +40,10 @@ const filemapGetIncoreFolio = fn(function* filemap_get_incore_folio(
  *
  * Models: 6.2 mm/mincore.c mincore_page. Simplifies: part of the caller's step.
  */
-const mincorePage = fn(function* mincore_page(mapping: AddressSpace, index: Pgoff): Kernel<number> {
+export const mincorePage = fn(function* mincore_page(
+  mapping: AddressSpace,
+  index: Pgoff,
+): Kernel<number> {
   const folio = yield* filemapGetIncoreFolio(mapping, index)
   if (folio === null) return 0
   alsoReads(folio, 'uptodate')

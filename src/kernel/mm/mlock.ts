@@ -18,7 +18,10 @@ import { findVma, vmaPages } from './vma.js'
  *
  * Models: 6.2 mm/mlock.c mlock_vma_pages_range.
  */
-const mlockVmaPages = fn(function* mlock_vma_pages_range(vma: VmArea, lock: boolean): Kernel<void> {
+export const mlockVmaPages = fn(function* mlock_vma_pages_range(
+  vma: VmArea,
+  lock: boolean,
+): Kernel<void> {
   const mm = vma.vmMm!
   let at = vma.vmStart
   if (lock) vma.vmFlags |= VM_LOCKED
@@ -41,7 +44,7 @@ const mlockVmaPages = fn(function* mlock_vma_pages_range(vma: VmArea, lock: bool
  *
  * Models: 6.2 mm/mlock.c mlock_fixup.
  */
-const mlockFixup = fn(function* mlock_fixup(
+export const mlockFixup = fn(function* mlock_fixup(
   whole: VmArea,
   start: bigint,
   end: bigint,
@@ -58,7 +61,7 @@ const mlockFixup = fn(function* mlock_fixup(
 })
 
 /** Models: 6.2 mm/mlock.c apply_vma_lock_flags: -ENOMEM where something is not mapped. */
-const applyVmaLockFlags = fn(function* apply_vma_lock_flags(
+export const applyVmaLockFlags = fn(function* apply_vma_lock_flags(
   mm: MmStruct,
   start: bigint,
   end: bigint,

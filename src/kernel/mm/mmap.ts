@@ -177,7 +177,7 @@ export const memfdCheckSealsMmap = fn(function memfd_check_seals_mmap(
  *
  * Models: 6.2 mm/mmap.c mmap_region. Simplifies: VMAs are not merged; no accounting.
  */
-const mmapRegion = fn(function* mmap_region(
+export const mmapRegion = fn(function* mmap_region(
   file: File | null,
   addr: bigint,
   len: bigint,
@@ -221,7 +221,7 @@ const mmapRegion = fn(function* mmap_region(
  *
  * Models: 6.2 mm/mmap.c do_mmap. mmap_lock is held for writing.
  */
-const doMmap = fn(function* do_mmap(
+export const doMmap = fn(function* do_mmap(
   file: File | null,
   addr: bigint,
   length: bigint,

@@ -37,7 +37,7 @@ function pteModify(pte: Pte, vma: VmArea): Pte {
 }
 
 /** Models: 6.2 mm/mprotect.c change_protection. */
-const changeProtection = fn(function* change_protection(vma: VmArea): Kernel<void> {
+export const changeProtection = fn(function* change_protection(vma: VmArea): Kernel<void> {
   const mm = vma.vmMm!
   yield* mmuNotifierInvalidateRangeStart(mm, vma.vmStart, vma.vmEnd)
   let at = vma.vmStart
@@ -55,7 +55,7 @@ const changeProtection = fn(function* change_protection(vma: VmArea): Kernel<voi
  * Models: 6.2 mm/mprotect.c do_mprotect_pkey, from the lock on. Simplifies: no mapping here grows,
  * so PROT_GROWSDOWN and _GROWSUP are always refused.
  */
-const mprotectRange = fn(function* do_mprotect_pkey(
+export const mprotectRange = fn(function* do_mprotect_pkey(
   mm: MmStruct,
   start: bigint,
   end: bigint,

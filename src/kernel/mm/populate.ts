@@ -23,7 +23,7 @@ import { findVma, vmaLookup } from './vma.js'
  *
  * Models: 6.2 mm/gup.c __get_user_pages without pages.
  */
-const faultinPage = fn(function* faultin_page(
+export const faultinPage = fn(function* faultin_page(
   vma: VmArea,
   address: bigint,
   write: boolean,

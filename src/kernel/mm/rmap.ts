@@ -46,7 +46,7 @@ export const TTU_IGNORE_HWPOISON = 8
  *
  * Models: 6.2 mm/rmap.c try_to_unmap_one and try_to_migrate_one.
  */
-const tryToUnmapOne = fn(function* try_to_unmap_one(
+export const tryToUnmapOne = fn(function* try_to_unmap_one(
   folio: Folio,
   vma: VmArea,
   flags: number,
@@ -115,7 +115,7 @@ export const tryToUnmap = fn(function* try_to_unmap(folio: Folio, flags: number)
 })
 
 /** Models: 6.2 mm/migrate.c remove_migration_pte. */
-const removeMigrationPte = fn(function* remove_migration_pte(
+export const removeMigrationPte = fn(function* remove_migration_pte(
   old: Folio,
   folio: Folio,
   vma: VmArea,

@@ -40,7 +40,7 @@ import { allocFolioMayFail, clearFolio } from './page_alloc.js'
 import { folioAddLru, folioPut } from './swap.js'
 
 /** A new page of the file, zeroed, in the cache and locked; 0 if somebody was faster. */
-const secretmemNewPage = fn(function* secretmem_new_page(vmf: VmFault): Kernel<number> {
+export const secretmemNewPage = fn(function* secretmem_new_page(vmf: VmFault): Kernel<number> {
   const mapping = vmf.vma!.vmFile!.fMapping!
   const folio = yield* allocFolioMayFail(mapping.gfpMovable)
   if (folio === null) return VM_FAULT_OOM
@@ -98,7 +98,7 @@ export function folioIsSecretmem(folio: Folio): boolean {
  *
  * Models: 6.2 mm/secretmem.c secretmem_mmap. Simplifies: the process may lock any amount.
  */
-const secretmemMmap = fn(function* secretmem_mmap(_file: File, vma: VmArea): Kernel<number> {
+export const secretmemMmap = fn(function* secretmem_mmap(_file: File, vma: VmArea): Kernel<number> {
   if (!(vma.vmFlags & (VM_SHARED | VM_MAYSHARE))) return -EINVAL
   vma.vmFlags |= VM_LOCKED
   vma.vmOps = secretmemVmOps
@@ -106,7 +106,7 @@ const secretmemMmap = fn(function* secretmem_mmap(_file: File, vma: VmArea): Ker
 })
 
 /** The pages are nobody's but the mappings': they stay. Models: 6.2 mm/secretmem.c. */
-const secretmemMigrateFolio = fn(function* secretmem_migrate_folio(
+export const secretmemMigrateFolio = fn(function* secretmem_migrate_folio(
   _mapping: AddressSpace | null,
   _dst: Folio,
   _src: Folio,
@@ -116,7 +116,7 @@ const secretmemMigrateFolio = fn(function* secretmem_migrate_folio(
 })
 
 /** What was in the page stays secret. Models: 6.2 mm/secretmem.c secretmem_free_folio. */
-const secretmemFreeFolio = fn(function* secretmem_free_folio(folio: Folio): Kernel<void> {
+export const secretmemFreeFolio = fn(function* secretmem_free_folio(folio: Folio): Kernel<void> {
   yield write(folio, 'data')
   clearFolio(folio)
 })
@@ -132,7 +132,7 @@ export const secretmemAops: AddressSpaceOps = opsTable({
  *
  * Models: 6.2 mm/secretmem.c secretmem_setattr. Simplifies: the owner.
  */
-const secretmemSetattr = fn(function* secretmem_setattr(
+export const secretmemSetattr = fn(function* secretmem_setattr(
   dentry: Dentry,
   size: bigint,
   mode: number,

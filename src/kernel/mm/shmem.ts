@@ -119,7 +119,7 @@ function shmemRecalcInode(inode: Inode): void {
  * Models: 6.2 mm/shmem.c shmem_get_folio_gfp, its part that allocates. Simplifies: order 0; no
  * accounting, so never -ENOSPC.
  */
-const shmemAllocAndAdd = fn(function* shmem_alloc_and_acct_folio(
+export const shmemAllocAndAdd = fn(function* shmem_alloc_and_acct_folio(
   inode: Inode,
   index: Pgoff,
 ): Kernel<Folio> {
@@ -140,7 +140,7 @@ const shmemAllocAndAdd = fn(function* shmem_alloc_and_acct_folio(
 })
 
 /** Is an index behind the end of the file, for the modes that mind? */
-const beyondEof = fn(function* shmem_beyond_eof(
+export const beyondEof = fn(function* shmem_beyond_eof(
   inode: Inode,
   index: Pgoff,
   sgp: number,
@@ -209,7 +209,7 @@ export const shmemGetFolio = fn(function* shmem_get_folio(
 /**
  * Remove the folios of [start, end] that nobody has locked; unfalloc: only those without content.
  */
-const undoRangeTry = fn(function* shmem_undo_range_trylock(
+export const undoRangeTry = fn(function* shmem_undo_range_trylock(
   inode: Inode,
   start: Pgoff,
   end: Pgoff,
@@ -232,7 +232,7 @@ const undoRangeTry = fn(function* shmem_undo_range_trylock(
 /**
  * The same, waiting for locks; once through for a hole, until nothing is left at the end of a file.
  */
-const undoRangeWait = fn(function* shmem_undo_range_lock(
+export const undoRangeWait = fn(function* shmem_undo_range_lock(
   inode: Inode,
   start: Pgoff,
   end: Pgoff,
@@ -263,7 +263,7 @@ const undoRangeWait = fn(function* shmem_undo_range_lock(
  *
  * Models: 6.2 mm/shmem.c shmem_get_partial_folio and mm/truncate.c truncate_inode_partial_folio.
  */
-const zeroPartial = fn(function* truncate_inode_partial_folio(
+export const zeroPartial = fn(function* truncate_inode_partial_folio(
   inode: Inode,
   index: Pgoff,
   lstart: bigint,
@@ -324,7 +324,10 @@ export const shmemTruncateRange = fn(function* shmem_truncate_range(
  * Change the size. -EPERM if a seal forbids it. A size that is not larger than the old one, the
  * same included, drops what lies behind it.
  */
-const shmemSetSize = fn(function* shmem_set_size(inode: Inode, size: bigint): Kernel<number> {
+export const shmemSetSize = fn(function* shmem_set_size(
+  inode: Inode,
+  size: bigint,
+): Kernel<number> {
   const info = shmemI(inode)
   yield read(inode, 'iSize')
   const oldsize = inode.iSize
@@ -405,12 +408,12 @@ export const shmemEvictInode = fn(function* shmem_evict_inode(inode: Inode): Ker
 })
 
 /** Models: 6.2 mm/shmem.c shmem_free_in_core_inode. */
-const shmemFreeInode = fn(function* shmem_free_inode(inode: Inode): Kernel<void> {
+export const shmemFreeInode = fn(function* shmem_free_inode(inode: Inode): Kernel<void> {
   freeInodeRcu(shmemI(inode))
 })
 
 /** The page of a failed frame stays; reads find the poison. Models: 6.2 mm/shmem.c. */
-const shmemErrorRemovePage = fn(function* shmem_error_remove_page(
+export const shmemErrorRemovePage = fn(function* shmem_error_remove_page(
   _mapping: AddressSpace,
   _folio: Folio,
 ): Kernel<number> {
@@ -422,7 +425,7 @@ const shmemErrorRemovePage = fn(function* shmem_error_remove_page(
  *
  * Models: 6.2 mm/shmem.c shmem_writepage. Simplifies: pages of shmem never go to swap.
  */
-const shmemWritepage = fn(function* shmem_writepage(folio: Folio): Kernel<number> {
+export const shmemWritepage = fn(function* shmem_writepage(folio: Folio): Kernel<number> {
   yield write(folio, 'dirty')
   folio.dirty = true
   return AOP_WRITEPAGE_ACTIVATE

@@ -43,7 +43,7 @@ import { unmapMappingRange } from './zap.js'
  * Whole pages of [offset, offset + len) become holes, edges are cleared; faults on the whole pages
  * wait meanwhile. i_rwsem is held.
  */
-const punchHole = fn(function* shmem_punch_hole(
+export const punchHole = fn(function* shmem_punch_hole(
   inode: Inode,
   offset: bigint,
   len: bigint,
@@ -67,7 +67,7 @@ const punchHole = fn(function* shmem_punch_hole(
 })
 
 /** Allocate the pages of [start, end); an error takes back those that have no content yet. */
-const allocateRange = fn(function* shmem_allocate_range(
+export const allocateRange = fn(function* shmem_allocate_range(
   inode: Inode,
   start: Pgoff,
   end: Pgoff,
@@ -166,7 +166,7 @@ export const shmemRead = fn(function* shmem_file_read_iter(
 })
 
 /** One page's part of a write; i_rwsem is held. Models: 6.2 shmem_write_begin and _end. */
-const writePage = fn(function* shmem_write_page(
+export const writePage = fn(function* shmem_write_page(
   inode: Inode,
   pos: bigint,
   len: number,
@@ -280,7 +280,7 @@ export const shmemLlseek = fn(function* shmem_file_llseek(
 })
 
 /** noop_fsync(). */
-const noopFsync = fn(function* noop_fsync(_file: File): Kernel<number> {
+export const noopFsync = fn(function* noop_fsync(_file: File): Kernel<number> {
   return 0
 })
 

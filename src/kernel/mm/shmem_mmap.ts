@@ -62,7 +62,10 @@ export function clearFalloc(inode: Inode, falloc: ShmemFalloc): void {
  * Models: 6.2 mm/shmem.c shmem_fault, its first part. Simplifies: every fault here may drop
  * mmap_lock.
  */
-const shmemFallocWait = fn(function* shmem_falloc_wait(vmf: VmFault, inode: Inode): Kernel<number> {
+export const shmemFallocWait = fn(function* shmem_falloc_wait(
+  vmf: VmFault,
+  inode: Inode,
+): Kernel<number> {
   yield read(inode, 'iPrivate')
   const falloc = inode.iPrivate as ShmemFalloc | null
   if (falloc === null || !falloc.punching) return 0

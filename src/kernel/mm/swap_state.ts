@@ -46,7 +46,10 @@ export function folioMapping(folio: Folio): AddressSpace | null {
  *
  * Models: 6.2 mm/swap_state.c add_to_swap_cache. Simplifies: nodes of the array never lack memory.
  */
-const addToSwapCache = fn(function* add_to_swap_cache(folio: Folio, entry: SwpEntry): Kernel<void> {
+export const addToSwapCache = fn(function* add_to_swap_cache(
+  folio: Folio,
+  entry: SwpEntry,
+): Kernel<void> {
   const space = swapAddressSpace()
   yield rmw(space.iPages, 'xaHead')
   alsoWrites(folio, 'refcount')

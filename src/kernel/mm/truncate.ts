@@ -77,7 +77,7 @@ export const invalidateMappingPages = fn(function* invalidate_mapping_pages(
 })
 
 /** The first pass of a truncation: what can be locked at once goes. `end` is inclusive. */
-const truncateTry = fn(function* find_lock_entries(
+export const truncateTry = fn(function* find_lock_entries(
   mapping: AddressSpace,
   start: Pgoff,
   end: Pgoff,
@@ -96,7 +96,7 @@ const truncateTry = fn(function* find_lock_entries(
 })
 
 /** What may be there of a range's first or last page, waiting for its lock. */
-const truncateEdge = fn(function* truncate_inode_partial_folio(
+export const truncateEdge = fn(function* truncate_inode_partial_folio(
   mapping: AddressSpace,
   index: Pgoff,
 ): Kernel<void> {
@@ -112,7 +112,7 @@ const truncateEdge = fn(function* truncate_inode_partial_folio(
  * The last pass, which waits for every lock. It starts again from the front until it finds
  * nothing on the way, because pages may come back meanwhile. `end` is inclusive.
  */
-const truncateWait = fn(function* truncate_find_get_entries(
+export const truncateWait = fn(function* truncate_find_get_entries(
   mapping: AddressSpace,
   start: Pgoff,
   end: Pgoff,

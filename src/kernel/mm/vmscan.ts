@@ -37,7 +37,10 @@ export const pageoutWrites = fn(function pageout_writes(
  *
  * Models: 6.2 mm/vmscan.c pageout.
  */
-const pageout = fn(function* pageout(folio: Folio, mapping: AddressSpace | null): Kernel<number> {
+export const pageout = fn(function* pageout(
+  folio: Folio,
+  mapping: AddressSpace | null,
+): Kernel<number> {
   yield read(folio, 'refcount')
   // Only the cache, and who isolated it, may know it.
   if (folio.refcount !== nrPages(folio) + 1) return PAGE_KEEP
@@ -57,7 +60,7 @@ const pageout = fn(function* pageout(folio: Folio, mapping: AddressSpace | null)
  * Models: 6.2 mm/vmscan.c __remove_mapping. Simplifies: freezing the count, clearing the place in
  * the mapping and giving up a slot are one step, under i_pages' lock.
  */
-const __removeMapping = fn(function* __remove_mapping(
+export const __removeMapping = fn(function* __remove_mapping(
   mapping: AddressSpace,
   folio: Folio,
   reclaimed: boolean,
@@ -95,7 +98,7 @@ export const removeMapping = fn(function* remove_mapping(
  * Models: 6.2 mm/vmscan.c shrink_folio_list, between the locks. Simplifies: references through
  * page tables are not looked at, for who names a page has cleared them; nothing is under writeback.
  */
-const shrinkFolio = fn(function* shrink_folio(folio: Folio): Kernel<number> {
+export const shrinkFolio = fn(function* shrink_folio(folio: Folio): Kernel<number> {
   if (folio.anon && folio.swap === 0 && !(yield* addToSwap(folio))) return PAGE_ACTIVATE
   alsoReads(folio, 'mapcount')
   if (folio.mapcount > 0) {

@@ -58,7 +58,7 @@ export const migrateFolioCopyFirst = fn(function* migrate_folio(
  *
  * Models: 6.18 mm/migrate.c migrate_folio_unmap.
  */
-const migrateFolioUnmap = fn(function* migrate_folio_unmap(
+export const migrateFolioUnmap = fn(function* migrate_folio_unmap(
   src: Folio,
   dst: Folio,
   mode: number,
@@ -91,7 +91,10 @@ const migrateFolioUnmap = fn(function* migrate_folio_unmap(
 /**
  * Give both folios back as they were. Models: 6.18 mm/migrate.c migrate_folio_undo_src and _dst.
  */
-const migrateFolioUndo = fn(function* migrate_folio_undo_src(src: Folio, dst: Folio): Kernel<void> {
+export const migrateFolioUndo = fn(function* migrate_folio_undo_src(
+  src: Folio,
+  dst: Folio,
+): Kernel<void> {
   yield* removeMigrationPtes(src, src)
   yield* folioUnlock(src)
   yield* folioUnlock(dst)
@@ -104,7 +107,7 @@ const migrateFolioUndo = fn(function* migrate_folio_undo_src(src: Folio, dst: Fo
  *
  * Models: 6.18 mm/migrate.c migrate_folio_move and the second loop of migrate_pages_batch.
  */
-const migrateFolioMove = fn(function* migrate_folio_move(
+export const migrateFolioMove = fn(function* migrate_folio_move(
   src: Folio,
   dst: Folio,
   mode: number,
@@ -133,7 +136,7 @@ const migrateFolioMove = fn(function* migrate_folio_move(
  * Models: 6.18 mm/migrate.c migrate_pages_batch, for one folio. 0: moved, or freed by everybody
  * else meanwhile.
  */
-const migratePagesBatch = fn(function* migrate_pages_batch(
+export const migratePagesBatch = fn(function* migrate_pages_batch(
   src: Folio,
   nid: number,
   mode: number,

@@ -19,7 +19,7 @@ import { mapSwappedPage } from '../../mm/swapin.js'
  *
  * Models: 6.18 mm/swapfile.c swapcache_prepare.
  */
-const swapcachePrepare = fn(function* swapcache_prepare(entry: SwpEntry): Kernel<boolean> {
+export const swapcachePrepare = fn(function* swapcache_prepare(entry: SwpEntry): Kernel<boolean> {
   const si = swapInfo()
   yield rmw(si, 'swapMap')
   const usage = si.swapMap.get(entry)
@@ -29,7 +29,7 @@ const swapcachePrepare = fn(function* swapcache_prepare(entry: SwpEntry): Kernel
 })
 
 /** Models: 6.18 mm/swapfile.c swapcache_clear. */
-const swapcacheClear = fn(function* swapcache_clear(entry: SwpEntry): Kernel<void> {
+export const swapcacheClear = fn(function* swapcache_clear(entry: SwpEntry): Kernel<void> {
   yield rmw(swapInfo(), 'swapMap')
   putSwapFolio(entry)
 })

@@ -28,7 +28,7 @@ function memslotIsReadonly(slot: KvmMemorySlot): boolean {
  *
  * Models: 6.2 virt/kvm/kvm_main.c hva_to_pfn_fast.
  */
-const hvaToPfnFast = fn(function* hva_to_pfn_fast(
+export const hvaToPfnFast = fn(function* hva_to_pfn_fast(
   address: bigint,
   fault: KvmPageFault,
   mayMapWritable: boolean,
@@ -44,7 +44,7 @@ const hvaToPfnFast = fn(function* hva_to_pfn_fast(
  *
  * Models: 6.2 virt/kvm/kvm_main.c hva_to_pfn_slow.
  */
-const hvaToPfnSlow = fn(function* hva_to_pfn_slow(
+export const hvaToPfnSlow = fn(function* hva_to_pfn_slow(
   address: bigint,
   fault: KvmPageFault,
   mayMapWritable: boolean,

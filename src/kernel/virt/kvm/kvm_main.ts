@@ -27,7 +27,7 @@ import { KVM_VM_FOPS, kvmOf } from './vm_file.js'
  *
  * Models: 6.2 virt/kvm/kvm_main.c kvm_destroy_vm.
  */
-const kvmDestroyVm = fn(function* kvm_destroy_vm(kvm: Kvm): Kernel<void> {
+export const kvmDestroyVm = fn(function* kvm_destroy_vm(kvm: Kvm): Kernel<void> {
   // Zaps all, unless the exit of the process has done so: see kvm_mmu_notifier_release().
   yield* mmuNotifierUnregister(kvm.mmuNotifier, currentMm())
   let n = 0
@@ -56,7 +56,7 @@ export const kvmPutKvm = fn(function* kvm_put_kvm(kvm: Kvm): Kernel<void> {
   if (kvm.usersCount === 0) yield* kvmDestroyVm(kvm)
 })
 
-const kvmVmRelease = fn(function* kvm_vm_release(_inode: Inode, file: File): Kernel<number> {
+export const kvmVmRelease = fn(function* kvm_vm_release(_inode: Inode, file: File): Kernel<number> {
   yield* kvmPutKvm(kvmOf(file))
   return 0
 })

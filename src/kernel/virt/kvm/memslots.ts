@@ -83,7 +83,7 @@ export function idToMemslot(slots: KvmMemslots, id: number): KvmMemorySlot | nul
  *
  * Models: 6.2 virt/kvm/kvm_main.c kvm_swap_active_memslots. Simplifies: no generations.
  */
-const kvmSwapActiveMemslots = fn(function* kvm_swap_active_memslots(kvm: Kvm): Kernel<void> {
+export const kvmSwapActiveMemslots = fn(function* kvm_swap_active_memslots(kvm: Kvm): Kernel<void> {
   yield* spinLock(kvm.mnInvalidateLock)
   while (kvm.mnActiveInvalidateCount > 0) {
     // Before the unlock: who ends the last invalidation wakes whom it finds queued, and no other.
@@ -103,7 +103,7 @@ const kvmSwapActiveMemslots = fn(function* kvm_swap_active_memslots(kvm: Kvm): K
 })
 
 /** Put a slot (or NULL) under an id, in both copies, with the swap in between. */
-const kvmReplaceMemslot = fn(function* kvm_activate_memslot(
+export const kvmReplaceMemslot = fn(function* kvm_activate_memslot(
   kvm: Kvm,
   id: number,
   slot: KvmMemorySlot | null,
@@ -130,7 +130,7 @@ export const kvmArchFlushShadowMemslot = fn(function* kvm_arch_flush_shadow_mems
  *
  * Models: 6.2 virt/kvm/kvm_main.c kvm_invalidate_memslot.
  */
-const kvmInvalidateMemslot = fn(function* kvm_invalidate_memslot(
+export const kvmInvalidateMemslot = fn(function* kvm_invalidate_memslot(
   kvm: Kvm,
   old: KvmMemorySlot,
 ): Kernel<KvmMemorySlot> {
@@ -176,7 +176,7 @@ export const kvmArchCommitMemoryRegion = fn(function kvm_arch_commit_memory_regi
 ): void {})
 
 /** Models: 6.2 virt/kvm/kvm_main.c kvm_commit_memory_region. */
-const kvmCommitMemoryRegion = fn(function* kvm_commit_memory_region(
+export const kvmCommitMemoryRegion = fn(function* kvm_commit_memory_region(
   old: KvmMemorySlot | null,
   slot: KvmMemorySlot | null,
   change: number,

@@ -54,7 +54,7 @@ function slotInHvaRange(
  *
  * Models: 6.2 virt/kvm/kvm_main.c __kvm_handle_hva_range, with kvm_unmap_gfn_range.
  */
-const kvmUnmapHvaRange = fn(function* kvm_handle_hva_range(
+export const kvmUnmapHvaRange = fn(function* kvm_handle_hva_range(
   kvm: Kvm,
   start: bigint,
   end: bigint,
@@ -85,7 +85,7 @@ const kvmUnmapHvaRange = fn(function* kvm_handle_hva_range(
  * Models: 6.2 virt/kvm/kvm_main.c kvm_mmu_notifier_invalidate_range_start. Simplifies: no pfn
  * caches.
  */
-const kvmInvalidateRangeStart = fn(function* kvm_mmu_notifier_invalidate_range_start(
+export const kvmInvalidateRangeStart = fn(function* kvm_mmu_notifier_invalidate_range_start(
   mn: MmuNotifier,
   start: bigint,
   end: bigint,
@@ -119,7 +119,7 @@ export const kvmAssertInvalidationsBalance = fn(function* kvm_assert_invalidatio
 })
 
 /** Models: 6.2 virt/kvm/kvm_main.c kvm_mmu_notifier_invalidate_range_end. */
-const kvmInvalidateRangeEnd = fn(function* kvm_mmu_notifier_invalidate_range_end(
+export const kvmInvalidateRangeEnd = fn(function* kvm_mmu_notifier_invalidate_range_end(
   mn: MmuNotifier,
   start: bigint,
   end: bigint,
@@ -148,7 +148,7 @@ const kvmInvalidateRangeEnd = fn(function* kvm_mmu_notifier_invalidate_range_end
  *
  * Models: 6.2 virt/kvm/kvm_main.c kvm_mmu_notifier_release, with kvm_flush_shadow_all.
  */
-const kvmMmuNotifierRelease = fn(function* kvm_mmu_notifier_release(
+export const kvmMmuNotifierRelease = fn(function* kvm_mmu_notifier_release(
   mn: MmuNotifier,
   _mm: MmStruct,
 ): Kernel<void> {

@@ -102,7 +102,11 @@ function access(vcpu: KvmVcpu, gfn: Gfn, folio: Folio, offset: number, byte: num
  *
  * Models: 6.2 arch/x86/kvm/x86.c vcpu_run, as far as faults go.
  */
-const vcpuRun = fn(function* vcpu_run(vcpu: KvmVcpu, gpa: bigint, byte: number): Kernel<number> {
+export const vcpuRun = fn(function* vcpu_run(
+  vcpu: KvmVcpu,
+  gpa: bigint,
+  byte: number,
+): Kernel<number> {
   const gfn = bytesToPgoff(gpa) as number as Gfn
   const offset = Number(gpa % PAGE_SIZE)
   for (;;) {
@@ -126,7 +130,11 @@ const vcpuRun = fn(function* vcpu_run(vcpu: KvmVcpu, gpa: bigint, byte: number):
   }
 })
 
-const guestAccess = fn(function* kvm_run(vm: number, gpa: bigint, byte: number): Kernel<number> {
+export const guestAccess = fn(function* kvm_run(
+  vm: number,
+  gpa: bigint,
+  byte: number,
+): Kernel<number> {
   const file = yield* kvmFget(vm)
   if (isErr(file)) return ptrErr(file)
   const vcpu = yield* taskVcpu(kvmOf(file))

@@ -57,7 +57,7 @@ function errorPfn(vcpu: KvmVcpu, errno: number): number {
 }
 
 /** The page behind the gfn of a fault, with a reference, or an ERR_PTR. */
-const faultinPfn = fn(function* kvm_faultin_pfn(
+export const faultinPfn = fn(function* kvm_faultin_pfn(
   fault: KvmPageFault,
   isPrivate: boolean,
 ): Kernel<Folio> {

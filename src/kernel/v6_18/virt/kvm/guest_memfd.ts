@@ -131,7 +131,7 @@ export const __kvmGmemInvalidateBegin = fn(function* __kvm_gmem_invalidate_begin
 })
 
 /** Models: 6.18 virt/kvm/kvm_main.c kvm_mmu_unmap_gfn_range. mmu_lock is held for writing. */
-const kvmUnmapGfnRange = fn(function* kvm_mmu_unmap_gfn_range(
+export const kvmUnmapGfnRange = fn(function* kvm_mmu_unmap_gfn_range(
   kvm: Kvm,
   slot: KvmMemorySlot,
   first: Gfn,
@@ -144,7 +144,7 @@ const kvmUnmapGfnRange = fn(function* kvm_mmu_unmap_gfn_range(
 })
 
 /** Models: 6.18 virt/kvm/guest_memfd.c kvm_gmem_invalidate_begin: all views of the inode. */
-const kvmGmemInvalidateBegin = fn(function* kvm_gmem_invalidate_begin(
+export const kvmGmemInvalidateBegin = fn(function* kvm_gmem_invalidate_begin(
   mapping: AddressSpace,
   start: Pgoff,
   end: Pgoff,
@@ -172,7 +172,7 @@ export const __kvmGmemInvalidateEnd = fn(function* __kvm_gmem_invalidate_end(
 })
 
 /** Models: 6.18 virt/kvm/guest_memfd.c kvm_gmem_invalidate_end. */
-const kvmGmemInvalidateEnd = fn(function* kvm_gmem_invalidate_end(
+export const kvmGmemInvalidateEnd = fn(function* kvm_gmem_invalidate_end(
   mapping: AddressSpace,
   start: Pgoff,
   end: Pgoff,
@@ -307,7 +307,7 @@ export const kvmGmemRelease = fn(function* kvm_gmem_release(
  *
  * Models: 6.18 virt/kvm/guest_memfd.c kvm_gmem_migrate_folio.
  */
-const kvmGmemMigrateFolio = fn(function* kvm_gmem_migrate_folio(
+export const kvmGmemMigrateFolio = fn(function* kvm_gmem_migrate_folio(
   _mapping: AddressSpace,
   _dst: Folio,
   _src: Folio,
@@ -338,7 +338,7 @@ export const kvmGmemErrorFolio = fn(function* kvm_gmem_error_folio(
 })
 
 /** noop_dirty_folio(): the folio's dirty bit is all there is. */
-const noopDirtyFolio = fn(function* noop_dirty_folio(
+export const noopDirtyFolio = fn(function* noop_dirty_folio(
   _mapping: AddressSpace,
   folio: Folio,
 ): Kernel<boolean> {
@@ -356,7 +356,7 @@ const kvmGmemAops: AddressSpaceOps = opsTable({
 })
 
 /** The size is fixed, and so is everything else. Models: 6.18 kvm_gmem_setattr. */
-const kvmGmemSetattr = fn(function* kvm_gmem_setattr(
+export const kvmGmemSetattr = fn(function* kvm_gmem_setattr(
   _dentry: Dentry,
   _size: bigint,
 ): Kernel<number> {
@@ -389,7 +389,7 @@ export function kvmGmemGetSupportedFlags(kvm: Kvm | null): number {
  *
  * Models: 6.18 virt/kvm/guest_memfd.c __kvm_gmem_create. Simplifies: never -ENOMEM.
  */
-const __kvmGmemCreate = fn(function* __kvm_gmem_create(
+export const __kvmGmemCreate = fn(function* __kvm_gmem_create(
   kvm: Kvm,
   size: bigint,
   flags: number,

@@ -39,7 +39,7 @@ function outside(offset: bigint, npages: number, size: bigint): boolean {
 }
 
 /** Publish the binding if nobody has one there: 0 or -EINVAL. */
-const publish = fn(function* kvm_gmem_publish(
+export const publish = fn(function* kvm_gmem_publish(
   slot: KvmMemorySlot,
   file: File,
   start: Pgoff,
@@ -109,7 +109,7 @@ export const kvmGmemGetFile = fn(function* kvm_gmem_get_file(
 })
 
 /** Models: 6.18 virt/kvm/guest_memfd.c __kvm_gmem_unbind. No fault can be using the slot. */
-const __kvmGmemUnbind = fn(function* __kvm_gmem_unbind(
+export const __kvmGmemUnbind = fn(function* __kvm_gmem_unbind(
   slot: KvmMemorySlot,
   gmem: KvmGmem,
 ): Kernel<void> {
@@ -147,7 +147,7 @@ export const kvmGmemUnbind = fn(function* kvm_gmem_unbind(slot: KvmMemorySlot): 
  *
  * Models: 6.18 virt/kvm/guest_memfd.c __kvm_gmem_get_pfn.
  */
-const __kvmGmemGetPfn = fn(function* __kvm_gmem_get_pfn(
+export const __kvmGmemGetPfn = fn(function* __kvm_gmem_get_pfn(
   file: File,
   slot: KvmMemorySlot,
   index: Pgoff,

@@ -53,7 +53,7 @@ function slotInRange(kvm: Kvm, place: number, start: Gfn, end: Gfn): KvmMemorySl
  * x86's part. Simplifies: leaves are 4 KiB, so there are no large mappings of neighbours to mind;
  * the old and the new kind share one table, so both go, as in every VM but TDX.
  */
-const preSetAttributes = fn(function* kvm_pre_set_memory_attributes(
+export const preSetAttributes = fn(function* kvm_pre_set_memory_attributes(
   kvm: Kvm,
   start: Gfn,
   end: Gfn,
@@ -85,7 +85,7 @@ const preSetAttributes = fn(function* kvm_pre_set_memory_attributes(
  * entries, which makes sure that the store cannot fail, does not fail either; signals are not
  * looked at, as in Linux.
  */
-const kvmVmSetMemAttributes = fn(function* kvm_vm_set_mem_attributes(
+export const kvmVmSetMemAttributes = fn(function* kvm_vm_set_mem_attributes(
   kvm: Kvm,
   start: Gfn,
   end: Gfn,

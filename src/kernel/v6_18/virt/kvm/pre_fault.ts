@@ -30,7 +30,10 @@ export const KvmPreFaultMemory: Struct<KvmPreFaultMemory> = struct<KvmPreFaultMe
  *
  * Models: 6.18 arch/x86/kvm/mmu/mmu.c kvm_tdp_map_page. Simplifies: no signals, no dead VMs.
  */
-const kvmTdpMapPage = fn(function* kvm_tdp_map_page(vcpu: KvmVcpu, gfn: Gfn): Kernel<number> {
+export const kvmTdpMapPage = fn(function* kvm_tdp_map_page(
+  vcpu: KvmVcpu,
+  gfn: Gfn,
+): Kernel<number> {
   let r = RET_PF_RETRY
   while (r === RET_PF_RETRY) r = yield* kvmMmuDoPageFault(vcpu, gfn, false, true)
   if (r === RET_PF_EMULATE) return -ENOENT

@@ -60,7 +60,7 @@ function isGmemOnly(slot: KvmMemorySlot): boolean {
  * Models: 6.18 include/linux/kvm_host.h mmu_invalidate_retry_gfn_unsafe. Simplifies: count, range
  * and sequence are read in one step.
  */
-const retryGfnUnsafe = fn(function* mmu_invalidate_retry_gfn_unsafe(
+export const retryGfnUnsafe = fn(function* mmu_invalidate_retry_gfn_unsafe(
   kvm: Kvm,
   seq: number,
   gfn: Gfn,
@@ -77,7 +77,7 @@ const retryGfnUnsafe = fn(function* mmu_invalidate_retry_gfn_unsafe(
  *
  * Models: 6.18 arch/x86/kvm/mmu/mmu.c kvm_mmu_faultin_pfn_gmem.
  */
-const faultinPfnGmem = fn(function* kvm_mmu_faultin_pfn_gmem(
+export const faultinPfnGmem = fn(function* kvm_mmu_faultin_pfn_gmem(
   vcpu: KvmVcpu,
   fault: KvmPageFault,
   isPrivate: boolean,
@@ -115,7 +115,7 @@ function handleErrorPfn(vcpu: KvmVcpu, errno: number): number {
  * Models: 6.18 arch/x86/kvm/mmu/mmu.c kvm_tdp_mmu_page_fault and kvm_mmu_finish_page_fault.
  * Simplifies: the accessed bit; a root is never obsolete, since nothing replaces it.
  */
-const mapAndPut = fn(function* kvm_tdp_mmu_page_fault(
+export const mapAndPut = fn(function* kvm_tdp_mmu_page_fault(
   kvm: Kvm,
   fault: KvmPageFault,
   folio: Folio,
@@ -145,7 +145,7 @@ const mapAndPut = fn(function* kvm_tdp_mmu_page_fault(
  * Models: 6.18 arch/x86/kvm/mmu/mmu.c kvm_mmu_faultin_pfn, with kvm_tdp_mmu_page_fault. Simplifies:
  * no APIC page, no page tracking, no caches to fill.
  */
-const faultinAndMap = fn(function* kvm_mmu_faultin_pfn(
+export const faultinAndMap = fn(function* kvm_mmu_faultin_pfn(
   vcpu: KvmVcpu,
   fault: KvmPageFault,
   isPrivate: boolean,
