@@ -60,6 +60,7 @@ import { mutexLock, mutexUnlock, spinLock, spinUnlock } from '../src/machine/loc
 import { containerOf, errPtr } from '../src/machine/struct.js'
 import { drainLru } from '../src/user/pages.js'
 import type { Mutant } from './mutant.js'
+import { SNP_MUTANTS } from './snp.js'
 
 const GUEST = `
 setup
@@ -325,6 +326,7 @@ task kcompactd
   migrate(fd, page=0) == 0`)
 
 export const MUTANTS: readonly Mutant[] = [
+  ...SNP_MUTANTS,
   inGetSeals('use-after-free', useAfterFree, 'memory', 'use-after-free'),
   inGetSeals('uninitialised', uninitialised, 'memory', 'uninitialised-memory'),
   inGetSeals('wrong-type', wrongType, 'memory', 'type-confusion'),

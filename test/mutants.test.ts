@@ -5,8 +5,9 @@ import { checkScenario } from '../src/app/check.js'
 import { builtInScenarios } from '../src/app/host/scenarios.js'
 import { DESIGNS } from '../src/designs/index.js'
 import { readScenario, type Scenario } from '../src/litmus/scenario.js'
-import { FINDING_KINDS, SANITIZERS } from '../src/sanitizers/index.js'
+import { FINDING_KINDS, HOST_SANITIZERS, SANITIZERS } from '../src/sanitizers/index.js'
 
+const JUDGES = [...SANITIZERS, ...HOST_SANITIZERS]
 const builtIn = builtInScenarios()
 const known = { designs: DESIGNS.map((d) => d.id), findings: FINDING_KINDS.map((k) => k.id) }
 
@@ -26,7 +27,7 @@ describe('each seeded bug is caught by its sanitizer, and first by no other', ()
         now: () => 0,
       })
       assert.notEqual(verdict.verdict, 'skipped', verdict.reason)
-      const kinds = SANITIZERS.find((s) => s.name === m.caughtBy)?.kinds.map((k) => k.id) ?? []
+      const kinds = JUDGES.find((s) => s.name === m.caughtBy)?.kinds.map((k) => k.id) ?? []
       const first = verdict.findings.filter((f) => f.first).map((f) => f.id)
       assert.ok(first.includes(m.finding), `found first: ${first.join(', ') || 'nothing'}`)
       for (const id of first) assert.ok(kinds.includes(id), `${id} is not of ${m.caughtBy}`)
@@ -36,7 +37,7 @@ describe('each seeded bug is caught by its sanitizer, and first by no other', ()
 
 test('every kind of finding has a seeded bug', () => {
   const covered = new Set(MUTANTS.map((m) => m.finding))
-  const kinds = SANITIZERS.flatMap((s) => s.kinds.map((k) => k.id))
+  const kinds = JUDGES.flatMap((s) => s.kinds.map((k) => k.id))
   assert.deepEqual(
     kinds.filter((id) => !covered.has(id)),
     [],

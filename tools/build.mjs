@@ -33,7 +33,7 @@ const MEMORY = '.tsbuildinfo'
 const MADE_BY = '.made-by'
 
 /** Code that a verdict depends on: what tokens are bound to. */
-const JUDGING = /^src\/(machine|kernel|user|calls|designs|sanitizers|cell|explore|litmus)\//
+const JUDGING = /^src\/(machine|kernel|user|calls|designs|hosts|sanitizers|cell|explore|litmus)\//
 
 /** The lowering without its types, in a folder of its own. */
 async function bootstrap() {

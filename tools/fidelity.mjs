@@ -48,7 +48,7 @@ const lines = [
   '',
 ]
 let count = 0
-for (const path of ['src/kernel', 'src/user', 'src/designs'].flatMap((d) =>
+for (const path of ['src/kernel', 'src/user', 'src/designs', 'src/hosts'].flatMap((d) =>
   sources(join(ROOT, d)),
 )) {
   const entries = entriesOf(path)

@@ -27,16 +27,19 @@ export interface Lineage {
 const BUILT_IN: ReadonlySet<string> = new Set(DESIGNS.map((d) => d.id))
 
 /**
- * The row that speaks of a design: one that names it, else the one for all others. A design that
+ * The row that speaks of a design, which may be one on a host, as `upm@snp`: one that names both,
+ * else all others on this host, else the design wherever it runs, else all others. A design that
  * does not come with the project, so that no scenario knows of it, is expected to do as its base.
  */
 export function expectationFor(scenario: Scenario, design: Lineage): Expectation | undefined {
-  const row = scenario.expect.find((e) => e.designs.includes(design.id))
+  const [own = '', host = 'sw'] = design.id.split('@')
+  const rowOf = (name: string): Expectation | undefined =>
+    scenario.expect.find((e) => e.designs.includes(name))
+  const row = rowOf(`${own}@${host}`) ?? rowOf(`*@${host}`) ?? rowOf(own)
   if (row !== undefined) return row
-  if (design.base !== undefined && !BUILT_IN.has(design.id)) {
-    return expectationFor(scenario, design.base)
-  }
-  return scenario.expect.find((e) => e.designs.includes('*'))
+  const { base } = design
+  if (base === undefined || BUILT_IN.has(own)) return rowOf('*')
+  return expectationFor(scenario, { id: `${base.id}@${host}`, base: base.base })
 }
 
 /** `design` is the verdict's. */

@@ -8,6 +8,7 @@ import {
 } from '../kernel/virt/kvm/guest_memfd.js'
 import { sysKvmCreateVm } from '../kernel/virt/kvm/kvm_main.js'
 import { sysKvmSetMemoryAttributes } from '../kernel/virt/kvm/memory_attributes.js'
+import { confidentialVm, guestAccept, guestConvert, launch } from '../user/confidential.js'
 import { bindSlot, plainSlot, setRegion, setRegion2, slotOver, unbindSlot } from '../user/vmm.js'
 import {
   type Arguments,
@@ -104,6 +105,22 @@ export const KVM_CALLS = {
     sysKvmCheckExtension,
     [number('capability'), { ...vm, preset: -1 }],
     'KVM_CHECK_EXTENSION, of a VM or of /dev/kvm.',
+  ),
+  confidential_vm: call(
+    confidentialVm,
+    [],
+    'A VM of the kind whose memory the host protects, before it has any.',
+  ),
+  launch: call(launch, [vm], 'Its launch is finished: it can run.'),
+  guest_accept: call(
+    guestAccept,
+    [vm, gpa],
+    "The guest takes a private page into use: 0, or its instruction's code.",
+  ),
+  guest_convert: call(
+    guestConvert,
+    [vm, gpa, number('attributes')],
+    'The guest makes a page PRIVATE, or with 0 shared, and the VMM does as asked.',
   ),
   guest_write: call(guestWrite, [vm, gpa, number('byte')], 'The guest writes a byte.'),
   guest_read: call(guestRead, [vm, gpa], 'The guest reads a byte.'),

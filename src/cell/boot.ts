@@ -42,6 +42,10 @@ function runAlone(program: Program, what: string): void {
 export function bootKernel(design: Design, mode: Mode): void {
   activate(replacementsOf(design))
   boot(mode, () => {})
+  const power = design.host?.init
+  if (power !== undefined) {
+    runAlone({ tasks: [call(power, power.cName)], faults: 0 }, 'the host has no power')
+  }
   runAlone({ tasks: [call(kernelInit, 'kernel_init')], faults: 0 }, 'the kernel does not boot')
   runAlone({ tasks: [call(processInit, 'process_init')], faults: 0 }, 'the process does not start')
   if (design.init !== undefined) {

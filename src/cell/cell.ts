@@ -2,7 +2,7 @@
 import type { Design } from '../designs/design.js'
 import type { Scenario } from '../litmus/scenario.js'
 import { type Mode, variable } from '../machine/machine.js'
-import { SANITIZERS } from '../sanitizers/index.js'
+import { sanitizersOn } from '../sanitizers/index.js'
 import { bootScenario } from './boot.js'
 import { Execution, type Listener } from './execution.js'
 import { Judges } from './judges.js'
@@ -18,7 +18,7 @@ export class Cell {
   constructor(scenario: Scenario, design: Design) {
     this.#scenario = scenario
     this.#design = design
-    this.judges = new Judges(SANITIZERS, () => violatedBy(scenario))
+    this.judges = new Judges(sanitizersOn(design.host?.id), () => violatedBy(scenario))
     this.outcomes = new Outcomes(scenario)
   }
 

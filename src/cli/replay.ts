@@ -2,15 +2,20 @@
 import { readFileSync } from 'node:fs'
 import { UserError } from '../app/error.js'
 import { resolveDesign, tokenHash } from '../app/host/designs.js'
-import { builtInScenarios, knownNames, readScenarios } from '../app/host/scenarios.js'
+import {
+  builtInScenarios,
+  hostScenarios,
+  knownNames,
+  readScenarios,
+} from '../app/host/scenarios.js'
 import type { LoadedDesign, ScenarioFile } from '../app/results.js'
 import { decodeToken, isNamedBy, type Token, TokenError } from '../app/token.js'
 import { SetupFailure } from '../cell/boot.js'
 import type { Design } from '../designs/design.js'
-import { DESIGNS } from '../designs/index.js'
 import { type Hindsight, LOOK_BACK, lookBack } from '../explore/tell/hindsight.js'
 import { reduceScenario } from '../explore/tell/reduce.js'
 import { type Divergence, type Replayed, replayScenario } from '../explore/tell/replay.js'
+import { designNamed } from '../hosts/index.js'
 import { suggest } from '../litmus/error.js'
 import type { Scenario } from '../litmus/scenario.js'
 import { renderColumns, renderList } from '../report/columns.js'
@@ -54,7 +59,7 @@ export async function replay(text: string, flags: ReplayFlags): Promise<number> 
 }
 
 async function designOf(design: string, token: Token): Promise<LoadedDesign> {
-  if (design === token.design && !DESIGNS.some((d) => d.id === design)) {
+  if (design === token.design && designNamed(design) === undefined) {
     throw new UserError(
       `the token is of a design "${design}" that is not built in: name its file with --design`,
     )
@@ -70,7 +75,10 @@ function fileOf(
   { file: path }: ReplayFlags,
 ): ScenarioFile {
   const ids = [own.id, other.id]
-  const files = path === undefined ? builtInScenarios(ids) : readScenarios([path], ids)
+  const files =
+    path === undefined
+      ? [...builtInScenarios(ids), ...hostScenarios(ids)]
+      : readScenarios([path], ids)
   const named = files.filter((f) => isNamedBy(token, f.scenario.name))
   const file = named.find((f) => tokenHash(f.text, own) === token.hash) ?? named[0]
   if (file !== undefined) return file

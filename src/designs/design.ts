@@ -13,6 +13,15 @@ const PROFILES: Readonly<Record<Profile, readonly Replacement[]>> = {
   '6.18': LINUX_6_18,
 }
 
+/** The machine under a kernel, in the version that goes with a design; see `hosts/host.ts`. */
+export interface Platform {
+  readonly id: string
+  /** Linux's side of it, and the guests and VMMs that live on it. */
+  readonly replaces: readonly Replacement[]
+  /** Runs before the kernel boots: what the machine has at power-on. */
+  readonly init: FnTag | undefined
+}
+
 export interface Design {
   /** Stable id, lower case. */
   readonly id: string
@@ -28,6 +37,8 @@ export interface Design {
   readonly replaces: readonly Replacement[]
   /** Runs once when the kernel boots, like an initcall; takes no arguments. */
   readonly init: FnTag | undefined
+  /** The host that it runs on; undefined for a machine that protects no memory. */
+  readonly host: Platform | undefined
 }
 
 interface Definition {
@@ -46,12 +57,18 @@ export function defineDesign(definition: Definition): Design {
   const { id, summary, base, cite, replaces, init } = definition
   if (!/^[a-z0-9][a-z0-9.-]*$/.test(id)) throw new Error(`"${id}" is no id for a design`)
   const profile = base?.profile ?? definition.profile ?? '6.2'
-  return { id, summary, base, profile, cite, replaces, init: init ?? base?.init }
+  const inherited = { init: init ?? base?.init, host: base?.host }
+  return { id, summary, base, profile, cite, replaces, ...inherited }
 }
 
-/** All replacements of a design: those of its Linux version, of its bases, its own. */
+/** The replacements of a design and its bases. */
+function ownReplacements(design: Design): readonly Replacement[] {
+  const before = design.base === undefined ? [] : ownReplacements(design.base)
+  return [...before, ...design.replaces]
+}
+
+/** All replacements: those of the Linux version, of the host, of the design's bases, its own. */
 export function replacementsOf(design: Design): readonly Replacement[] {
-  return design.base === undefined
-    ? [...PROFILES[design.profile], ...design.replaces]
-    : [...replacementsOf(design.base), ...design.replaces]
+  const host = design.host?.replaces ?? []
+  return [...PROFILES[design.profile], ...host, ...ownReplacements(design)]
 }

@@ -250,6 +250,16 @@ export const upmBind = fn(function* restrictedmem_bind(
 })
 
 /**
+ * What the binding hears before it goes: nothing. The tree in which SEV-SNP was tried on these
+ * files put an invalidation here.
+ */
+export const upmUnbindNotify = fn(function* restrictedmem_unbind_notify(
+  _rm: Restrictedmem,
+  _start: Pgoff,
+  _end: Pgoff,
+): Kernel<void> {})
+
+/**
  * Take the binding of [start, end) away, whoever's it is. The grace period is for the memory
  * failure walk, which calls notifiers under a spinlock only.
  *
@@ -262,6 +272,7 @@ export const upmUnbind = fn(function* restrictedmem_unbind(
 ): Kernel<void> {
   const rm = rmOf(file)
   yield* downWrite(rm.lock)
+  yield* upmUnbindNotify(rm, start, end)
   yield rmw(rm.bindings, 'xaHead')
   xaStoreRange(rm.bindings, start, end, null)
   yield* synchronizeRcu()

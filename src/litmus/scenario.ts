@@ -3,6 +3,7 @@
 import type { Call, Kind, Parameter } from '../calls/call.js'
 import { CONSTANTS } from '../calls/constants.js'
 import { CALLS, callOf } from '../calls/table.js'
+import { HOST_IDS, type HostId } from '../hosts/host.js'
 import type { Arg, Operation, Program, TaskProgram } from '../machine/machine.js'
 import { MAX_VARIABLES } from '../machine/machine.js'
 import { MAX_TASKS } from '../machine/task.js'
@@ -24,7 +25,7 @@ export interface Variable {
 
 /** What a scenario says about some designs. */
 export interface Expectation {
-  /** `*` stands for all that no other row names. */
+  /** `upm`, or `upm@snp` on one host; `*` stands for all designs that no other row names. */
   readonly designs: readonly string[]
   readonly outcome: 'clean' | 'finds' | 'skip'
   readonly findings: readonly string[]
@@ -35,6 +36,8 @@ export interface Expectation {
 export interface Scenario {
   readonly name: string
   readonly question: string
+  /** Ids of the hosts that it is about. */
+  readonly hosts: readonly HostId[]
   readonly setup: Program
   readonly main: Program
   readonly finally: Program | undefined
@@ -234,6 +237,7 @@ export function readScenario(source: string, known: Known): Scenario {
   return {
     name: file.name,
     question: file.question,
+    hosts: hostsOf(file, binder),
     setup,
     main,
     finally: last,
@@ -242,6 +246,17 @@ export function readScenario(source: string, known: Known): Scenario {
     reach: file.reach.map((m) => m.text),
     expect: expectations(file, names, known, binder),
   }
+}
+
+/** A scenario that names no host is about memory that no hardware protects. */
+function hostsOf({ hosts }: FileSyntax, binder: Binder): HostId[] {
+  if (hosts.length === 0) return ['sw']
+  return hosts.map((h) => hostNamed(h.text, h.at, binder))
+}
+
+function hostNamed(name: string, at: number, binder: Binder): HostId {
+  const known = HOST_IDS.find((id) => id === name)
+  return known ?? binder.fail(`there is no host "${name}".${suggest(name, HOST_IDS)}`, at)
 }
 
 /** More faults than this can strike in no execution that ends. */
@@ -272,9 +287,11 @@ function checkTasks({ tasks, last }: FileSyntax, binder: Binder, source: string)
 function expectations(file: FileSyntax, names: Names, known: Known, binder: Binder): Expectation[] {
   return file.rows.map((row) => {
     for (const d of row.designs) {
-      if (d.text !== '*' && !known.designs.includes(d.text)) {
-        binder.fail(`there is no design "${d.text}".${suggest(d.text, known.designs)}`, d.at)
+      const [design = '', host] = d.text.split('@')
+      if (design !== '*' && !known.designs.includes(design)) {
+        binder.fail(`there is no design "${design}".${suggest(design, known.designs)}`, d.at)
       }
+      if (host !== undefined) hostNamed(host, d.at + design.length + 1, binder)
     }
     for (const f of row.findings) {
       if (!known.findings.includes(f.text)) {

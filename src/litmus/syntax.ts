@@ -53,6 +53,7 @@ export interface TaskSyntax {
 export interface FileSyntax {
   readonly name: string
   readonly question: string
+  readonly hosts: readonly Named[]
   readonly setup: readonly OperationSyntax[]
   readonly tasks: readonly TaskSyntax[]
   readonly last: readonly OperationSyntax[]
@@ -62,12 +63,14 @@ export interface FileSyntax {
   readonly rows: readonly RowSyntax[]
 }
 
-const SECTION = /(?:setup|task|finally|faults|reach|always|never|sometimes|expect)(?![\p{L}\d_])/uy
+const SECTION =
+  /(?:host|setup|task|finally|faults|reach|always|never|sometimes|expect)(?![\p{L}\d_])/uy
 const QUOTED = /"[^"\n]*"/y
 const SCENARIO = /[\p{L}\d\-_./]+/uy
 const NAME = /[\p{L}_][\p{L}\d_]*/uy
 const MARK = /\p{L}[\p{L}\d-]*/uy
-const DESIGN = /\*|[\p{L}\d\-_.]+/uy
+const DESIGN = /(?:\*|[\p{L}\d\-_.]+)(?:@[a-z]+)?/uy
+const HOST = /[a-z]+/y
 const COMPARISON = /==|!=|<=|>=|<|>/y
 /** A row's finding; not what begins a condition. */
 const FINDING =
@@ -95,6 +98,7 @@ export function parseLitmus(source: string): FileSyntax {
 interface Draft {
   name: string
   question: string
+  hosts: Named[]
   setup: OperationSyntax[]
   tasks: TaskSyntax[]
   last: OperationSyntax[]
@@ -123,6 +127,7 @@ class Parser {
     const draft: Draft = {
       name,
       question,
+      hosts: [],
       setup: [],
       tasks: [],
       last: [],
@@ -138,7 +143,7 @@ class Parser {
 
   #section(draft: Draft): void {
     const s = this.#s
-    const keyword = s.need(SECTION, 'setup, task, finally, faults, reach, always or expect')
+    const keyword = s.need(SECTION, 'host, setup, task, finally, faults, reach, always or expect')
     switch (keyword.text) {
       case 'task': {
         const name = s.need(NAME, 'the name of the task')
@@ -154,6 +159,9 @@ class Parser {
         s.endOfLine()
         draft.last.push(...this.#lines())
         return
+      case 'host':
+        draft.hosts.push(...this.#list(() => s.need(HOST, 'a host')))
+        break
       case 'faults':
         draft.faults = s.need(COUNT, 'a number of faults')
         break

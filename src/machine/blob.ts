@@ -8,13 +8,20 @@ export type Blob = number & { readonly __blob: never }
 
 /**
  * A run of equal bytes: [first offset, byte]. Runs are sorted and maximal. A byte that the last
- * owner of the frame left behind, and nobody has written since, has `RESIDUE` added to it.
+ * owner of the frame left behind, and nobody has written since, has `RESIDUE` added to it. A byte
+ * that was written under a key, by a processor that encrypts memory, has the key above those bits;
+ * who reads it with another key, or without, gets noise.
  */
 type Runs = readonly (readonly [number, number])[]
 
 export const PAGE_BYTES = 4096
 
 const RESIDUE = 0x100
+const KEY_SHIFT = 9
+const PLAIN = (1 << KEY_SHIFT) - 1
+
+/** What stands for any byte that a wrong key makes of a right one. */
+export const NOISE_BYTE = 0x9d
 
 /** All bytes zero. The one id that does not come from the hash. */
 export const ZERO_PAGE = 1 as Blob
@@ -28,7 +35,10 @@ export const STALE_PAGE = intern([[0, STALE_BYTE]])
 function intern(runs: Runs): Blob {
   if (runs.length === 1 && runs[0]?.[1] === 0) return ZERO_PAGE
   let h = 0x811c9dc5
-  for (const [at, byte] of runs) h = Math.imul(h ^ (at * 512 + byte), 0x01000193)
+  for (const [at, byte] of runs) {
+    h = Math.imul(h ^ (at * 512 + (byte & PLAIN)), 0x01000193)
+    if (byte > PLAIN) h = Math.imul(h ^ (byte >>> KEY_SHIFT), 0x01000193)
+  }
   h = (h ^ (h >>> 15)) & 0x7fffffff
   const id = h < 2 ? h + 2 : h
   const known = byId.get(id)
@@ -74,14 +84,42 @@ function rawAt(blob: Blob, offset: number): number {
   return byte
 }
 
-/** The byte at an offset into a page, 0 to 4095. */
-export function byteAt(blob: Blob, offset: number): number {
-  return rawAt(blob, offset) & 0xff
+/** What reads of a stored value with a key, 0 for none. */
+function readWith(value: number, key: number): number {
+  return value >>> KEY_SHIFT === key ? value & 0xff : NOISE_BYTE
 }
 
-/** Copy the bytes from an offset on. */
+/** The byte at an offset into a page, 0 to 4095, read without a key. */
+export function byteAt(blob: Blob, offset: number): number {
+  return readWith(rawAt(blob, offset), 0)
+}
+
+/** The same read with a key. */
+export function byteWithKey(blob: Blob, offset: number, key: number): number {
+  return readWith(rawAt(blob, offset), key)
+}
+
+/** The key under which the byte at an offset was written; 0 for none. */
+export function keyAt(blob: Blob, offset: number): number {
+  return rawAt(blob, offset) >>> KEY_SHIFT
+}
+
+/** A byte as it is stored when it is written under a key, below 2^22. */
+export function keyedByte(byte: number, key: number): number {
+  return byte | (key << KEY_SHIFT)
+}
+
+/** The content read with one key and written with another; what has a third one stays. */
+export function rekey(blob: Blob, from: number, to: number): Blob {
+  const runs = runsOf(blob).map(([at, value]): readonly [number, number] =>
+    value >>> KEY_SHIFT === from ? [at, keyedByte(value & PLAIN, to)] : [at, value],
+  )
+  return intern(mergeRuns(runs))
+}
+
+/** Copy the bytes from an offset on, read without a key. */
 export function copyBytes(blob: Blob, offset: number, into: Uint8Array): void {
-  for (const [at, value] of runsOf(blob)) into.fill(value & 0xff, Math.max(0, at - offset))
+  for (const [at, value] of runsOf(blob)) into.fill(readWith(value, 0), Math.max(0, at - offset))
 }
 
 /** Is the byte at an offset what the last owner of the frame left there? */
@@ -121,7 +159,8 @@ export function withBytes(blob: Blob, offset: number, length: number, byte: numb
 export function describeBlob(blob: Blob): string {
   const runs = runsOf(blob)
   const shown = runs.slice(0, 3).map(([at, byte]) => {
-    const text = byte & RESIDUE ? 'residue' : `0x${(byte & 0xff).toString(16)}`
+    const text =
+      byte > PLAIN ? 'ciphertext' : byte & RESIDUE ? 'residue' : `0x${(byte & 0xff).toString(16)}`
     return runs.length === 1 ? text : `${text}@${at}`
   })
   return shown.join(' ') + (runs.length > shown.length ? ' …' : '')

@@ -12,6 +12,7 @@ export type Ground =
   | { readonly kind: 'commit'; readonly id: string; readonly mends: string }
   | { readonly kind: 'recorded'; readonly release: Release; readonly row: string }
   | { readonly kind: 'tool'; readonly name: string }
+  | { readonly kind: 'architecture'; readonly at: string }
   | { readonly kind: 'scenario' }
 
 /** A function, as `mm/page_alloc.c free_page_is_bad`. */
@@ -34,6 +35,11 @@ export function asTool(name: string): Ground {
   return { kind: 'tool', name }
 }
 
+/** What hardware or firmware demands, and where that can be read. */
+export function architecture(at: string): Ground {
+  return { kind: 'architecture', at }
+}
+
 /** The scenario itself says so. */
 export function demanded(): Ground {
   return { kind: 'scenario' }
@@ -47,6 +53,8 @@ export function groundText(g: Ground): string {
       return `commit ${g.id}: ${g.mends}`
     case 'recorded':
       return `recorded on ${g.release}: ${g.row}`
+    case 'architecture':
+      return g.at
     case 'tool':
       return `as ${g.name}`
     case 'scenario':

@@ -11,6 +11,7 @@ import { pageContent } from './page-content.js'
 import { poison } from './poison.js'
 import { progress } from './progress.js'
 import { references } from './references.js'
+import { rmp } from './rmp.js'
 import type { FindingKind, Sanitizer } from './sanitizer.js'
 import { secondaryMmu } from './secondary-mmu.js'
 import { sleepInAtomic } from './sleep-in-atomic.js'
@@ -30,6 +31,14 @@ export const SANITIZERS: readonly Sanitizer[] = [
   pageContent,
   bindings,
 ]
+
+/** Those of one host each. */
+export const HOST_SANITIZERS: readonly Sanitizer[] = [rmp]
+
+/** The judges of a machine: of every one, or of one with this host. */
+export function sanitizersOn(host: string | undefined): readonly Sanitizer[] {
+  return [...SANITIZERS, ...HOST_SANITIZERS.filter((s) => s.host === host)]
+}
 
 /** What a scenario itself can demand of an execution. */
 const OF_SCENARIOS: readonly FindingKind[] = [
@@ -54,7 +63,7 @@ export interface ListedKind extends FindingKind {
 
 /** Every finding that can be reported. */
 export const FINDING_KINDS: readonly ListedKind[] = [
-  ...SANITIZERS.flatMap((s) => s.kinds),
+  ...[...SANITIZERS, ...HOST_SANITIZERS].flatMap((s) => s.kinds),
   ...OF_SCENARIOS,
 ].map((k) => ({ ...k, source: k.why.map(groundText).join('; ') }))
 

@@ -37,6 +37,8 @@ export interface Context {
 
 export interface Sanitizer {
   readonly name: string
+  /** The host that it judges; on others it is not there. Undefined for every machine. */
+  readonly host?: string
   /** What must hold, in one sentence or two. */
   readonly invariant: string
   readonly kinds: readonly FindingKind[]

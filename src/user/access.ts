@@ -3,6 +3,7 @@
  * table, in one step with the access; if that does not allow it, the kernel gets a fault.
  */
 
+import { hostMayStore } from '../kernel/arch/x86/mm/direct_map.js'
 import { doUserAddrFault } from '../kernel/arch/x86/mm/fault.js'
 import type { Folio } from '../kernel/include/mm.js'
 import { currentMm, type MmStruct } from '../kernel/include/mm_types.js'
@@ -28,6 +29,7 @@ function translate(mm: MmStruct, address: bigint, write: boolean): Folio | null 
   const pte = pteAt(mm, address)
   const wanted = PTE_PRESENT | (write ? PTE_WRITE : 0)
   if ((pte & (wanted | PTE_PROTNONE)) !== wanted) return null
+  if (write && !hostMayStore(pteFolio(pte)!)) return null
   if (write && !(pte & PTE_DIRTY)) setPteAt(mm, address, pte | PTE_DIRTY)
   return pteFolio(pte)
 }

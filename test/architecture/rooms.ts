@@ -58,16 +58,22 @@ export const ROOMS: readonly Room[] = [
     usesNull: true,
   },
   {
+    name: 'hosts',
+    what: 'confidential-computing hardware and firmware, beside a design',
+    may: [...KERNEL, 'designs'],
+    usesNull: true,
+  },
+  {
     name: 'sanitizers',
     what: 'one judge each; they read machine and kernel, and write nothing',
-    may: KERNEL,
+    may: [...KERNEL, 'hosts'],
     usesNull: true,
   },
   { name: 'trace', what: 'the events of a replay', may: [] },
   {
     name: 'litmus',
     what: 'the scenario language: grammar, operations, conditions',
-    may: [...KERNEL, 'calls', 'designs'],
+    may: [...KERNEL, 'calls', 'designs', 'hosts'],
   },
   {
     name: 'cell',
@@ -113,7 +119,8 @@ export const ROOMS: readonly Room[] = [
     name: 'app/host',
     what: 'the library on Node: files, worker threads, cache, checkpoints',
     may: [
-      ...['app', 'machine', 'designs', 'sanitizers', 'litmus', 'cell', 'explore', 'trace'],
+      ...['app', 'machine', 'designs', 'hosts', 'sanitizers', 'litmus', 'cell'],
+      ...['explore', 'trace'],
       ...['lower', 'promela', 'conform'],
     ],
     inner: true,
@@ -150,7 +157,8 @@ export const ROOMS: readonly Room[] = [
     name: 'cli',
     what: 'commands',
     may: [
-      ...['app', 'app/host', 'machine', 'kernel', 'user', 'calls', 'designs', 'sanitizers'],
+      ...['app', 'app/host', 'machine', 'kernel', 'user', 'calls', 'designs', 'hosts'],
+      'sanitizers',
       ...['litmus', 'cell', 'explore', 'trace', 'report', 'lower', 'conform', 'live', 'promela'],
       'patch',
     ],

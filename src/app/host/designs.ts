@@ -1,6 +1,7 @@
 /** Designs by id or by path. */
 import type { Design } from '../../designs/design.js'
 import { DESIGNS } from '../../designs/index.js'
+import { designNamed } from '../../hosts/index.js'
 import { suggest } from '../../litmus/error.js'
 import { UserError } from '../error.js'
 import type { LoadedDesign } from '../results.js'
@@ -35,7 +36,7 @@ const loaded = new Map<string, Promise<Design>>()
 
 /** The design that a reference names, loaded once in each thread: it declares functions. */
 export function loadDesign({ id, module }: Omit<DesignRef, 'identity'>): Promise<Design> {
-  if (module === undefined) return Promise.resolve(DESIGNS.find((d) => d.id === id) as Design)
+  if (module === undefined) return Promise.resolve(designNamed(id) as Design)
   const design = loaded.get(module) ?? loadModule(module)
   loaded.set(module, design)
   return design
@@ -50,8 +51,11 @@ export function builtInDesigns(): LoadedDesign[] {
 
 /** From an id, or the path of a file, to a design. @throws UserError */
 export async function resolveDesign(name: string): Promise<LoadedDesign> {
-  const builtIn = builtInDesigns().find((d) => d.id === name)
-  if (builtIn !== undefined) return builtIn
+  const builtIn = designNamed(name)
+  if (builtIn !== undefined) {
+    const inside = { module: undefined, identity: undefined, path: undefined }
+    return { id: name, design: builtIn, ...inside }
+  }
   if (!/[/\\]|\.ts$/.test(name)) {
     const hint = suggest(
       name,

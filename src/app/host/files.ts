@@ -16,9 +16,17 @@ function litmusFiles(path: string): string[] {
     })
 }
 
-/** Paths of the scenarios that come with the project. */
+/** The area of the scenarios about hosts, which have matrices of their own. */
+const HOSTS_AREA = /^hosts\//
+
+/** Paths of the scenarios that come with the project, those about hosts left out. */
 export function builtInFiles(): string[] {
-  return litmusFiles(packagedFile('litmus'))
+  return litmusFiles(packagedFile('litmus')).filter((f) => !HOSTS_AREA.test(nameOf(f)))
+}
+
+/** Paths of the scenarios about hosts. */
+export function hostFiles(): string[] {
+  return litmusFiles(packagedFile('litmus')).filter((f) => HOSTS_AREA.test(nameOf(f)))
 }
 
 /** `punch/punch-vs-guest-fault`, for a file that comes with the project. */
@@ -38,7 +46,8 @@ export function isBuiltIn(path: string): boolean {
 /** The built-in file of this name, or all files of an area. */
 function builtInNamed(name: string): string[] {
   const area = `${name.replace(/\/$/, '')}/`
-  return builtInFiles().filter((f) => nameOf(f) === name || nameOf(f).startsWith(area))
+  const all = [...builtInFiles(), ...hostFiles()]
+  return all.filter((f) => nameOf(f) === name || nameOf(f).startsWith(area))
 }
 
 /** The files that a path or a name stands for; a directory means all files in it. */

@@ -5,7 +5,7 @@ import { type Known, readScenario } from '../../litmus/scenario.js'
 import { FINDING_KINDS } from '../../sanitizers/index.js'
 import { UserError } from '../error.js'
 import type { ScenarioFile } from '../results.js'
-import { builtInFiles, filesOf, isBuiltIn, readText } from './files.js'
+import { builtInFiles, filesOf, hostFiles, isBuiltIn, readText } from './files.js'
 
 /** What a scenario may name: built-in designs, those in addition, and findings. */
 export function knownNames(designs: readonly string[] = []): Known {
@@ -18,6 +18,11 @@ export function knownNames(designs: readonly string[] = []): Known {
 /** All scenarios that come with the project. */
 export function builtInScenarios(designs: readonly string[] = []): ScenarioFile[] {
   return readScenarios(builtInFiles(), designs)
+}
+
+/** All scenarios about hosts. */
+export function hostScenarios(designs: readonly string[] = []): ScenarioFile[] {
+  return readScenarios(hostFiles(), designs)
 }
 
 /**

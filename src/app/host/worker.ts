@@ -171,10 +171,17 @@ function send(message: Message): void {
   parentPort?.postMessage(message)
 }
 
+/** What the user asked for and can't have; undefined if it is our mistake. */
+function mistakeIn(error: Error, { design }: Job): string | undefined {
+  if (error instanceof UserError) return error.message
+  if (!(error instanceof LimitError)) return undefined
+  return `on ${design.id} the scenario needs more than the model has: ${error.message}`
+}
+
 parentPort?.on('message', (job: Job) => {
   run(job).then(send, (error: Error) => {
-    const mistake = error instanceof UserError || error instanceof LimitError
-    if (mistake) send({ kind: 'mistake', job: job.number, text: error.message })
+    const text = mistakeIn(error, job)
+    if (text !== undefined) send({ kind: 'mistake', job: job.number, text })
     else send({ kind: 'bug', job: job.number, text: error.stack ?? error.message })
   })
 })

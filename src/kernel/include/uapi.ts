@@ -53,6 +53,8 @@ export const RESTRICTEDMEM_MAGIC = 0x5245534d
 
 export const KVM_X86_DEFAULT_VM = 0
 export const KVM_X86_SW_PROTECTED_VM = 1
+export const KVM_X86_SNP_VM = 4
+export const KVM_X86_TDX_VM = 5
 
 export const KVM_MEM_LOG_DIRTY_PAGES = 1
 export const KVM_MEM_READONLY = 2

@@ -10,6 +10,7 @@ import { offStack, onStack } from '../../machine/alloc.js'
 import { alsoReads, alsoWrites, read, rmw } from '../../machine/effects.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { currentTaskNumber } from '../../machine/task.js'
+import { directMapStore } from '../arch/x86/mm/direct_map.js'
 import { ENOMEM } from '../include/errno.js'
 import type { Folio } from '../include/mm.js'
 import {
@@ -182,6 +183,7 @@ export const doCowFault = fn(function* do_cow_fault(vmf: VmFault): Kernel<number
   let ret = yield* __doFault(vmf)
   if (!(ret & NO_PTE)) {
     yield read(vmf.page!, 'data')
+    directMapStore(copy)
     copy.data = vmf.page!.data
     ret |= yield* finishFault(vmf)
     yield* folioUnlock(vmf.page!)
@@ -231,6 +233,7 @@ export const wpPageCopy = fn(function* wp_page_copy(vmf: VmFault, orig: Pte): Ke
     return VM_FAULT_OOM
   }
   yield read(old, 'data')
+  directMapStore(copy)
   copy.data = old.data
   yield* mmuNotifierInvalidateRangeStart(mm, vmf.address, vmf.address + PAGE_SIZE)
   yield rmw(mm.pageTable, 'xaHead')

@@ -15,6 +15,7 @@ import { LimitError } from '../../machine/fault.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { badPage, constructAt, headerAt, type Obj, type Struct } from '../../machine/struct.js'
 import { currentTaskNumber, MAX_TASKS } from '../../machine/task.js'
+import { directMapStore } from '../arch/x86/mm/direct_map.js'
 import { Folio } from '../include/mm.js'
 import type { Pfn } from '../include/types.js'
 
@@ -121,5 +122,6 @@ function badReason(folio: Folio): string | undefined {
 
 /** clear_highpage(). */
 export function clearFolio(folio: Folio): void {
+  directMapStore(folio)
   folio.data = ZERO_PAGE
 }

@@ -6,6 +6,7 @@
 import { alsoReads, alsoWrites, read } from '../../machine/effects.js'
 import { mark } from '../../machine/fault.js'
 import { fn, type Kernel } from '../../machine/fn.js'
+import { directMapStore } from '../arch/x86/mm/direct_map.js'
 import type { Folio } from '../include/mm.js'
 import { type SwpEntry, swapInfo } from '../include/swap.js'
 import { folioUnlock } from './filemap.js'
@@ -40,6 +41,7 @@ export const swapReadpage = fn(function* swap_readpage(
   entry: SwpEntry,
 ): Kernel<void> {
   yield read(swapInfo(), 'data')
+  directMapStore(folio)
   folio.data = swapInfo().data.get(entry)
   folio.uptodate = true
 })

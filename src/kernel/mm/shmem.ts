@@ -11,6 +11,7 @@ import { alsoReads, alsoWrites, read, write } from '../../machine/effects.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { spinLockInit } from '../../machine/locks.js'
 import { containerOf, errPtr, isErr, opsTable, ptrErr } from '../../machine/struct.js'
+import { directMapStore } from '../arch/x86/mm/direct_map.js'
 import { allocFilePseudo } from '../fs/file_table.js'
 import { clearInode, freeInodeRcu, inodeInit, inodeSbListAdd, iput } from '../fs/inode.js'
 import { EEXIST, EFBIG, EINVAL, ENOENT, ENOMEM, EPERM } from '../include/errno.js'
@@ -276,6 +277,7 @@ export const zeroPartial = fn(function* truncate_inode_partial_folio(
   const from = lstart > pos ? Number(lstart - pos) : 0
   const to = lend === -1n || lend - pos >= PAGE_SIZE ? PAGE_BYTES : Number(lend - pos) + 1
   yield write(folio, 'data')
+  directMapStore(folio)
   folio.data = withBytes(folio.data as Blob, from, to - from, 0)
   yield* folioUnlock(folio)
   yield* folioPut(folio)

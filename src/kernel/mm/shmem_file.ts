@@ -9,6 +9,7 @@ import { mark } from '../../machine/fault.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { downRead, downWrite, upRead, upWrite } from '../../machine/locks.js'
 import { isErr, opsTable, ptrErr } from '../../machine/struct.js'
+import { directMapStore } from '../arch/x86/mm/direct_map.js'
 import { EFBIG, EINVAL, EIO, ENXIO, EOPNOTSUPP, EPERM } from '../include/errno.js'
 import type { File, FileOperations, Inode } from '../include/fs.js'
 import { type Folio, SGP_FALLOC, SGP_READ, SGP_WRITE, ShmemFalloc } from '../include/mm.js'
@@ -187,6 +188,7 @@ export const writePage = fn(function* shmem_write_page(
   yield write(folio, 'data')
   const offset = Number(pos & (PAGE_SIZE - 1n))
   const fresh = folio.uptodate ? (folio.data as Blob) : withBytes(folio.data as Blob, 0, 4096, 0)
+  directMapStore(folio)
   folio.data = withBytes(fresh, offset, len, byte)
   folio.uptodate = true
   folio.dirty = true

@@ -7,14 +7,14 @@ import { rmw } from '../../../machine/effects.js'
 import { fn, type Kernel } from '../../../machine/fn.js'
 import { mutexInit, rwLockInit, spinLockInit } from '../../../machine/locks.js'
 import { opsTable } from '../../../machine/struct.js'
-import { hasPrivateMemory } from '../../arch/x86/kvm/private_mem.js'
-import { allocFilePseudo, fdInstall, getUnusedFd } from '../../fs/file_table.js'
+import { kvmIsVmTypeSupported, kvmX86VmDestroy, kvmX86VmInit } from '../../arch/x86/kvm/x86_ops.js'
+import { allocFilePseudo, fdInstall, getUnusedFd, putUnusedFd } from '../../fs/file_table.js'
 import { allocAnonInode } from '../../fs/inode.js'
 import { EINVAL } from '../../include/errno.js'
 import { type File, type FileOperations, fsState, type Inode } from '../../include/fs.js'
 import { Kvm, KvmMemslots, MEMSLOT_PLACES } from '../../include/kvm.js'
 import { currentMm } from '../../include/mm_types.js'
-import { KVM_X86_DEFAULT_VM, KVM_X86_SW_PROTECTED_VM, O_RDWR } from '../../include/uapi.js'
+import { O_RDWR } from '../../include/uapi.js'
 import { xaDestroy, xaInit } from '../../lib/xarray.js'
 import { mmuNotifierUnregister } from '../../mm/mmu_notifier.js'
 import { kvmFreeMemslot } from './memslots.js'
@@ -30,18 +30,23 @@ import { KVM_VM_FOPS, kvmOf } from './vm_file.js'
 export const kvmDestroyVm = fn(function* kvm_destroy_vm(kvm: Kvm): Kernel<void> {
   // Zaps all, unless the exit of the process has done so: see kvm_mmu_notifier_release().
   yield* mmuNotifierUnregister(kvm.mmuNotifier, currentMm())
+  yield* kvmX86VmDestroy(kvm)
   let n = 0
   while (n < MEMSLOT_PLACES) {
     const slot = kvm.memslots!.slots.get(n)
     if (slot !== null) yield* kvmFreeMemslot(slot)
     n++
   }
-  kfree(kvm.memslots)
-  kfree(kvm.inactive)
   for (let n = 0; n < kvm.vcpus.length; n++) kfree(kvm.vcpus.get(n))
   xaDestroy(kvm.memAttrArray)
-  kfree(kvm)
+  kvmFreeVm(kvm)
 })
+
+function kvmFreeVm(kvm: Kvm): void {
+  kfree(kvm.memslots)
+  kfree(kvm.inactive)
+  kfree(kvm)
+}
 
 /** Models: 6.2 virt/kvm/kvm_main.c kvm_get_kvm. The caller has a reference already. */
 export const kvmGetKvm = fn(function* kvm_get_kvm(kvm: Kvm): Kernel<void> {
@@ -85,11 +90,16 @@ function kvmCreateVm(type: number): Kvm {
  * Simplifies: vCPUs come into being when a task first runs in the guest.
  */
 export const sysKvmCreateVm = fn(function* kvm_dev_ioctl_create_vm(type: number): Kernel<number> {
-  const known = type === KVM_X86_DEFAULT_VM || type === KVM_X86_SW_PROTECTED_VM
-  if (!known || (type === KVM_X86_SW_PROTECTED_VM && !hasPrivateMemory())) return -EINVAL
+  if (!kvmIsVmTypeSupported(type)) return -EINVAL
   const fd = yield* getUnusedFd()
   if (fd < 0) return fd
   const kvm = kvmCreateVm(type)
+  const error = yield* kvmX86VmInit(kvm)
+  if (error !== 0) {
+    yield* putUnusedFd(fd)
+    kvmFreeVm(kvm)
+    return error
+  }
   yield* kvmInitMmuNotifier(kvm)
   const inode = yield* allocAnonInode(fsState().anonInodes!)
   const file = allocFilePseudo(inode, kvmVmFops, O_RDWR)

@@ -5,6 +5,7 @@ import { mutexLock, mutexUnlock, writeLock, writeUnlock } from '../../../machine
 import { isErr, ptrErr } from '../../../machine/struct.js'
 import { hasPrivateMemory } from '../../arch/x86/kvm/private_mem.js'
 import { kvmFlushRemoteTlbs, kvmTdpMmuZap } from '../../arch/x86/kvm/tdp_mmu.js'
+import { kvmX86UpdateMemAttr } from '../../arch/x86/kvm/x86_ops.js'
 import { fput } from '../../fs/file_table.js'
 import { EINVAL, ENOTTY } from '../../include/errno.js'
 import type { Kvm } from '../../include/kvm.js'
@@ -79,6 +80,7 @@ export const sysKvmSetMemoryAttributes = fn(function* kvm_vm_ioctl_set_mem_attri
     yield write(kvm, 'mmuInvalidateSeq')
     kvmMmuInvalidateEnd(kvm)
     writeUnlock(kvm.mmuLock)
+    yield* kvmX86UpdateMemAttr(kvm, start, end, Number(attributes))
     mutexUnlock(kvm.slotsLock)
     ret = 0
   }

@@ -15,6 +15,7 @@ import { synchronizeSrcu } from '../../../machine/rcu.js'
 import { isErr, ptrErr } from '../../../machine/struct.js'
 import { finishWait, prepareToWait, schedule } from '../../../machine/wait.js'
 import { kvmMmuZapAll } from '../../arch/x86/kvm/tdp_mmu.js'
+import { vmTypeHasPrivateMem } from '../../arch/x86/kvm/x86_ops.js'
 import { fput } from '../../fs/file_table.js'
 import { EEXIST, EINVAL } from '../../include/errno.js'
 import {
@@ -26,12 +27,7 @@ import {
   MEMSLOT_PLACES,
 } from '../../include/kvm.js'
 import { bytesToPgoff, type Gfn, isPageAligned, type Pgoff } from '../../include/types.js'
-import {
-  KVM_MEM_LOG_DIRTY_PAGES,
-  KVM_MEM_PRIVATE,
-  KVM_MEM_READONLY,
-  KVM_X86_SW_PROTECTED_VM,
-} from '../../include/uapi.js'
+import { KVM_MEM_LOG_DIRTY_PAGES, KVM_MEM_PRIVATE, KVM_MEM_READONLY } from '../../include/uapi.js'
 import {
   kvmRestrictedmemBind,
   kvmRestrictedmemNotifierOps,
@@ -225,7 +221,7 @@ function checkRegion(
   offset: bigint,
 ): number {
   let valid = KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY
-  if (kvm.vmType === KVM_X86_SW_PROTECTED_VM) valid |= KVM_MEM_PRIVATE
+  if (vmTypeHasPrivateMem(kvm.vmType)) valid |= KVM_MEM_PRIVATE
   if (flags & ~valid) return -EINVAL
   if (!isPageAligned(size) || !isPageAligned(gpa) || !isPageAligned(uaddr)) return -EINVAL
   if (flags & KVM_MEM_PRIVATE && (offset < 0n || !isPageAligned(offset))) return -EINVAL

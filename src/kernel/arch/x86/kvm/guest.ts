@@ -6,7 +6,7 @@
 import { kzalloc } from '../../../../machine/alloc.js'
 import { type Blob, byteAt, withBytes } from '../../../../machine/blob.js'
 import { alsoReads, alsoWrites, read, rmw, write } from '../../../../machine/effects.js'
-import { mark, tracepoint } from '../../../../machine/fault.js'
+import { LimitError, mark, tracepoint } from '../../../../machine/fault.js'
 import { fn, type Kernel } from '../../../../machine/fn.js'
 import { isErr, ptrErr } from '../../../../machine/struct.js'
 import { currentTaskNumber } from '../../../../machine/task.js'
@@ -46,7 +46,7 @@ export const taskVcpu = fn(function* kvm_create_vcpu(kvm: Kvm): Kernel<KvmVcpu> 
  * entry does not allow walks again, since the fault that it raises drops the entry. NULL: no
  * translation that allows the access.
  */
-function translate(vcpu: KvmVcpu, gfn: Gfn, toWrite: boolean): Folio | null {
+export function translate(vcpu: KvmVcpu, gfn: Gfn, toWrite: boolean): Folio | null {
   for (let i = 0; i < TLB_ENTRIES; i++) {
     if (vcpu.tlbValid.get(i) === 0 || vcpu.tlbGfn.get(i) !== gfn) continue
     if (toWrite && vcpu.tlbWritable.get(i) === 0) break
@@ -68,7 +68,7 @@ function translate(vcpu: KvmVcpu, gfn: Gfn, toWrite: boolean): Folio | null {
 }
 
 /** That the guest has written, in the entry that still maps the frame. */
-function noteWrite(vcpu: KvmVcpu, gfn: Gfn, folio: Folio): void {
+export function noteWrite(vcpu: KvmVcpu, gfn: Gfn, folio: Folio): void {
   alsoReads(vcpu.kvm!.tdpMmu, 'xaHead')
   const spte = xaLoad(vcpu.kvm!.tdpMmu, gfn) as Spte | null
   if (spte === null || spte.pfn !== folio.pfn) return
@@ -130,11 +130,15 @@ export const vcpuRun = fn(function* vcpu_run(
   }
 })
 
+/** No processor has more physical address bits than these. */
+const MAX_GPA = 1n << 52n
+
 export const guestAccess = fn(function* kvm_run(
   vm: number,
   gpa: bigint,
   byte: number,
 ): Kernel<number> {
+  if (gpa < 0n || gpa >= MAX_GPA) throw new LimitError('a guest physical address has 52 bits')
   const file = yield* kvmFget(vm)
   if (isErr(file)) return ptrErr(file)
   const vcpu = yield* taskVcpu(kvmOf(file))

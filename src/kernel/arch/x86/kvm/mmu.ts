@@ -28,6 +28,7 @@ import { attrPrivate } from '../../../virt/kvm/memory_attributes.js'
 import { searchMemslots } from '../../../virt/kvm/memslots.js'
 import { kvmRestrictedMemGetPfn } from '../../../virt/kvm/restrictedmem.js'
 import { kvmTdpMmuMap } from './tdp_mmu.js'
+import { kvmMmuFaultIsPrivate } from './x86_ops.js'
 
 /** Back to the guest, which faults again if nothing was mapped. RET_PF_RETRY and RET_PF_FIXED. */
 const BACK_TO_GUEST = 0
@@ -71,7 +72,7 @@ export const faultinPfn = fn(function* kvm_faultin_pfn(
  * Handle a fault, under SRCU. 0: back to the guest; else the error with which KVM_RUN returns. An
  * error of restricted memory means to try again, as in the series.
  *
- * A fault's kind is the gfn's attribute at the moment of the exit, as in a software-protected VM;
+ * A fault's kind is what the guest has asked for, or the gfn's attribute at the moment of the exit;
  * if the gfn is of the other kind when its page is to be looked up, the VMM is to sort it out.
  *
  * Models: x86/upm_base_support arch/x86/kvm/mmu/mmu.c kvm_tdp_mmu_page_fault, kvm_faultin_pfn and
@@ -85,7 +86,7 @@ export const directPageFault = fn(function* direct_page_fault(
   const kvm = vcpu.kvm!
   const gfn = fault.gfn
   yield read(kvm.memAttrArray, 'xaHead')
-  const isPrivate = attrPrivate(kvm, gfn)
+  const isPrivate = kvmMmuFaultIsPrivate(vcpu, gfn)
   yield read(kvm, 'memslots')
   const slot = searchMemslots(kvm.memslots!, gfn)
   fault.slot = slot

@@ -22,6 +22,7 @@ import {
 } from '../../../../machine/locks.js'
 import { isErr, opsTable, ptrErr } from '../../../../machine/struct.js'
 import { kvmFlushRemoteTlbs, kvmTdpMmuZap } from '../../../arch/x86/kvm/tdp_mmu.js'
+import { kvmX86GmemInvalidate } from '../../../arch/x86/kvm/x86_ops.js'
 import { allocFilePseudo, fdInstall, fput, getUnusedFd } from '../../../fs/file_table.js'
 import { allocAnonInode } from '../../../fs/inode.js'
 import { EINVAL, EOPNOTSUPP } from '../../../include/errno.js'
@@ -347,12 +348,22 @@ export const noopDirtyFolio = fn(function* noop_dirty_folio(
   return true
 })
 
+/**
+ * Who protects the guest's memory gets the page back before it is free.
+ *
+ * Models: 6.18 virt/kvm/guest_memfd.c kvm_gmem_free_folio.
+ */
+export const kvmGmemFreeFolio = fn(function* kvm_gmem_free_folio(folio: Folio): Kernel<void> {
+  yield* kvmX86GmemInvalidate(folio)
+})
+
 /** The operation on a failed page has been called error_remove_folio since 6.8. */
 const kvmGmemAops: AddressSpaceOps = opsTable({
   name: 'kvm_gmem_aops',
   dirtyFolio: noopDirtyFolio,
   migrateFolio: kvmGmemMigrateFolio,
   errorRemovePage: kvmGmemErrorFolio,
+  freeFolio: kvmGmemFreeFolio,
 })
 
 /** The size is fixed, and so is everything else. Models: 6.18 kvm_gmem_setattr. */

@@ -8,6 +8,7 @@ import { fn, type Kernel } from '../../../../machine/fn.js'
 import { downWrite, upWrite } from '../../../../machine/locks.js'
 import { rcuReadLock, rcuReadUnlock } from '../../../../machine/rcu.js'
 import { errPtr, isErr } from '../../../../machine/struct.js'
+import { kvmX86GmemPrepare } from '../../../arch/x86/kvm/x86_ops.js'
 import { fget, fput } from '../../../fs/file_table.js'
 import { EBADF, EFAULT, EHWPOISON, EINVAL, EIO } from '../../../include/errno.js'
 import type { File } from '../../../include/fs.js'
@@ -180,7 +181,7 @@ export const __kvmGmemGetPfn = fn(function* __kvm_gmem_get_pfn(
  * at any moment: the caller looks at the invalidation sequence before it maps it. SRCU is held.
  *
  * Models: 6.18 virt/kvm/guest_memfd.c kvm_gmem_get_pfn and kvm_gmem_prepare_folio. Simplifies:
- * order 0; nothing to prepare in VMs without a vendor's page states.
+ * order 0.
  */
 export const kvmGmemGetPfn = fn(function* kvm_gmem_get_pfn(
   slot: KvmMemorySlot,
@@ -190,13 +191,16 @@ export const kvmGmemGetPfn = fn(function* kvm_gmem_get_pfn(
   const file = yield* kvmGmemGetFile(slot)
   if (file === null) return errPtr(Folio, -EFAULT)
   const folio = yield* __kvmGmemGetPfn(file, slot, index)
+  let r = 0
   if (!isErr(folio)) {
     if (!folio.uptodate) {
       clearFolio(folio)
-      folio.uptodate = true
+      r = yield* kvmX86GmemPrepare(slot.kvm!, gfn, folio)
+      if (r === 0) folio.uptodate = true
     }
     yield* folioUnlock(folio)
+    if (r !== 0) yield* folioPut(folio)
   }
   yield* fput(file)
-  return folio
+  return r === 0 ? folio : errPtr(Folio, r)
 })

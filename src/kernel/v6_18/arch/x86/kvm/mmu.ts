@@ -12,6 +12,7 @@ import { readLock, readUnlock } from '../../../../../machine/locks.js'
 import { srcuReadLock, srcuReadUnlock } from '../../../../../machine/rcu.js'
 import { errPtr, isErr, ptrErr } from '../../../../../machine/struct.js'
 import { kvmTdpMmuMap } from '../../../../arch/x86/kvm/tdp_mmu.js'
+import { kvmMmuFaultIsPrivate } from '../../../../arch/x86/kvm/x86_ops.js'
 import { EAGAIN, EFAULT, EHWPOISON, EINTR, ENXIO } from '../../../../include/errno.js'
 import {
   KVM_EXIT_MEMORY_FAULT,
@@ -192,7 +193,7 @@ export const kvmMmuDoPageFault = fn(function* kvm_mmu_do_page_fault(
 ): Kernel<number> {
   const kvm = vcpu.kvm!
   yield read(kvm.memAttrArray, 'xaHead')
-  const isPrivate = attrPrivate(kvm, gfn)
+  const isPrivate = kvmMmuFaultIsPrivate(vcpu, gfn)
   yield read(kvm, 'memslots')
   const fault = onStack(KvmPageFault)
   fault.gfn = gfn

@@ -1,11 +1,12 @@
 /** Which VMs of x86 have private memory. */
 import { hasPrivateMemory } from '../../../../arch/x86/kvm/private_mem.js'
+import { vmTypeHasPrivateMem } from '../../../../arch/x86/kvm/x86_ops.js'
 import type { Kvm } from '../../../../include/kvm.js'
-import { KVM_MEMORY_ATTRIBUTE_PRIVATE, KVM_X86_SW_PROTECTED_VM } from '../../../../include/uapi.js'
+import { KVM_MEMORY_ATTRIBUTE_PRIVATE } from '../../../../include/uapi.js'
 
 /** Models: 6.18 arch/x86/include/asm/kvm_host.h kvm_arch_has_private_mem. */
 export function kvmArchHasPrivateMem(kvm: Kvm): boolean {
-  return kvm.vmType === KVM_X86_SW_PROTECTED_VM
+  return vmTypeHasPrivateMem(kvm.vmType)
 }
 
 /**

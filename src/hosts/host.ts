@@ -1,0 +1,52 @@
+/**
+ * A host is the machine under the kernel: what the hardware and its firmware do with guest memory,
+ * and the half of KVM that drives them. It is chosen like a design, and has versions: which one
+ * goes with a design is decided by the design's Linux profile. A host that is not chosen has no
+ * object in the state and no function in the kernel.
+ */
+import type { Design, Platform, Profile } from '../designs/design.js'
+import type { FnTag, Replacement } from '../machine/fn.js'
+
+/** `sw` is a machine that protects nothing: private memory is what comes from the file. */
+export const HOST_IDS = ['sw', 'snp', 'tdx', 'pkvm'] as const
+export type HostId = (typeof HOST_IDS)[number]
+
+/** The kernel's side of a host in one version, and where it was read. */
+export interface HostVersion {
+  /** Only this design and what builds on it; undefined for every design of the profile. */
+  readonly over?: Design
+  readonly replaces: readonly Replacement[]
+  readonly cite: readonly string[]
+}
+
+export interface Host {
+  readonly id: HostId
+  /** One sentence: who owns a guest's page, and who sees to it. */
+  readonly summary: string
+  /** Makes what the machine has at power-on. */
+  readonly init: FnTag | undefined
+  /** By the design's profile. A profile that is missing has no support for this host. */
+  readonly versions: Readonly<Partial<Record<Profile, HostVersion>>>
+}
+
+/** Is this the design, or one that it is a diff of? */
+function buildsOn(design: Design | undefined, base: Design): boolean {
+  return design !== undefined && (design === base || buildsOn(design.base, base))
+}
+
+/** Does a design run on this host? */
+export function supports(host: Host, design: Design): boolean {
+  const version = host.versions[design.profile]
+  if (version === undefined) return false
+  return version.over === undefined || buildsOn(design, version.over)
+}
+
+/** The design on a host: the same series on another machine, with the id `design@host`. */
+export function onHost(design: Design, host: Host): Design {
+  const version = host.versions[design.profile]
+  if (version === undefined || !supports(host, design)) {
+    throw new Error(`${host.id} has no version that goes with ${design.id}`)
+  }
+  const platform: Platform = { id: host.id, replaces: version.replaces, init: host.init }
+  return { ...design, id: `${design.id}@${host.id}`, host: platform }
+}

@@ -1,0 +1,85 @@
+/**
+ * AMD SEV-SNP. Hardware: `rmp.ts`, `instructions.ts`, `access.ts`; firmware: `firmware.ts`; Linux:
+ * `sev.ts`, `vm.ts`, and how it drives them, `gmem.ts` since 6.11, `series-2023.ts` before; the
+ * guest: `guest.ts`.
+ */
+import { upm } from '../../designs/upm.js'
+import { upmUnbindNotify } from '../../designs/upm-mm.js'
+import { vcpuRun } from '../../kernel/arch/x86/kvm/guest.js'
+import {
+  kvmIsVmTypeSupported,
+  kvmMmuFaultIsPrivate,
+  kvmX86GmemInvalidate,
+  kvmX86GmemPrepare,
+  kvmX86UpdateMemAttr,
+  kvmX86VmDestroy,
+  kvmX86VmInit,
+  vmTypeHasPrivateMem,
+} from '../../kernel/arch/x86/kvm/x86_ops.js'
+import { hostMayStore } from '../../kernel/arch/x86/mm/direct_map.js'
+import { kvmRestrictedmemInvalidateBegin } from '../../kernel/virt/kvm/restrictedmem.js'
+import { type Replacement, replace } from '../../machine/fn.js'
+import { confidentialVm, guestAccept, guestConvert, launch } from '../../user/confidential.js'
+import type { Host } from '../host.js'
+import { sevGmemInvalidate, sevGmemPrepare, sevHandleRmpFault } from './gmem.js'
+import { snpFaultIsPrivate, snpGuestAccept, snpGuestConvert, snpVcpuRun } from './guest.js'
+import {
+  handleRmpPageFault,
+  rmpupdateRepeated,
+  sevInvalidateBegin,
+  sevUpdateMemAttr,
+  unbindNotify,
+} from './series-2023.js'
+import { sevRmpupdate, snpHostMayStore } from './sev.js'
+import {
+  sevVmDestroy,
+  sevVmInit,
+  snpConfidentialVm,
+  snpInit,
+  snpLaunch,
+  snpVmTypeHasPrivateMem,
+  snpVmTypeSupported,
+} from './vm.js'
+
+/** What all versions have: the processor, the VM's life, the guest. */
+const COMMON: readonly Replacement[] = [
+  replace(hostMayStore, snpHostMayStore),
+  replace(vcpuRun, snpVcpuRun),
+  replace(kvmMmuFaultIsPrivate, snpFaultIsPrivate),
+  replace(kvmIsVmTypeSupported, snpVmTypeSupported),
+  replace(vmTypeHasPrivateMem, snpVmTypeHasPrivateMem),
+  replace(kvmX86VmInit, sevVmInit),
+  replace(kvmX86VmDestroy, sevVmDestroy),
+  replace(confidentialVm, snpConfidentialVm),
+  replace(launch, snpLaunch),
+  replace(guestAccept, snpGuestAccept),
+  replace(guestConvert, snpGuestConvert),
+]
+
+export const snp: Host = {
+  id: 'snp',
+  summary: 'AMD SEV-SNP: a table says who owns each frame, and memory is encrypted by address.',
+  init: snpInit,
+  versions: {
+    '6.2': {
+      over: upm,
+      cite: ['20230220183847.59159-1-michael.roth@amd.com'],
+      replaces: [
+        ...COMMON,
+        replace(sevRmpupdate, rmpupdateRepeated),
+        replace(kvmX86UpdateMemAttr, sevUpdateMemAttr),
+        replace(kvmRestrictedmemInvalidateBegin, sevInvalidateBegin),
+        replace(upmUnbindNotify, unbindNotify),
+        replace(sevHandleRmpFault, handleRmpPageFault),
+      ],
+    },
+    '6.18': {
+      cite: ['linux 6.12 arch/x86/kvm/svm/sev.c and arch/x86/virt/svm/sev.c'],
+      replaces: [
+        ...COMMON,
+        replace(kvmX86GmemPrepare, sevGmemPrepare),
+        replace(kvmX86GmemInvalidate, sevGmemInvalidate),
+      ],
+    },
+  },
+}

@@ -1,0 +1,191 @@
+/**
+ * The reverse map table of a host with SEV-SNP (RMP1 to RMP7, RMP10): who owns a frame must agree
+ * with who may use it. What the hardware itself enforces shows as a fault; here is what it cannot
+ * know: that a page is free, mapped, or a guest's by the kernel's books.
+ *
+ * Left out: RMP8, since no vCPU has a VMSA page here.
+ */
+import { keyOf } from '../hosts/snp/firmware.js'
+import {
+  ASIDS,
+  asidTable,
+  effectiveGfn,
+  frameOf,
+  headOf,
+  isCovered,
+  pageState,
+  REGION,
+  RmpEntry,
+  regionFrame,
+  rmpEntry,
+} from '../hosts/snp/rmp.js'
+import { isSnpGuest, sevInfo, sevState } from '../hosts/snp/vm.js'
+import type { Kvm } from '../kernel/include/kvm.js'
+import type { Folio } from '../kernel/include/mm.js'
+import type { Gfn, Pfn } from '../kernel/include/types.js'
+import { forEachFolio } from '../kernel/mm/page_alloc.js'
+import { factsOf } from '../machine/struct.js'
+import { architecture, source } from './ground.js'
+import type { Context, Report, Sanitizer } from './sanitizer.js'
+import { forEachAlive, forEachSpte, gfnText } from './view.js'
+
+/** RMP1: a free frame is the hypervisor's. */
+function judgeFree(folio: Folio, report: Report): void {
+  if (!folio.buddy || !isCovered(folio.pfn)) return
+  const state = pageState(folio.pfn)
+  if (state === 'Hypervisor') return
+  const text = `pfn ${folio.pfn} is free, but its RMP entry says ${state}`
+  report('rmp-leak', text, factsOf([folio], { pfn: folio.pfn }))
+}
+
+/** RMP5: what a region's head counts is what there is. */
+function judgeRegion(head: Pfn, report: Report): void {
+  const entry = rmpEntry(head)
+  let others = 0
+  for (let i = 1; i < REGION; i++) if (rmpEntry(regionFrame(head, i)).assigned) others++
+  const expected = entry.assigned && entry.large ? 0 : others
+  if (entry.subpageCount === expected) return
+  const text = `the region of pfn ${head} has ${expected} assigned subpages and counts ${entry.subpageCount}`
+  report('rmp-miscount', text, factsOf([entry], { pfn: head }))
+}
+
+/** RMP7: the hardware's counter of an ASID is the number of its frames. */
+function judgeCounters(report: Report): void {
+  const frames = new Array<number>(ASIDS).fill(0)
+  forEachAlive(RmpEntry, (found) => {
+    const pfn = frameOf(found)
+    if (pfn === headOf(pfn)) judgeRegion(pfn, report)
+    const entry = rmpEntry(pfn)
+    const head = rmpEntry(headOf(pfn))
+    const owner = head.assigned && head.large ? head : entry
+    if (owner.assigned) frames[owner.asid] = (frames[owner.asid] ?? 0) + 1
+  })
+  for (let asid = 0; asid < ASIDS; asid++) {
+    const counted = asidTable().pages.get(asid)
+    if (counted === frames[asid]) continue
+    const text = `ASID ${asid} has ${frames[asid]} frames and is counted ${counted}`
+    report('rmp-miscount', text, factsOf([asidTable()], { asid }))
+  }
+}
+
+/** RMP2, once everybody has come to rest: a private leaf maps a page of this guest at this gfn. */
+function judgeMapped(kvm: Kvm, gfn: Gfn, pfn: Pfn, report: Report): void {
+  const { asid } = sevInfo(kvm)
+  const entry = rmpEntry(pfn)
+  if (entry.assigned && entry.asid === asid && effectiveGfn(pfn) === gfn) return
+  const is = entry.assigned ? `ASID ${entry.asid}, gfn 0x${entry.gfn.toString(16)}` : 'nobody'
+  const text = `${gfnText(gfn)} of ASID ${asid} maps pfn ${pfn}, which is assigned to ${is}`
+  report('rmp-mismatch', text, factsOf([kvm, entry], { gfn, pfn }))
+}
+
+/** RMP6: no page of a guest waits for firmware when nobody is about to ask it. */
+function judgeStranded(pfn: Pfn, report: Report): void {
+  const state = pageState(pfn)
+  if (state !== 'Pre-Guest' && state !== 'Pre-Swap') return
+  const text = `pfn ${pfn} is left ${state}: only firmware can change it, and nobody will ask`
+  report('rmp-stranded-page', text, factsOf([rmpEntry(pfn)], { pfn }))
+}
+
+/** RMP10: a page is taken back while its owner maps it. */
+function released(pfn: Pfn, { report }: Context): void {
+  forEachSpte((kvm, spte) => {
+    if (!spte.private || spte.pfn !== pfn || !isSnpGuest(kvm)) return
+    const text = `pfn ${pfn} is taken back while ${gfnText(spte.gfn)} maps it`
+    report('live-page-taken', text, factsOf([spte, rmpEntry(pfn)], { gfn: spte.gfn, pfn }))
+  })
+}
+
+/** RMP3: validated says that the content is the guest's own; ciphertext of another place is not. */
+function guestRead(gfn: Gfn, folio: Folio, key: number, stored: number, context: Context): void {
+  const asid = Math.floor(key / keyOf(1, 0 as Pfn))
+  if (stored === key || Math.floor(stored / keyOf(1, 0 as Pfn)) !== asid) return
+  const text = `${gfnText(gfn)} is pfn ${folio.pfn} with the ciphertext of another frame`
+  context.report('ciphertext-moved', text, factsOf([folio], { gfn, pfn: folio.pfn }))
+}
+
+export const rmp: Sanitizer = {
+  name: 'rmp',
+  host: 'snp',
+  invariant:
+    "Who owns a frame by the reverse map table agrees with who may use it by the books of the kernel: free, mapped, or a guest's.",
+  kinds: [
+    {
+      id: 'rmp-leak',
+      judgement: 'state',
+      sentence: "A page is free while the reverse map table says that it is somebody's.",
+      why: [source('6.12', 'arch/x86/kvm/svm/sev.c sev_gmem_invalidate')],
+    },
+    {
+      id: 'rmp-mismatch',
+      judgement: 'state',
+      sentence: 'A guest maps a private page that is not assigned to it at this address.',
+      why: [source('6.12', 'arch/x86/kvm/svm/sev.c sev_gmem_prepare')],
+    },
+    {
+      id: 'ciphertext-moved',
+      judgement: 'call',
+      sentence: 'A guest reads a validated page whose content was encrypted for another frame.',
+      why: [architecture('VeriSMo, arch/rmp: what PVALIDATE promises a guest')],
+    },
+    {
+      id: 'host-write-fault',
+      judgement: 'access',
+      sentence: 'The kernel stores to a page that the hardware says is not its own: an oops.',
+      why: [source('6.12', 'arch/x86/virt/svm/sev.c adjust_direct_map')],
+    },
+    {
+      id: 'rmp-miscount',
+      judgement: 'state',
+      sentence: 'A counter of the reverse map table is not the number of what it counts.',
+      why: [architecture('AMD-ASPFW sev_rmp.h: subpage_count and the counters of the ASIDs')],
+    },
+    {
+      id: 'rmp-stranded-page',
+      judgement: 'state',
+      sentence: 'A page waits for a firmware command that nobody will issue.',
+      why: [source('6.12', 'arch/x86/kvm/svm/sev.c snp_page_reclaim')],
+    },
+    {
+      id: 'asid-in-use',
+      judgement: 'end',
+      sentence: 'An ASID that no VM has any more has pages yet, so that nobody can activate it.',
+      why: [architecture('AMD-ASPFW sev_mcmd.c: SNP_ACTIVATE')],
+    },
+    {
+      id: 'live-page-taken',
+      judgement: 'call',
+      sentence: 'A page is taken from a guest that still maps it.',
+      why: [source('6.12', 'virt/kvm/guest_memfd.c kvm_gmem_free_folio')],
+    },
+  ],
+  watches: ['Folio.buddy', 'RmpEntry.assigned', 'RmpEntry.immutable', 'RmpEntry.subpageCount'],
+  state({ report }) {
+    forEachFolio((folio) => judgeFree(folio, report))
+    judgeCounters(report)
+  },
+  event(name, args, context) {
+    if (name === 'snp_guest_read') {
+      const [gfn, folio, key, stored] = args as [Gfn, Folio, number, number]
+      guestRead(gfn, folio, key, stored, context)
+    } else if (name === 'rmp_released') released(args[0] as Pfn, context)
+  },
+  atRest({ report, crashed }) {
+    if (crashed) return
+    forEachSpte((kvm, spte) => {
+      if (spte.private && isSnpGuest(kvm)) judgeMapped(kvm, spte.gfn, spte.pfn, report)
+    })
+    forEachFolio(({ pfn }) => judgeStranded(pfn, report))
+  },
+  atEnd({ report, crashed }) {
+    if (crashed) return
+    for (let asid = 1; asid < ASIDS; asid++) {
+      const pages = asidTable().pages.get(asid)
+      if (pages === 0 || sevState().used.get(asid) !== 0) continue
+      report(
+        'asid-in-use',
+        `ASID ${asid} is free and has ${pages} pages`,
+        factsOf([asidTable()], { asid }),
+      )
+    }
+  },
+}

@@ -1,0 +1,38 @@
+/**
+ * What a VMM and a guest do for memory that is private, in words that every host has: make such a
+ * VM, end its launch, take a page into use, give it away and take it back. Here they are those of a
+ * machine that protects nothing; each host has its own.
+ */
+
+import { PAGE_SIZE } from '../kernel/include/types.js'
+import { KVM_X86_SW_PROTECTED_VM } from '../kernel/include/uapi.js'
+import { sysKvmCreateVm } from '../kernel/virt/kvm/kvm_main.js'
+import { sysKvmSetMemoryAttributes } from '../kernel/virt/kvm/memory_attributes.js'
+import { fn, type Kernel } from '../machine/fn.js'
+
+/** A VM of the kind whose memory the host protects, ready to be given memory. A descriptor. */
+export const confidentialVm = fn(function* confidential_vm(): Kernel<number> {
+  return yield* sysKvmCreateVm(KVM_X86_SW_PROTECTED_VM)
+})
+
+/** The VM has what it begins with; from now on it can run. 0 or an error. */
+export const launch = fn(function* launch(_vm: number): Kernel<number> {
+  return 0
+})
+
+/** The guest takes a private page into use, at an address in bytes. 0: it may be accessed. */
+export const guestAccept = fn(function* guest_accept(_vm: number, _gpa: bigint): Kernel<number> {
+  return 0
+})
+
+/**
+ * The guest asks for a page to be private (PRIVATE) or shared (0): the hypercall leaves KVM_RUN, and
+ * the VMM does as asked. 0 or the error of the VMM's request.
+ */
+export const guestConvert = fn(function* guest_convert(
+  vm: number,
+  gpa: bigint,
+  attributes: number,
+): Kernel<number> {
+  return yield* sysKvmSetMemoryAttributes(vm, gpa, PAGE_SIZE, BigInt(attributes), 0n)
+})

@@ -1,0 +1,54 @@
+/** The cells of all hosts as a golden file, and what a host must not cost where it is off. */
+import assert from 'node:assert/strict'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { test } from 'node:test'
+import { checkScenario } from '../../src/app/check.js'
+import { hostScenarios } from '../../src/app/host/scenarios.js'
+import type { Verdict } from '../../src/app/verdict.js'
+import { replayScenario } from '../../src/explore/tell/replay.js'
+import { designsOn } from '../../src/hosts/index.js'
+
+const GOLDEN = join(resolve(import.meta.dirname, '../../..'), 'test/hosts/matrix.golden.txt')
+
+const effort = { bound: undefined, keepGoing: () => true, now: () => 0 }
+
+const files = hostScenarios()
+const cells = files.flatMap(({ scenario }) =>
+  scenario.hosts.flatMap((host) => designsOn(host).map((design) => ({ scenario, design }))),
+)
+const verdicts = cells.map((c) => checkScenario(c.scenario, c.design, effort))
+
+/** One line for a cell: what is claimed, by what proof, with how few preemptions. */
+function line(v: Verdict): string {
+  const found = v.findings.map((f) => `${f.first ? '' : '+'}${f.id}@${f.preemptions}`)
+  return [v.scenario, v.design, v.verdict, v.proof ?? '-', ...found].join(' ')
+}
+
+test('every verdict of the hosts is the reviewed one', () => {
+  const now = `${verdicts.map(line).join('\n')}\n`
+  if (process.env.UPDATE_GOLDEN !== undefined) writeFileSync(GOLDEN, now)
+  assert.equal(now, readFileSync(GOLDEN, 'utf8'))
+})
+
+test('every cell of every host is exhaustive, and as its scenario expects', () => {
+  for (const v of verdicts) {
+    assert.equal(v.proof, 'exhaustive', `${v.scenario} on ${v.design}: ${v.reason}`)
+    assert.equal(v.asExpected, true, `${v.scenario} on ${v.design}: ${v.reason}`)
+  }
+})
+
+test('the schedule of a finding leads to it again, on both ways of running', () => {
+  verdicts.forEach((v, i) => {
+    const { scenario, design } = cells[i]!
+    for (const finding of v.findings) {
+      if (finding.id === 'livelock') continue
+      for (const mode of ['lowered', 'direct'] as const) {
+        const { trace, divergence } = replayScenario(scenario, design, finding.schedule, mode)
+        assert.equal(divergence, undefined)
+        const ids = trace.steps.flatMap((s) => s.findings.map((f) => f.id))
+        assert.ok(ids.includes(finding.id), `${v.scenario} on ${v.design}: ${finding.id}`)
+      }
+    }
+  })
+})
