@@ -20,6 +20,7 @@ import {
 import { dirname, join, relative, sep } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import ts from 'typescript'
+import { hostWithInternals } from './internals.mjs'
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..')
   .split(sep)
@@ -58,7 +59,8 @@ async function bootstrap() {
 function maker() {
   const hash = createHash('sha256').update(ts.version)
   const tools = readdirSync(LOWER).map((name) => `${LOWER}/${name}`)
-  for (const path of [...tools, `${ROOT}/tsconfig.json`, fileURLToPath(import.meta.url)]) {
+  const own = ['internals.mjs', 'build.mjs'].map((name) => `${ROOT}/tools/${name}`)
+  for (const path of [...tools, `${ROOT}/tsconfig.json`, ...own]) {
     hash.update(readFileSync(path))
   }
   return hash.digest('hex')
@@ -97,7 +99,11 @@ const options = {
   incremental: true,
   tsBuildInfoFile: `${NEXT}/${MEMORY}`,
 }
-const program = ts.createIncrementalProgram({ rootNames: parsed.fileNames, options })
+const program = ts.createIncrementalProgram({
+  rootNames: parsed.fileNames,
+  options,
+  host: hostWithInternals(options),
+})
 const { files, sources, problems } = emitProject(program, { root: ROOT }, write)
 for (const p of problems) {
   process.stderr.write(`${relative(ROOT, p.file)}:${p.line}:${p.column} ${p.message}\n`)
@@ -109,6 +115,9 @@ if (problems.length > 0) {
 
 for (const { source, text } of files) write(inDist(source, '.js'), text)
 sweep(NEXT, new Set(sources.flatMap((s) => [inDist(s, '.js'), inDist(s, '.d.ts')])))
+
+const { harvest } = await import(pathToFileURL(`${NEXT}/src/patch/model/harvest.js`).href)
+write(`${NEXT}/dictionary.json`, JSON.stringify(harvest(program.getProgram(), ROOT)))
 
 const hash = createHash('sha256')
 for (const source of sources) {

@@ -8,6 +8,8 @@ export const EXIT = {
   STUCK: 11,
   MISSING: 13,
   DIFFERS: 14,
+  /** Of a review: part of the patch could not be judged. */
+  PARTLY: 15,
   INCONCLUSIVE: 20,
   VACUOUS: 21,
   STALE: 22,

@@ -13,6 +13,7 @@ import { EXIT } from './exit.js'
 import type { CheckFlags, ConformFlags, ReplayFlags } from './flags.js'
 import { formatNames } from './formats.js'
 import { LISTS } from './lists.js'
+import { addPatchCommands } from './patch-commands.js'
 import { out, say } from './terminal.js'
 
 /** What each command ends with; set before it prints, for a reader that closes the pipe early. */
@@ -149,6 +150,9 @@ function program(): Command {
       const { conform } = await import('./conform.js')
       code = await conform(flags)
     })
+  addPatchCommands(main, (exit) => {
+    code = exit
+  })
   main
     .command('completion')
     .description('words for the shell: eval "$(restrictedmem completion)"')

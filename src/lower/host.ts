@@ -44,3 +44,21 @@ export function lowerDesignFile(path: string): LoweredDesign {
     pathToFileURL(join(root, 'dist/src', `${module}.js`)).href
   return lowerDesign(fileName, { root }, ts.createCompilerHost(options), options, moduleUrl)
 }
+
+/**
+ * Check and lower a module of kernel code that names every function of the project, exported or
+ * not: it sees the project as it was built, which spares reading its sources.
+ */
+export function lowerModule(text: string): LoweredDesign {
+  const root = packageRoot()
+  const built = join(root, 'dist')
+  const fileName = `${built}/module.ts`
+  const options = compilerOptions(root)
+  const host = ts.createCompilerHost(options)
+  const { readFile, fileExists } = host
+  host.readFile = (name) => (name === fileName ? text : readFile.call(host, name))
+  host.fileExists = (name) => name === fileName || fileExists.call(host, name)
+  const moduleUrl = (module: string): string =>
+    pathToFileURL(join(built, 'src', `${module}.js`)).href
+  return lowerDesign(fileName, { root: built }, host, options, moduleUrl)
+}

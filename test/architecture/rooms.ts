@@ -150,8 +150,8 @@ export const ROOMS: readonly Room[] = [
   },
   {
     name: 'patch',
-    what: 'from a mailed patch to a design',
-    may: ['machine', 'kernel', 'designs', 'litmus', 'explore', 'app'],
+    what: 'from a mailed patch, or a tree of C, to kernel functions; calibration',
+    may: ['machine', 'designs', 'litmus', 'cell', 'explore/prove', 'app'],
   },
   {
     name: 'cli',

@@ -58,7 +58,13 @@ const OFF: ReadonlySet<string> = new Set([
 ])
 
 /** Macros that are defined although they are no options. */
-const DEFINED: ReadonlySet<string> = new Set(['__KERNEL__', '__x86_64__', 'CONFIG_64BIT'])
+const DEFINED: ReadonlySet<string> = new Set([
+  '__KERNEL__',
+  '__x86_64__',
+  'CONFIG_64BIT',
+  'KVM_ARCH_WANT_MMU_NOTIFIER',
+  '__KVM_HAVE_READONLY_MEM',
+])
 
 /** Is this option, or macro, set? */
 export function isSet(name: string): boolean {

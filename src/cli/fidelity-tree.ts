@@ -1,0 +1,231 @@
+/**
+ * `restrictedmem fidelity --linux TREE`: the functions of a kernel tree, translated, in the place of
+ * the model's. Per function: equal, or the first difference, or why it could not be compared.
+ */
+import { readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { UserError } from '../app/error.js'
+import { packagedFile } from '../app/host/package.js'
+import { builtInScenarios } from '../app/host/scenarios.js'
+import type { Design } from '../designs/design.js'
+import { DESIGNS } from '../designs/index.js'
+import {
+  type Candidate,
+  calibrationModules,
+  candidates,
+  type TreeFile,
+} from '../patch/calibrate.js'
+import { scopeOf } from '../patch/facts.js'
+import type { Dictionary } from '../patch/model/dictionary.js'
+import type { Scope } from '../patch/model/scope.js'
+import { EXIT } from './exit.js'
+import { startCParser } from './grammar.js'
+import { comparePatches } from './patch-pool.js'
+import type { PatchJob } from './patch-worker.js'
+import { checkTree, modelledFiles } from './tree.js'
+
+export interface FidelityFlags {
+  readonly linux: string
+  /** Only these functions, by C name. */
+  readonly function: readonly string[]
+  /** Designs whose bodies are compared; the kernels of both versions if none is named. */
+  readonly design: readonly string[]
+  readonly workers?: number
+  readonly json?: boolean
+}
+
+/** What became of one function. */
+export interface FidelityRow {
+  readonly c: string
+  readonly file: string
+  readonly design: string
+  readonly target: string
+  readonly result: 'equal' | 'differs' | 'not translated' | 'not reached'
+  /** Scenarios that reach it, and final states of these. */
+  readonly cells: number
+  readonly states: number
+  /** The first difference, or why it was not translated. */
+  readonly detail: string
+}
+
+/** The words into which C is translated; written by the build. */
+export function dictionary(): Dictionary {
+  return JSON.parse(readFileSync(packagedFile('dist/dictionary.json'), 'utf8')) as Dictionary
+}
+
+/** The designs that stand for a kernel version each. */
+export const KERNELS = ['upm', 'gmem-6.18']
+
+export async function fidelityTree(flags: FidelityFlags): Promise<number> {
+  checkTree(flags.linux)
+  const names = flags.design.length > 0 ? flags.design : KERNELS
+  const designs = names.map((n) => {
+    const found = DESIGNS.find((d) => d.id === n)
+    if (found === undefined) throw new UserError(`there is no design "${n}".`)
+    return found
+  })
+  await startCParser()
+  const words = dictionary()
+  const files = modelledFiles(flags.linux, words)
+  const rows: FidelityRow[] = []
+  for (const design of designs) rows.push(...(await compareTree(files, design, words, flags)))
+  if (rows.length === 0) {
+    const what = flags.function.length > 0 ? flags.function.join(', ') : 'a function of the model'
+    throw new UserError(`${flags.linux}: ${what} is not defined in this tree, or not modelled.`)
+  }
+  process.stdout.write(flags.json ? `${JSON.stringify(rows, undefined, 1)}\n` : `${told(rows)}\n`)
+  return rows.some((r) => r.result === 'differs') ? EXIT.DIFFERS : EXIT.OK
+}
+
+/** Compare the functions of a tree with those that run in a design. */
+export async function compareTree(
+  files: readonly TreeFile[],
+  design: Design,
+  words: Dictionary,
+  flags: Pick<FidelityFlags, 'function' | 'workers'>,
+): Promise<FidelityRow[]> {
+  const scope = scopeOf(design, words)
+  const wanted = (c: string): boolean => flags.function.length === 0 || flags.function.includes(c)
+  const all = candidates(files, scope, wanted)
+  const { modules, list, problems } = await lowered(
+    all.filter((c) => c.reason === undefined),
+    scope,
+  )
+  const cells = await judged(modules, list, design.id, flags.workers)
+  return all.map((c): FidelityRow => {
+    const base = { c: c.c, file: c.file, design: design.id, target: c.target.ts }
+    const none = { cells: 0, states: 0 }
+    const problem = problems.get(c)
+    if (c.reason !== undefined || problem !== undefined) {
+      const detail =
+        c.reason === undefined ? String(problem) : `line ${c.reason.line}: ${c.reason.reason}`
+      return { ...base, ...none, result: 'not translated', detail }
+    }
+    return { ...base, ...(cells.get(c) ?? { ...none, result: 'not reached', detail: '' }) }
+  })
+}
+
+/** Modules in which everything passes the compiler, and who fell out because of what. */
+async function lowered(
+  from: readonly Candidate[],
+  scope: Scope,
+): Promise<{
+  modules: string[]
+  list: readonly Candidate[]
+  problems: Map<Candidate, string>
+}> {
+  const { lowerModule } = await import('../lower/host.js')
+  const problems = new Map<Candidate, string>()
+  for (;;) {
+    const list = from.filter((c) => !problems.has(c))
+    const texts = calibrationModules(list, scope)
+    const made = texts.map((t) => ({ source: t, ...lowerModule(t) }))
+    let fell = false
+    for (const { source, problems: found } of made) {
+      for (const p of found) {
+        const owner = ownerOf(source, p.line)
+        for (const c of list.filter((x) => x.pieces.some((piece) => piece.name === owner))) {
+          problems.set(c, p.message.split('\n')[0] ?? '')
+          fell = true
+        }
+        if (owner === undefined) throw new Error(`a module of ours is wrong: ${p.message}`)
+      }
+    }
+    if (!fell) return { modules: made.map((m) => m.text), list, problems }
+  }
+}
+
+/** The declaration of a module that a line of it belongs to. */
+export function ownerOf(source: string, line: number): string | undefined {
+  const lines = source.split('\n').slice(0, line)
+  for (const l of lines.reverse()) {
+    const name = /^const ([\w$]+)/.exec(l)?.[1]
+    if (name !== undefined) return name
+  }
+  return undefined
+}
+
+type Judged = Pick<FidelityRow, 'result' | 'cells' | 'states' | 'detail'>
+
+/**
+ * Each function alone; those that differ then with what they call in the same file, since the model
+ * may have split the two otherwise.
+ */
+async function judged(
+  modules: readonly string[],
+  list: readonly Candidate[],
+  base: string,
+  workers: number | undefined,
+): Promise<Map<Candidate, Judged>> {
+  const threads = workers ?? availableParallelism()
+  const alone = await judgeGroups(
+    modules,
+    list.map((c) => [c]),
+    base,
+    threads,
+  )
+  const found = new Map(list.map((c, i) => [c, alone[i] as Judged]))
+  const again = list
+    .filter((c) => found.get(c)?.result === 'differs')
+    .map((c) => [c, ...list.filter((d) => d.file === c.file && c.calls.has(d.c))])
+    .filter((group) => group.length > 1)
+  const together = await judgeGroups(modules, again, base, threads)
+  again.forEach(([c, ...company], i) => {
+    const result = together[i] as Judged
+    if (result.result !== 'equal') return
+    const detail = `together with ${company.map((d) => d.c).join(', ')}`
+    found.set(c as Candidate, { ...result, detail })
+  })
+  return found
+}
+
+async function judgeGroups(
+  modules: readonly string[],
+  groups: readonly (readonly Candidate[])[],
+  base: string,
+  threads: number,
+): Promise<Judged[]> {
+  if (groups.length === 0) return []
+  const exported = modules.map(
+    (m) => new Set([...m.matchAll(/^ {4}(\w+): replace\(/gm)].map((x) => x[1])),
+  )
+  const variants = groups.map((group) => {
+    const slots = group.flatMap((c) => c.pieces.flatMap((p) => p.replaces ?? []))
+    const module = exported.findIndex((e) => slots.every((s) => e.has(s)))
+    return { module: Math.max(0, module), slots }
+  })
+  const reach = groups.map((g) => g.map((c) => c.target.place))
+  const jobs = builtInScenarios().map(
+    ({ text }, number): PatchJob => ({ number, text, base, modules, variants, reach }),
+  )
+  const results = await comparePatches(jobs, threads)
+  return groups.map((_group, i): Judged => {
+    const cells = results.flatMap((r) => (r.variants[i]?.cell === undefined ? [] : [r]))
+    const states = cells.reduce((sum, r) => sum + (r.variants[i]?.cell?.finals ?? 0), 0)
+    const first = cells.find((r) => r.variants[i]?.difference !== undefined)
+    const d = first?.variants[i]?.difference
+    const result = cells.length === 0 ? 'not reached' : d === undefined ? 'equal' : 'differs'
+    const detail = d === undefined ? '' : `${first?.scenario}: ${d.what}, ${d.detail}`
+    return { result, cells: cells.length, states, detail }
+  })
+}
+
+/** The rows of a run, for a terminal. */
+function told(rows: readonly FidelityRow[]): string {
+  const lines: string[] = []
+  for (const design of new Set(rows.map((r) => r.design))) {
+    const mine = rows.filter((r) => r.design === design)
+    lines.push(`${design}: ${mine.length} functions of the model are in this tree`)
+    for (const result of ['differs', 'equal', 'not reached', 'not translated'] as const) {
+      const some = mine.filter((r) => r.result === result)
+      if (some.length > 0) lines.push('', `  ${result}: ${some.length}`)
+      for (const r of some) {
+        const count = r.cells > 0 ? ` (${r.cells} cells, ${r.states} final states)` : ''
+        lines.push(`    ${r.c}, ${r.file}${count}`)
+        if (r.detail !== '') lines.push(`      ${r.detail}`)
+      }
+    }
+    lines.push('')
+  }
+  return lines.join('\n').trimEnd()
+}

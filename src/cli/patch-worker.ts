@@ -1,0 +1,144 @@
+/** A worker thread that compares designs made of patches with the ones that they change. */
+import { parentPort } from 'node:worker_threads'
+import { encodeToken } from '../app/token.js'
+import type { Design } from '../designs/design.js'
+import { DESIGNS } from '../designs/index.js'
+import { readScenario, type Scenario } from '../litmus/scenario.js'
+import type { FnTag, Replacement } from '../machine/fn.js'
+import {
+  type CellFacts,
+  type Difference,
+  difference,
+  judgeCell,
+  stopped,
+  withProbes,
+} from '../patch/judge.js'
+import { FINDING_KINDS } from '../sanitizers/index.js'
+
+/** One scenario on a base and on what changes of it. */
+export interface PatchJob {
+  readonly number: number
+  /** The scenario's text. */
+  readonly text: string
+  readonly base: string
+  /** Lowered modules that export `made`. */
+  readonly modules: readonly string[]
+  /** The variants: which of the functions in `made` each replaces; undefined for all. */
+  readonly variants: readonly { readonly module: number; readonly slots: readonly string[] }[]
+  /** Run a variant only if the base runs one of these bodies. */
+  readonly reach: readonly (readonly string[])[]
+}
+
+export interface FoundFinding {
+  readonly id: string
+  readonly function: string
+  readonly message: string
+  readonly first: boolean
+  readonly token: string
+}
+
+/** What a cell says, as data. */
+export interface CellReport {
+  readonly skipped: string | undefined
+  readonly states: number
+  readonly finals: number
+  readonly outcomes: number
+  readonly findings: readonly FoundFinding[]
+  readonly marks: readonly string[]
+}
+
+export interface VariantReport {
+  /** Undefined if the base does not reach what the variant changes. */
+  readonly cell: CellReport | undefined
+  readonly difference: Difference | undefined
+}
+
+export interface PatchResult {
+  readonly number: number
+  readonly scenario: string
+  readonly base: CellReport
+  readonly variants: readonly VariantReport[]
+  readonly bug: string | undefined
+}
+
+const loaded = new Map<string, Readonly<Record<string, Replacement>>>()
+
+async function load(module: string): Promise<Readonly<Record<string, Replacement>>> {
+  const known = loaded.get(module)
+  if (known !== undefined) return known
+  const url = `data:text/javascript;base64,${Buffer.from(module).toString('base64')}`
+  const { made } = (await import(url)) as { made: Readonly<Record<string, Replacement>> }
+  loaded.set(module, made)
+  return made
+}
+
+/** Code that came from outside must not end the whole run, whatever it does to the machine. */
+function judged(scenario: Scenario, design: Design): CellFacts {
+  try {
+    return judgeCell(scenario, design)
+  } catch (error) {
+    return stopped(`the machine stops: ${(error as Error).message}`)
+  }
+}
+
+const probes = new Map<number, FnTag>()
+
+async function run(job: PatchJob): Promise<PatchResult> {
+  const base = DESIGNS.find((d) => d.id === job.base) as Design
+  const made = await Promise.all(job.modules.map(load))
+  const scenario = readScenario(job.text, {
+    designs: job.text.match(/[\w.-]+/g) ?? [],
+    findings: FINDING_KINDS.map((k) => k.id),
+  })
+  const probed = withProbes(base, new Set(job.reach.flat()), probes)
+  const facts = judgeCell(scenario, probed.design)
+  const ran = new Set(probed.ran)
+  const report = (f: CellFacts): CellReport => reportOf(f, scenario.name, base.id)
+  const variants = job.variants.map(({ module, slots }, i): VariantReport => {
+    const places = job.reach[i] ?? []
+    if (places.length > 0 && !places.some((p) => ran.has(p))) {
+      return { cell: undefined, difference: undefined }
+    }
+    const of = made[module] ?? {}
+    const replaces = slots.flatMap((s) => (of[s] === undefined ? [] : [of[s]]))
+    const other = judged(scenario, { ...base, base, replaces })
+    return { cell: report(other), difference: difference(facts, other) }
+  })
+  return {
+    number: job.number,
+    scenario: scenario.name,
+    base: report(facts),
+    variants,
+    bug: undefined,
+  }
+}
+
+function reportOf(f: CellFacts, scenario: string, design: string): CellReport {
+  return {
+    skipped: f.skipped,
+    states: f.states,
+    finals: f.finals.size,
+    outcomes: f.outcomes.length,
+    marks: f.marks,
+    findings: f.findings.map(({ id, message, first, schedule, function: where }) => ({
+      ...{ id, message, first, function: where },
+      token: encodeToken({ scenario, design, hash: '', schedule }),
+    })),
+  }
+}
+
+parentPort?.on('message', (job: PatchJob) => {
+  run(job).then(
+    (result) => parentPort?.postMessage(result),
+    (error: Error) =>
+      parentPort?.postMessage({
+        number: job.number,
+        bug: withoutModules(error.stack ?? error.message),
+      }),
+  )
+})
+
+/** A module is in its own URL, which is in every stack trace. */
+function withoutModules(text: string): string {
+  return text.replace(/data:text\/javascript;base64,[\w+/=]*/g, 'the patch')
+}

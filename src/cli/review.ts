@@ -1,0 +1,312 @@
+/**
+ * `restrictedmem review MAIL --linux TREE`: a patch as it came from the list, made a design, judged
+ * beside the design that it changes.
+ */
+import { existsSync, readFileSync, statSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { UserError } from '../app/error.js'
+import { builtInScenarios } from '../app/host/scenarios.js'
+import { type Design, replacementsOf } from '../designs/design.js'
+import { DESIGNS } from '../designs/index.js'
+import { type Candidate, calibrationModules, candidates } from '../patch/calibrate.js'
+import { ChangeError, type Changes, changesOf } from '../patch/changes.js'
+import { scopeOf } from '../patch/facts.js'
+import { type Patch, PatchError, patchesOf } from '../patch/mail/patch.js'
+import { mergeEdit } from '../patch/merge/merge.js'
+import {
+  type Calibrated,
+  type Check,
+  type Draft,
+  draft,
+  type Entry,
+  inverted,
+  type Plan,
+  plan,
+  treeFile,
+} from '../patch/plan.js'
+import { tell } from '../patch/tell.js'
+import { moduleText } from '../patch/translate/module.js'
+import { type CellPair, type Review, reviewOf } from '../patch/verdicts.js'
+import { EXIT } from './exit.js'
+import { dictionary, KERNELS, ownerOf } from './fidelity-tree.js'
+import { startCParser } from './grammar.js'
+import { comparePatches } from './patch-pool.js'
+import type { PatchJob, PatchResult } from './patch-worker.js'
+import { checkTree, treeText } from './tree.js'
+
+export interface ReviewFlags {
+  readonly linux: string
+  /** A design, or `auto`: the one in which most of the patch can be judged. */
+  readonly base: string
+  readonly reverse?: boolean
+  /** `f: 0|-EINVAL`, for functions that the model does not have. */
+  readonly assume: readonly string[]
+  readonly workers?: number
+  readonly format: 'text' | 'mail' | 'json'
+}
+
+/** A mail of more than this is none. */
+const MOST_BYTES = 1 << 20
+
+export async function review(mail: string, flags: ReviewFlags): Promise<number> {
+  const { patches, changes } = await inputs(mail, flags)
+  const words = dictionary()
+  const designs = bases(flags.base)
+  const drafts = designs.map((design) => ({
+    design,
+    draft: draft(changes, scopeOf(design, words)),
+  }))
+  const best = drafts.reduce((a, b) => (worth(b.draft) > worth(a.draft) ? b : a))
+  const { design } = best
+  const threads = flags.workers ?? availableParallelism()
+  const { lowerModule } = await import('../lower/host.js')
+  const sides = await calibrate(best.draft, design, threads, lowerModule)
+  // A design that is already as the patch makes it: what it changes is seen by taking it back.
+  const isPatched = hasPatch(best.draft, sides)
+  const from = isPatched ? inverted(best.draft) : best.draft
+  const basis = sides[isPatched ? 'after' : 'before']
+  const made = build(from, basis, assumptions(flags.assume), lowerModule)
+  const results = await judge(made, design, threads)
+  const pairs = results.map(pairOf).map((p) => (isPatched ? turned(p) : p))
+  const reviewed = reviewOf(pairs, made.entries)
+  const notes = isPatched
+    ? [`${design.id} has this patch already: before is ${design.id} without it`]
+    : []
+  say(patches, changes, design, made, basis, reviewed, flags.format, notes)
+  return codeOf(reviewed)
+}
+
+async function inputs(
+  mail: string,
+  flags: ReviewFlags,
+): Promise<{ patches: Patch[]; changes: Changes }> {
+  if (!existsSync(mail) || !statSync(mail).isFile()) throw new UserError(`${mail}: no such file`)
+  if (statSync(mail).size > MOST_BYTES) throw new UserError(`${mail}: more than 1 MiB is no mail`)
+  checkTree(flags.linux)
+  await startCParser()
+  try {
+    const patches = patchesOf(readFileSync(mail, 'utf8'))
+    const read = (path: string): string | undefined => treeText(flags.linux, path)
+    return { patches, changes: changesOf(patches, read, flags.reverse === true) }
+  } catch (error) {
+    if (error instanceof PatchError || error instanceof ChangeError) {
+      throw new UserError(`${mail}: ${error.message}`)
+    }
+    throw error
+  }
+}
+
+function bases(name: string): readonly Design[] {
+  if (name === 'auto') {
+    const first = (d: Design): number => (KERNELS.includes(d.id) ? 0 : 1)
+    return [...DESIGNS].sort((a, b) => first(a) - first(b))
+  }
+  const found = DESIGNS.find((d) => d.id === name)
+  if (found === undefined) throw new UserError(`there is no design "${name}".`)
+  return [found]
+}
+
+/**
+ * How near a design is to the tree: functions of the files that the patch touches which translate
+ * for it, those that change counted more.
+ */
+function worth({ checks, changes, scope }: Draft): number {
+  const whole = checks.filter((c) => c.side === 'before' && c.alone.reason === undefined).length
+  const around = changes.files.flatMap((f) => candidates([treeFile(f, f.before)], scope))
+  return whole * 100 + around.filter((c) => c.reason === undefined).length
+}
+
+function assumptions(list: readonly string[]): ReadonlyMap<string, readonly string[]> {
+  return new Map(
+    list.map((text) => {
+      const [, name, values] = /^\s*(\w+)\s*:\s*(.+)$/.exec(text) ?? []
+      const each = (values ?? '').split('|').map((v) => v.trim())
+      if (name === undefined || !each.every((v) => /^-?(?:\d+|E[A-Z0-9]+)$/.test(v))) {
+        throw new UserError(`--assume '${text}': wanted is 'function: 0|-EINVAL'`)
+      }
+      return [name, each]
+    }),
+  )
+}
+
+type Lower = (text: string) => {
+  text: string
+  problems: readonly { line: number; message: string }[]
+}
+
+/** Put the unpatched functions, translated, in the model's place: nothing may change. */
+async function calibrate(
+  draft: Draft,
+  design: Design,
+  threads: number,
+  lower: Lower,
+): Promise<Sides> {
+  const before = await calibrateSide(draft, 'before', design, threads, lower)
+  // The other side is of interest only if this one is not the model.
+  const differ = [...before.values()].some((c) => typeof c === 'object')
+  const after = differ ? await calibrateSide(draft, 'after', design, threads, lower) : new Map()
+  return { before, after }
+}
+
+interface Sides {
+  readonly before: ReadonlyMap<string, Calibrated>
+  readonly after: ReadonlyMap<string, Calibrated>
+}
+
+/** Does every function whose version before the patch is another one agree after it? */
+function hasPatch({ checks }: Draft, { before, after }: Sides): boolean {
+  const other = checks.filter((c) => c.side === 'before' && typeof before.get(c.entry) === 'object')
+  return other.length > 0 && other.every((c) => typeof after.get(c.entry) === 'string')
+}
+
+/** Base and patched change places. */
+function turned({ scenario, base, patched, difference }: CellPair): CellPair {
+  if (patched === undefined) return { scenario, base, patched, difference }
+  const { findings, skipped } = base
+  return {
+    scenario,
+    base: patched,
+    patched: { findings, skipped, marks: patched.marks },
+    difference,
+  }
+}
+
+async function calibrateSide(
+  { checks, scope }: Draft,
+  side: Check['side'],
+  design: Design,
+  threads: number,
+  lower: Lower,
+): Promise<Map<string, Calibrated>> {
+  const able = checks.filter((c) => c.side === side && c.alone.reason === undefined)
+  const found = new Map<string, Calibrated>()
+  if (able.length === 0) return found
+  const list = able.flatMap((c) => [c.alone, ...c.company])
+  const modules = calibrationModules(list, scope).map(lower)
+  const wrong = modules.find((m) => m.problems.length > 0)?.problems[0]
+  if (wrong !== undefined) {
+    for (const c of able) found.set(c.entry, { differs: wrong.message })
+    return found
+  }
+  const slotsOf = (some: readonly Candidate[]): string[] =>
+    some.flatMap((c) => c.pieces.flatMap((p) => p.replaces ?? []))
+  const variants = able.flatMap((c) => [[c.alone], [c.alone, ...c.company]])
+  const jobs = builtInScenarios().map(
+    ({ text }, number): PatchJob => ({
+      ...{ number, text, base: design.id, modules: modules.map((m) => m.text) },
+      variants: variants.map((v) => ({ module: 0, slots: slotsOf(v) })),
+      reach: variants.map((v) => v.map((c) => c.target.place)),
+    }),
+  )
+  const results = await comparePatches(jobs, threads)
+  able.forEach((c, i) => {
+    const firstOf = (variant: number): string | undefined =>
+      results
+        .map((r) => ({ r, d: r.variants[variant]?.difference }))
+        .filter(({ d }) => d !== undefined)
+        .map(({ r, d }) => `${r.scenario}: ${d?.what}, ${d?.detail}`)[0]
+    const alone = firstOf(2 * i)
+    if (alone === undefined) found.set(c.entry, 'alone')
+    else if (firstOf(2 * i + 1) === undefined) found.set(c.entry, 'company')
+    else found.set(c.entry, { differs: alone })
+  })
+  return found
+}
+
+interface Made extends Plan {
+  readonly module: string
+}
+
+/** Plan and compile; what the compiler refuses is planned again without it. */
+function build(
+  from: Draft,
+  basis: ReadonlyMap<string, Calibrated>,
+  assumed: ReadonlyMap<string, readonly string[]>,
+  lower: Lower,
+): Made {
+  const broken = new Map<string, string>()
+  for (let tries = 0; tries < 20; tries++) {
+    const made = plan(from, {
+      calibrated: (name) => basis.get(name),
+      checks: from.checks as readonly Check[],
+      assumed,
+      broken,
+      merge: mergeEdit,
+    })
+    const source = moduleText(made.pieces, from.scope, 'made by review')
+    const { text, problems } = lower(source)
+    if (problems.length === 0) return { ...made, module: text }
+    const before = broken.size
+    for (const p of problems) {
+      const owner = ownerOf(source, p.line)
+      if (owner !== undefined) broken.set(owner, p.message.split('\n')[0] ?? '')
+    }
+    if (broken.size === before) break
+  }
+  throw new UserError(`the patch cannot be made a design: ${[...broken.values()][0] ?? ''}`)
+}
+
+async function judge(made: Made, design: Design, threads: number): Promise<readonly PatchResult[]> {
+  const replaced = made.pieces.flatMap((p) => p.replaces ?? [])
+  const places = made.entries.flatMap((e) =>
+    e.how === 'no effect' ? [] : e.targets.map((t) => t.place),
+  )
+  const jobs = builtInScenarios().map(
+    ({ text }, number): PatchJob => ({
+      ...{ number, text, base: design.id, modules: [made.module] },
+      variants: [{ module: 0, slots: replaced }],
+      reach: [places.length === 0 ? ['nothing of the patch runs'] : places],
+    }),
+  )
+  return comparePatches(jobs, threads)
+}
+
+function pairOf({ scenario, base, variants }: PatchResult): CellPair {
+  return { scenario, base, patched: variants[0]?.cell, difference: variants[0]?.difference }
+}
+
+function say(
+  patches: readonly Patch[],
+  changes: Changes,
+  design: Design,
+  made: Made,
+  basis: ReadonlyMap<string, Calibrated>,
+  reviewed: Review,
+  format: ReviewFlags['format'],
+  more: readonly string[],
+): void {
+  const notes = [...patches.flatMap((p) => p.notes), ...changes.notes, ...misfits(changes), ...more]
+  const subject = patches.map((p) => p.subject).join('; ')
+  if (format === 'json') {
+    const entries = made.entries.map((e) => ({
+      ...{ name: e.name, file: e.file, kind: e.kind, how: e.how, holes: e.holes },
+      targets: e.targets.map((t) => t.ts),
+    }))
+    const { cells, partly } = reviewed
+    const all = { schema: 1, subject, base: design.id, notes, entries, cells, partly }
+    process.stdout.write(`${JSON.stringify(all, undefined, 1)}\n`)
+    return
+  }
+  const checkOf = (name: string): string => checkText(basis.get(name), made.entries, name)
+  const base = `${design.id}, Linux ${design.profile}, ${replacementsOf(design).length} replaced functions`
+  const told = { subject, base, notes, entries: made.entries, checkOf, review: reviewed }
+  process.stdout.write(`${tell(told, format === 'mail' ? 72 : 96)}\n`)
+}
+
+function misfits(changes: Changes): string[] {
+  return changes.files.flatMap((f) =>
+    f.misfits.map((m) => `${f.path}: ${m}; nothing of it is judged`),
+  )
+}
+
+function checkText(c: Calibrated, entries: readonly Entry[], name: string): string {
+  const how = entries.find((e) => e.name === name)?.how
+  if (how !== 'translated' || c === undefined || typeof c === 'object') return ''
+  const before = 'before the patch its translation and the model agree in every final state'
+  return c === 'alone' ? before : `${before}, with what it calls`
+}
+
+function codeOf({ cells, partly }: Review): number {
+  if (partly) return EXIT.PARTLY
+  return cells.some((c) => c.word === 'finds') ? EXIT.FINDING : EXIT.OK
+}

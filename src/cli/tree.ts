@@ -1,0 +1,51 @@
+/** A kernel tree of the user's: which of its files the model knows something of, and their C. */
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { join, relative, sep } from 'node:path'
+import { UserError } from '../app/error.js'
+import { functionsOf, tablesOf } from '../patch/c/functions.js'
+import { parseC } from '../patch/c/parse.js'
+import type { TreeFile } from '../patch/calibrate.js'
+import type { Dictionary } from '../patch/model/dictionary.js'
+
+/** @throws UserError if it is no kernel tree. */
+export function checkTree(tree: string): void {
+  if (!existsSync(tree) || !statSync(tree).isDirectory()) {
+    throw new UserError(`${tree}: no such directory`)
+  }
+  if (!['mm', 'virt', 'fs'].some((d) => existsSync(join(tree, d)))) {
+    throw new UserError(`${tree}: this is no Linux tree; it has no mm, virt or fs`)
+  }
+}
+
+/** A file of the tree, as text; undefined if it does not have it. */
+export function treeText(tree: string, path: string): string | undefined {
+  const full = join(tree, path)
+  if (relative(tree, full).startsWith('..')) return undefined
+  return existsSync(full) && statSync(full).isFile() ? readFileSync(full, 'utf8') : undefined
+}
+
+export function readC(path: string, text: string): TreeFile {
+  const root = parseC(text)
+  return { path, functions: functionsOf(root), tables: tablesOf(root) }
+}
+
+/** Folders of the kernel that the model has functions of. */
+const FOLDERS = ['mm', 'virt/kvm', 'arch/x86/kvm', 'arch/x86/kvm/mmu', 'fs', 'include/linux', 'lib']
+
+/** The files of the tree in which some function of the model is defined. */
+export function modelledFiles(tree: string, dictionary: Dictionary): TreeFile[] {
+  const names = new Set(dictionary.functions.filter((f) => f.place !== '').map((f) => f.c))
+  const word = /^[a-z].*?\b(\w+)\s*\(/gm
+  const files: TreeFile[] = []
+  for (const folder of FOLDERS.filter((f) => existsSync(join(tree, f)))) {
+    for (const name of readdirSync(join(tree, folder)).sort()) {
+      if (!/\.[ch]$/.test(name)) continue
+      const path = join(folder, name).split(sep).join('/')
+      const text = readFileSync(join(tree, path), 'utf8')
+      if ([...text.matchAll(word)].some(([, f]) => names.has(f as string))) {
+        files.push(readC(path, text))
+      }
+    }
+  }
+  return files
+}

@@ -1,0 +1,83 @@
+/**
+ * What the project's own sources declare, as data: the words into which C is translated. The build
+ * harvests it (`harvest.ts`); nobody writes it by hand.
+ */
+
+export interface Param {
+  readonly name: string
+  /** As written: `Folio | null`. */
+  readonly type: string
+}
+
+export interface ModelFunction {
+  /** C's spelling, and the project's. */
+  readonly c: string
+  readonly ts: string
+  /** Below src/, without extension. */
+  readonly file: string
+  /** Where the body is written, as the kernel's table has it; '' for a helper. */
+  readonly place: string
+  /** Preemptible; runs to completion and can be replaced; an ordinary function. */
+  readonly kind: 'generator' | 'plain' | 'helper'
+  readonly params: readonly Param[]
+  readonly returns: string
+  /** What follows `Models:` and `Simplifies:` in its comment. */
+  readonly models: string | undefined
+  readonly simplifies: string | undefined
+  /** The function expression, as written; '' for a helper. */
+  readonly source: string
+}
+
+export interface ModelStruct {
+  readonly ts: string
+  readonly c: string
+  readonly file: string
+  /** Field to type, as written. */
+  readonly fields: Readonly<Record<string, string>>
+}
+
+/** A table of operations: an interface whose members are slots. */
+export interface ModelOps {
+  readonly ts: string
+  readonly file: string
+  readonly slots: Readonly<
+    Record<string, { readonly params: readonly Param[]; readonly returns: string }>
+  >
+}
+
+/** A constant or a table: its name, where it is, and its type. */
+export interface ModelValue {
+  readonly ts: string
+  readonly file: string
+  readonly type: string
+  /** Of a table of operations: its name in C. */
+  readonly c?: string
+}
+
+export interface Dictionary {
+  readonly functions: readonly ModelFunction[]
+  readonly structs: readonly ModelStruct[]
+  readonly ops: readonly ModelOps[]
+  readonly values: readonly ModelValue[]
+  /** Exported types that are neither: file by name. */
+  readonly types: Readonly<Record<string, string>>
+  /** `Struct.field` that somebody announces an access to. */
+  readonly announced: readonly string[]
+  /** What each file of the designs imports of the project. */
+  readonly imports: Readonly<Record<string, readonly string[]>>
+  /** Design id to the file and the name that export it. */
+  readonly designs: Readonly<Record<string, { readonly file: string; readonly name: string }>>
+}
+
+/** `shmemGetFolio` → `shmem_get_folio`. */
+export function snakeCase(name: string): string {
+  return name
+    .replace(/([a-z0-9])([A-Z])/g, '$1_$2')
+    .replace(/([A-Z]+)([A-Z][a-z])/g, '$1_$2')
+    .toLowerCase()
+}
+
+/** `__shmem_get_folio` → `__shmemGetFolio`. */
+export function camelCase(name: string): string {
+  return name.replace(/(?<=[A-Za-z0-9])_+([A-Za-z0-9])/g, (_, c: string) => c.toUpperCase())
+}

@@ -1,0 +1,351 @@
+/**
+ * From what a patch changes to what a design replaces: for each function whether it is translated
+ * whole, merged into the model's, new, without effect, not modelled, or a trap.
+ */
+import type { CFunction } from './c/functions.js'
+import { type Candidate, calledBy, candidates, replacement, type TreeFile } from './calibrate.js'
+import type { Change, ChangedFile, Changes, Side } from './changes.js'
+import { camelCase, type ModelFunction } from './model/dictionary.js'
+import type { Scope } from './model/scope.js'
+import { RENAMED, SLOTS } from './translate/crosswalk.js'
+import type { Piece } from './translate/module.js'
+import { Session, type Sources } from './translate/session.js'
+import { Hole, type HoleNote } from './translate/work.js'
+
+export type How =
+  | 'translated'
+  | 'merged'
+  | 'new'
+  | 'removed'
+  | 'no effect'
+  | 'not modelled'
+  | 'not translated'
+
+/** What becomes of one function, or table, of the patch. */
+export interface Entry {
+  readonly name: string
+  readonly file: string
+  readonly kind: Change['kind'] | 'table'
+  readonly how: How
+  /** The model's functions that run it. */
+  readonly targets: readonly ModelFunction[]
+  /** Why it is not translated, with the line of the new file. */
+  readonly holes: readonly HoleNote[]
+  readonly dropped: readonly string[]
+  readonly assumptions: readonly string[]
+  readonly edits?: number
+  readonly lines: ReadonlySet<number>
+}
+
+/** Calibration of a function on one side of the patch, that a whole translation rests on. */
+export interface Check {
+  readonly entry: string
+  readonly side: 'before' | 'after'
+  readonly alone: Candidate
+  /** With what it calls in the same file, for functions that the model splits otherwise. */
+  readonly company: readonly Candidate[]
+}
+
+export interface Draft {
+  readonly scope: Scope
+  readonly changes: Changes
+  readonly checks: readonly Check[]
+}
+
+/** What must be calibrated before the design can be made: every changed function, on both sides. */
+export function draft(changes: Changes, scope: Scope): Draft {
+  const sides = ['before', 'after'] as const
+  const checks = changes.functions.flatMap((change): Check[] => {
+    const file = changes.files.find((f) => f.path === change.file)
+    if (change.kind !== 'changed' || file === undefined) return []
+    return sides.flatMap((side): Check[] => {
+      const source = treeFile(file, file[side])
+      const [alone] = candidates([source], scope, (c) => c === change.name)
+      if (alone === undefined) return []
+      const company = candidates([source], scope, (c) => c !== change.name && alone.calls.has(c))
+      const able = company.filter((c) => c.reason === undefined)
+      return [{ entry: change.name, side, alone, company: able }]
+    })
+  })
+  return { scope, changes, checks }
+}
+
+/**
+ * The patch taken back, for a design that has it already: what the patch brings is what the design
+ * is, and before it is what must be translated.
+ */
+export function inverted({ scope, changes, checks }: Draft): Draft {
+  const kinds = { changed: 'changed', new: 'removed', removed: 'new' } as const
+  const functions = changes.functions.map((c): Change => {
+    const lines = new Set<number>()
+    return { ...c, kind: kinds[c.kind], before: c.after, after: c.before, lines }
+  })
+  const files = changes.files.map((f) => ({ ...f, before: f.after, after: f.before }))
+  const turned = checks.map(
+    (c): Check => ({ ...c, side: c.side === 'before' ? 'after' : 'before' }),
+  )
+  return { scope, changes: { ...changes, functions, files }, checks: turned }
+}
+
+export function treeFile(file: ChangedFile, side: Side): TreeFile {
+  return { path: file.path, functions: side.functions, tables: side.tables }
+}
+
+/** How the calibration of a function ended. */
+export type Calibrated = 'alone' | 'company' | { readonly differs: string } | undefined
+
+export interface Plan {
+  readonly entries: readonly Entry[]
+  readonly pieces: readonly Piece[]
+}
+
+/** What a merge of an edit into the model's function gave. */
+export type Merge = (
+  change: Change,
+  target: ModelFunction,
+  session: Session,
+) =>
+  | { readonly text: string; readonly edits: number; readonly byWords: boolean }
+  | { readonly conflict: string }
+
+/**
+ * The design's pieces and the story of every function. `calibrated` says which whole translations
+ * can be trusted; `broken` are names of pieces that the compiler refused, with its message.
+ */
+export function plan(
+  { scope, changes }: Draft,
+  options: {
+    readonly calibrated: (name: string) => Calibrated
+    readonly checks: readonly Check[]
+    readonly assumed: ReadonlyMap<string, readonly string[]>
+    readonly broken: ReadonlyMap<string, string>
+    readonly merge: Merge
+  },
+): Plan {
+  const brought = new Set(changes.functions.filter((c) => c.kind === 'new').map((c) => c.name))
+  const lines = new Map(changes.functions.map((c) => [c.name, c.lines]))
+  const session = new Session(scope, sourcesAfter(changes), {
+    brought,
+    assumed: options.assumed,
+    watched: (name) => lines.get(name) ?? new Set(),
+  })
+  session.tablesWith = (name) =>
+    changes.files
+      .flatMap((f) => [...f.after.tables.values()])
+      .filter((t) => t.slots.some(([, value]) => value === name))
+  const entries: Entry[] = []
+  const pieces: Piece[] = []
+  const trap = (target: ModelFunction, why: string): void => {
+    if (!pieces.some((p) => p.name === `${target.ts}$`)) pieces.push(trapPiece(target, why, scope))
+  }
+  const uses: Context = { scope, changes, session, pieces, trap, ...options }
+  for (const change of changes.functions) {
+    if (change.kind === 'new') entries.push(newEntry(change, uses))
+    else if (change.kind === 'removed') entries.push(removedEntry(change, uses))
+    else entries.push(changedEntry(change, uses))
+  }
+  for (const t of changes.tables) entries.push(tableEntry(t, uses))
+  return { entries, pieces: [...session.pieces, ...pieces] }
+}
+
+interface Context {
+  readonly scope: Scope
+  readonly changes: Changes
+  readonly session: Session
+  readonly pieces: Piece[]
+  readonly trap: (target: ModelFunction, why: string) => void
+  readonly calibrated: (name: string) => Calibrated
+  readonly checks: readonly Check[]
+  readonly broken: ReadonlyMap<string, string>
+  readonly merge: Merge
+}
+
+function sourcesAfter(changes: Changes): Sources {
+  return {
+    functionNamed: (name) => {
+      for (const file of changes.files) {
+        const f = file.after.functions.get(name)
+        if (f !== undefined) return { f, file: file.path }
+      }
+      return undefined
+    },
+    tableNamed: (name) => {
+      for (const file of changes.files) {
+        const t = file.after.tables.get(name)
+        if (t !== undefined) return t
+      }
+      return undefined
+    },
+  }
+}
+
+function entryOf(change: Change, how: How, more: Partial<Entry> = {}): Entry {
+  const { name, file, kind, lines } = change
+  const empty = { targets: [], holes: [], dropped: [], assumptions: [] }
+  return { name, file, kind, how, lines, ...empty, ...more }
+}
+
+function newEntry(change: Change, { session }: Context): Entry {
+  session.newFunction(change.name)
+  const made = session.newFunctions.get(change.name)
+  if (made === undefined) {
+    const reason = 'its parameters or its result are not in the model'
+    return entryOf(change, 'not translated', { holes: [note(change, reason)] })
+  }
+  const { holes, dropped, assumptions } = made.translated
+  return entryOf(change, 'new', { holes, dropped, assumptions })
+}
+
+function note(change: Change, reason: string): HoleNote {
+  return { reason, line: change.after?.node.line ?? change.before?.node.line ?? 0, c: '' }
+}
+
+function removedEntry(change: Change, { changes }: Context): Entry {
+  const callers = changes.files.flatMap((f) =>
+    [...f.after.functions.values()].filter((g) => calledBy(g).has(change.name)),
+  )
+  if (callers.length === 0) return entryOf(change, 'removed')
+  const reason = `it is gone, and ${callers[0]?.name}() still calls it`
+  return entryOf(change, 'removed', { holes: [note(change, reason)] })
+}
+
+/** Bodies of the model for a C name, under the name of another version if need be. */
+export function bodiesFor(scope: Scope, name: string): ModelFunction[] {
+  const own = scope.bodies(name)
+  return own.length > 0 || RENAMED[name] === undefined ? own : scope.bodies(RENAMED[name])
+}
+
+function changedEntry(change: Change, uses: Context): Entry {
+  const { scope, session, pieces, trap, broken } = uses
+  const after = change.after as CFunction
+  const bodies = bodiesFor(scope, change.name)
+  const names = [change.name, RENAMED[change.name] ?? change.name]
+  const parts = names.flatMap((n) => scope.modelling(n)).filter((f) => !bodies.includes(f))
+  const targets = [...new Set([...bodies, ...parts])]
+  if (targets.length === 0)
+    return entryOf(change, 'not modelled', { holes: [note(change, 'the model has nothing of it')] })
+  const refuse = (holes: readonly HoleNote[]): Entry => {
+    for (const t of targets) trap(t, holes[0]?.reason ?? 'not translated')
+    return entryOf(change, 'not translated', { targets, holes })
+  }
+  if (after.node.broken) return refuse([note(change, 'the C parser cannot read it')])
+  const [target] = bodies
+  let why: readonly HoleNote[] = []
+  if (target !== undefined && bodies.length === 1 && !broken.has(`${target.ts}$`)) {
+    const whole = wholly(change, target, uses)
+    if ('how' in whole) return whole
+    why = whole.holes
+  } else if (target !== undefined && broken.has(`${target.ts}$`)) {
+    why = [note(change, broken.get(`${target.ts}$`) ?? '')]
+  } else why = [note(change, 'the model has it in other pieces')]
+  const merged = targets.map((t) => ({ t, m: uses.merge(change, t, session) }))
+  const able = merged.filter(({ t, m }) => 'text' in m && !broken.has(`${t.ts}$`))
+  // Where the statement itself was found is better than where its words are.
+  const certain = able.filter(({ m }) => 'text' in m && !m.byWords)
+  const good = certain.length > 0 ? certain : able
+  const [only] = good
+  if (good.length === 1 && only !== undefined && 'text' in only.m) {
+    pieces.push(replacementOf(change, only.t, only.m.text, scope))
+    return entryOf(change, 'merged', { targets: [only.t], edits: only.m.edits })
+  }
+  const conflicts = merged.flatMap(({ m }) => ('conflict' in m ? [note(change, m.conflict)] : []))
+  if (good.length > 1) {
+    const names = good.map(({ t }) => t.c).join(' and ')
+    conflicts.unshift(note(change, `the edit fits in ${names}`))
+  }
+  return refuse([...conflicts, ...why])
+}
+
+/** The function translated whole, if that can be trusted; otherwise why not. */
+function wholly(
+  change: Change,
+  target: ModelFunction,
+  uses: Context,
+): Entry | { readonly holes: readonly HoleNote[] } {
+  const { scope, session, pieces, calibrated } = uses
+  try {
+    const made = session.inPlace(change.after as CFunction, target)
+    const { dropped, assumptions } = made
+    const before = uses.checks.find((c) => c.entry === change.name && c.side === 'before')
+    const old = before?.alone.pieces.find((p) => p.replaces !== undefined)
+    if (old !== undefined && old.text === `fn(${withoutMarks(made.text)})`) {
+      return entryOf(change, 'no effect', { targets: [target], dropped })
+    }
+    const basis = calibrated(change.name)
+    if (made.holes.length > 0 && basis === undefined) return { holes: made.holes }
+    if (basis === undefined) {
+      const reason = before?.alone.reason
+      return { holes: [reason ?? note(change, 'its translation was not calibrated')] }
+    }
+    if (typeof basis === 'object') {
+      return { holes: [note(change, `before the patch its translation differs: ${basis.differs}`)] }
+    }
+    if (basis === 'company') {
+      for (const c of before?.company ?? []) {
+        for (const p of c.pieces) if (!pieces.some((q) => q.name === p.name)) pieces.push(p)
+      }
+    }
+    const piece = replacementOf(change, target, made.text, scope)
+    const at = pieces.findIndex((p) => p.name === piece.name)
+    if (at >= 0) pieces[at] = piece
+    else pieces.push(piece)
+    return entryOf(change, 'translated', {
+      targets: [target],
+      holes: made.holes,
+      dropped,
+      assumptions,
+    })
+  } catch (error) {
+    if (!(error instanceof Hole)) throw error
+    return { holes: [note(change, error.message)] }
+  }
+}
+
+function withoutMarks(text: string): string {
+  return text.replace(/^ *mark\('line [^\n]*\n/gm, '')
+}
+
+function replacementOf(change: Change, target: ModelFunction, text: string, scope: Scope): Piece {
+  return replacement(change.after as CFunction, change.file, target, text, scope)
+}
+
+/** A function of the model that nobody may run: its cells are not judged. */
+function trapPiece(target: ModelFunction, why: string, scope: Scope): Piece {
+  const params = target.params.map(
+    (p) => `${p.name.startsWith('_') ? '' : '_'}${p.name}: ${p.type}`,
+  )
+  const generator = target.kind === 'generator'
+  const returns = generator ? `Kernel<${target.returns}>` : target.returns
+  const text = `function${generator ? '*' : ''} ${target.c}(${params.join(', ')}): ${returns} {\n  hole(${JSON.stringify(`${target.c}: ${why}`)})\n}`
+  return {
+    name: `${target.ts}$`,
+    text: `fn(${text})`,
+    replaces: (scope.slotOf(target) ?? target).ts,
+    comment: `${target.c}: a trap.`,
+  }
+}
+
+function tableEntry(
+  { table, file, isNew }: Changes['tables'][number],
+  { scope, session, changes }: Context,
+): Entry {
+  const base = {
+    ...{ name: table.name, file, kind: 'table' as const, lines: new Set<number>() },
+    ...{ targets: [], dropped: [], assumptions: [], holes: [] },
+  }
+  const type = scope.opsOfStruct(table.struct)
+  if (type === undefined) return { ...base, how: 'not modelled' }
+  if (isNew) {
+    const made = session.newTable(table.name)
+    return { ...base, how: made === undefined ? 'not modelled' : 'new' }
+  }
+  const was = changes.files.find((f) => f.path === file)?.before.tables.get(table.name)
+  const slot = table.slots.find(
+    ([name, value]) =>
+      type.slots[SLOTS[name] ?? camelCase(name)] !== undefined &&
+      was?.slots.find(([n]) => n === name)?.[1] !== value,
+  )
+  if (slot === undefined) return { ...base, how: 'no effect' }
+  const reason = `.${slot[0]} of a table that the model has already`
+  return { ...base, how: 'not translated', holes: [{ reason, line: table.line, c: '' }] }
+}

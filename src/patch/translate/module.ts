@@ -1,0 +1,63 @@
+/** Translated functions as a module of TypeScript that can be lowered and loaded. */
+import type { Scope } from '../model/scope.js'
+
+/** A function or table of the module. */
+export interface Piece {
+  readonly name: string
+  /** `fn(function* …)` or `opsTable({…})`. */
+  readonly text: string
+  /** Its type, if it must be said. */
+  readonly type?: string
+  /** The model's function in whose place it runs. */
+  readonly replaces?: string
+  /** What it was made from, for its comment. */
+  readonly comment: string
+}
+
+/** The end of a path on which the model cannot go on; the cell is not judged. */
+const TRAP = `function hole(what: string): never {
+  mark(\`hole \${what}\`)
+  throw new KernelFault('not-modelled', 'undefined', what)
+}`
+
+/** Mark of a trap that has been reached: what it lacks follows. */
+export const HOLE_MARK = 'hole '
+/** Mark of a line of the patch that has run: function and line follow. */
+export const LINE_MARK = 'line '
+
+/**
+ * The module's text. It exports `made`: for each replaced function of the model, by its name, what
+ * takes its place.
+ */
+export function moduleText(pieces: readonly Piece[], scope: Scope, head: string): string {
+  const declarations = pieces.map(
+    (p) =>
+      `/** ${p.comment.replaceAll('*/', '* /')} */\nconst ${p.name}${p.type === undefined ? '' : `: ${p.type}`} = ${p.text}`,
+  )
+  const body = `${TRAP}\n\n${declarations.join('\n\n')}\n`
+  const replaced = pieces.flatMap((p) => (p.replaces === undefined ? [] : [[p.replaces, p.name]]))
+  const made = replaced.map(([of, by]) => `  ${of}: replace(${of}, ${by}),`).join('\n')
+  const exported = `\nexport const made = {\n${made}\n}\n`
+  const own = new Set(pieces.map((p) => p.name))
+  return `/* ${head.replaceAll('*/', '* /')} */\n${importsOf(body + exported, own, scope)}\n\n${body}${exported}`
+}
+
+/** One import a file, for every name of the model that the text uses. */
+function importsOf(text: string, own: ReadonlySet<string>, scope: Scope): string {
+  const byFile = new Map<string, Set<string>>()
+  const code = text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/'[^'\n]*'|"(?:\\.|[^"\\\n])*"/g, "''")
+  for (const [name] of code.matchAll(/(?<![\w.$])[A-Za-z_]\w*\b(?!\$)/g)) {
+    const file = own.has(name) ? undefined : scope.fileOf(name)
+    if (file === undefined) continue
+    const isType = scope.dictionary.types[name] === file || scope.ops(name) !== undefined
+    const names = byFile.get(file) ?? new Set()
+    byFile.set(file, names.add(isType ? `type ${name}` : name))
+  }
+  return [...byFile]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(
+      ([file, names]) =>
+        `import { ${[...names].sort().join(', ')} } from 'restrictedmem/${file}.js'`,
+    )
+    .join('\n')
+}

@@ -1,0 +1,546 @@
+/** C statements as the model's: jumps become labelled blocks, macros that loop become loops. */
+import { type CNode, descendants, squash } from '../c/parse.js'
+import { camelCase } from '../model/dictionary.js'
+import { call } from './call.js'
+import { ASSIGNMENTS, GUARDS, LISTS, STATEMENTS, STRUCTS } from './crosswalk.js'
+import {
+  announce,
+  announced,
+  arithmetic,
+  coerce,
+  condition,
+  fieldOf,
+  load,
+  type Place,
+  place,
+  sure,
+  value,
+} from './expression.js'
+import { BIG, BOOL, cType, declaratorOf, NUM, structOf, type Type } from './types.js'
+import { atom, Hole, type Value, type Work } from './work.js'
+
+/** All statements of a block; what cannot be translated becomes a trap. */
+export function block(w: Work, node: CNode): void {
+  const items = node.type === 'compound_statement' ? node.kids : [node]
+  const jumps = items.some((s) => s.type === 'labeled_statement')
+  if (jumps) labelled(w, node, items)
+  else for (const s of items) statement(w, s)
+}
+
+export function statement(w: Work, s: CNode): void {
+  const from = w.out.length
+  try {
+    if (w.watched.has(s.line) && s.type !== 'compound_statement') {
+      w.emit(`mark('line ${w.source.name}:${s.line}')`)
+    }
+    const said = STATEMENTS[squash(s.text)]
+    if (said === undefined) translate(w, s)
+    else w.emit(...said)
+  } catch (error) {
+    if (!(error instanceof Hole)) throw error
+    w.out.length = from
+    w.hole(error, s)
+  }
+}
+
+function translate(w: Work, s: CNode): void {
+  switch (s.type) {
+    case ';':
+    case 'empty_statement':
+      return
+    case 'compound_statement':
+      block(w, s)
+      return
+    case 'declaration':
+      declaration(w, s)
+      return
+    case 'expression_statement':
+      if (s.kids[0] !== undefined) effect(w, s.kids[0])
+      return
+    case 'if_statement':
+      branch(w, s)
+      return
+    case 'return_statement':
+      returns(w, s)
+      return
+    case 'for_statement':
+      forLoop(w, s)
+      return
+    case 'while_statement':
+      whileLoop(w, s)
+      return
+    case 'do_statement':
+      doLoop(w, s)
+      return
+    case 'switch_statement':
+      choice(w, s)
+      return
+    case 'goto_statement': {
+      const label = s.fields.label?.text ?? ''
+      w.emit(`${w.loops.has(label) ? 'continue' : 'break'} ${camelCase(label)}`)
+      return
+    }
+    case 'break_statement':
+      w.emit('break')
+      return
+    case 'continue_statement':
+      w.emit(w.continues.at(-1) ?? 'continue')
+      return
+    default:
+      throw new Hole(`a ${s.type.replaceAll('_', ' ')}`, s)
+  }
+}
+
+// ---- Jumps ----------------------------------------------------------------------------------------
+
+interface Label {
+  readonly label: string
+  readonly at: number
+}
+
+interface Loop {
+  readonly label: string
+  readonly body: readonly Item[]
+}
+
+type Item = CNode | Label | Loop
+
+const isLabel = (i: Item): i is Label => 'at' in i
+const isLoop = (i: Item): i is Loop => 'body' in i && Array.isArray((i as Loop).body)
+
+/** A block with labels: jumps backwards make loops, jumps forwards leave blocks. */
+function labelled(w: Work, node: CNode, items: readonly CNode[]): void {
+  const flat: Item[] = items.flatMap((s): Item[] => {
+    const out: Item[] = []
+    let at: CNode | undefined = s
+    while (at?.type === 'labeled_statement') {
+      const name: CNode | undefined = at.fields.label
+      out.push({ label: name?.text ?? '', at: at.start })
+      at = at.kids.find((k) => k !== name)
+    }
+    return at === undefined ? out : [...out, at]
+  })
+  const jumps = descendants(node, 'goto_statement').map((g) => ({
+    label: g.fields.label?.text ?? '',
+    at: g.start,
+  }))
+  sequence(w, flat, jumps)
+}
+
+function sequence(
+  w: Work,
+  items: readonly Item[],
+  jumps: readonly { label: string; at: number }[],
+): void {
+  const back = items.findIndex(
+    (i) => isLabel(i) && jumps.some((j) => j.label === i.label && j.at > i.at),
+  )
+  if (back >= 0) {
+    const { label } = items[back] as Label
+    const mine = jumps.filter((j) => j.label === label)
+    const last = items.findLastIndex(
+      (i) => !isLabel(i) && !isLoop(i) && mine.some((j) => j.at >= i.start && j.at < i.end),
+    )
+    const body = items.slice(back + 1, last + 1)
+    const rest = jumps.filter((j) => j.label !== label)
+    w.loops.add(label)
+    sequence(w, [...items.slice(0, back), { label, body }, ...items.slice(last + 1)], rest)
+    return
+  }
+  const targets = items.filter(isLabel).filter((l) => jumps.some((j) => j.label === l.label))
+  for (const t of [...targets].reverse()) w.emit(`${camelCase(t.label)}: {`)
+  for (const item of items) {
+    if (isLabel(item)) {
+      if (targets.includes(item)) w.emit('}')
+    } else if (isLoop(item)) {
+      w.emit(`${camelCase(item.label)}: for (;;) {`)
+      const inside = jumps.filter((j) => item.body.some((i) => isLabel(i) && i.label === j.label))
+      sequence(w, item.body, inside)
+      w.emit('break', '}')
+    } else statement(w, item)
+  }
+}
+
+// ---- Branches and loops ------------------------------------------------------------------------------
+
+function branch(w: Work, s: CNode): void {
+  const c = condition(w, s.fields.condition as CNode)
+  if (c === 'false' && s.fields.alternative === undefined) return
+  w.emit(`if (${c}) {`)
+  block(w, s.fields.consequence as CNode)
+  const other = s.fields.alternative
+  if (other !== undefined) {
+    w.emit('} else {')
+    for (const k of other.type === 'else_clause' ? other.kids : [other]) block(w, k)
+  }
+  w.emit('}')
+}
+
+function choice(w: Work, s: CNode): void {
+  const v = value(w, s.fields.condition as CNode)
+  w.emit(`switch (${v.code}) {`)
+  for (const c of (s.fields.body as CNode).kids) {
+    if (c.type !== 'case_statement') throw new Hole('a switch with code outside of its cases', c)
+    const label = c.fields.value
+    w.emit(label === undefined ? 'default: {' : `case ${value(w, label, v.type).code}: {`)
+    for (const k of c.kids) if (k !== label) statement(w, k)
+    w.emit('}')
+  }
+  w.emit('}')
+}
+
+/** The body of a loop; `continue` leaves it and goes on with the step behind it. */
+function loopBody(w: Work, body: CNode, step: () => void, hasStep: boolean): void {
+  const jumps = hasStep && descendants(body, 'continue_statement').length > 0
+  const label = jumps ? w.label('next') : ''
+  if (jumps) w.emit(`${label}: {`)
+  w.continues.push(jumps ? `break ${label}` : 'continue')
+  block(w, body)
+  w.continues.pop()
+  if (jumps) w.emit('}')
+  step()
+}
+
+function whileLoop(w: Work, s: CNode): void {
+  w.emit('for (;;) {')
+  w.emit(`if (!(${condition(w, s.fields.condition as CNode)})) break`)
+  loopBody(w, s.fields.body as CNode, () => {}, false)
+  w.emit('}')
+}
+
+function doLoop(w: Work, s: CNode): void {
+  const test = s.fields.condition as CNode
+  if (/^\(\s*0\s*\)$/.test(test.text)) {
+    block(w, s.fields.body as CNode)
+    return
+  }
+  w.emit('for (;;) {')
+  loopBody(w, s.fields.body as CNode, () => w.emit(`if (!(${condition(w, test)})) break`), true)
+  w.emit('}')
+}
+
+function forLoop(w: Work, s: CNode): void {
+  const first = s.fields.initializer
+  const macro = first?.type === 'call_expression' ? first.fields.function?.text : undefined
+  const body = s.fields.body as CNode
+  if (macro === '__each') {
+    each(w, first as CNode, body, s)
+    return
+  }
+  if (macro === '__scoped_guard') {
+    guarded(w, first as CNode, body, s)
+    return
+  }
+  if (first?.type === 'declaration') declaration(w, first)
+  else if (first !== undefined) effect(w, first)
+  w.emit('for (;;) {')
+  const test = s.fields.condition
+  if (test !== undefined) w.emit(`if (!(${condition(w, test)})) break`)
+  const step = s.fields.update
+  loopBody(w, body, () => step && effect(w, step), step !== undefined)
+  w.emit('}')
+}
+
+function guarded(w: Work, macro: CNode, body: CNode, s: CNode): void {
+  const [kind, lock] = (macro.fields.arguments as CNode).kids
+  const pair = GUARDS[kind?.text ?? '']
+  if (pair === undefined) throw new Hole(`a guard of the kind ${kind?.text}`, s)
+  if (descendants(body, 'return_statement', 'goto_statement', 'break_statement').length > 0) {
+    throw new Hole('a jump out of a scoped_guard()', s)
+  }
+  const object = value(w, lock as CNode).code
+  const text = (f: string): string =>
+    `${w.scope.functionTs(f)?.kind === 'generator' ? 'yield* ' : ''}${f}(${object})`
+  w.emit(text(pair[0]))
+  block(w, body)
+  w.emit(text(pair[1]))
+}
+
+function each(w: Work, macro: CNode, body: CNode, s: CNode): void {
+  const [kind, ...args] = (macro.fields.arguments as CNode).kids
+  const name = kind?.text ?? ''
+  if (/^xa_for_each(?:_range)?$/.test(name)) eachEntry(w, args, body)
+  else if (/^list_for_each_entry(?:_safe|_reverse|_rcu)?$/.test(name)) {
+    eachListed(w, name.endsWith('_safe'), args, body, s)
+  } else throw new Hole(`the loop ${name}`, s)
+}
+
+const PAGE_OFFSET: Type = { k: 'wide', name: 'Pgoff' }
+
+/** xa_for_each(): the bounds are evaluated once, every look into the array is announced. */
+function eachEntry(w: Work, args: readonly CNode[], body: CNode): void {
+  const [array, index, entry, start, last] = args as [CNode, CNode, CNode, CNode?, CNode?]
+  const xa = value(w, array).code
+  const i = place(w, index)
+  const e = place(w, entry)
+  if (i.local !== undefined) retype(w, i.local, PAGE_OFFSET)
+  const struct = structOf(e.type)
+  if (struct === undefined) throw new Hole('a loop over entries of an unknown kind', entry)
+  const from = start === undefined ? '0 as Pgoff' : coerce(value(w, start), PAGE_OFFSET).code
+  const to = last === undefined ? 'PGOFF_MAX' : w.keep(coerce(value(w, last), PAGE_OFFSET).code)
+  const look = (): void => {
+    if (w.announces && w.scope.isAnnounced('XArray', 'xaHead'))
+      w.emit(`yield read(${xa}, 'xaHead')`)
+  }
+  look()
+  w.emit(`${i.code} = xaFindIndex(${xa}, ${from}, ${to}) as Pgoff`)
+  w.emit('for (;;) {', `if (${i.code} < 0) break`)
+  w.emit(`${e.code} = xaLoad(${xa}, ${i.code}) as ${struct}`)
+  loopBody(
+    w,
+    body,
+    () => {
+      look()
+      w.emit(`${i.code} = xaFindAfterIndex(${xa}, ${i.code}, ${to}) as Pgoff`)
+    },
+    true,
+  )
+  w.emit('}')
+}
+
+function eachListed(w: Work, safe: boolean, args: readonly CNode[], body: CNode, s: CNode): void {
+  const at = place(w, args[0] as CNode)
+  const head = args[safe ? 2 : 1] as CNode
+  const link = args[safe ? 3 : 2]?.text ?? ''
+  const field = head.type === 'pointer_expression' ? head.fields.argument : w.heads.get(head.text)
+  if (field?.type !== 'field_expression') throw new Hole('a list whose head is not known', s)
+  const row = LISTS[`${field.fields.field?.text},${link}`]
+  if (row === undefined) {
+    throw new Hole(`the list ${squash(field.text)} through ${link} is not in the model`, s)
+  }
+  const base = sure(value(w, field.fields.argument as CNode))
+  w.emit(`${at.code} = ${row.first.replace('$head', base)}`)
+  w.emit('for (;;) {', `if (${at.code} === null) break`)
+  loopBody(w, body, () => w.emit(`${at.code} = ${at.code}!.${row.next}`), true)
+  w.emit('}')
+}
+
+// ---- Declarations and effects --------------------------------------------------------------------------
+
+function declaration(w: Work, s: CNode): void {
+  const type = s.fields.type as CNode
+  for (const d of s.kids) {
+    if (d === type || /qualifier|specifier/.test(d.type)) continue
+    const init = d.type === 'init_declarator' ? d.fields.value : undefined
+    const { name, pointers } = declaratorOf(
+      d.type === 'init_declarator' ? (d.fields.declarator as CNode) : d,
+    )
+    if (name !== undefined) declare(w, name, cType(type, pointers, w.scope, STRUCTS), init)
+  }
+}
+
+function declare(w: Work, name: string, type: Type, init: CNode | undefined): void {
+  if (type.k === 'list') {
+    if (init !== undefined) {
+      w.heads.set(name, init.type === 'pointer_expression' ? (init.fields.argument as CNode) : init)
+    }
+    return
+  }
+  if (init?.type === 'initializer_list') {
+    record(w, name, init)
+    return
+  }
+  let local = w.locals.get(name)
+  if (local === undefined || local.given) {
+    local = { ts: w.name(camelCase(name)), type, given: false, used: false }
+    w.locals.set(name, local)
+  }
+  if (init !== undefined) assignTo(w, { code: local.ts, type: local.type, local }, init)
+}
+
+/** `struct range r = { .start = … }`: each member is a local of its own. */
+function record(w: Work, name: string, init: CNode): void {
+  for (const pair of init.kids) {
+    if (pair.type !== 'initializer_pair') throw new Hole('a struct literal without names', init)
+    const member = pair.kids[0]?.text.replace(/^\./, '') ?? ''
+    const key = `${name}.${member}`
+    let v: Value
+    try {
+      v = value(w, pair.fields.value as CNode)
+    } catch (error) {
+      // A member that the model does without; who reads it meets the hole.
+      if (error instanceof Hole) continue
+      throw error
+    }
+    const local = w.locals.get(key) ?? {
+      ts: w.name(camelCase(`${name}_${member}`)),
+      type: v.type,
+      given: false,
+      used: true,
+    }
+    local.used = true
+    w.locals.set(key, local)
+    w.emit(`${local.ts} = ${coerce(v, local.type).code}`)
+  }
+  w.locals.set(name, { ts: camelCase(name), type: { k: 'record' }, given: true, used: false })
+}
+
+function effect(w: Work, e: CNode): void {
+  switch (e.type) {
+    case 'parenthesized_expression':
+      effect(w, e.kids[0] as CNode)
+      return
+    case 'comma_expression':
+      for (const k of e.kids) effect(w, k)
+      return
+    case 'assignment_expression':
+      assign(w, e.fields.left as CNode, e.fields.right as CNode, e.operator ?? '=')
+      return
+    case 'update_expression':
+      update(w, place(w, e.fields.argument as CNode), e.operator === '++' ? '+' : '-', NUM)
+      return
+    case 'call_expression':
+      callStatement(w, e)
+      return
+    default: {
+      const { code } = value(w, e)
+      if (/[(]/.test(code)) w.emit(code)
+    }
+  }
+}
+
+function callStatement(w: Work, e: CNode): void {
+  const name = e.fields.function?.text ?? ''
+  const args = (e.fields.arguments as CNode).kids
+  if (name === '__guard') throw new Hole('a guard() that holds to the end of the function', e)
+  if (name === 'list_add') {
+    listAdd(w, args, e)
+    return
+  }
+  const rows = ASSIGNMENTS[name]
+  if (rows === undefined) {
+    const { code } = call(w, e)
+    if (!/^[\w.!-]*$/.test(code)) w.emit(code)
+    return
+  }
+  for (const [to, from] of rows) {
+    const field = /^\$0\.(\w+)$/.exec(to)?.[1]
+    const at =
+      field === undefined
+        ? place(w, args[0] as CNode)
+        : fieldOf(w, value(w, args[0] as CNode), field, e)
+    if (from === '$1') assignTo(w, at, args[1] as CNode)
+    else store(w, at, atom(from === '?movable' ? movable(e) : from, BOOL))
+  }
+}
+
+/** Does a mask of page allocation have __GFP_MOVABLE? */
+function movable(e: CNode): string {
+  const text = squash(e.text)
+  if (/~ ?__GFP_MOVABLE|\bGFP_(?:HIGHUSER|KERNEL|USER)\b/.test(text)) return 'false'
+  if (/\bGFP_HIGHUSER_MOVABLE\b/.test(text)) return 'true'
+  throw new Hole('a mask of page allocation', e)
+}
+
+/** list_add(): in front of the first element. */
+function listAdd(w: Work, args: readonly CNode[], e: CNode): void {
+  const [entry, head] = args.map((a) => a.fields.argument)
+  const row = LISTS[`${head?.fields.field?.text},${entry?.fields.field?.text}`]
+  if (entry === undefined || head === undefined || row === undefined) {
+    throw new Hole('a list that is not in the model', e)
+  }
+  const object = sure(value(w, entry.fields.argument as CNode))
+  const first = row.first.replace('$head', sure(value(w, head.fields.argument as CNode)))
+  w.emit(`${object}.${row.next} = ${first}`)
+  w.emit(`${first.replace(/^\((.*) as .*\)$/, '$1')} = ${object}`)
+}
+
+/** `left = right`, `left += right` and so on. */
+export function assign(w: Work, left: CNode, right: CNode, op: string): void {
+  const at = place(w, left)
+  if (op === '=') {
+    assignTo(w, at, right)
+    return
+  }
+  const v = value(w, right, at.type)
+  if (at.type.k === 'bool') {
+    if (op !== '|=') throw new Hole(`${op} of a bool`, left)
+    const now = w.keep(coerce(v, BOOL).code)
+    store(w, at, atom(`${at.code} || ${now}`, BOOL))
+    return
+  }
+  update(w, at, op.slice(0, -1), v)
+}
+
+/** A read and a write: others may come between them if the field is announced. */
+function update(w: Work, at: Place, op: string, by: Value | Type): void {
+  if (at.dropped) return
+  const one = atom(at.type.k === 'big' ? '1n' : '1', at.type.k === 'big' ? BIG : NUM)
+  const v = 'code' in by ? by : one
+  const old = announced(w, at) ? load(w, at) : atom(at.code, at.type)
+  store(w, at, arithmetic(old, op, v))
+}
+
+function assignTo(w: Work, at: Place, right: CNode): void {
+  if (at.dropped) return
+  const v = value(w, right, at.type)
+  if (v.type.k === 'text') return
+  if (v.type.k === 'num' && !v.literal && (at.type.k === 'any' || at.type.k === 'ptr')) {
+    throw new Hole(`${squash(right.text)}, a number, as a pointer`, right)
+  }
+  const { local } = at
+  const learns = local !== undefined && !local.given
+  if (learns && (local.type.k === 'foreign' || local.type.k === 'list')) {
+    if (v.type.k === 'foreign') throw new Hole(`${squash(right.text)} is not in the model`, right)
+    retype(w, local, v.type)
+  } else if (learns && local.type.k === 'num' && (v.type.k === 'wide' || v.type.k === 'big')) {
+    retype(w, local, v.type)
+  }
+  store(w, local === undefined ? at : { ...at, type: local.type }, v)
+}
+
+function retype(w: Work, local: { type: Type }, type: Type): void {
+  if (local.type.k === type.k) return
+  local.type = type
+  w.changed = true
+}
+
+/** Write a place; one that somebody announces is announced, with a value known before. */
+export function store(w: Work, at: Place, v: Value): void {
+  if (at.dropped) return
+  if (at.local !== undefined) at.local.used = true
+  const { code } = coerce(v, at.type)
+  if (!announced(w, at)) {
+    w.emit(`${at.code} = ${code}`)
+    return
+  }
+  const known = /^(?:[A-Za-z_$][\w$]*!?|-?\d+n?)$/.test(code) ? code : w.keep(code)
+  const object = announce(w, 'write', at)
+  w.emit(`${object}.${at.field} = ${known}`)
+}
+
+function returns(w: Work, s: CNode): void {
+  const [e] = s.kids
+  if (e === undefined) {
+    w.emit('return')
+    return
+  }
+  if (w.resultByPointer) {
+    returnsThroughPointer(w, e)
+    return
+  }
+  if (w.returns.k === 'void') {
+    effect(w, e)
+    w.emit('return')
+    return
+  }
+  w.emit(`return ${coerce(value(w, e, w.returns), w.returns).code}`)
+}
+
+/** C returns 0 or an error, and the result through a pointer; the model returns either. */
+function returnsThroughPointer(w: Work, e: CNode): void {
+  const result = [...w.locals.values()].find((l) => l.result)
+  const struct = structOf(w.returns)
+  if (result === undefined || struct === undefined) throw new Hole('where the result goes', e)
+  if (e.text === '0') {
+    w.emit(`return ${result.ts}!`)
+    return
+  }
+  const v = coerce(value(w, e, NUM), NUM)
+  if (/^-[A-Z]/.test(v.code)) {
+    w.emit(`return errPtr(${struct}, ${v.code})`)
+    return
+  }
+  const error = w.keep(v.code)
+  w.emit(`return ${error} !== 0 ? errPtr(${struct}, ${error}) : ${result.ts}!`)
+}

@@ -1,0 +1,177 @@
+/** Types of C and of the model, as far as a translation needs them. */
+import type { CNode } from '../c/parse.js'
+import type { ModelFunction } from '../model/dictionary.js'
+import type { Scope } from '../model/scope.js'
+
+export type Type =
+  | { readonly k: 'num' | 'bool' | 'big' | 'void' | 'null' | 'any' | 'text' | 'list' }
+  /** A branded number: Pgoff, Gfn, Pfn. */
+  | { readonly k: 'wide'; readonly name: string }
+  /** `sure`: the model's type says that it is not NULL. */
+  | { readonly k: 'ptr'; readonly struct: string; readonly sure: boolean }
+  /** A struct inside another one. */
+  | { readonly k: 'embed'; readonly struct: string }
+  | { readonly k: 'ops'; readonly of: string }
+  | { readonly k: 'slot'; readonly of: string; readonly slot: string }
+  | { readonly k: 'function'; readonly f: ModelFunction }
+  /** `struct x *` as an out parameter: what it points to. */
+  | { readonly k: 'out'; readonly to: Type }
+  /** A struct on the stack whose members are locals of their own. */
+  | { readonly k: 'record' }
+  /** Something that the model does not have. */
+  | { readonly k: 'foreign'; readonly c: string }
+
+export const NUM: Type = { k: 'num' }
+export const BOOL: Type = { k: 'bool' }
+export const BIG: Type = { k: 'big' }
+export const VOID: Type = { k: 'void' }
+export const NULL: Type = { k: 'null' }
+export const ANY: Type = { k: 'any' }
+
+export function pointerTo(struct: string, sure = false): Type {
+  return { k: 'ptr', struct, sure }
+}
+
+export function isPointer(t: Type): boolean {
+  return t.k === 'ptr' || t.k === 'ops' || t.k === 'any' || t.k === 'null' || t.k === 'embed'
+}
+
+export function structOf(t: Type): string | undefined {
+  return t.k === 'ptr' || t.k === 'embed' ? t.struct : undefined
+}
+
+export function sameKind(a: Type, b: Type): boolean {
+  if (a.k === 'wide' && b.k === 'wide') return a.name === b.name
+  if (structOf(a) !== undefined && structOf(b) !== undefined) return structOf(a) === structOf(b)
+  return a.k === b.k
+}
+
+/** How a local of this type is declared. */
+export function declared(t: Type): string {
+  switch (t.k) {
+    case 'bool':
+      return 'boolean'
+    case 'big':
+      return 'bigint'
+    case 'void':
+      return 'void'
+    case 'wide':
+      return t.name
+    case 'ptr':
+      return t.sure ? t.struct : `${t.struct} | null`
+    case 'embed':
+      return t.struct
+    case 'ops':
+      return `${t.of} | null`
+    case 'any':
+    case 'null':
+      return 'Obj | null'
+    default:
+      return 'number'
+  }
+}
+
+/** The value that a local has before it is assigned. */
+export function zeroOf(t: Type): string {
+  switch (t.k) {
+    case 'bool':
+      return 'false'
+    case 'big':
+      return '0n'
+    case 'wide':
+      return `0 as ${t.name}`
+    case 'num':
+      return '0'
+    default:
+      return 'null'
+  }
+}
+
+/** A type as the model's sources write it; undefined for one that no local can have. */
+export function modelType(text: string, scope: Scope): Type | undefined {
+  const name = text.replace(/\s+/g, ' ').trim()
+  const plain = MODEL[name]
+  if (plain !== undefined) return plain
+  const [, base = '', nullable] = /^(\w+)( \| null)?$/.exec(name) ?? []
+  if (base === 'Obj') return ANY
+  if (base === 'SwpEntry' || base === 'XaIndex') return NUM
+  if (scope.ops(base) !== undefined) return { k: 'ops', of: base }
+  if (scope.struct(base) !== undefined) return pointerTo(base, nullable === undefined)
+  return undefined
+}
+
+const MODEL: Readonly<Record<string, Type>> = {
+  number: NUM,
+  boolean: BOOL,
+  bigint: BIG,
+  void: VOID,
+  Pgoff: { k: 'wide', name: 'Pgoff' },
+  Gfn: { k: 'wide', name: 'Gfn' },
+  Pfn: { k: 'wide', name: 'Pfn' },
+}
+
+/** The type of a field: a struct without `| null` lies inside the other one. */
+export function fieldType(text: string, scope: Scope): Type | undefined {
+  const t = modelType(text, scope)
+  return t?.k === 'ptr' && t.sure ? { k: 'embed', struct: t.struct } : t
+}
+
+/** C type names that are not plain integers. */
+const C_TYPES: Readonly<Record<string, Type>> = {
+  bool: BOOL,
+  _Bool: BOOL,
+  void: VOID,
+  loff_t: BIG,
+  u64: BIG,
+  __u64: BIG,
+  s64: BIG,
+  uint64_t: BIG,
+  gpa_t: BIG,
+  hpa_t: BIG,
+  pgoff_t: { k: 'wide', name: 'Pgoff' },
+  gfn_t: { k: 'wide', name: 'Gfn' },
+  kvm_pfn_t: { k: 'wide', name: 'Pfn' },
+}
+
+const INTEGERS =
+  /^(?:unsigned|signed|int|long|short|char|u?int\d+_t|__?[us]\d+|[us]\d+|s?size_t|vm_fault_t|gfp_t|umode_t|fmode_t|isolate_mode_t|vm_flags_t|vma_flags_t|pid_t|nodeid_t|swp_entry_t|atomic_t|blkcnt_t|enum \w+|hva_t|fgf_t|unsigned_long)(?: |$)/
+
+/** The type of a C declaration: its type node and how many pointers stand before the name. */
+export function cType(node: CNode, pointers: number, scope: Scope, alias: Aliases): Type {
+  const name = node.text
+    .replace(/\b(const|volatile|static|register|inline|extern)\b/g, '')
+    .replace(/\s+/g, ' ')
+    .trim()
+  const struct = /^(?:struct|union) (\w+)/.exec(name)?.[1]
+  if (struct !== undefined) return structType(struct, pointers, scope, alias)
+  const base = C_TYPES[name] ?? (INTEGERS.test(name) ? NUM : undefined)
+  if (base === undefined) return { k: 'foreign', c: name }
+  if (pointers === 0) return base
+  return base.k === 'void' ? ANY : { k: 'out', to: base }
+}
+
+/** Structs that are another one in the model, by C name. */
+export type Aliases = Readonly<Record<string, string>>
+
+function structType(c: string, pointers: number, scope: Scope, alias: Aliases): Type {
+  if (c === 'list_head') return { k: 'list' }
+  const found = scope.structNamed(alias[c] ?? c)
+  if (found !== undefined) {
+    if (pointers > 1) return { k: 'out', to: pointerTo(found.ts) }
+    return pointers === 1 ? pointerTo(found.ts) : { k: 'embed', struct: found.ts }
+  }
+  const ops = scope.opsOfStruct(c)
+  return ops === undefined ? { k: 'foreign', c: `struct ${c}` } : { k: 'ops', of: ops.ts }
+}
+
+/** The name in a declarator, and how many pointers stand before it. */
+export function declaratorOf(node: CNode): { name: string | undefined; pointers: number } {
+  let pointers = 0
+  let at: CNode | undefined = node
+  while (at !== undefined && !/^(?:field_)?identifier$/.test(at.type)) {
+    if (at.type === 'pointer_declarator') pointers++
+    if (at.type === 'array_declarator') pointers += 8
+    at = at.fields.declarator ?? at.kids.find((k) => /declarator|identifier/.test(k.type))
+  }
+  return { name: at?.text, pointers }
+}

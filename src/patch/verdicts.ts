@@ -1,0 +1,97 @@
+/** What a patch changes, cell by cell: found, gone, otherwise changed, or not to be judged. */
+import type { Entry } from './plan.js'
+import { HOLE_MARK, LINE_MARK } from './translate/module.js'
+
+export interface Finding {
+  readonly id: string
+  readonly function: string
+  readonly message: string
+  readonly first: boolean
+}
+
+export interface CellPair {
+  readonly scenario: string
+  readonly base: { readonly findings: readonly Finding[]; readonly skipped: string | undefined }
+  /** Undefined if nothing of the patch runs there. */
+  readonly patched:
+    | {
+        readonly findings: readonly Finding[]
+        readonly skipped: string | undefined
+        readonly marks: readonly string[]
+      }
+    | undefined
+  readonly difference: { readonly what: string; readonly detail: string } | undefined
+}
+
+export type CellWord = 'not judged' | 'finds' | 'clean again' | 'behaves otherwise' | 'as before'
+
+export interface CellVerdict {
+  readonly scenario: string
+  readonly word: CellWord
+  readonly found: readonly Finding[]
+  readonly gone: readonly Finding[]
+  /** Why it is not judged, or what differs. */
+  readonly detail: string
+}
+
+export interface Review {
+  readonly cells: readonly CellVerdict[]
+  /** `function:line` of the patch to the number of cells in which it ran. */
+  readonly ran: ReadonlyMap<string, number>
+  /** Lines of the patch that no cell has run. */
+  readonly idle: readonly string[]
+  /** Something of the patch could not be judged. */
+  readonly partly: boolean
+}
+
+/** The verdicts of a review; new findings come first, then what is gone, then what differs. */
+export function reviewOf(pairs: readonly CellPair[], entries: readonly Entry[]): Review {
+  const cells = pairs.map(cellOf).sort((a, b) => ORDER.indexOf(a.word) - ORDER.indexOf(b.word))
+  const ran = new Map<string, number>()
+  for (const { patched } of pairs) {
+    for (const mark of patched?.marks ?? []) {
+      if (!mark.startsWith(LINE_MARK)) continue
+      const line = mark.slice(LINE_MARK.length)
+      ran.set(line, (ran.get(line) ?? 0) + 1)
+    }
+  }
+  const idle = entries
+    .filter((e) => (e.how === 'translated' || e.how === 'new') && e.lines.size > 0)
+    .filter((e) => ![...e.lines].some((l) => ran.has(`${e.name}:${l}`)))
+    .map((e) => e.name)
+  const partly =
+    cells.some((c) => c.word === 'not judged') ||
+    entries.some(
+      (e) => e.how === 'not translated' || e.how === 'not modelled' || e.holes.length > 0,
+    )
+  return { cells, ran, idle, partly }
+}
+
+const ORDER: readonly CellWord[] = [
+  'finds',
+  'clean again',
+  'behaves otherwise',
+  'not judged',
+  'as before',
+]
+
+function cellOf({ scenario, base, patched, difference }: CellPair): CellVerdict {
+  const none = { scenario, found: [], gone: [], detail: '' }
+  if (patched === undefined || (base.skipped !== undefined && difference === undefined)) {
+    return { ...none, word: 'as before' }
+  }
+  const holes = patched.marks.filter((m) => m.startsWith(HOLE_MARK))
+  if (holes.length > 0) {
+    return { ...none, word: 'not judged', detail: (holes[0] as string).slice(HOLE_MARK.length) }
+  }
+  if (difference?.what === 'unfinished' || (patched.skipped !== undefined && difference)) {
+    return { ...none, word: 'not judged', detail: difference?.detail ?? '' }
+  }
+  const found = patched.findings.filter((f) => !base.findings.some((b) => b.id === f.id))
+  const gone = base.findings.filter((f) => !patched.findings.some((p) => p.id === f.id))
+  const both = { scenario, found, gone }
+  if (found.length > 0) return { ...both, word: 'finds', detail: '' }
+  if (gone.length > 0) return { ...both, word: 'clean again', detail: '' }
+  if (difference === undefined) return { ...both, word: 'as before', detail: '' }
+  return { ...both, word: 'behaves otherwise', detail: `${difference.what}, ${difference.detail}` }
+}
