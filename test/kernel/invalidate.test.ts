@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { EIO } from '../../src/kernel/include/errno.js'
 import { filesStruct } from '../../src/kernel/include/fs.js'
-import type { Kvm } from '../../src/kernel/include/kvm.js'
+import { type Kvm, KvmVcpu } from '../../src/kernel/include/kvm.js'
 import type { Gfn } from '../../src/kernel/include/types.js'
 import {
   kvmMmuInvalidateBegin,
@@ -14,6 +14,7 @@ import {
 import { sysKvmCreateVm } from '../../src/kernel/virt/kvm/kvm_main.js'
 import { sysKvmSetUserMemoryRegion } from '../../src/kernel/virt/kvm/memslots.js'
 import { kvmOf } from '../../src/kernel/virt/kvm/vm_file.js'
+import { kzalloc } from '../../src/machine/alloc.js'
 import { takeRemarks } from '../../src/machine/fault.js'
 import { User } from './user.js'
 
@@ -45,6 +46,25 @@ test('one invalidation of two ranges: the series keep the last, 6.18 keeps both'
     assert.deepEqual(retried(kvm), expected, profile)
     kvmMmuInvalidateEnd(kvm)
     assert.deepEqual([retried(kvm), warnings()], [[], 0], profile)
+  }
+})
+
+test('a fault that noted the sequence before an invalidation ended retries, one after does not', () => {
+  for (const profile of ['6.2', '6.18'] as const) {
+    const { kvm } = vmOf(profile)
+    const [before, after, idle] = [0, 1, 2].map((n) => {
+      const vcpu = kzalloc(KvmVcpu)
+      kvm.vcpus.set(n, vcpu)
+      return vcpu
+    }) as [KvmVcpu, KvmVcpu, KvmVcpu]
+    before.mmuSeq = kvm.mmuInvalidateSeq
+    kvmMmuInvalidateBegin(kvm)
+    kvmMmuInvalidateRangeAdd(kvm, at(1), at(2))
+    kvmMmuInvalidateEnd(kvm)
+    after.mmuSeq = kvm.mmuInvalidateSeq
+    const retries = [before, after].map((v) => mmuInvalidateRetryGfn(kvm, v.mmuSeq, at(0)))
+    assert.deepEqual(retries, [true, false], profile)
+    assert.equal(idle.mmuSeq, 0, 'outside of a fault nothing is noted')
   }
 })
 

@@ -45,6 +45,13 @@ export const KVM_MEMSLOT_INVALID = 1 << 16
 /** KVM_MEMSLOT_GMEM_ONLY: shared accesses too go to the guest_memfd file, not to user space. */
 export const KVM_MEMSLOT_GMEM_ONLY = 1 << 17
 export const TLB_ENTRIES = 4
+/**
+ * What mmu_invalidate_seq is compared with decides, not how large it is: a fault has noted the
+ * present, or some past. As a counter it would tell states apart by how often something was
+ * invalidated before.
+ */
+export const SEQ_NOW = 1
+export const SEQ_PAST = 2
 /** INVALID_GPA as a gfn; no guest has memory there. Of a range: none has been added. */
 export const INVALID_GPA = 0xfffffffffffff as Gfn
 
@@ -169,6 +176,11 @@ export interface KvmVcpu extends Obj {
   tlbWritable: Vec
   tlbGfn: Vec
   tlbPfn: Vec
+  /**
+   * mmu_seq of the fault under way: SEQ_NOW, or SEQ_PAST since an invalidation has ended; 0 outside
+   * of faults. Written by others under mmu_lock.
+   */
+  mmuSeq: number
   /** KVM_REQ_* bits, set by others. */
   requests: number
   /** Exit reason of the last KVM_RUN. */
@@ -187,6 +199,7 @@ export const KvmVcpu: Struct<KvmVcpu> = struct<KvmVcpu>(
     tlbWritable: vec(TLB_ENTRIES),
     tlbGfn: vec(TLB_ENTRIES),
     tlbPfn: vec(TLB_ENTRIES),
+    mmuSeq: num(),
     requests: num(),
     exitReason: num(),
     faultFlags: num(),
@@ -209,6 +222,7 @@ export interface Kvm extends Obj {
   memslots: KvmMemslots | null
   inactive: KvmMemslots | null
   /** Invalidation protocol. Guard: mmu_lock; also read without it. */
+  /** Always SEQ_NOW: it is what has been noted that grows old. */
   mmuInvalidateSeq: number
   mmuInvalidateInProgress: number
   /** Of the range, inclusive and exclusive; INVALID_GPA: none since the count left 0. */

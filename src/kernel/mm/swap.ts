@@ -95,6 +95,10 @@ export const folioMarkAccessed = fn(function folio_mark_accessed(folio: Folio): 
     folio.referenced = true
     return
   }
+  // A drain or an isolation, which ask for no folio lock, may come at any moment.
+  alsoReads(folio, 'unevictable')
+  alsoReads(folio, 'lru')
+  alsoReads(folio, 'lruBatch')
   if (folio.unevictable || folio.active) return
   if (folio.lru || folio.lruBatch === currentTaskNumber() + 1) folio.active = true
   folio.referenced = false

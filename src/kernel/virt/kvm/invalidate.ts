@@ -4,10 +4,10 @@
  * what backs the gfn, and looks again under mmu_lock before it installs a mapping: it retries if
  * an invalidation of its gfn is under way or any has ended since.
  */
-import { alsoWrites } from '../../../machine/effects.js'
+import { alsoReads, alsoWrites } from '../../../machine/effects.js'
 import { mark, warnOn } from '../../../machine/fault.js'
 import { fn } from '../../../machine/fn.js'
-import { INVALID_GPA, type Kvm } from '../../include/kvm.js'
+import { INVALID_GPA, type Kvm, SEQ_NOW, SEQ_PAST } from '../../include/kvm.js'
 import type { Gfn } from '../../include/types.js'
 
 /**
@@ -55,6 +55,17 @@ export const kvmMmuInvalidateRangeAdd = fn(function kvm_mmu_invalidate_range_add
   kvm.mmuInvalidateRangeEnd = end
 })
 
+/** mmu_invalidate_seq++: what faults have noted is now of the past. mmu_lock is held for writing. */
+export function advanceSeq(kvm: Kvm): void {
+  alsoReads(kvm, 'vcpus')
+  for (let i = 0; i < kvm.vcpus.length; i++) {
+    const vcpu = kvm.vcpus.get(i)
+    if (vcpu === null) continue
+    alsoWrites(vcpu, 'mmuSeq')
+    if (vcpu.mmuSeq === SEQ_NOW) vcpu.mmuSeq = SEQ_PAST
+  }
+}
+
 /**
  * The sequence grows before the count falls: a fault that sees the count gone sees the sequence
  * changed. An end without a begin is not noticed here: the count is then off by one for ever.
@@ -64,7 +75,7 @@ export const kvmMmuInvalidateRangeAdd = fn(function kvm_mmu_invalidate_range_add
  */
 export const kvmMmuInvalidateEnd = fn(function kvm_mmu_invalidate_end(kvm: Kvm): void {
   alsoWrites(kvm, 'mmuInvalidateInProgress')
-  kvm.mmuInvalidateSeq++
+  advanceSeq(kvm)
   kvm.mmuInvalidateInProgress--
 })
 

@@ -12,7 +12,7 @@ import { allocFilePseudo, fdInstall, getUnusedFd, putUnusedFd } from '../../fs/f
 import { allocAnonInode } from '../../fs/inode.js'
 import { EINVAL } from '../../include/errno.js'
 import { type File, type FileOperations, fsState, type Inode } from '../../include/fs.js'
-import { Kvm, KvmMemslots, MEMSLOT_PLACES } from '../../include/kvm.js'
+import { Kvm, KvmMemslots, MEMSLOT_PLACES, SEQ_NOW } from '../../include/kvm.js'
 import { currentMm } from '../../include/mm_types.js'
 import { O_RDWR } from '../../include/uapi.js'
 import { xaDestroy, xaInit } from '../../lib/xarray.js'
@@ -72,6 +72,7 @@ function kvmCreateVm(type: number): Kvm {
   const kvm = kzalloc(Kvm)
   kvm.usersCount = 1
   kvm.vmType = type
+  kvm.mmuInvalidateSeq = SEQ_NOW
   mutexInit(kvm.slotsLock, 'kvm->slots_lock')
   mutexInit(kvm.slotsArchLock, 'kvm->slots_arch_lock')
   rwLockInit(kvm.mmuLock, 'kvm->mmu_lock')

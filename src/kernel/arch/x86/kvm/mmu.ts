@@ -5,7 +5,7 @@
  * dropped. From then on only the invalidation protocol keeps mapping and page together.
  */
 import { offStack, onStack } from '../../../../machine/alloc.js'
-import { read } from '../../../../machine/effects.js'
+import { alsoWrites, read } from '../../../../machine/effects.js'
 import { fn, type Kernel } from '../../../../machine/fn.js'
 import { readLock, readUnlock } from '../../../../machine/locks.js'
 import { srcuReadLock, srcuReadUnlock } from '../../../../machine/rcu.js'
@@ -92,7 +92,8 @@ export const directPageFault = fn(function* direct_page_fault(
   fault.slot = slot
   // Noted before anything that backs the gfn is looked at: pairs with kvm_mmu_invalidate_end().
   yield read(kvm, 'mmuInvalidateSeq')
-  const seq = kvm.mmuInvalidateSeq
+  alsoWrites(vcpu, 'mmuSeq')
+  vcpu.mmuSeq = kvm.mmuInvalidateSeq
   if (slot === null) return isPrivate ? memoryFaultExit(vcpu) : mmioExit(vcpu)
   if (slot.flags & KVM_MEMSLOT_INVALID) return BACK_TO_GUEST
   yield read(kvm.memAttrArray, 'xaHead')
@@ -103,7 +104,7 @@ export const directPageFault = fn(function* direct_page_fault(
   if (isErr(folio)) return isPrivate ? BACK_TO_GUEST : errorPfn(vcpu, ptrErr(folio))
 
   yield* readLock(kvm.mmuLock)
-  if (!mmuInvalidateRetryGfn(kvm, seq, gfn)) {
+  if (!mmuInvalidateRetryGfn(kvm, vcpu.mmuSeq, gfn)) {
     yield* kvmTdpMmuMap(kvm, fault, folio, isPrivate, isPrivate)
   }
   readUnlock(kvm.mmuLock)
@@ -124,6 +125,8 @@ export const kvmMmuPageFault = fn(function* kvm_mmu_page_fault(
   fault.write = toWrite
   srcuReadLock(kvm.srcu)
   const ret = yield* directPageFault(vcpu, fault)
+  alsoWrites(vcpu, 'mmuSeq')
+  vcpu.mmuSeq = 0
   srcuReadUnlock(kvm.srcu)
   offStack(fault)
   return ret

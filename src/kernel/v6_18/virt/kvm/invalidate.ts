@@ -8,7 +8,7 @@ import { fn, type Kernel } from '../../../../machine/fn.js'
 import { INVALID_GPA, type Kvm } from '../../../include/kvm.js'
 import type { Gfn } from '../../../include/types.js'
 import { kvmBugOn } from '../../../virt/kvm/dead.js'
-import { widenInvalidation } from '../../../virt/kvm/invalidate.js'
+import { advanceSeq, widenInvalidation } from '../../../virt/kvm/invalidate.js'
 
 /** Models: 6.18 virt/kvm/kvm_main.c kvm_mmu_invalidate_range_add. mmu_lock is held for writing. */
 export const kvmMmuInvalidateRangeAddHull = fn(function kvm_mmu_invalidate_range_add(
@@ -32,7 +32,7 @@ export const kvmMmuInvalidateRangeAddHull = fn(function kvm_mmu_invalidate_range
 /** Models: 6.18 virt/kvm/kvm_main.c kvm_mmu_invalidate_end. mmu_lock is held for writing. */
 export const kvmMmuInvalidateEndChecked = fn(function kvm_mmu_invalidate_end(kvm: Kvm): void {
   alsoWrites(kvm, 'mmuInvalidateInProgress')
-  kvm.mmuInvalidateSeq++
+  advanceSeq(kvm)
   kvm.mmuInvalidateInProgress--
   const below = kvm.mmuInvalidateInProgress < 0
   kvmBugOn(kvm, below, 'kvm_mmu_invalidate_end: mmu_invalidate_in_progress is below 0')

@@ -6,7 +6,7 @@
  */
 
 import { offStack, onStack } from '../../../../../machine/alloc.js'
-import { alsoReads, read, rmw } from '../../../../../machine/effects.js'
+import { alsoReads, alsoWrites, read, rmw } from '../../../../../machine/effects.js'
 import { fn, type Kernel } from '../../../../../machine/fn.js'
 import { readLock, readUnlock } from '../../../../../machine/locks.js'
 import { srcuReadLock, srcuReadUnlock } from '../../../../../machine/rcu.js'
@@ -62,15 +62,16 @@ function isGmemOnly(slot: KvmMemorySlot): boolean {
  * and sequence are read in one step.
  */
 export const retryGfnUnsafe = fn(function* mmu_invalidate_retry_gfn_unsafe(
-  kvm: Kvm,
-  seq: number,
+  vcpu: KvmVcpu,
   gfn: Gfn,
 ): Kernel<boolean> {
+  const kvm = vcpu.kvm!
   yield read(kvm, 'mmuInvalidateSeq')
+  alsoReads(vcpu, 'mmuSeq')
   alsoReads(kvm, 'mmuInvalidateInProgress')
   alsoReads(kvm, 'mmuInvalidateRangeStart')
   const inRange = gfn >= kvm.mmuInvalidateRangeStart && gfn < kvm.mmuInvalidateRangeEnd
-  return (kvm.mmuInvalidateInProgress !== 0 && inRange) || kvm.mmuInvalidateSeq !== seq
+  return (kvm.mmuInvalidateInProgress !== 0 && inRange) || kvm.mmuInvalidateSeq !== vcpu.mmuSeq
 })
 
 /**
@@ -117,16 +118,16 @@ function handleErrorPfn(vcpu: KvmVcpu, errno: number): number {
  * Simplifies: the accessed bit; a root is never obsolete, since nothing replaces it.
  */
 export const mapAndPut = fn(function* kvm_tdp_mmu_page_fault(
-  kvm: Kvm,
+  vcpu: KvmVcpu,
   fault: KvmPageFault,
   folio: Folio,
-  seq: number,
   isPrivate: boolean,
   fromFile: boolean,
 ): Kernel<number> {
+  const kvm = vcpu.kvm!
   let ret = RET_PF_RETRY
   yield* readLock(kvm.mmuLock)
-  if (!mmuInvalidateRetryGfn(kvm, seq, fault.gfn)) {
+  if (!mmuInvalidateRetryGfn(kvm, vcpu.mmuSeq, fault.gfn)) {
     yield* kvmTdpMmuMap(kvm, fault, folio, isPrivate, fromFile)
     ret = RET_PF_FIXED
     if (fault.mapWritable) {
@@ -156,7 +157,8 @@ export const faultinAndMap = fn(function* kvm_mmu_faultin_pfn(
   const slot = fault.slot
   // Noted before anything that backs the gfn is looked at: pairs with kvm_mmu_invalidate_end().
   yield read(kvm, 'mmuInvalidateSeq')
-  const seq = kvm.mmuInvalidateSeq
+  alsoWrites(vcpu, 'mmuSeq')
+  vcpu.mmuSeq = kvm.mmuInvalidateSeq
   yield read(kvm.memAttrArray, 'xaHead')
   if (isPrivate !== attrPrivate(kvm, gfn) || (slot === null && isPrivate)) {
     prepareMemoryFaultExit(vcpu, gfn, isPrivate)
@@ -165,18 +167,18 @@ export const faultinAndMap = fn(function* kvm_mmu_faultin_pfn(
   if (slot === null) return RET_PF_EMULATE
   // A prefetch runs in one SRCU section, for whose end the deletion of the slot waits.
   if (slot.flags & KVM_MEMSLOT_INVALID) return fault.prefetch ? -EAGAIN : RET_PF_RETRY
-  if (yield* retryGfnUnsafe(kvm, seq, gfn)) return RET_PF_RETRY
+  if (yield* retryGfnUnsafe(vcpu, gfn)) return RET_PF_RETRY
 
   const fromFile = isPrivate || isGmemOnly(slot)
   const folio = fromFile
     ? yield* faultinPfnGmem(vcpu, fault, isPrivate)
     : yield* gfnToPfnMemslot(fault)
   if (isErr(folio)) return fromFile ? ptrErr(folio) : handleErrorPfn(vcpu, ptrErr(folio))
-  if (yield* retryGfnUnsafe(kvm, seq, gfn)) {
+  if (yield* retryGfnUnsafe(vcpu, gfn)) {
     yield* folioPut(folio)
     return RET_PF_RETRY
   }
-  return yield* mapAndPut(kvm, fault, folio, seq, isPrivate, fromFile)
+  return yield* mapAndPut(vcpu, fault, folio, isPrivate, fromFile)
 })
 
 /**
@@ -201,6 +203,8 @@ export const kvmMmuDoPageFault = fn(function* kvm_mmu_do_page_fault(
   fault.prefetch = prefetch
   fault.slot = searchMemslots(kvm.memslots!, gfn)
   const ret = yield* faultinAndMap(vcpu, fault, isPrivate)
+  alsoWrites(vcpu, 'mmuSeq')
+  vcpu.mmuSeq = 0
   offStack(fault)
   return ret
 })
