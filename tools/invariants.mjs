@@ -11,7 +11,7 @@ const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..')
 const PAGE = join(ROOT, 'docs/invariants.md')
 const built = (path) => import(pathToFileURL(join(ROOT, 'dist', path)).href)
 
-const { SANITIZERS } = await built('src/sanitizers/index.js')
+const { HOST_SANITIZERS, SANITIZERS } = await built('src/sanitizers/index.js')
 const { groundText } = await built('src/sanitizers/ground.js')
 const { MUTANTS } = await built('mutants/index.js')
 
@@ -29,7 +29,7 @@ const lines = [
   '',
 ]
 let count = 0
-for (const { name, invariant, kinds, watches } of SANITIZERS) {
+for (const { name, invariant, kinds, watches } of [...SANITIZERS, ...HOST_SANITIZERS]) {
   lines.push(`## ${name}`, '', invariant, '')
   if (watches !== undefined) {
     lines.push(`Looked at after each step that writes ${watches.join(', ')}.`, '')
