@@ -10,7 +10,7 @@ export const WORD = {
   HEADER: 1,
   /** Left out of the fingerprint. */
   UNHASHED: 2,
-  /** Part of a task's stack, or the pointer to its top. */
+  /** Where a task stands: its stack, the pointer to its top, what it has announced. */
   FRAME: 4,
 } as const
 
@@ -50,7 +50,7 @@ function mark(table: Words, s: Struct<Obj>, at: number): void {
   for (const { name, offset, field } of s.fields.values()) {
     const first = at + offset
     if (field.kind === 'embed') mark(table, structNamed(field.target as string), first)
-    const frame = s.name === Task.name && (name === 'stack' || name === 'sp')
+    const frame = s.name === Task.name && ['stack', 'sp', 'pending'].includes(name)
     const kind = (field.hashed ? 0 : WORD.UNHASHED) | (frame ? WORD.FRAME : 0)
     if (kind !== 0) table.kind.fill(kind, first, first + field.words)
   }

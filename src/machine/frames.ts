@@ -9,7 +9,7 @@
  * A step function returns SUSPEND after it has announced an effect, CALL after it has pushed a
  * callee, or RETURN; only the first ends the task's step.
  */
-import { mem, note, noting, poke, pokeFrame, pokeUnhashed } from './arena.js'
+import { mem, note, noting, poke, pokeFrame } from './arena.js'
 import { LimitError } from './fault.js'
 import { type Body, bodyNumber, bodyOf, type FnTag } from './fn.js'
 import { currentAt, STACK_WORDS, Task, taskNumber } from './task.js'
@@ -36,7 +36,7 @@ export function watchReturns(watcher: ReturnWatcher | undefined): void {
 /** Announce an effect and stop at `pc` until the scheduler comes back. */
 export function suspend(fp: number, pc: number, effect: number): number {
   pokeFrame(fp + 1, pc)
-  pokeUnhashed(currentAt + PENDING, effect)
+  poke(currentAt + PENDING, effect)
   return SUSPEND
 }
 

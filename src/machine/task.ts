@@ -5,7 +5,7 @@
  */
 import { type Addr, mem } from './arena.js'
 import { LimitError } from './fault.js'
-import { num, type Obj, type Struct, statistic, struct, type Vec, vec } from './struct.js'
+import { num, type Obj, type Struct, struct, type Vec, vec } from './struct.js'
 
 export const MAX_TASKS = 8
 export const STACK_WORDS = 640
@@ -33,7 +33,10 @@ export interface Task extends Obj {
   op: number
   /** Address of the topmost frame, or 0. */
   sp: number
-  /** The effect announced; outside the fingerprint because the frames determine it. */
+  /**
+   * The effect announced: what is waited for is part of the state. The frames do not say it, since
+   * a local that is not read any more is not kept in them.
+   */
   pending: number
   /** True while task work runs on the way back to user mode. */
   exiting: number
@@ -59,7 +62,7 @@ export const Task: Struct<Task> = struct<Task>(
     started: num(),
     op: num(),
     sp: num(),
-    pending: statistic(),
+    pending: num(),
     exiting: num(),
     preemptCount: num(),
     rcuDepth: num(),

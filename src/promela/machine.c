@@ -307,7 +307,7 @@ static int is_frame(V at) {
   if (offset < 0 || offset >= (V)structs[S_Task].words * structs[S_Task].capacity) return 0;
   offset %= structs[S_Task].words;
   V stack = fields[Task_stack].offset;
-  return offset == fields[Task_sp].offset
+  return offset == fields[Task_sp].offset || offset == fields[Task_pending].offset
     || (offset >= stack && offset < stack + fields[Task_stack].words);
 }
 

@@ -429,7 +429,7 @@ static V callee_fp;
 
 static int suspend(V fp, V pc, V announced) {
   poke(fp + 1, pc);
-  poke_loose(current_at + fields[Task_pending].offset, announced);
+  poke(current_at + fields[Task_pending].offset, announced);
   return SUSPEND;
 }
 

@@ -7,6 +7,8 @@ import { compareTranscript } from '../../src/conform/compare.js'
 import { countByCall } from '../../src/conform/describe.js'
 import { FAMILIES, generate } from '../../src/conform/generate.js'
 import { Model, profileOf } from '../../src/conform/model.js'
+import type { Op } from '../../src/conform/program.js'
+import { MAP_PRIVATE, PROT_READ, PROT_WRITE } from '../../src/kernel/include/uapi.js'
 
 for (const path of builtInTranscripts()) {
   test(`the model answers as recorded in ${basename(path)}`, () => {
@@ -58,6 +60,22 @@ test('code that runs straight through answers as code in frames does', () => {
   programs.forEach((ops, i) => {
     assert.deepEqual(frames.run(ops), answers[i])
   })
+})
+
+test('locked private memory that becomes writable is copied at once', () => {
+  const ops: Op[] = [
+    ['memfd_create', 0],
+    ['ftruncate', 0, 4096],
+    ['mmap', 0, PROT_READ, MAP_PRIVATE, 4096, 0],
+    ['mlock', 0, 0, 4096],
+    ['mprotect', 0, 0, 4096, PROT_READ | PROT_WRITE],
+    ['pwrite', 0, 0, 1, 9],
+    ['load', 0, 0],
+  ]
+  // As Linux 6.18.44 answers; the copy was made before the file was written to.
+  assert.equal(new Model('6.18').run(ops).at(-1)?.r, 0)
+  const unlocked = ops.filter(([name]) => name !== 'mlock')
+  assert.equal(new Model('6.18').run(unlocked).at(-1)?.r, 9)
 })
 
 test('a file is released with the last of its descriptors', () => {

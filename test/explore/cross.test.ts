@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { checkScenario } from '../../src/app/check.js'
 import { compare, crossCheck } from '../../src/app/cross.js'
 import { builtInScenarios } from '../../src/app/host/scenarios.js'
 import type { Design } from '../../src/designs/design.js'
 import { DESIGNS } from '../../src/designs/index.js'
-import type { Scenario } from '../../src/litmus/scenario.js'
+import { readScenario, type Scenario } from '../../src/litmus/scenario.js'
+import { allStructs } from '../../src/machine/struct.js'
 
 const files = builtInScenarios()
 const scenario = (name: string): Scenario =>
@@ -28,6 +30,46 @@ describe('a second, stateless search over the generators says the same as the fi
       assert.equal(c.findings[0], c.findings[1])
     })
   }
+})
+
+/** t1 waits, in memory_failure(), for one of two page locks; only what it has announced says which. */
+const TWO_WAITS = `
+litmus engine/which-page-lock-is-waited-for
+"States that differ in what a task waits for only."
+
+setup
+  mf = memfd_create()
+  ftruncate(mf, 2P)
+  at = mmap(mf, PROT_READ|PROT_WRITE, MAP_SHARED, 2P)
+  store(at, 0, 1)
+  drain_lru()
+
+task t0
+  store(at, 0, 2)
+
+task t1
+  compact()
+  memory_failure(mf, page=0)
+`
+
+describe('states that differ in what a task waits for are different states', () => {
+  for (const id of ['v10', 'upm', 'upm-pin']) {
+    test(id, () => {
+      const waits = readScenario(TWO_WAITS, { designs: [], findings: [] })
+      const c = crossCheck(waits, design(id), { executions: 5000, keepGoing: () => true })
+      assert.equal(c.outcome, 'agrees', c.why)
+      const effort = { bound: undefined, asMet: true, keepGoing: () => true, now: () => 0 }
+      const { findings } = checkScenario(waits, design(id), effort)
+      assert.ok(findings.some((f) => f.id === 'deadlock'))
+    })
+  }
+})
+
+test('no word of the machine is outside the fingerprint', () => {
+  const outside = allStructs().flatMap((s) =>
+    [...s.fields.values()].filter((f) => !f.field.hashed).map((f) => `${s.name}.${f.name}`),
+  )
+  assert.deepEqual(outside, [])
 })
 
 test('a second search that is cut off says so, and still contradicts nothing', () => {

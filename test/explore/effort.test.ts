@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { bootRace, raceJudge, raceOutcome } from '../../bench/race.js'
-import { checkScenario, type Effort } from '../../src/app/check.js'
+import { type CellSnapshot, checkScenario, type Effort } from '../../src/app/check.js'
 import { builtInScenarios } from '../../src/app/host/scenarios.js'
 import type { Verdict } from '../../src/app/verdict.js'
 import { Judges } from '../../src/cell/judges.js'
@@ -93,6 +93,30 @@ describe('a search that is stopped in the middle', () => {
     assert.equal(second.result.steps, straight.result.steps)
     assert.equal(second.result.executions, straight.result.executions)
     assert.deepEqual(new Set([...first.outcomes, ...second.outcomes]), straight.outcomes)
+  })
+
+  test('says the same when it is stopped again and again, at any depth', () => {
+    const [name, id] = ['punch/punch-vs-guest-fault', 'upm'] as const
+    const straight = check(name, id, {})
+    let snapshot: CellSnapshot | undefined
+    let stops = 0
+    let deepest = 0
+    const once = (): Verdict =>
+      check(name, id, {
+        asMet: true,
+        resume: snapshot,
+        keepGoing: (_states, depth, probe) => {
+          snapshot = structuredClone(probe.snapshot?.())
+          deepest = Math.max(deepest, depth)
+          return false
+        },
+      })
+    let verdict = once()
+    for (; verdict.stopped; stops++) verdict = once()
+    assert.ok(stops > 3 && deepest > 64, `${stops} stops, depth ${deepest}`)
+    for (const key of ['verdict', 'states', 'executions', 'outcomes', 'findings'] as const) {
+      assert.deepEqual(verdict[key], straight[key], key)
+    }
   })
 
   test('by the memory that it may take says so', () => {

@@ -7,6 +7,7 @@ import {
   currentMm,
   type MmStruct,
   VM_EXEC,
+  VM_LOCKED,
   VM_READ,
   VM_SHARED,
   VM_WRITE,
@@ -16,6 +17,7 @@ import { isPageAligned, PAGE_SIZE, roundUpToPage } from '../include/types.js'
 import { splitAt, vmFlagsOf } from './mmap.js'
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from './mmu_notifier.js'
 import { nextPte, PTE_PROTNONE, PTE_SWAP, PTE_WRITE, type Pte, pteAt, setPteAt } from './pgtable.js'
+import { populateVmaPageRange } from './populate.js'
 import { findVma } from './vma.js'
 
 const ACCESS = VM_READ | VM_WRITE | VM_EXEC
@@ -52,7 +54,7 @@ export const changeProtection = fn(function* change_protection(vma: VmArea): Ker
 })
 
 /**
- * Models: 6.2 mm/mprotect.c do_mprotect_pkey, from the lock on. Simplifies: no mapping here grows,
+ * Models: 6.2 mm/mprotect.c do_mprotect_pkey, from the lock on, with mprotect_fixup. Simplifies: no mapping here grows,
  * so PROT_GROWSDOWN and _GROWSUP are always refused.
  */
 export const mprotectRange = fn(function* do_mprotect_pkey(
@@ -79,8 +81,13 @@ export const mprotectRange = fn(function* do_mprotect_pkey(
     if (error === 0) error = yield* splitAt(mm, stop)
     if (error !== 0) return error
     const vma = findVma(mm, at) as VmArea
-    vma.vmFlags = (vma.vmFlags & ~ACCESS) | rights
+    const before = vma.vmFlags
+    vma.vmFlags = (before & ~ACCESS) | rights
     yield* changeProtection(vma)
+    // Locked memory that becomes writable and private is copied now, not in a major fault.
+    if ((before & (VM_WRITE | VM_SHARED | VM_LOCKED)) === VM_LOCKED && rights & VM_WRITE) {
+      yield* populateVmaPageRange(vma)
+    }
     at = stop
   }
   return 0

@@ -4,6 +4,7 @@ import { fn, type Kernel } from '../../machine/fn.js'
 import { downRead, upRead } from '../../machine/locks.js'
 import { EAGAIN, EFAULT, EHWPOISON, EINVAL, ENOMEM } from '../include/errno.js'
 import {
+  FAULT_FLAG_WRITE,
   type MmStruct,
   VM_FAULT_ERROR,
   VM_FAULT_RETRY,
@@ -108,6 +109,30 @@ export const mmPopulate = fn(function* __mm_populate(
     at += PAGE_SIZE
   }
   return ret
+})
+
+/**
+ * Fault in all of a private VMA that can be written, each page for its own: the first error ends
+ * it, and nobody hears of it. mmap_lock is held for writing, so no fault may drop it.
+ *
+ * Models: 6.2 mm/gup.c populate_vma_page_range, without `locked`. Compared with 6.12: the same.
+ */
+export const populateVmaPageRange = fn(function* populate_vma_page_range(
+  vma: VmArea,
+): Kernel<void> {
+  if (checkVmaFlags(vma, true) !== 0) return
+  let at = vma.vmStart
+  while (at < vma.vmEnd) {
+    yield read(vma.vmMm!.pageTable, 'xaHead')
+    const pte = pteAt(vma.vmMm!, at)
+    if (pteAllows(pte, true)) {
+      touchPage(pte, true)
+      at += PAGE_SIZE
+    } else {
+      const fault = yield* handleMmFault(vma, at, FAULT_FLAG_WRITE)
+      if (fault & VM_FAULT_ERROR) return
+    }
+  }
 })
 
 /**

@@ -14,7 +14,9 @@ import { EPERM } from '../include/errno.js'
 import type { File, Inode } from '../include/fs.js'
 import { SGP_CACHE, type ShmemFalloc } from '../include/mm.js'
 import {
+  FAULT_FLAG_ALLOW_RETRY,
   VM_FAULT_LOCKED,
+  VM_FAULT_NOPAGE,
   VM_FAULT_RETRY,
   VM_MAYWRITE,
   VM_SHARED,
@@ -56,11 +58,10 @@ export function clearFalloc(inode: Inode, falloc: ShmemFalloc): void {
 }
 
 /**
- * Wait if the fault lies in a hole that is being punched: VM_FAULT_RETRY, without mmap_lock; else
- * 0.
+ * Wait if the fault lies in a hole that is being punched: VM_FAULT_RETRY, without mmap_lock, or
+ * VM_FAULT_NOPAGE if the fault may not drop it; else 0.
  *
- * Models: 6.2 mm/shmem.c shmem_fault, its first part. Simplifies: every fault here may drop
- * mmap_lock.
+ * Models: 6.2 mm/shmem.c shmem_fault, its first part.
  */
 export const shmemFallocWait = fn(function* shmem_falloc_wait(
   vmf: VmFault,
@@ -74,9 +75,10 @@ export const shmemFallocWait = fn(function* shmem_falloc_wait(
   prepareToWait(falloc.waitq)
   // The file is pinned by the VMA until mmap_lock goes; the waitq is not touched after the wake-up.
   const waitq = falloc.waitq
-  yield* upRead(vmf.vma!.vmMm!.mmapLock)
+  const mayDrop = (vmf.flags & FAULT_FLAG_ALLOW_RETRY) !== 0
+  if (mayDrop) yield* upRead(vmf.vma!.vmMm!.mmapLock)
   yield* schedule(waitq)
-  return VM_FAULT_RETRY
+  return mayDrop ? VM_FAULT_RETRY : VM_FAULT_NOPAGE
 })
 
 /**
