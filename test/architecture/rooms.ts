@@ -152,6 +152,7 @@ export const ROOMS: readonly Room[] = [
     name: 'patch',
     what: 'from a mailed patch, or a tree of C, to kernel functions; calibration',
     may: ['machine', 'designs', 'litmus', 'cell', 'explore/prove', 'app'],
+    circles: 'one grammar: statements hold calls, and calls hold expressions',
   },
   {
     name: 'cli',
