@@ -21,6 +21,8 @@ export interface Question {
   readonly sample?: number | undefined
   /** Of the random executions. */
   readonly seed?: number | undefined
+  /** Also judge whether the code of a built-in design announces what it touches. */
+  readonly undeclared?: boolean | undefined
   /** Ask a second search too, for so many executions at most. */
   readonly cross?: number | undefined
 }

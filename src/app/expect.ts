@@ -5,6 +5,7 @@
  * too much can be told, not what is missing.
  */
 import { DESIGNS } from '../designs/index.js'
+import { blame } from '../litmus/blame.js'
 import type { Condition } from '../litmus/conditions.js'
 import type { Expectation, Scenario, Variable } from '../litmus/scenario.js'
 import type { Difference, Outcome, Verdict } from './verdict.js'
@@ -76,7 +77,19 @@ function difference(scenario: Scenario, row: Expectation, verdict: Verdict): Dif
       (whole || c.kind !== 'sometimes') && !conditionHolds(c, scenario.variables, verdict.outcomes),
   )
   if (failed === undefined) return undefined
-  return { difference: 'condition', reason: `${failed.kind} ${failed.text} does not hold` }
+  const reason = `${failed.kind} ${failed.text} does not hold${against(failed, scenario, verdict)}`
+  return { difference: 'condition', reason }
+}
+
+/** What an outcome has that a condition of all outcomes does not allow. */
+function against(c: Condition, { variables }: Scenario, { outcomes }: Verdict): string {
+  if (c.kind === 'sometimes') return ''
+  const wrong = outcomes.find((o) => !conditionHolds(c, variables, [o]))
+  return wrong === undefined ? '' : `: ${blame(c, variables, readerOf(variables, wrong))}`
+}
+
+function readerOf(variables: readonly Variable[], { values }: Outcome): (index: number) => number {
+  return (index) => values[variables.find((v) => v.index === index)?.name ?? ''] ?? 0
 }
 
 /** A condition is about the outcomes: all of them, or some if it says so. */
@@ -85,9 +98,7 @@ export function conditionHolds(
   variables: readonly Variable[],
   outcomes: readonly Outcome[],
 ): boolean {
-  const holds = outcomes.map((o) =>
-    c.holds((index) => o.values[variables.find((v) => v.index === index)?.name ?? ''] ?? 0),
-  )
+  const holds = outcomes.map((o) => c.holds(readerOf(variables, o)))
   if (c.kind === 'never') return !holds.some(Boolean)
   return c.kind === 'sometimes' ? holds.some(Boolean) : holds.every(Boolean)
 }

@@ -18,8 +18,8 @@ export interface LoadedDesign {
   readonly design: Design
   /** Its lowered text, by which another thread can load it too, and where it lies; not built in. */
   readonly module: string | undefined
-  /** The same text, as it is wherever file and package lie. */
-  readonly identity: string | undefined
+  /** What the design is, wherever it and the project lie: tokens are bound to it. */
+  readonly identity: string
   readonly path: string | undefined
 }
 
@@ -41,4 +41,16 @@ export interface Results {
   readonly asked: number
   readonly interrupted: boolean
   readonly seconds: number
+}
+
+/** How far a run is. */
+export interface Progress {
+  /** Cells that are done. */
+  readonly done: number
+  readonly total: number
+  /** States of the cells under way and done. */
+  readonly states: number
+  readonly depth: number
+  /** Memory of the visited states of the cell that reported last. */
+  readonly bytes: number
 }

@@ -75,6 +75,8 @@ export interface Verdict {
   /** Undefined if it does not, or it can't be told. */
   readonly asExpected: boolean | undefined
   readonly difference: Difference | undefined
+  /** Accesses that the code was seen not to announce, so that interleavings may be missing. */
+  readonly unannounced?: readonly string[]
   /** What a second, independent search says of the cell, if it was asked. */
   readonly cross?: Certificate
   /** What was run, when the proof is `sampled`. */

@@ -1,5 +1,6 @@
 /** A scenario on a design, booted and judged: what a search and a replay have in common. */
 import type { Design } from '../designs/design.js'
+import { blame } from '../litmus/blame.js'
 import type { Scenario } from '../litmus/scenario.js'
 import { type Mode, variable } from '../machine/machine.js'
 import { sanitizersOn } from '../sanitizers/index.js'
@@ -46,7 +47,7 @@ export class Cell {
 function violatedBy(scenario: Scenario): readonly string[] {
   return scenario.conditions
     .filter((c) => c.kind !== 'sometimes' && c.holds(variable) !== (c.kind === 'always'))
-    .map((c) => `${c.kind} ${c.text}`)
+    .map((c) => `${c.kind} ${c.text}: ${blame(c, scenario.variables, variable)}`)
 }
 
 /** Notes the values that the scenario's variables have at rest, each with a schedule. */

@@ -55,11 +55,12 @@ function unfinished({ cells, asked }: Results): number {
 }
 
 function questionOf(flags: CheckFlags) {
-  const { bound, find, exact, sample, seed, cross } = flags
+  const { bound, find, exact, sample, seed, cross, undeclared } = flags
   return {
     bound,
     find,
     exact,
+    undeclared,
     sample,
     seed: sample === undefined ? undefined : seed,
     cross: cross === true ? CROSS_EXECUTIONS : cross,

@@ -13,6 +13,7 @@ export interface CheckFlags {
   readonly workers?: number
   readonly cross?: number | true
   readonly promela?: string
+  readonly undeclared?: boolean
   readonly sample?: number
   readonly seed?: number
 }

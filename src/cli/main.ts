@@ -69,6 +69,7 @@ function withCheckOptions(command: Command): Command {
       'ask a second, stateless search, for n executions at most, and SPIN if it is installed',
       positive,
     )
+    .option('--undeclared', 'judge also whether built-in designs announce what they touch')
     .option('--promela <file.pml>', 'write the cell as a model for SPIN, and file.c with it')
     .option('--format <name>', `how to print it: ${formatNames().join(', ')} (default: text)`)
     .addOption(short('json', 'the same as --format json'))

@@ -6,7 +6,7 @@ import { constants } from 'node:os'
 import { relative } from 'node:path'
 import { styleText } from 'node:util'
 import { packagedFile } from '../app/host/package.js'
-import type { Progress } from '../app/host/pool.js'
+import type { Progress } from '../app/results.js'
 import type { Look } from '../report/format.js'
 import { type Paint, PLAIN, PLAIN_PAGE } from '../report/paint.js'
 

@@ -39,7 +39,7 @@ export interface Names {
 export function bindCondition(syntax: ConditionSyntax, names: Names): Condition {
   const { kind, text } = syntax
   const formula = bindExpr(syntax.expr, names)
-  return { kind, text, formula, holds: (read) => holds(formula, read) }
+  return { kind, text, formula, holds: (read) => formulaHolds(formula, read) }
 }
 
 function bindExpr(e: ExprSyntax, names: Names): Formula {
@@ -56,11 +56,14 @@ function bindExpr(e: ExprSyntax, names: Names): Formula {
   }
 }
 
-function holds(f: Formula, read: Read): boolean {
-  if (f.kind === 'not') return !holds(f.inner, read)
+/** Is it so, with these values? */
+export function formulaHolds(f: Formula, read: Read): boolean {
+  if (f.kind === 'not') return !formulaHolds(f.inner, read)
   if (f.kind !== 'compare') {
-    const left = holds(f.left, read)
-    return f.kind === 'and' ? left && holds(f.right, read) : left || holds(f.right, read)
+    const left = formulaHolds(f.left, read)
+    return f.kind === 'and'
+      ? left && formulaHolds(f.right, read)
+      : left || formulaHolds(f.right, read)
   }
   const [left, right] = [operandValue(f.left, read), operandValue(f.right, read)]
   switch (f.operator) {

@@ -153,6 +153,7 @@ export function lowerDesign(
   const lowered = lowerFile(file, program.getTypeChecker(), runtime, name)
   const wrong = [...lowered.problems, ...variablesOf(file)]
   problems.push(...wrong.map(({ reason, ...at }) => ({ ...at, message: reason })))
+  problems.push(...foreignImports(file, layout))
   if (problems.length > 0) return { text: '', identity: '', problems }
   const unlinked = emit(lowered.text, fileName)
   const link = (url: (path: string) => string): string =>
@@ -163,6 +164,29 @@ export function lowerDesign(
     identity: link((path) => `${PACKAGE}/${path}.js`),
     problems,
   }
+}
+
+/** What a design is stands in one file: from elsewhere it takes nothing but the project's modules. */
+function foreignImports(file: ts.SourceFile, layout: ProjectLayout): SourceProblem[] {
+  const problems: SourceProblem[] = []
+  const directory = file.fileName.slice(0, file.fileName.lastIndexOf('/'))
+  const refuse = (node: ts.Node): void => {
+    const { line, character } = file.getLineAndCharacterOfPosition(node.getStart(file))
+    const message = `a design can import nothing but ${PACKAGE}/…`
+    problems.push({ file: file.fileName, line: line + 1, column: character + 1, message })
+  }
+  const visit = (node: ts.Node): void => {
+    const isModule = ts.isImportDeclaration(node) || ts.isExportDeclaration(node)
+    const name = isModule ? node.moduleSpecifier : undefined
+    if (name !== undefined && ts.isStringLiteral(name)) {
+      if (projectPath(name.text, layout, directory) === undefined) refuse(name)
+    } else if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) {
+      refuse(node)
+    }
+    ts.forEachChild(node, visit)
+  }
+  visit(file)
+  return problems
 }
 
 /** Point the imports of the emitted text at the built modules. */

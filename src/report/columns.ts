@@ -6,7 +6,7 @@
 import type { Hindsight } from '../explore/tell/hindsight.js'
 import type { Change, Trace, TraceStep } from '../trace/events.js'
 import { cell, type Page, PLAIN_PAGE, wrap } from './paint.js'
-import { fitToScreen, type Line } from './screen.js'
+import { fitToScreen, type Line, type ShownChange } from './screen.js'
 
 /** Objects and fields whose changes are bookkeeping of locks, trees and tables. */
 const QUIET_OBJECTS =
@@ -30,23 +30,29 @@ export function changeText(c: Change): string {
   return `${c.object} ${c.field} ${c.before}->${c.after}`
 }
 
+function shown(c: Change): ShownChange {
+  return { text: changeText(c), names: [c.object, c.before, c.after] }
+}
+
 /** The lines to show: steps with visible changes, with results, and the findings. */
 function linesOf(trace: Trace): Line[] {
   const lines: Line[] = []
+  const none = { changes: [], marks: [], about: [] }
   const started = new Set<string>()
   for (const s of trace.steps) {
     const key = `${s.task} ${s.operation}`
     if (s.operation !== '' && !started.has(key) && s.stack.length > 0) {
       started.add(key)
-      lines.push({ n: s.n, task: s.task, text: s.operation, changes: [], marks: [] })
+      lines.push({ n: s.n, task: s.task, text: s.operation, ...none })
     }
-    const changes = visibleChanges(s.changes).map(changeText)
+    const changes = visibleChanges(s.changes).map(shown)
     const marks = s.findings.map((f) => `*** ${f.id}: ${f.message}`)
     const results = s.returned.map((r) => `= ${r.split(' = ').at(-1)}`)
     if (changes.length > 0 || marks.length > 0) {
-      lines.push({ n: s.n, task: s.task, text: ` ${functionText(s)}`, changes, marks })
+      const about = s.findings.flatMap((f) => f.facts.about)
+      lines.push({ n: s.n, task: s.task, text: ` ${functionText(s)}`, changes, marks, about })
     }
-    for (const r of results) lines.push({ n: s.n, task: s.task, text: r, changes: [], marks: [] })
+    for (const r of results) lines.push({ n: s.n, task: s.task, text: r, ...none })
   }
   return lines
 }
@@ -82,9 +88,9 @@ export function renderColumns(
     }
     const cells = used.map((t) => cell(t === l.task ? l.text : '', width)).join('')
     const [first, ...rest] = l.changes
-    out.push(`${cell(String(l.n), 5)}${cells}${first ?? ''}`.slice(0, columns).trimEnd())
+    out.push(`${cell(String(l.n), 5)}${cells}${first?.text ?? ''}`.slice(0, columns).trimEnd())
     const indent = ' '.repeat(5 + width * used.length)
-    for (const c of rest) out.push(`${indent}${c}`.slice(0, columns))
+    for (const c of rest) out.push(`${indent}${c.text}`.slice(0, columns))
     for (const m of l.marks) out.push(paint.bad(wrap(m, columns, '     ')))
   }
   for (const s of trace.stuck) {

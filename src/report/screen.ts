@@ -3,13 +3,21 @@
  * longest. `--view list` shows every step.
  */
 
+/** A change as it is printed, and the objects that it is about. */
+export interface ShownChange {
+  readonly text: string
+  readonly names: readonly string[]
+}
+
 /** One line of a story, with the changes and findings below it. */
 export interface Line {
   readonly n: number
   readonly task: string
   readonly text: string
-  readonly changes: readonly string[]
+  readonly changes: readonly ShownChange[]
   readonly marks: readonly string[]
+  /** Objects of which the findings speak. */
+  readonly about: readonly string[]
 }
 
 /** Rows of a screen that a story may take, its head and its end left out. */
@@ -17,17 +25,6 @@ export const ROWS = 36
 
 function rowsOf(lines: readonly Line[]): number {
   return lines.reduce((n, l) => n + Math.max(1, l.changes.length) + l.marks.length, 0)
-}
-
-/** The objects that the findings name, as changes name them: `pfn 1` is `folio 1`. */
-function subjectsOf(lines: readonly Line[]): RegExp | undefined {
-  const names = new Set<string>()
-  for (const mark of lines.flatMap((l) => l.marks)) {
-    for (const [, number] of mark.matchAll(/\bpfn (\d+)/g)) names.add(`folio ${number}`)
-    for (const [name] of mark.matchAll(/\b(folio|file|inode|kvm|spte|restrictedmem) \d+/g))
-      names.add(name)
-  }
-  return names.size === 0 ? undefined : new RegExp(`\\b(${[...names].join('|')})\\b`)
 }
 
 /** A line that says which call begins, what it returned or what went wrong. */
@@ -38,12 +35,12 @@ function isFixed(l: Line): boolean {
 /** Of the lines that `chosen` names, leave only changes of `subjects`. */
 function only(
   lines: readonly Line[],
-  subjects: RegExp | undefined,
+  subjects: ReadonlySet<string>,
   chosen: (l: Line) => boolean,
 ): Line[] {
   return lines.flatMap((l) => {
     if (isFixed(l) || !chosen(l)) return [l]
-    const changes = l.changes.filter((c) => subjects?.test(c))
+    const changes = l.changes.filter((c) => c.names.some((name) => subjects.has(name)))
     return changes.length === 0 ? [] : [{ ...l, changes }]
   })
 }
@@ -59,11 +56,11 @@ function ends(lines: readonly Line[]): Line[] {
 
 /** The lines to show: all of them if they fit, else what matters most. */
 export function fitToScreen(lines: readonly Line[], rows = ROWS): readonly Line[] {
-  const subjects = subjectsOf(lines)
+  const subjects = new Set(lines.flatMap((l) => l.about))
   const ways: ((from: readonly Line[]) => Line[])[] = [
     // What goes when the process exits was there to be judged, and says little.
     (from) => only(from, subjects, (l) => l.task === 'exit'),
-    (from) => (subjects === undefined ? [...from] : only(from, subjects, () => true)),
+    (from) => (subjects.size === 0 ? [...from] : only(from, subjects, () => true)),
     ends,
   ]
   let fitted = lines

@@ -27,7 +27,7 @@ function callTrace(s: TraceStep): string[] {
   return lines
 }
 
-/** Objects of which the step's changes or the finding speak, that were freed on the way. */
+/** Objects that were freed on the way, in order. */
 function freedObjects(trace: Trace, until: number): string[] {
   const freed = new Set<string>()
   for (const s of trace.steps) {
@@ -37,13 +37,9 @@ function freedObjects(trace: Trace, until: number): string[] {
   return [...freed]
 }
 
-function lifeOf(trace: Trace, message: string, until: number): string[] {
-  const kind = /of (?:a freed object|[a-z_]+)\b/.test(message)
-    ? /(?:read|write) (?:of|to) ([a-z_]+)\./.exec(message)?.[1]
-    : undefined
-  const object = freedObjects(trace, until).findLast(
-    (o) => kind !== undefined && o.startsWith(`${kind} `),
-  )
+/** Who made the object that is used after it was freed, and who freed it. */
+function lifeOf(trace: Trace, about: readonly string[], until: number): string[] {
+  const object = freedObjects(trace, until).findLast((o) => about.includes(o))
   if (object === undefined) return []
   const lines: string[] = []
   const allocated = lastChange(trace, object, 'alive', until)
@@ -70,7 +66,7 @@ export function renderSplat(trace: Trace): string {
         wrap(f.message, 79, ''),
         `CPU: ${cpu} Comm: ${s.task} Step: ${s.n} Kernel: ${trace.design}`,
         ...callTrace(s),
-        ...lifeOf(trace, f.message, s.n),
+        ...lifeOf(trace, f.facts.about, s.n),
         RULE,
       )
     }

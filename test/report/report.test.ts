@@ -49,11 +49,12 @@ describe('what is printed fits 80 columns', () => {
       [verdict],
     )
     fits(text)
-    for (const name of names)
-      assert.ok(
-        text.includes(`${name.split('/')[1]} `) || text.includes(`${name.split('/')[1]}\n`),
-        name,
-      )
+    // One that is too long is folded behind a dash.
+    const unfolded = text.replace(/-\n +/g, '-')
+    for (const name of names) {
+      const [, last = ''] = name.split('/')
+      assert.ok(unfolded.includes(`${last} `) || unfolded.includes(`${last}\n`), name)
+    }
   })
   test('a verdict', () => fits(renderVerdict(cell)))
   test('a replay as columns, as a list and as a splat', () => {

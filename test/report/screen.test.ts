@@ -3,12 +3,14 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { fitToScreen, type Line } from '../../src/report/screen.js'
 
-function line(n: number, task: string, changes: string[], marks: string[] = []): Line {
-  return { n, task, text: ' f', changes, marks }
+/** `folio 0 refcount 1->2` is about folio 0. */
+function line(n: number, task: string, texts: string[], about: string[] = []): Line {
+  const changes = texts.map((text) => ({ text, names: [text.split(' ', 2).join(' ')] }))
+  return { n, task, text: ' f', changes, marks: about.map((name) => `*** ${name}`), about }
 }
 
-const call: Line = { n: 1, task: 'a', text: 'punch(fd)', changes: [], marks: [] }
-const leak = line(9, 'exit', ['file 8 freed'], ['*** refcount-leak: pfn 1 keeps 1 reference'])
+const call: Line = { n: 1, task: 'a', text: 'punch(fd)', changes: [], marks: [], about: [] }
+const leak = line(9, 'exit', ['file 8 freed'], ['folio 1'])
 const story: readonly Line[] = [
   call,
   line(2, 'a', ['folio 0 refcount 1->2']),
@@ -33,7 +35,10 @@ test('first the exit loses what the finding does not name', () => {
 test('then every task does; calls and findings stay', () => {
   const fitted = fitToScreen(story, 6)
   assert.deepEqual(numbers(fitted), [1, 3, 5, 7, 9])
-  assert.deepEqual(fitted[2]?.changes, ['folio 1 refcount 2->3'])
+  assert.deepEqual(
+    fitted[2]?.changes.map((c) => c.text),
+    ['folio 1 refcount 2->3'],
+  )
   assert.equal(fitted.at(-1), leak)
 })
 

@@ -12,13 +12,13 @@ import { CODE } from './package.js'
 export interface DesignRef {
   readonly id: string
   readonly module: string | undefined
-  /** The same text, as it is wherever file and package lie: what tokens and verdicts hang on. */
-  readonly identity: string | undefined
+  /** What the design is, wherever it and the project lie. */
+  readonly identity: string
 }
 
 /** The hash in a token: the code, the scenario's text, the design's text. */
 export function tokenHash(scenarioText: string, design: DesignRef): string {
-  return hash8(`${CODE.code}\n${scenarioText}\n${design.identity ?? design.id}`)
+  return hash8(`${CODE.code}\n${scenarioText}\n${design.identity}`)
 }
 
 /** Load a design's module: JavaScript text that exports `design`. */
@@ -43,18 +43,17 @@ export function loadDesign({ id, module }: Omit<DesignRef, 'identity'>): Promise
 }
 
 export function builtInDesigns(): LoadedDesign[] {
-  return DESIGNS.map((design) => ({
-    ...{ id: design.id, module: undefined, identity: undefined },
-    ...{ design, path: undefined },
-  }))
+  return DESIGNS.map((design) => {
+    const { id } = design
+    return { id, module: undefined, identity: id, design, path: undefined }
+  })
 }
 
 /** From an id, or the path of a file, to a design. @throws UserError */
 export async function resolveDesign(name: string): Promise<LoadedDesign> {
   const builtIn = designNamed(name)
   if (builtIn !== undefined) {
-    const inside = { module: undefined, identity: undefined, path: undefined }
-    return { id: name, design: builtIn, ...inside }
+    return { id: name, module: undefined, identity: name, design: builtIn, path: undefined }
   }
   if (!/[/\\]|\.ts$/.test(name)) {
     const hint = suggest(
@@ -87,7 +86,7 @@ export async function resolveDesigns(names: readonly string[]): Promise<LoadedDe
     const next = await resolveDesign(name)
     const same = designs.find((d) => d.id === next.id)
     if (same === undefined) designs.push(next)
-    else if (same.module !== next.module) {
+    else if (same.identity !== next.identity) {
       throw new UserError(`${same.path} and ${next.path} are two designs called "${next.id}"`)
     }
   }

@@ -8,7 +8,7 @@ export type { Hindsight } from '../../explore/tell/hindsight.js'
 export type { Trace, TraceStep } from '../../trace/events.js'
 export type { Limits, Question } from '../ask.js'
 export { UserError } from '../error.js'
-export type { CellResult, LoadedDesign, Results, ScenarioFile } from '../results.js'
+export type { CellResult, LoadedDesign, Progress, Results, ScenarioFile } from '../results.js'
 export { type Story, tell, tokenOf } from '../story.js'
 export type { Finding, Outcome, Proof, Verdict, VerdictWord } from '../verdict.js'
 export {

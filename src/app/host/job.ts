@@ -57,7 +57,7 @@ export type Message =
  * Limits do not matter to an answer that is whole.
  */
 export function jobHash({ text, design, question }: Job): string {
-  const asked = [CODE.code, text, design.id, design.identity ?? '', questionKey(question)]
+  const asked = [CODE.code, text, design.id, design.identity, questionKey(question)]
   return createHash('sha256').update(JSON.stringify(asked)).digest('hex').slice(0, 32)
 }
 

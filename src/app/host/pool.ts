@@ -1,20 +1,10 @@
 /** Worker threads that share a list of cells. Verdicts come back in the order of the list. */
 import { Worker } from 'node:worker_threads'
 import { UserError } from '../error.js'
+import type { Progress } from '../results.js'
 import type { Verdict } from '../verdict.js'
 import { type Job, type Message, type Start, WorkerBug } from './job.js'
 import { CODE } from './package.js'
-
-export interface Progress {
-  /** Cells that are done. */
-  readonly done: number
-  readonly total: number
-  /** States of the cells under way and done. */
-  readonly states: number
-  readonly depth: number
-  /** Memory of the visited states of the cell that reported last. */
-  readonly bytes: number
-}
 
 /** How a run ended: all verdicts there are, and whether it was interrupted. */
 export interface Run {

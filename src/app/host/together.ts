@@ -2,9 +2,10 @@
 import type { Worker } from 'node:worker_threads'
 import { CONTROL } from '../../explore/states/shared.js'
 import { UserError } from '../error.js'
+import type { Progress } from '../results.js'
 import type { ShareResult } from '../shares.js'
 import { type Job, type Message, WorkerBug } from './job.js'
-import { failureOf, type Listener, type Progress, type Run, runJobs, startWorker } from './pool.js'
+import { failureOf, type Listener, type Run, runJobs, startWorker } from './pool.js'
 
 /**
  * Bytes of the first table. It can't grow: when it is full, all begin again with one that is larger

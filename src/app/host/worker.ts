@@ -3,8 +3,10 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { uniformInt } from 'pure-rand/distribution/uniformInt'
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus'
 import type { Design } from '../../designs/design.js'
+import type { Draw } from '../../explore/sample/samplers.js'
 import { readScenario, type Scenario } from '../../litmus/scenario.js'
 import { LimitError } from '../../machine/fault.js'
+import { doubted, unannounced } from '../announced.js'
 import { type CellSnapshot, checkScenario, type Effort } from '../check.js'
 import { type AskModel, crossCheck } from '../cross.js'
 import { UserError } from '../error.js'
@@ -74,7 +76,22 @@ async function run(job: Job): Promise<Message> {
       : concludeShares(scenario, design, effort, job.shares, begun)
   if (checked === undefined) return { kind: 'alone', job: number }
   if (!checked.stopped) saver?.drop()
-  return { kind: 'verdict', job: number, verdict: await explained(task, checked), final: true }
+  const verdict = await explained(task, announced(task, checked))
+  return { kind: 'verdict', job: number, verdict, final: true }
+}
+
+/** Numbers at random, the same for the same cell, whichever others are asked for. */
+function drawFor({ scenario, design }: Task, seed: number): Draw {
+  const random = xoroshiro128plus(seed ^ hash32(`${scenario.name} ${design.id}`))
+  return (n) => uniformInt(random, 0, n - 1)
+}
+
+/** Judged by whether the code announces what it touches; a design of the user's always is. */
+function announced(task: Task, verdict: Verdict): Verdict {
+  const { scenario, design, job } = task
+  const wanted = job.design.module !== undefined || job.question.undeclared === true
+  if (!wanted || verdict.verdict === 'skipped') return verdict
+  return doubted(verdict, unannounced(scenario, design, drawFor(task, 1)))
 }
 
 /** With its findings told in few blocks; those that only follow another one stay as they are. */
@@ -116,11 +133,9 @@ function effortOf({ job, mayGoOn }: Task, saver: Saver | undefined): Effort {
 function sampled(task: Task, runs: number): Verdict {
   const { scenario, design, mayGoOn } = task
   const { seed = 1 } = task.job.question
-  // Of its own for each cell, whichever others are asked for.
-  const random = xoroshiro128plus(seed ^ hash32(`${scenario.name} ${design.id}`))
   const verdict = sampleScenario(scenario, design, {
     runs,
-    draw: (n) => uniformInt(random, 0, n - 1),
+    draw: drawFor(task, seed),
     keepGoing: mayGoOn,
     now: () => performance.now(),
   })
