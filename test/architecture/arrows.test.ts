@@ -163,23 +163,17 @@ test('the command and its workers start without the compiler', () => {
   assert.ok(seen.size > 50)
 })
 
-/** Modules that are loaded with a file: what is imported as a type, or by `import()`, is not. */
-function loadedWith(path: string): Set<string> {
+/** All files that are loaded with one. */
+function allLoadedWith(path: string): Set<string> {
   const seen = new Set([path])
   for (const file of seen) {
-    const types = /^(?:import|export) type\b[^;]*?['"][^'"]+['"]/gm
-    const text = readFileSync(file, 'utf8').replace(types, '')
-    for (const [, name = ''] of text.matchAll(
-      /^(?:import|export|\} from)\b[^'"();]*?['"]([^'"]+)['"]/gm,
-    )) {
-      if (name.startsWith('.')) seen.add(resolve(dirname(file), name.replace(/\.js$/, '.ts')))
-    }
+    for (const name of loadedWith(file)) if (name.startsWith('.')) seen.add(target(file, name))
   }
   return seen
 }
 
 test('the command line starts without the kernel', () => {
-  const loaded = [...loadedWith(join(SRC, 'cli/main.ts'))].map((path) => relative(SRC, path))
+  const loaded = [...allLoadedWith(join(SRC, 'cli/main.ts'))].map((path) => relative(SRC, path))
   const heavy = loaded.filter((path) => /^(kernel|machine|cell|explore|designs)\//.test(path))
   assert.deepEqual(heavy, [])
   assert.ok(loaded.includes(join('app/host', 'package.ts')))
