@@ -41,6 +41,8 @@ stream.on('end', () => {
     const checks = [
       ['formatter and linter', [biome, 'check', '--max-diagnostics=20', ROOT]],
       ['fidelity page', [join(ROOT, 'tools/fidelity.mjs'), '--check']],
+      ['order of locks', [join(ROOT, 'tools/lock-order.mjs'), '--check']],
+      ['page of rooms', [join(ROOT, 'tools/rooms.mjs'), '--check']],
       ['page of invariants', [join(ROOT, 'tools/invariants.mjs'), '--check']],
       ['table of errors', [join(ROOT, 'tools/errno.mjs'), '--check']],
       ['page of calls', [join(ROOT, 'tools/calls.mjs'), '--check']],

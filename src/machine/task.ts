@@ -182,6 +182,18 @@ export function lockClassName(number: number): string {
   return classNames[number - 1] ?? '?'
 }
 
+const pairs = new Set<string>()
+
+/** A judge has met a lock of one class taken under one of another: for the page about the order. */
+export function notePair(held: number, taken: number): void {
+  pairs.add(`${lockClassName(held)} > ${lockClassName(taken)}`)
+}
+
+/** The pairs that were met since the thread began, as `held > taken`. */
+export function pairsNoted(): ReadonlySet<string> {
+  return pairs
+}
+
 /** Note that the running task now holds a lock. */
 export function holdLock(addr: Addr, cls: number, trylock: boolean): void {
   const me = current()

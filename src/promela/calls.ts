@@ -304,6 +304,7 @@ const MACHINE: Readonly<Record<string, Emit>> = {
   'task.taskNumber': same('task_of'),
   'task.lockClass': (e, { world }) => `${lockClass(literal(e, 0, world))}`,
   'task.lockClassName': () => 'TEXT',
+  'task.notePair': nothing,
   'effects.read': effect('E_READ', -1, -1),
   'effects.write': effect('E_WRITE', -1, -1),
   'effects.rmw': effect('E_RMW', -1, -1),

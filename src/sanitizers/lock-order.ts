@@ -9,7 +9,7 @@
  */
 import { NO_FACTS } from '../machine/fault.js'
 import { constructAt, type Obj, type Struct, struct, type Vec, vec } from '../machine/struct.js'
-import { lockClassName, MAX_LOCK_CLASSES, type Task } from '../machine/task.js'
+import { lockClassName, MAX_LOCK_CLASSES, notePair, type Task } from '../machine/task.js'
 import { source } from './ground.js'
 import type { Context, Sanitizer } from './sanitizer.js'
 
@@ -54,6 +54,7 @@ function acquired(task: Task, taken: number, trylock: boolean, { report }: Conte
       const text = `${b} is taken under ${a}, but elsewhere ${a} is taken under ${b}`
       report('lock-inversion', text, NO_FACTS)
     }
+    notePair(held, taken)
     after.set(held, after.get(held) | (1 << taken))
   }
 }

@@ -2,71 +2,11 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { basename, dirname, join, relative, resolve, sep } from 'node:path'
 import { test } from 'node:test'
+import ts from 'typescript'
+import { mayImport, ROOMS, roomOf } from './rooms.js'
 
 const ROOT = resolve(import.meta.dirname, '../../..')
 const SRC = join(ROOT, 'src')
-
-/** What each folder of src/, and each room of explore, may import, besides itself. */
-const ALLOWED: Readonly<Record<string, readonly string[]>> = {
-  machine: [],
-  lower: [],
-  kernel: ['machine'],
-  user: ['machine', 'kernel'],
-  calls: ['machine', 'kernel', 'user'],
-  designs: ['machine', 'kernel', 'user'],
-  hosts: ['machine', 'kernel', 'user', 'designs'],
-  sanitizers: ['machine', 'kernel', 'user', 'hosts'],
-  trace: [],
-  litmus: ['machine', 'kernel', 'user', 'calls', 'designs', 'hosts'],
-  cell: ['machine', 'kernel', 'user', 'designs', 'sanitizers', 'litmus'],
-  'explore/states': ['machine'],
-  'explore/listen': ['machine', 'kernel', 'cell'],
-  'explore/prove': ['machine', 'cell', 'explore/states', 'explore/listen'],
-  'explore/stateless': ['machine', 'cell', 'explore/listen'],
-  'explore/sample': ['machine', 'cell', 'explore/listen'],
-  'explore/tell': [
-    ...['machine', 'kernel', 'designs', 'litmus', 'cell', 'trace'],
-    ...['explore/states', 'explore/prove', 'explore/stateless'],
-  ],
-  app: ['machine', 'designs', 'litmus', 'cell', 'explore', 'trace'],
-  'app/host': [
-    'trace',
-    ...['app', 'designs', 'hosts', 'litmus', 'cell', 'sanitizers', 'explore', 'machine'],
-    ...['lower', 'promela', 'conform'],
-  ],
-  report: ['app', 'explore', 'trace', 'kernel', 'litmus', 'sanitizers'],
-  conform: ['machine', 'kernel', 'user', 'calls', 'designs', 'cell'],
-  live: ['calls', 'conform', 'kernel'],
-  promela: ['machine', 'lower', 'litmus', 'sanitizers'],
-  patch: ['machine', 'designs', 'litmus', 'cell', 'explore/prove', 'app'],
-  cli: [
-    'app',
-    'app/host',
-    'machine',
-    'kernel',
-    'user',
-    'calls',
-    'designs',
-    'hosts',
-    'sanitizers',
-    'litmus',
-    'cell',
-    'explore',
-    'trace',
-    'report',
-    'lower',
-    'conform',
-    'live',
-    'promela',
-    'patch',
-  ],
-}
-
-/** Where `null` is NULL. */
-const USES_NULL = ['machine', 'kernel', 'user', 'designs', 'hosts', 'sanitizers']
-
-/** Files that may talk to Node: the host of the library, commands, the live kernel, the compiler's. */
-const MAY_USE_NODE = [/^app\/host\//, /^cli\//, /^live\//, /^lower\/host\.ts$/]
 
 function sources(dir: string): string[] {
   return readdirSync(dir, { withFileTypes: true }).flatMap((e) => {
@@ -76,38 +16,87 @@ function sources(dir: string): string[] {
   })
 }
 
-/** The folder, or the room of it, that a file belongs to. */
-function roomOf(path: string): string {
-  const parts = relative(SRC, path).split(sep)
-  const room = `${parts[0]}/${parts[1]}`
-  return room in ALLOWED ? room : (parts[0] ?? '')
-}
+/** A file's path below src/, with forward slashes. */
+const nameOf = (path: string): string => relative(SRC, path).split(sep).join('/')
 
-function mayImport(from: string, to: string): boolean {
-  if (to === from || ALLOWED[from]?.includes(to)) return true
-  // Who may import explore may import its rooms.
-  return to.startsWith('explore/') && ALLOWED[from]?.includes('explore') === true
-}
-
+/** What a file imports, `import()` and types included. */
 function importsOf(path: string): string[] {
-  const text = readFileSync(path, 'utf8')
-  const matches = text.matchAll(/^(?:import|export|\} from)\b(?!\.meta)[^'"\n]*?['"]([^'"]+)['"]/gm)
-  return [...matches].map((m) => m[1] ?? '')
+  const { importedFiles } = ts.preProcessFile(readFileSync(path, 'utf8'), true, true)
+  return importedFiles.map((f) => f.fileName)
 }
+
+/** What is loaded with a file: no types, and nothing that is asked for later. */
+function loadedWith(path: string): string[] {
+  const file = ts.createSourceFile(path, readFileSync(path, 'utf8'), ts.ScriptTarget.ES2022)
+  return file.statements.flatMap((s) => {
+    const from =
+      ts.isImportDeclaration(s) || ts.isExportDeclaration(s) ? s.moduleSpecifier : undefined
+    if (from === undefined || !ts.isStringLiteral(from) || isOfTypes(s)) return []
+    return [from.text]
+  })
+}
+
+function isOfTypes(s: ts.Statement): boolean {
+  if (ts.isExportDeclaration(s)) return s.isTypeOnly
+  const clause = ts.isImportDeclaration(s) ? s.importClause : undefined
+  if (clause === undefined) return false
+  const names = clause.namedBindings
+  if (clause.phaseModifier === ts.SyntaxKind.TypeKeyword) return true
+  if (names === undefined || !ts.isNamedImports(names) || clause.name !== undefined) return false
+  return names.elements.length > 0 && names.elements.every((e) => e.isTypeOnly)
+}
+
+/** The file that a relative import names. */
+const target = (path: string, specifier: string): string =>
+  resolve(dirname(path), specifier.replace(/\.js$/, '.ts'))
 
 test('imports go one way', () => {
   const wrong: string[] = []
   for (const path of sources(SRC)) {
-    const from = roomOf(path)
+    const from = roomOf(nameOf(path))
     for (const specifier of importsOf(path)) {
       if (!specifier.startsWith('.')) continue
-      const to = roomOf(resolve(dirname(path), specifier))
+      const to = roomOf(nameOf(target(path, specifier)))
       if (!mayImport(from, to)) {
         wrong.push(`${relative(ROOT, path)} imports ${specifier}`)
       }
     }
   }
   assert.deepEqual(wrong, [])
+})
+
+test('no files import each other in a circle, but where their room says why', () => {
+  const circles: string[] = []
+  const done = new Set<string>()
+  const visit = (path: string, way: readonly string[]): void => {
+    const seen = way.indexOf(path)
+    if (seen >= 0) circles.push([...way.slice(seen), path].map(nameOf).join(' > '))
+    if (seen >= 0 || done.has(path)) return
+    for (const specifier of loadedWith(path).filter((n) => n.startsWith('.'))) {
+      visit(target(path, specifier), [...way, path])
+    }
+    done.add(path)
+  }
+  for (const path of sources(SRC)) visit(path, [])
+  const allowed = (circle: string): boolean =>
+    circle.split(' > ').every((file) => roomOf(file).circles !== undefined)
+  assert.deepEqual(
+    circles.filter((c) => !allowed(c)),
+    [],
+  )
+  const needed = new Set(circles.map((c) => roomOf(c.split(' > ')[0] ?? '').name))
+  assert.deepEqual(
+    ROOMS.filter((r) => r.circles !== undefined && !needed.has(r.name)).map((r) => r.name),
+    [],
+  )
+})
+
+test('a room names only rooms', () => {
+  const names = new Set(ROOMS.map((r) => r.name))
+  assert.deepEqual(
+    ROOMS.flatMap((r) => r.may).filter((name) => !names.has(name)),
+    [],
+  )
 })
 
 test('no two files of explore have one name', () => {
@@ -121,8 +110,9 @@ test('no two files of explore have one name', () => {
 test('the core does not know what it runs on', () => {
   const wrong: string[] = []
   for (const path of sources(SRC)) {
-    const file = relative(SRC, path).split(sep).join('/')
-    if (MAY_USE_NODE.some((r) => r.test(file))) continue
+    const file = nameOf(path)
+    const { node } = roomOf(file)
+    if (node === true || node === file) continue
     for (const specifier of importsOf(path)) {
       if (specifier.startsWith('node:')) wrong.push(`${file} imports ${specifier}`)
     }
@@ -136,7 +126,8 @@ test('the core does not know what it runs on', () => {
 
 test('kernel code and sanitizers read memory through structs, so that every read is heard', () => {
   const wrong: string[] = []
-  for (const folder of ['kernel', 'user', 'designs', 'hosts', 'sanitizers']) {
+  const heard = ROOMS.filter((r) => r.usesNull === true && r.name !== 'machine')
+  for (const { name: folder } of heard) {
     for (const path of sources(join(SRC, folder))) {
       if (/\bmem\b.*machine\/arena/.test(readFileSync(path, 'utf8')))
         wrong.push(relative(ROOT, path))
@@ -147,15 +138,12 @@ test('kernel code and sanitizers read memory through structs, so that every read
 
 test('the kernel and the machine use null for NULL; other code says undefined', () => {
   const wrong: string[] = []
-  const folders = readdirSync(SRC).filter((f) => !USES_NULL.includes(f))
-  for (const folder of folders) {
-    for (const path of sources(join(SRC, folder))) {
-      const code = readFileSync(path, 'utf8').replace(
-        /\/\*[\s\S]*?\*\/|\/\/.*|'[^'\n]*'|`[^`]*`/g,
-        '',
-      )
-      if (/(===|!==|return|=)\s*null\b/.test(code)) wrong.push(relative(ROOT, path))
-    }
+  for (const path of sources(SRC).filter((p) => roomOf(nameOf(p)).usesNull === undefined)) {
+    const code = readFileSync(path, 'utf8').replace(
+      /\/\*[\s\S]*?\*\/|\/\/.*|'[^'\n]*'|`[^`]*`/g,
+      '',
+    )
+    if (/(===|!==|return|=)\s*null\b/.test(code)) wrong.push(relative(ROOT, path))
   }
   assert.deepEqual(wrong, [])
 })
@@ -167,33 +155,25 @@ test('the command and its workers start without the compiler', () => {
     join(SRC, 'app/host/worker.ts'),
   ])
   for (const path of seen) {
-    for (const specifier of importsOf(path)) {
+    for (const specifier of loadedWith(path)) {
       assert.notEqual(specifier, 'typescript', `${relative(ROOT, path)} is always loaded`)
-      if (specifier.startsWith('.')) {
-        seen.add(resolve(dirname(path), specifier.replace(/\.js$/, '.ts')))
-      }
+      if (specifier.startsWith('.')) seen.add(target(path, specifier))
     }
   }
   assert.ok(seen.size > 50)
 })
 
-/** Modules that are loaded with a file: what is imported as a type, or by `import()`, is not. */
-function loadedWith(path: string): Set<string> {
+/** All files that are loaded with one. */
+function allLoadedWith(path: string): Set<string> {
   const seen = new Set([path])
   for (const file of seen) {
-    const types = /^(?:import|export) type\b[^;]*?['"][^'"]+['"]/gm
-    const text = readFileSync(file, 'utf8').replace(types, '')
-    for (const [, name = ''] of text.matchAll(
-      /^(?:import|export|\} from)\b[^'"();]*?['"]([^'"]+)['"]/gm,
-    )) {
-      if (name.startsWith('.')) seen.add(resolve(dirname(file), name.replace(/\.js$/, '.ts')))
-    }
+    for (const name of loadedWith(file)) if (name.startsWith('.')) seen.add(target(file, name))
   }
   return seen
 }
 
 test('the command line starts without the kernel', () => {
-  const loaded = [...loadedWith(join(SRC, 'cli/main.ts'))].map((path) => relative(SRC, path))
+  const loaded = [...allLoadedWith(join(SRC, 'cli/main.ts'))].map((path) => relative(SRC, path))
   const heavy = loaded.filter((path) => /^(kernel|machine|cell|explore|designs)\//.test(path))
   assert.deepEqual(heavy, [])
   assert.ok(loaded.includes(join('app/host', 'package.ts')))

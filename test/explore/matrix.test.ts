@@ -10,9 +10,14 @@ import { encodeToken } from '../../src/app/token.js'
 import type { Finding, Verdict } from '../../src/app/verdict.js'
 import { DESIGNS } from '../../src/designs/index.js'
 import { replayScenario } from '../../src/explore/tell/replay.js'
+import { INVERSIONS, LOCK_CLASSES } from '../../src/kernel/include/lockdep.js'
+import { pairsNoted } from '../../src/machine/task.js'
 import { renderColumns } from '../../src/report/columns.js'
 
 const GOLDEN = join(resolve(import.meta.dirname, '../../..'), 'test/explore/matrix.golden.txt')
+
+/** What docs/lock-order.md is made from: which lock was taken under which. */
+const PAIRS = join(resolve(import.meta.dirname, '../../..'), 'test/explore/lock-order.golden.txt')
 
 const effort = {
   bound: undefined,
@@ -39,6 +44,21 @@ test('every verdict of the built-in matrix is the reviewed one', () => {
   const now = `${verdicts.map(line).join('\n')}\n`
   if (process.env.UPDATE_GOLDEN !== undefined) writeFileSync(GOLDEN, now)
   assert.equal(now, readFileSync(GOLDEN, 'utf8'))
+})
+
+test('locks are taken in the order of the page, in these pairs', () => {
+  const now = `${[...pairsNoted()].sort().join('\n')}\n`
+  if (process.env.UPDATE_GOLDEN !== undefined) writeFileSync(PAIRS, now)
+  assert.equal(now, readFileSync(PAIRS, 'utf8'))
+  const place = new Map(LOCK_CLASSES.map((c, i) => [c.name, i]))
+  const against = [...pairsNoted()].filter((pair) => {
+    const [held, taken] = pair.split(' > ').map((name) => place.get(name))
+    return held !== undefined && taken !== undefined && held >= taken
+  })
+  assert.deepEqual(
+    against,
+    INVERSIONS.map((i) => i.pair),
+  )
 })
 
 test('every cell is exhaustive, and as its scenario expects, or skipped by it', () => {
