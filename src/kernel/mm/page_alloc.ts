@@ -104,6 +104,8 @@ export const allocFolioMayFail = fn(function* alloc_pages(movable: boolean): Ker
  * Models: 6.2 mm/page_alloc.c free_unref_page, with free_pages_prepare and free_page_is_bad.
  */
 export function freeFolio(folio: Folio): void {
+  // Memory failure marks a page whoever it belongs to, and looks at the free list afterwards.
+  alsoReads(folio, 'hwpoison')
   if (folio.hwpoison) return
   const bad = badReason(folio)
   if (bad !== undefined) {
