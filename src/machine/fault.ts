@@ -90,7 +90,20 @@ export function setTraceListener(next: TraceListener | undefined): void {
 
 /** A tracepoint: tells who listens what happens here, with the objects concerned. No state. */
 export function tracepoint(name: string, ...args: unknown[]): void {
-  if (listener !== undefined) listener(name, args)
+  if (listener === undefined) return
+  telling = true
+  try {
+    listener(name, args)
+  } finally {
+    telling = false
+  }
+}
+
+let telling = false
+
+/** Who listens at a tracepoint is at work: what is read now, the kernel does not read. */
+export function isTelling(): boolean {
+  return telling
 }
 
 const reached = new Set<string>()
