@@ -30,7 +30,9 @@ const BUILT_IN: ReadonlySet<string> = new Set(DESIGNS.map((d) => d.id))
 /**
  * The row that speaks of a design, which may be one on a host, as `upm@snp`: one that names both,
  * else all others on this host, else the design wherever it runs, else all others. A design that
- * does not come with the project, so that no scenario knows of it, is expected to do as its base.
+ * does not come with the project, so that no scenario knows of it, is skipped and expected to be
+ * clean where its base is. What the base shows is nothing to expect of it: most are written to mend
+ * that, and one that does not is told so.
  */
 export function expectationFor(scenario: Scenario, design: Lineage): Expectation | undefined {
   const [own = '', host = 'sw'] = design.id.split('@')
@@ -40,7 +42,8 @@ export function expectationFor(scenario: Scenario, design: Lineage): Expectation
   if (row !== undefined) return row
   const { base } = design
   if (base === undefined || BUILT_IN.has(own)) return rowOf('*')
-  return expectationFor(scenario, { id: `${base.id}@${host}`, base: base.base })
+  const inherited = expectationFor(scenario, { id: `${base.id}@${host}`, base: base.base })
+  return inherited?.outcome === 'finds' ? undefined : inherited
 }
 
 /** `design` is the verdict's. */

@@ -7,6 +7,7 @@ import { test } from 'node:test'
 import { expectationFor } from '../../src/app/expect.js'
 import { defineDesign, replacementsOf } from '../../src/designs/design.js'
 import { gmem618 } from '../../src/designs/gmem.js'
+import { upm } from '../../src/designs/upm.js'
 import { upmAops } from '../../src/designs/upm-aops.js'
 import { KVM_MEM_READONLY } from '../../src/kernel/include/uapi.js'
 import { immutableMemslotFlags } from '../../src/kernel/v6_18/virt/kvm/memslots.js'
@@ -51,14 +52,15 @@ test("the original of a function is what the design's base has made of it", () =
   activate([])
 })
 
-test("a user's design is expected to do as its base; those of the project have rows", () => {
+test("a user's design is skipped and clean as its base is, and shows what it shows; ours have rows", () => {
   const text =
     'litmus a/b\n"q"\ntask t\n  compact()\n' +
     'expect\n  gmem-6.18  finds deadlock\n  upm  clean\n  * skip "not asked"\n'
   const scenario = readScenario(text, { designs: ['gmem-6.18', 'upm'], findings: ['deadlock'] })
   const outcome = (design: typeof gmem618): string | undefined =>
     expectationFor(scenario, design)?.outcome
-  assert.equal(outcome(define('more-of-gmem', gmem618)), 'finds')
+  assert.equal(outcome(define('more-of-gmem', gmem618)), undefined)
+  assert.equal(outcome(define('more-of-upm', upm)), 'clean')
   assert.equal(outcome(define('more-of-aops', upmAops)), 'skip')
   assert.equal(outcome(upmAops), 'skip')
   const alone = defineDesign({ id: 'alone', summary: 'no base', cite: [], replaces: [] })
