@@ -226,7 +226,7 @@ describe('several workers on one cell', () => {
 
   test('begin again with a larger table, or say that there is no room', () => {
     const args = ['--no-cache', '--workers', '2', '-d', 'upm']
-    const cell = 'migration/ordinary-memory-vs-compaction'
+    const cell = 'migration/anonymous-page-vs-compaction'
     assert.match(run('check', ...args, '--memory', '4096', cell).out, /exhaustive: \d+ states/)
     assert.match(run('check', ...args, '--memory', '1', cell).out, /out of memory/)
   })

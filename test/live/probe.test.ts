@@ -18,7 +18,7 @@ const WHOLE: Capabilities = {
   files: 1024,
 }
 
-const KVM_FAMILIES: readonly Family[] = ['guest_memfd', 'guest', 'guest_page']
+const KVM_FAMILIES: readonly Family[] = ['guest_memfd', 'guest', 'guest_page', 'guest_memory']
 
 /** What a host lacks, the families that it cannot run for it, and what it says. */
 const HOSTS: readonly (readonly [Partial<Capabilities>, readonly Family[], RegExp])[] = [
@@ -31,7 +31,7 @@ const HOSTS: readonly (readonly [Partial<Capabilities>, readonly Family[], RegEx
   [{ kvmError: 16 }, KVM_FAMILIES, /cannot be opened \(errno 16\)/],
   [{ kvm: {} }, KVM_FAMILIES, /no guest_memfd$/],
   [{ kvm: { ...WHOLE.kvm, KVM_CAP_GUEST_MEMFD_FLAGS: 1 } }, KVM_FAMILIES, /that can be mapped/],
-  [{ guest: 'the guest is emulated' }, ['guest'], /the guest is emulated/],
+  [{ guest: 'the guest is emulated' }, ['guest', 'guest_memory'], /the guest is emulated/],
   [{ files: 127 }, FAMILIES, /may open 127 files here; 128 are needed/],
 ]
 
