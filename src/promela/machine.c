@@ -1,6 +1,7 @@
 /*
  * The machine of an exported model: who may step, what a step does, what is judged. Written by
- * hand, beside src/machine/machine.ts and src/explore and not from them.
+ * hand, beside src/machine/machine.ts and src/cell/execution.ts and not from them: `step`,
+ * `judge_rest` and `at_standstill` are the counterparts of what an execution does there.
  */
 
 /* A constant, or a variable: its 32 low bits, or all of it. */
