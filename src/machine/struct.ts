@@ -63,11 +63,6 @@ export function num<T extends number = number>(): Field<T> {
   return { words: 1, kind: 'num', hashed: true }
 }
 
-/** A number outside the fingerprint; say at the field why that is sound. */
-export function statistic(): Field<number> {
-  return { words: 1, kind: 'num', hashed: false }
-}
-
 export function flag(): Field<boolean> {
   return { words: 1, kind: 'flag', hashed: true }
 }
@@ -104,11 +99,6 @@ export function ops<T>(): Field<T> {
 
 export function vec(length: number): Field<Vec> {
   return { words: length, kind: 'vec', hashed: true }
-}
-
-/** A vector outside the fingerprint; say at the field why that is sound. */
-export function statistics(length: number): Field<Vec> {
-  return { words: length, kind: 'vec', hashed: false }
 }
 
 export function ptrs<T extends Obj>(target: string, length: number): Field<PtrVec<T>> {
