@@ -14,7 +14,7 @@ import { findVma } from './vma.js'
 /**
  * Ask the file behind a shared mapping, without mmap_lock: 0, or -EINVAL for one without fsync.
  *
- * Models: 6.2 fs/sync.c vfs_fsync_range. Compared with 6.12, which is the same.
+ * Models: 6.2 fs/sync.c vfs_fsync_range. Compared: 6.12 source.
  */
 export const syncVma = fn(function* vfs_fsync_range(vma: VmArea): Kernel<number> {
   const file = vma.vmFile!
@@ -30,7 +30,7 @@ export const syncVma = fn(function* vfs_fsync_range(vma: VmArea): Kernel<number>
  * that is not page aligned; -EBUSY for MS_INVALIDATE of locked memory; -ENOMEM at the end where
  * something was not mapped, and at once with MS_ASYNC alone.
  *
- * Models: 6.2 mm/msync.c msync. Compared with 6.12, which is the same.
+ * Models: 6.2 mm/msync.c msync. Compared: 6.12 source.
  */
 export const sysMsync = fn(function* msync(
   addr: bigint,

@@ -115,7 +115,7 @@ export const mmPopulate = fn(function* __mm_populate(
  * Fault in all of a private VMA that can be written, each page for its own: the first error ends
  * it, and nobody hears of it. mmap_lock is held for writing, so no fault may drop it.
  *
- * Models: 6.2 mm/gup.c populate_vma_page_range, without `locked`. Compared with 6.12: the same.
+ * Models: 6.2 mm/gup.c populate_vma_page_range, without `locked`. Compared: 6.12 source.
  */
 export const populateVmaPageRange = fn(function* populate_vma_page_range(
   vma: VmArea,

@@ -10,7 +10,11 @@ import type { Gfn } from '../../../include/types.js'
 import { kvmBugOn } from '../../../virt/kvm/dead.js'
 import { advanceSeq, widenInvalidation } from '../../../virt/kvm/invalidate.js'
 
-/** Models: 6.18 virt/kvm/kvm_main.c kvm_mmu_invalidate_range_add. mmu_lock is held for writing. */
+/**
+ * mmu_lock is held for writing.
+ *
+ * Models: 6.18 virt/kvm/kvm_main.c kvm_mmu_invalidate_range_add. Compared: 6.12 source.
+ */
 export const kvmMmuInvalidateRangeAddHull = fn(function kvm_mmu_invalidate_range_add(
   kvm: Kvm,
   start: Gfn,
@@ -29,7 +33,11 @@ export const kvmMmuInvalidateRangeAddHull = fn(function kvm_mmu_invalidate_range
   kvm.mmuInvalidateRangeEnd = end
 })
 
-/** Models: 6.18 virt/kvm/kvm_main.c kvm_mmu_invalidate_end. mmu_lock is held for writing. */
+/**
+ * mmu_lock is held for writing.
+ *
+ * Models: 6.18 virt/kvm/kvm_main.c kvm_mmu_invalidate_end. Compared: 6.12 source.
+ */
 export const kvmMmuInvalidateEndChecked = fn(function kvm_mmu_invalidate_end(kvm: Kvm): void {
   alsoWrites(kvm, 'mmuInvalidateInProgress')
   advanceSeq(kvm)

@@ -238,6 +238,7 @@ export const kvmMmuPageFault618 = fn(function* kvm_mmu_page_fault(
 /**
  * A leaf goes. The page was marked dirty when it was mapped, so nothing is carried over.
  *
+ * Compared: 6.12 source.
  * Models: 6.18 arch/x86/kvm/mmu/tdp_mmu.c handle_changed_spte.
  */
 export const handleChangedSpte = fn(function* handle_changed_spte(

@@ -12,6 +12,7 @@ import { xaLoad } from '../../../../lib/xarray.js'
  * about; nothing takes the right away, and a prefetch leaves it as it is, though another frame may
  * be what backs the gfn now. mmu_lock is held for reading.
  *
+ * Compared: 6.12 source.
  * Models: 6.18 arch/x86/kvm/mmu/tdp_mmu.c kvm_tdp_mmu_map and tdp_mmu_map_handle_target_level.
  * Simplifies: the table's levels; always 4 KiB.
  */
