@@ -8,10 +8,8 @@ import { Task } from '../machine/task.js'
 export const WORD = {
   /** The header of an object, or of one embedded in it. */
   HEADER: 1,
-  /** Left out of the fingerprint. */
-  UNHASHED: 2,
   /** Where a task stands: its stack, the pointer to its top, what it has announced. */
-  FRAME: 4,
+  FRAME: 2,
 } as const
 
 export interface Words {
@@ -51,7 +49,6 @@ function mark(table: Words, s: Struct<Obj>, at: number): void {
     const first = at + offset
     if (field.kind === 'embed') mark(table, structNamed(field.target as string), first)
     const frame = s.name === Task.name && ['stack', 'sp', 'pending'].includes(name)
-    const kind = (field.hashed ? 0 : WORD.UNHASHED) | (frame ? WORD.FRAME : 0)
-    if (kind !== 0) table.kind.fill(kind, first, first + field.words)
+    if (frame) table.kind.fill(WORD.FRAME, first, first + field.words)
   }
 }

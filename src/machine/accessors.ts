@@ -11,7 +11,6 @@ export interface FieldPlace {
   readonly words: number
   readonly kind: 'num' | 'flag' | 'ptr' | 'any' | 'wide' | 'i64' | 'embed' | 'ops' | 'vec' | 'ptrs'
   readonly target: string | undefined
-  readonly hashed: boolean
   /** Index of the field's word in `Runtime.watchers`. */
   readonly watch: number
 }
@@ -26,7 +25,7 @@ export interface Handles {
   readonly at: (addr: number) => object | null
 }
 
-const PARAMETERS = 'rt, mem, poke, pokeUnhashed, watchers, debug, handles, handleIndex'
+const PARAMETERS = 'rt, mem, poke, watchers, debug, handles, handleIndex'
 
 /** Compile the handles of a struct. `struct` is the struct's number, `name` its name. */
 export function compileHandles(
@@ -49,8 +48,8 @@ export function compileHandles(
     `return { prototype: ${name}.prototype, at: handleAt }`,
   ].join('\n')
   const compiled = new Function(PARAMETERS, text) as (...args: unknown[]) => Handles
-  const { mem, poke, pokeUnhashed, watchers, debug, handles, handleIndex } = rt
-  return compiled(rt, mem, poke, pokeUnhashed, watchers, debug, handles, handleIndex)
+  const { mem, poke, watchers, debug, handles, handleIndex } = rt
+  return compiled(rt, mem, poke, watchers, debug, handles, handleIndex)
 }
 
 /**
@@ -145,29 +144,27 @@ function rangeText(name: string, f: FieldPlace): string {
 }
 
 function setText(f: FieldPlace, word: string): string {
-  const put = f.hashed ? 'poke' : 'pokeUnhashed'
   switch (f.kind) {
     case 'flag':
-      return `${put}(${word}, value ? 1 : 0)`
+      return `poke(${word}, value ? 1 : 0)`
     case 'ptr':
     case 'any':
-      return `${put}(${word}, value === null ? 0 : value.at)`
+      return `poke(${word}, value === null ? 0 : value.at)`
     case 'ops':
-      return `${put}(${word}, rt.opsNumber(value))`
+      return `poke(${word}, rt.opsNumber(value))`
     case 'wide':
-      return `${put}(${word}, Math.floor(value / 0x100000000)); ${put}(${word} + 1, value | 0)`
+      return `poke(${word}, Math.floor(value / 0x100000000)); poke(${word} + 1, value | 0)`
     case 'i64':
-      return `${put}(${word}, Number(BigInt.asIntN(32, value >> 32n)))
-        ${put}(${word} + 1, Number(BigInt.asIntN(32, value)))`
+      return `poke(${word}, Number(BigInt.asIntN(32, value >> 32n)))
+        poke(${word} + 1, Number(BigInt.asIntN(32, value)))`
     default:
-      return `${put}(${word}, value)`
+      return `poke(${word}, value)`
   }
 }
 
 /** The class behind a vector field: its elements, indexed from 0. */
 function viewText(struct: number, name: string, f: FieldPlace): string {
   const word = `at + ${f.offset} + i`
-  const put = f.hashed ? 'poke' : 'pokeUnhashed'
   const pointers = f.kind === 'ptrs'
   const range = `if (!(i >= 0 && i < ${f.words})) throw new rt.LimitError('${name}.${f.name} has no element ' + i)`
   return `class View_${f.name} {
@@ -182,7 +179,7 @@ function viewText(struct: number, name: string, f: FieldPlace): string {
     ${range}
     const at = this.at
     ${check(struct, name, f, word, true)}
-    ${put}(${word}, ${pointers ? 'value === null ? 0 : value.at' : 'value'})
+    poke(${word}, ${pointers ? 'value === null ? 0 : value.at' : 'value'})
     if (watchers[${f.watch}] !== 0) rt.markDirty(watchers[${f.watch}])
   }
 }`

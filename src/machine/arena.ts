@@ -57,7 +57,7 @@ function growLog(): void {
   undoLog = grown
 }
 
-/** Write a word that is part of the fingerprint. */
+/** Write a word. */
 export function poke(at: number, value: number): void {
   if (noting) note(at)
   pokeFrame(at, value)
@@ -79,23 +79,6 @@ export function pokeFrame(at: number, value: number): void {
 }
 
 /**
- * Write a word that is left out of the fingerprint, because it is a function of other words
- * (a task's pending effect) or is never read by the kernel (a statistic). A word is always
- * written in the same of the two ways. The undo log marks such an entry by a negative address.
- */
-export function pokeUnhashed(at: number, value: number): void {
-  if (noting) note(at)
-  const old = mem[at] as number
-  if (old === value) return
-  if (undoTop + 2 > undoLog.length) growLog()
-  undoLog[undoTop] = -at
-  undoLog[undoTop + 1] = old
-  undoTop += 2
-  mem[at] = value
-  if (at >= highWater) highWater = at + 1
-}
-
-/**
  * Account for the writes since the last call. What was written and written back leaves no trace,
  * and of several writes to a word only the first stays in the log.
  */
@@ -107,18 +90,15 @@ function settle(): void {
   }
   let kept = settledTop
   for (let i = settledTop; i < undoTop; i += 2) {
-    const entry = undoLog[i] as number
-    const at = entry < 0 ? -entry : entry
+    const at = undoLog[i] as number
     if (settledIn[at] === round) continue
     settledIn[at] = round
     const old = undoLog[i + 1] as number
     const now = mem[at] as number
     if (old === now) continue
-    if (entry > 0) {
-      lo ^= mixLo(at, old) ^ mixLo(at, now)
-      hi ^= mixHi(at, old) ^ mixHi(at, now)
-    }
-    undoLog[kept++] = entry
+    lo ^= mixLo(at, old) ^ mixLo(at, now)
+    hi ^= mixHi(at, old) ^ mixHi(at, now)
+    undoLog[kept++] = at
     undoLog[kept++] = old
   }
   undoTop = kept
@@ -186,10 +166,9 @@ export function undoMark(): number {
 export function undoTo(mark: number): void {
   while (undoTop > mark) {
     undoTop -= 2
-    const entry = undoLog[undoTop] as number
-    const at = entry < 0 ? -entry : entry
+    const at = undoLog[undoTop] as number
     const old = undoLog[undoTop + 1] as number
-    if (entry > 0 && undoTop < settledTop) {
+    if (undoTop < settledTop) {
       const now = mem[at] as number
       lo ^= mixLo(at, old) ^ mixLo(at, now)
       hi ^= mixHi(at, old) ^ mixHi(at, now)
@@ -199,16 +178,13 @@ export function undoTo(mark: number): void {
   if (settledTop > undoTop) settledTop = undoTop
 }
 
-/**
- * The net changes since `mark`, as `redo` takes them: address and new value, the address negative
- * if the word is outside the fingerprint.
- */
+/** The net changes since `mark`, as `redo` takes them: address and new value. */
 export function changesSince(mark: number): number[] {
   settle()
   const changes: number[] = []
   for (let i = mark; i < undoTop; i += 2) {
-    const entry = undoLog[i] as number
-    changes.push(entry, mem[entry < 0 ? -entry : entry] as number)
+    const at = undoLog[i] as number
+    changes.push(at, mem[at] as number)
   }
   return changes
 }
@@ -226,9 +202,8 @@ export function redo(
 ): void {
   while (undoTop + to - from > undoLog.length) growLog()
   for (let i = from; i < to; i += 2) {
-    const entry = changes[i] as number
-    const at = entry < 0 ? -entry : entry
-    undoLog[undoTop++] = entry
+    const at = changes[i] as number
+    undoLog[undoTop++] = at
     undoLog[undoTop++] = mem[at] as number
     mem[at] = changes[i + 1] as number
     if (at >= highWater) highWater = at + 1
@@ -242,8 +217,7 @@ export function redo(
 export function rewind(mark: number, lowLane: number, highLane: number): void {
   while (undoTop > mark) {
     undoTop -= 2
-    const entry = undoLog[undoTop] as number
-    mem[entry < 0 ? -entry : entry] = undoLog[undoTop + 1] as number
+    mem[undoLog[undoTop] as number] = undoLog[undoTop + 1] as number
   }
   settledTop = undoTop
   lo = lowLane
@@ -253,34 +227,25 @@ export function rewind(mark: number, lowLane: number, highLane: number): void {
 /** Addresses written since `mark`, each once, in order of first write. */
 export function writtenSince(mark: number): number[] {
   const seen = new Set<number>()
-  for (let i = mark; i < undoTop; i += 2) seen.add(Math.abs(undoLog[i] as number))
-  return [...seen]
-}
-
-/** The same, only those that are part of the fingerprint. */
-export function hashedSince(mark: number): number[] {
-  const seen = new Set<number>()
-  for (let i = mark; i < undoTop; i += 2) {
-    if ((undoLog[i] as number) > 0) seen.add(undoLog[i] as number)
-  }
+  for (let i = mark; i < undoTop; i += 2) seen.add(undoLog[i] as number)
   return [...seen]
 }
 
 /** The value that the word at `at` had at `mark`. */
 export function valueAt(mark: number, at: number): number {
   for (let i = mark; i < undoTop; i += 2) {
-    if (Math.abs(undoLog[i] as number) === at) return undoLog[i + 1] as number
+    if (undoLog[i] === at) return undoLog[i + 1] as number
   }
   return mem[at] as number
 }
 
-/** Low lane of the fingerprint of all hashed words. */
+/** Low lane of the fingerprint of all words. */
 export function fingerprintLo(): number {
   settle()
   return lo
 }
 
-/** High lane of the fingerprint of all hashed words. */
+/** High lane of the fingerprint of all words. */
 export function fingerprintHi(): number {
   settle()
   return hi

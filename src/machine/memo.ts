@@ -197,7 +197,7 @@ export class Memo {
     let low = always
     let high = 0
     for (let i = 0; i < words.length; i += 2) {
-      const word = Math.abs(words[i] as number)
+      const word = words[i] as number
       const owner = Math.floor((word - Task.base) / Task.words)
       if (owner === this.#task) continue
       if (owner >= 0 && owner < MAX_TASKS) low |= foreign

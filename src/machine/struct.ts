@@ -20,7 +20,6 @@ import {
   noting,
   poke,
   pokeFrame,
-  pokeUnhashed,
   startNoting,
   stopNoting,
   UNINITIALISED,
@@ -38,7 +37,6 @@ export interface Field<T> {
   readonly kind: 'num' | 'flag' | 'ptr' | 'any' | 'wide' | 'i64' | 'embed' | 'ops' | 'vec' | 'ptrs'
   /** The struct that a pointer or an embedded field names. */
   readonly target?: string
-  readonly hashed: boolean
   readonly __type?: T
 }
 
@@ -60,49 +58,49 @@ export interface PtrVec<T> {
 
 /** A signed 32-bit number. */
 export function num<T extends number = number>(): Field<T> {
-  return { words: 1, kind: 'num', hashed: true }
+  return { words: 1, kind: 'num' }
 }
 
 export function flag(): Field<boolean> {
-  return { words: 1, kind: 'flag', hashed: true }
+  return { words: 1, kind: 'flag' }
 }
 
 /** A page offset or anything else up to 2^53 - 1. */
 export function wide<T extends number = number>(): Field<T> {
-  return { words: 2, kind: 'wide', hashed: true }
+  return { words: 2, kind: 'wide' }
 }
 
 /** A 64-bit number, used for bytes. */
 export function i64(): Field<bigint> {
-  return { words: 2, kind: 'i64', hashed: true }
+  return { words: 2, kind: 'i64' }
 }
 
 /** A pointer to a struct, named in TypeScript's spelling. */
 export function ptr<T>(target: string): Field<T> {
-  return { words: 1, kind: 'ptr', target, hashed: true }
+  return { words: 1, kind: 'ptr', target }
 }
 
 /** A pointer to an object of any struct, as `void *`. */
 export function anyPtr(): Field<Obj | null> {
-  return { words: 1, kind: 'any', hashed: true }
+  return { words: 1, kind: 'any' }
 }
 
 /** A struct inside a struct. It has a header of its own, so `containerOf` can be judged. */
 export function embed<T extends Obj>(target: string): Field<T> {
-  return { words: structNamed(target).words, kind: 'embed', target, hashed: true }
+  return { words: structNamed(target).words, kind: 'embed', target }
 }
 
 /** A pointer to a constant table of functions. */
 export function ops<T>(): Field<T> {
-  return { words: 1, kind: 'ops', hashed: true }
+  return { words: 1, kind: 'ops' }
 }
 
 export function vec(length: number): Field<Vec> {
-  return { words: length, kind: 'vec', hashed: true }
+  return { words: length, kind: 'vec' }
 }
 
 export function ptrs<T extends Obj>(target: string, length: number): Field<PtrVec<T>> {
-  return { words: length, kind: 'ptrs', target, hashed: true }
+  return { words: length, kind: 'ptrs', target }
 }
 
 /**
@@ -374,8 +372,8 @@ export function placeStructs(): void {
 const STRUCT = Symbol('struct')
 
 function placeOf({ name, offset, field, watch }: PlacedField): FieldPlace {
-  const { words, kind, target, hashed } = field
-  return { name, offset, words, kind, target, hashed, watch }
+  const { words, kind, target } = field
+  return { name, offset, words, kind, target, watch }
 }
 
 function badAccess(id: number, at: number, field: string, write: boolean): never {
@@ -404,7 +402,6 @@ function uninitialised(id: number, field: string, at: number): never {
 const RUNTIME = {
   mem,
   poke,
-  pokeUnhashed,
   markDirty,
   UNINITIALISED,
   watchers,
@@ -530,27 +527,7 @@ export function vanishAt(s: Struct<Obj>, at: number): void {
 }
 
 function fillWords(s: Struct<Obj>, at: number, fill: number): void {
-  const unhashed = unhashedWords(s)
-  for (let i = 1; i < s.words; i++) {
-    if (unhashed.has(i)) pokeUnhashed(at + i, fill)
-    else poke(at + i, fill)
-  }
-}
-
-const unhashedOf = new Map<Struct<Obj>, ReadonlySet<number>>()
-
-/** Offsets of the words of an object that are outside the fingerprint. */
-function unhashedWords(s: Struct<Obj>): ReadonlySet<number> {
-  const known = unhashedOf.get(s)
-  if (known !== undefined) return known
-  const words = new Set<number>()
-  for (const { offset, field } of s.fields.values()) {
-    if (field.kind === 'embed') {
-      for (const w of unhashedWords(structNamed(field.target as string))) words.add(offset + w)
-    } else if (!field.hashed) for (let i = 0; i < field.words; i++) words.add(offset + i)
-  }
-  unhashedOf.set(s, words)
-  return words
+  for (let i = 1; i < s.words; i++) poke(at + i, fill)
 }
 
 function setHeaders(s: Struct<Obj>, at: number, sign: 1 | -1): void {

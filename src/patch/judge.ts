@@ -135,7 +135,7 @@ class Finals implements Listener {
   }
 
   #isLeftOut(at: number): boolean {
-    return ((this.#kind[at] as number) & (WORD.UNHASHED | WORD.FRAME)) !== 0
+    return ((this.#kind[at] as number) & WORD.FRAME) !== 0
   }
 
   #valueOf(at: number): number {

@@ -260,9 +260,8 @@ static void judge_rest(void) {
 
 /** Let a task take a step. What is not defined leads nowhere: the state stays as it was. */
 static void step(int n, int choice) {
-  static int32_t words_before[WORDS], loose_before[LOOSE_WORDS];
+  static int32_t words_before[WORDS];
   memcpy(words_before, W, sizeof W);
-  memcpy(loose_before, U, sizeof U);
   current_number = n;
   current_at = at_of(task_of(n));
   pending_count = dirty = judging = heap_used = 0;
@@ -279,10 +278,8 @@ static void step(int n, int choice) {
   int is_undefined = fault_id && fault_kind == UNDEFINED_BEHAVIOUR;
   if (!is_undefined && dirty) judge_state(dirty);
   collect();
-  if (is_undefined) {
-    memcpy(W, words_before, sizeof W);
-    memcpy(U, loose_before, sizeof U);
-  } else if (ended_below(EXIT_PHASE)) judge_rest();
+  if (is_undefined) memcpy(W, words_before, sizeof W);
+  else if (ended_below(EXIT_PHASE)) judge_rest();
   judging = 0;
 }
 

@@ -26,13 +26,12 @@ static const int32_t UNINITIALISED = INT32_MIN;
 
 enum { ARENA_WORDS = 1 << 21 };
 
-/** What SPIN matches, and what it only restores. */
+/** What SPIN matches. */
 static int32_t W[WORDS];
-static int32_t U[LOOSE_WORDS];
 static int32_t initial[ARENA_WORDS];
-/** By word: 0 if never written, else its number in W + 1, or minus its number in U - 1. */
+/** By word: 0 if never written, else its number in W + 1. */
 static int32_t place[ARENA_WORDS];
-static int words_used, loose_words_used;
+static int words_used;
 /** By number in W: its address. */
 static V written[WORDS];
 
@@ -45,24 +44,19 @@ static _Noreturn void give_up(const char *why) {
 static int32_t rd(V at) {
   if (at < 0 || at >= ARENA_WORDS) give_up("a read outside the arena");
   int p = place[at];
-  return p == 0 ? initial[at] : initial[at] ^ (p > 0 ? W[p - 1] : U[-p - 1]);
+  return p == 0 ? initial[at] : initial[at] ^ W[p - 1];
 }
 
-static void write_word(V at, V value, int loose) {
+static void poke(V at, V value) {
   if (at <= 0 || at >= ARENA_WORDS) give_up("a write outside the arena");
   if (rd(at) == (int32_t)value) return;
   if (place[at] == 0) {
-    if (loose && loose_words_used == LOOSE_WORDS) give_up("more loose words than LOOSE_WORDS");
-    if (!loose && words_used == WORDS) give_up("more words than WORDS");
-    place[at] = loose ? -++loose_words_used : ++words_used;
-    if (!loose) written[words_used - 1] = at;
+    if (words_used == WORDS) give_up("more words than WORDS");
+    written[words_used++] = at;
+    place[at] = words_used;
   }
-  int p = place[at];
-  *(p > 0 ? &W[p - 1] : &U[-p - 1]) = initial[at] ^ (int32_t)value;
+  W[place[at] - 1] = initial[at] ^ (int32_t)value;
 }
-
-static void poke(V at, V value) { write_word(at, value, 0); }
-static void poke_loose(V at, V value) { write_word(at, value, 1); }
 
 /* Findings */
 
@@ -183,7 +177,7 @@ static V map_set(V m, V key, V value) {
 
 typedef struct { int id, words, base, capacity, first_field, end_field; } Struct;
 enum { K_NUM, K_FLAG, K_PTR, K_ANY, K_WIDE, K_I64, K_EMBED, K_OPS, K_VEC, K_PTRS };
-typedef struct { int of, offset, words, kind, target, hashed, watchers; } Field;
+typedef struct { int of, offset, words, kind, target, watchers; } Field;
 
 extern const Struct structs[];
 extern const Field fields[];
@@ -239,17 +233,12 @@ static V get(V r, int f) {
   return value;
 }
 
-static void put(V at, V value, int hashed) {
-  if (hashed) poke(at, value);
-  else poke_loose(at, value);
-}
-
 static B set_big(V r, int f, B value) {
   const Field *field = &fields[f];
   V at = at_of(r);
   check(at, field->of);
-  put(at + field->offset, (int32_t)(value >> 32), field->hashed);
-  put(at + field->offset + 1, (int32_t)value, field->hashed);
+  poke(at + field->offset, (int32_t)(value >> 32));
+  poke(at + field->offset + 1, (int32_t)value);
   dirty |= field->watchers;
   return value;
 }
@@ -269,7 +258,7 @@ static V set(V r, int f, V value) {
   V word = value;
   if (field->kind == K_FLAG) word = truth(value);
   if (field->kind == K_PTR || field->kind == K_ANY) word = pointed(value);
-  put(at + field->offset, word, field->hashed);
+  poke(at + field->offset, word);
   dirty |= field->watchers;
   return value;
 }
@@ -294,7 +283,7 @@ static V vec_get(V vec, V i) {
 
 static V vec_set(V vec, V i, V value) {
   const Field *field = &fields[vec >> 32];
-  put(vec_word(vec, i), field->kind == K_PTRS ? pointed(value) : value, field->hashed);
+  poke(vec_word(vec, i), field->kind == K_PTRS ? pointed(value) : value);
   dirty |= field->watchers;
   return UNDEFINED;
 }
@@ -307,7 +296,7 @@ static void fill_words(int s, V at, int fill) {
     if (fields[f].kind == K_EMBED) {
       poke(first, fill);
       fill_words(fields[f].target, first, fill);
-    } else for (int i = 0; i < fields[f].words; i++) put(first + i, fill, fields[f].hashed);
+    } else for (int i = 0; i < fields[f].words; i++) poke(first + i, fill);
   }
 }
 

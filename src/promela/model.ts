@@ -111,9 +111,6 @@ function sizesText(states: readonly InitialState[], ways: number): string {
     '#ifndef WORDS',
     '#define WORDS 1024',
     '#endif',
-    '#ifndef LOOSE_WORDS',
-    '#define LOOSE_WORDS 64',
-    '#endif',
     `enum { MAX_ARGUMENTS = ${mostArguments(states)}, MAX_WAYS = ${ways} };`,
   ].join('\n')
 }
@@ -211,7 +208,6 @@ c_decl {
 }
 
 c_track "W" "sizeof(W)" "Matched"
-c_track "U" "sizeof(U)" "UnMatched"
 
 ${processes.join('\n\n')}
 

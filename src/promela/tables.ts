@@ -69,8 +69,7 @@ export function structsText(judges: readonly Sanitizer[]): string {
       0,
     )
     const kind = `K_${field.kind.toUpperCase()}`
-    const hashed = field.hashed ? 1 : 0
-    return `{ S_${row.of}, ${row.offset}, ${field.words}, ${kind}, ${target}, ${hashed}, ${watchers} }`
+    return `{ S_${row.of}, ${row.offset}, ${field.words}, ${kind}, ${target}, ${watchers} }`
   })
   return [
     `const int struct_count = ${structs.length};`,

@@ -6,7 +6,6 @@ import {
   fingerprintLo,
   mem,
   poke,
-  pokeUnhashed,
   resetArena,
   undoMark,
   undoTo,
@@ -48,16 +47,6 @@ test('undo brings back every word and the fingerprint', () => {
       assert.deepEqual([fingerprintLo(), fingerprintHi()], before)
     }),
   )
-})
-
-test('a word outside the fingerprint is undone but not hashed', () => {
-  const before = [fingerprintLo(), fingerprintHi()]
-  const mark = undoMark()
-  pokeUnhashed(70, 5)
-  assert.deepEqual([fingerprintLo(), fingerprintHi()], before)
-  assert.equal(mem[70], 5)
-  undoTo(mark)
-  assert.equal(mem[70], 0)
 })
 
 test('the log tells which words were written and what they held', () => {

@@ -4,10 +4,10 @@ import { test } from 'node:test'
 import {
   fingerprintHi,
   fingerprintLo,
-  hashedSince,
   mem,
   undoMark,
   undoTo,
+  writtenSince,
 } from '../../src/machine/arena.js'
 import { write } from '../../src/machine/effects.js'
 import { fn, type Kernel } from '../../src/machine/fn.js'
@@ -49,7 +49,7 @@ function learn(memo: Memo): { lanes: number[]; words: Map<number, number> } {
   memo.listen(0, 0)
   const { dirty } = step(0, 0)
   memo.keep(memo.heard(), mark, dirty)
-  const words = new Map(hashedSince(mark).map((at) => [at, mem[at] as number]))
+  const words = new Map(writtenSince(mark).map((at) => [at, mem[at] as number]))
   const lanes = [fingerprintLo(), fingerprintHi()]
   undoTo(mark)
   return { lanes, words }
@@ -67,7 +67,7 @@ test('a step is known by what it has read, and changes the same words', () => {
   assert.deepEqual([lo, hi], lanes)
   const mark = undoMark()
   memo.perform(deed, lo, hi)
-  assert.deepEqual(new Map(hashedSince(mark).map((at) => [at, mem[at] as number])), words)
+  assert.deepEqual(new Map(writtenSince(mark).map((at) => [at, mem[at] as number])), words)
   assert.equal(counter().value, 1)
   undoTo(mark)
   assert.equal(counter().value, 0)

@@ -31,7 +31,7 @@ export class FinalStates implements Listener {
     let lo = 0
     let hi = 0
     for (const at of writtenSince(this.#root)) {
-      if ((this.#kind[at] as number) & (WORD.UNHASHED | WORD.FRAME)) continue
+      if ((this.#kind[at] as number) & WORD.FRAME) continue
       const now = mem[at] as number
       if (now === this.#initialAt(at)) continue
       lo = (lo + mix(at, now, 0x5bd1e995)) % 2 ** 32

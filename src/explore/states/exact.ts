@@ -3,7 +3,7 @@
  * the words in which it differs from the initial state, so it costs hundreds of bytes; for small
  * searches, and to test the fingerprints.
  */
-import { hashedSince, mem, valueAt } from '../../machine/arena.js'
+import { mem, valueAt, writtenSince } from '../../machine/arena.js'
 
 /** Bytes of a string's and a map entry's own, beside the characters; an estimate. */
 const ENTRY_BYTES = 64
@@ -27,7 +27,7 @@ export class ExactStates {
    * since the previous call must be in the undo log above `mark`.
    */
   numberOf(mark: number): { readonly number: number; readonly isNew: boolean } {
-    for (const at of hashedSince(mark)) {
+    for (const at of writtenSince(mark)) {
       if (!this.#initial.has(at)) this.#initial.set(at, valueAt(mark, at))
     }
     const state = this.#describe()
