@@ -8,6 +8,8 @@
 const FULL = 0.75
 const BYTES_PER_SLOT = 8
 const LEAST_SLOTS = 1 << 12
+/** A smaller table grows faster: what it may waste is little, and each state is moved less often. */
+const MANY_SLOTS = 1 << 18
 
 export class VisitedTable {
   readonly #most: number
@@ -69,7 +71,8 @@ export class VisitedTable {
   }
 
   #grow(): void {
-    const slots = Math.min(this.#slots * 2, this.#most)
+    const times = this.#slots < MANY_SLOTS ? 4 : 2
+    const slots = Math.min(this.#slots * times, this.#most)
     if (slots < this.#slots * 1.2) {
       // Past three quarters the probes get long, but there is room.
       if (this.#size >= this.#slots * 0.95) this.#full = true
