@@ -29,7 +29,7 @@ import { hasStarted } from '../machine/task.js'
 import { EXIT_PHASE } from './boot.js'
 import { describeStuck } from './deadlock.js'
 import type { Judges, Observed } from './judges.js'
-import { Levels } from './levels.js'
+import { LEVEL, Path } from './path.js'
 import type { Move } from './schedule.js'
 
 /** What was observed at one moment, when, and where. */
@@ -58,29 +58,12 @@ export interface Listener {
   atFinal?(): void
 }
 
-/** Words of a level of the path. */
-const STATE = {
-  /** Where the undo log stood before the step that led here; the fingerprint behind it. */
-  MARK: 0,
-  LO: 1,
-  HI: 2,
-  /** That step; the task is -1 for the initial state. */
-  TASK: 3,
-  CHOICE: 4,
-  WAYS: 5,
-  /** On the way here: tasks put aside that could have gone on, choices other than 0. */
-  PREEMPTIONS: 6,
-  SURPRISES: 7,
-  /** Tasks that can step, as bits; -1 before anybody has asked. */
-  READY: 8,
-  WORDS: 9,
-} as const
-
 export class Execution {
   readonly #judges: Judges
   readonly #listeners: readonly Listener[]
   readonly #memo: Memo | undefined
-  readonly #path = new Levels(STATE.WORDS)
+  /** The states on the way here. An explorer writes its own words only. */
+  readonly path: Path
   /** Moves that are told with a finding, behind the last one that was taken. */
   #after: readonly Move[] = []
   /** The last step was undefined behaviour: there is no state behind it. */
@@ -90,56 +73,54 @@ export class Execution {
 
   /**
    * From the machine's present state. With a memory, steps that did something before are looked
-   * up; nobody hears of them as steps, only of what is found.
+   * up; nobody hears of them as steps, only of what is found. `own`: words of a level of the path
+   * that the explorer keeps there.
    */
-  constructor(judges: Judges, listeners: readonly Listener[] = [], memo?: Memo) {
+  constructor(judges: Judges, listeners: readonly Listener[] = [], memo?: Memo, own = 0) {
     this.#judges = judges
     this.#listeners = listeners
     this.#memo = memo
+    this.path = new Path(own)
     this.#push(-1, 0, 0, 0, 0)
     this.#settle()
   }
 
   /** How many steps have been taken. */
   get depth(): number {
-    return this.#path.depth - 1
-  }
-
-  get bytes(): number {
-    return this.#path.bytes
+    return this.path.depth - 1
   }
 
   /** Both lanes of the present state's fingerprint. */
   get lo(): number {
-    return this.#path.get(STATE.LO)
+    return this.path.get(LEVEL.LO)
   }
 
   get hi(): number {
-    return this.#path.get(STATE.HI)
+    return this.path.get(LEVEL.HI)
   }
 
   /** The task that has stepped last, or -1. */
   get running(): number {
-    return this.#path.get(STATE.TASK)
+    return this.path.get(LEVEL.TASK)
   }
 
   get preemptions(): number {
-    return this.#path.get(STATE.PREEMPTIONS)
+    return this.path.get(LEVEL.PREEMPTIONS)
   }
 
   /** Choices on the way here other than the ordinary one, 0. */
   get surprises(): number {
-    return this.#path.get(STATE.SURPRISES)
+    return this.path.get(LEVEL.SURPRISES)
   }
 
   /** Where the undo log stood before step `n`, from 0, as it was taken last. */
   markBefore(n: number): number {
-    return this.#path.at(n + 1, STATE.MARK)
+    return this.path.at(n + 1, LEVEL.MARK)
   }
 
   /** Where the undo log stood before the step that has led to the present state. */
   get mark(): number {
-    return this.#path.get(STATE.MARK)
+    return this.path.get(LEVEL.MARK)
   }
 
   /** The moves so far, as numbers, for who wants to take them again. */
@@ -147,9 +128,9 @@ export class Execution {
     const moves: Move[] = []
     for (let depth = 1; depth <= this.depth; depth++) {
       moves.push({
-        task: this.#path.at(depth, STATE.TASK),
-        choice: this.#path.at(depth, STATE.CHOICE),
-        alternatives: this.#path.at(depth, STATE.WAYS),
+        task: this.path.at(depth, LEVEL.TASK),
+        choice: this.path.at(depth, LEVEL.CHOICE),
+        alternatives: this.path.at(depth, LEVEL.WAYS),
       })
     }
     return [...moves, ...this.#after]
@@ -160,14 +141,14 @@ export class Execution {
    * execution, and it is judged when it is asked for the first time.
    */
   ready(): number {
-    const known = this.#path.get(STATE.READY)
+    const known = this.path.get(LEVEL.READY)
     return known >= 0 ? known : this.#look()
   }
 
   /** Look who can step. */
   #look(): number {
     const ready = this.over ? 0 : readyTasks()
-    this.#path.set(STATE.READY, ready)
+    this.path.set(LEVEL.READY, ready)
     if ((ready & ~daemonTasks()) === 0 && !this.over) this.#judgeFinal()
     return ready
   }
@@ -199,11 +180,10 @@ export class Execution {
 
   /** Let a task take a step, by a deed if that is known. */
   take(task: number, choice: number, deed = this.#memo?.recall(task, choice) ?? 0): void {
-    const at = standsIn(task)
     this.#advance(task, choice)
     this.deed = deed
-    if (deed !== 0) this.#repeat(task, at, deed)
-    else this.#execute(task, choice, at)
+    if (deed !== 0) this.#repeat(task, deed)
+    else this.#execute(task, choice)
     if (!this.over && endedBelow(EXIT_PHASE)) this.#judgeEnds(task)
     this.#settle()
   }
@@ -227,7 +207,7 @@ export class Execution {
   /** Take a step back. */
   back(): void {
     const { mark } = this
-    this.#path.pop()
+    this.path.pop()
     this.over = false
     rewind(mark, this.lo, this.hi)
   }
@@ -235,7 +215,7 @@ export class Execution {
   /** Take steps back until there are so many. */
   backTo(depth: number): void {
     if (depth === this.depth) return
-    while (this.depth > depth + 1) this.#path.pop()
+    while (this.depth > depth + 1) this.path.pop()
     this.back()
   }
 
@@ -266,24 +246,26 @@ export class Execution {
   }
 
   #push(task: number, choice: number, ways: number, preemptions: number, surprises: number): void {
-    this.#path.push()
-    const { words, top } = this.#path
-    words[top + STATE.MARK] = undoMark()
-    words[top + STATE.TASK] = task
-    words[top + STATE.CHOICE] = choice
-    words[top + STATE.WAYS] = ways
-    words[top + STATE.PREEMPTIONS] = preemptions
-    words[top + STATE.SURPRISES] = surprises
-    words[top + STATE.READY] = -1
+    const { path } = this
+    path.push()
+    const { words, top } = path
+    words[top + LEVEL.MARK] = undoMark()
+    words[top + LEVEL.TASK] = task
+    words[top + LEVEL.CHOICE] = choice
+    words[top + LEVEL.WAYS] = ways
+    words[top + LEVEL.PREEMPTIONS] = preemptions
+    words[top + LEVEL.SURPRISES] = surprises
+    words[top + LEVEL.READY] = -1
   }
 
   #settle(): void {
-    this.#path.set(STATE.LO, fingerprintLo())
-    this.#path.set(STATE.HI, fingerprintHi())
+    this.path.set(LEVEL.LO, fingerprintLo())
+    this.path.set(LEVEL.HI, fingerprintHi())
   }
 
   /** Run the code of a step. */
-  #execute(task: number, choice: number, at: number): void {
+  #execute(task: number, choice: number): void {
+    const at = standsIn(task)
     for (const l of this.#listeners) l.stepping?.(task, choice)
     this.#memo?.listen(task, choice)
     const result = step(task, choice)
@@ -301,13 +283,16 @@ export class Execution {
   }
 
   /** The step did something like this before, so it is known where it leads to. */
-  #repeat(task: number, at: number, deed: number): void {
+  #repeat(task: number, deed: number): void {
     const memo = this.#memo as Memo
-    const below = this.#path.depth - 2
-    const lo = this.#path.at(below, STATE.LO) ^ memo.changeLo(deed)
-    const hi = this.#path.at(below, STATE.HI) ^ memo.changeHi(deed)
+    const { words, top, width } = this.path
+    const lo = (words[top - width + LEVEL.LO] as number) ^ memo.changeLo(deed)
+    const hi = (words[top - width + LEVEL.HI] as number) ^ memo.changeHi(deed)
+    const dirty = memo.dirty(deed)
+    const at = dirty === 0 ? 0 : standsIn(task)
     memo.perform(deed, lo, hi)
-    const observed = this.#judges.afterRepeat(memo.dirty(deed))
+    if (dirty === 0) return
+    const observed = this.#judges.afterRepeat(dirty)
     if (observed.length > 0) this.#tell(observed, 'step', task, functionName(at))
   }
 

@@ -1,44 +1,66 @@
 /**
- * A stack of levels, one for each state on the path from the initial state, as numbers in one flat
- * array: nothing is allocated for a step. What the words of a level mean is its owner's business.
+ * The path of an execution: a level for each state from the initial one to the present one, as
+ * numbers in one flat array, so that nothing is allocated for a step. The first words of a level
+ * are the execution's; whoever explores can have some of its own behind them.
  */
-export class Levels {
-  readonly #width: number
+
+/** Words of a level. */
+export const LEVEL = {
+  /** Where the undo log stood before the step that led here; the fingerprint behind it. */
+  MARK: 0,
+  LO: 1,
+  HI: 2,
+  /** That step; the task is -1 for the initial state. */
+  TASK: 3,
+  CHOICE: 4,
+  WAYS: 5,
+  /** On the way here: tasks put aside that could have gone on, choices other than 0. */
+  PREEMPTIONS: 6,
+  SURPRISES: 7,
+  /** Tasks that can step, as bits; -1 before anybody has asked. */
+  READY: 8,
+  /** The explorer's first. */
+  OWN: 9,
+} as const
+
+export class Path {
+  /** Words of a level. */
+  readonly width: number
   words: Int32Array
-  /** First word of the topmost level; negative when the stack is empty. */
+  /** First word of the topmost level; negative when the path is empty. */
   top: number
   /** How many levels there are. */
   depth = 0
 
-  /** `width`: words of a level. */
-  constructor(width: number) {
-    this.#width = width
-    this.words = new Int32Array(width << 10)
-    this.top = -width
+  /** `own`: words of a level that the explorer asks for. */
+  constructor(own: number) {
+    this.width = LEVEL.OWN + own
+    this.words = new Int32Array(this.width << 8)
+    this.top = -this.width
   }
 
   get bytes(): number {
     return this.words.byteLength
   }
 
-  get(field: number): number {
-    return this.words[this.top + field] as number
+  get(word: number): number {
+    return this.words[this.top + word] as number
   }
 
-  set(field: number, value: number): void {
-    this.words[this.top + field] = value
+  set(word: number, value: number): void {
+    this.words[this.top + word] = value
   }
 
   /** A word of the level at a depth, 0 for the initial state. */
-  at(depth: number, field: number): number {
-    return this.words[depth * this.#width + field] as number
+  at(depth: number, word: number): number {
+    return this.words[depth * this.width + word] as number
   }
 
   /** A new topmost level; its words are not yet defined. */
   push(): void {
     this.depth++
-    this.top += this.#width
-    if (this.top + this.#width <= this.words.length) return
+    this.top += this.width
+    if (this.top + this.width <= this.words.length) return
     const grown = new Int32Array(this.words.length * 2)
     grown.set(this.words)
     this.words = grown
@@ -46,18 +68,25 @@ export class Levels {
 
   pop(): void {
     this.depth--
-    this.top -= this.#width
+    this.top -= this.width
   }
 
-  /** All levels as plain numbers, and back. */
-  save(): Int32Array {
-    return this.words.slice(0, this.top + this.#width)
+  /** The explorer's words of all levels, and back, into levels that are there. */
+  saveOwn(): Int32Array {
+    const own = this.width - LEVEL.OWN
+    const saved = new Int32Array(this.depth * own)
+    for (let depth = 0; depth < this.depth; depth++) {
+      const from = depth * this.width + LEVEL.OWN
+      saved.set(this.words.subarray(from, from + own), depth * own)
+    }
+    return saved
   }
 
-  load(saved: Int32Array): void {
-    this.words = new Int32Array(Math.max(saved.length * 2, this.words.length))
-    this.words.set(saved)
-    this.top = saved.length - this.#width
-    this.depth = saved.length / this.#width
+  loadOwn(saved: Int32Array): void {
+    const own = this.width - LEVEL.OWN
+    for (let depth = 0; depth < this.depth; depth++) {
+      const from = saved.subarray(depth * own, (depth + 1) * own)
+      this.words.set(from, depth * this.width + LEVEL.OWN)
+    }
   }
 }

@@ -17,7 +17,7 @@ import { deserialize, serialize } from 'node:v8'
 import type { CellSnapshot } from '../check.js'
 import { UserError } from '../error.js'
 
-const MAGIC = 'restrictedmem checkpoint 2\n'
+const MAGIC = 'restrictedmem checkpoint 3\n'
 const CHUNK = 1 << 28
 
 interface Header {
@@ -29,15 +29,14 @@ interface Header {
 }
 
 function arraysOf({ search }: CellSnapshot): Int32Array[] {
-  const { levels, lo, hi } = search.components
-  return [search.visited, search.untried, levels, lo, hi]
+  return [search.visited, search.kept, search.open.lo, search.open.hi]
 }
 
 /** Write a checkpoint, atomically. */
 export function saveCheckpoint(path: string, belongsTo: string, snapshot: CellSnapshot): void {
   const arrays = arraysOf(snapshot)
   const { search, ...cell } = snapshot
-  const { visited: _visited, untried: _untried, components: _components, ...counts } = search
+  const { visited: _visited, kept: _kept, open: _open, ...counts } = search
   const rest = { cell, search: counts }
   const header = serialize({
     belongsTo,
@@ -91,13 +90,12 @@ export function readCheckpoint(path: string, belongsTo: string): CellSnapshot | 
 }
 
 function assemble(header: Header, arrays: readonly Uint8Array[]): CellSnapshot {
-  const [visited, untried, levels, lo, hi] = arrays.map((a) => new Int32Array(a.buffer))
+  const [visited, kept, lo, hi] = arrays.map((a) => new Int32Array(a.buffer))
   const rest = header.rest as {
     cell: Omit<CellSnapshot, 'search'>
-    search: Omit<CellSnapshot['search'], 'visited' | 'untried' | 'components'>
+    search: Omit<CellSnapshot['search'], 'visited' | 'kept' | 'open'>
   }
-  const components = { levels, lo, hi }
-  const search = { ...rest.search, visited, untried, components }
+  const search = { ...rest.search, visited, kept, open: { lo, hi } }
   return { ...rest.cell, search } as CellSnapshot
 }
 

@@ -3,8 +3,8 @@ import type { Listener } from '../../cell/execution.js'
 import type { Move } from '../../cell/schedule.js'
 import type { Sought, Witness } from '../listen/witnesses.js'
 import type { Keeping } from '../states/known.js'
+import type { SavedStates } from '../states/open.js'
 import type { Unclosed } from '../states/shared.js'
-import type { SavedComponents } from './cycles.js'
 
 /** What a caller may ask while the search goes on. */
 export interface Probe {
@@ -21,11 +21,11 @@ export interface Probe {
 export interface Snapshot {
   readonly visited: Int32Array
   readonly states: number
-  /** The execution under way, the fingerprint of the state behind it, what is left to be tried. */
+  /** The execution under way, the fingerprint of the state behind it, what is kept on the path. */
   readonly schedule: readonly Move[]
   readonly fingerprint: readonly [number, number]
-  readonly untried: Int32Array
-  readonly components: SavedComponents
+  readonly kept: Int32Array
+  readonly open: SavedStates
   readonly witnesses: ReadonlyMap<string, Witness>
   readonly steps: number
   readonly executions: number

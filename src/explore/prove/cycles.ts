@@ -7,13 +7,13 @@
  * several, each sees a part: they only learn whether there is any cycle at all (`states/shared.ts`).
  */
 import type { Execution } from '../../cell/execution.js'
-import { Levels } from '../../cell/levels.js'
 import type { Move } from '../../cell/schedule.js'
 import { allEnded, taskName } from '../../machine/machine.js'
 import type { KnownStates } from '../states/known.js'
-import { OpenStates } from '../states/open.js'
+import { OpenStates, type SavedStates } from '../states/open.js'
 import { ARRIVED, type SharedStates, type Unclosed } from '../states/shared.js'
 import { fairLoop } from './fairness.js'
+import { KEPT } from './kept.js'
 
 /** Told of every state of the search; `known` has what the state in question is known as. */
 export interface Cycles {
@@ -28,15 +28,6 @@ export interface Cycles {
   leave(): void
 }
 
-const COMPONENT = {
-  /** Place among the open states, and the lowest place that is reached from here. */
-  PLACE: 0,
-  LOW: 1,
-  /** Bits of `FLAG`. */
-  FLAGS: 2,
-  WORDS: 3,
-} as const
-
 const FLAG = {
   /** Some step leads to a state outside this state's component, or the state is final. */
   EXITS: 1,
@@ -44,19 +35,11 @@ const FLAG = {
   CYCLE: 2,
 } as const
 
-/** The components that the topmost states may still belong to. Plain data. */
-export interface SavedComponents {
-  readonly levels: Int32Array
-  readonly lo: Int32Array
-  readonly hi: Int32Array
-}
-
 /** Of a search by one worker. */
 export class Components implements Cycles {
   readonly #run: Execution
   readonly #known: KnownStates
   readonly #open = new OpenStates()
-  readonly #levels = new Levels(COMPONENT.WORDS)
 
   constructor(run: Execution, known: KnownStates) {
     this.#run = run
@@ -64,65 +47,56 @@ export class Components implements Cycles {
   }
 
   get bytes(): number {
-    return this.#open.bytes + this.#levels.bytes
+    return this.#open.bytes
   }
 
   enter(): void {
     const place = this.#open.push(this.#known.lo, this.#known.hi)
-    this.#levels.push()
-    this.#levels.set(COMPONENT.PLACE, place)
-    this.#levels.set(COMPONENT.LOW, place)
-    this.#levels.set(COMPONENT.FLAGS, 0)
+    const { words, top } = this.#run.path
+    words[top + KEPT.PLACE] = place
+    words[top + KEPT.LOW] = place
+    words[top + KEPT.FLAGS] = 0
   }
 
   meet(): boolean {
+    const { path } = this.#run
     const place = this.#open.placeOf(this.#known.lo, this.#known.hi)
-    if (place < 0) this.#flag(FLAG.EXITS)
-    else {
-      this.#flag(FLAG.CYCLE)
-      this.#reaches(place)
-    }
+    const flags = path.get(KEPT.FLAGS)
+    path.set(KEPT.FLAGS, flags | (place < 0 ? FLAG.EXITS : FLAG.CYCLE))
+    if (place >= 0 && place < path.get(KEPT.LOW)) path.set(KEPT.LOW, place)
     return true
   }
 
   end(): void {
-    this.#flag(FLAG.EXITS)
+    const { path } = this.#run
+    path.set(KEPT.FLAGS, path.get(KEPT.FLAGS) | FLAG.EXITS)
   }
 
   /** A component is complete when its root is left. */
   leave(): void {
-    const levels = this.#levels
-    const low = levels.get(COMPONENT.LOW)
-    const flags = levels.get(COMPONENT.FLAGS)
-    const isRoot = low === levels.get(COMPONENT.PLACE)
+    const { path } = this.#run
+    const low = path.get(KEPT.LOW)
+    const flags = path.get(KEPT.FLAGS)
+    const isRoot = low === path.get(KEPT.PLACE)
     if (isRoot) {
       if ((flags & FLAG.CYCLE) !== 0 && !allEnded()) this.#judgeLoops(low, flags)
       this.#open.popTo(low)
     }
-    levels.pop()
-    if (levels.depth === 0) return
-    if (isRoot) this.#flag(FLAG.EXITS)
-    else {
-      this.#flag(flags)
-      this.#reaches(low)
-    }
+    if (path.top === 0) return
+    const { words } = path
+    const before = path.top - path.width
+    const flagsBefore = words[before + KEPT.FLAGS] as number
+    words[before + KEPT.FLAGS] = flagsBefore | (isRoot ? FLAG.EXITS : flags)
+    if (low < (words[before + KEPT.LOW] as number)) words[before + KEPT.LOW] = low
   }
 
-  save(): SavedComponents {
-    return { levels: this.#levels.save(), ...this.#open.save() }
+  /** The open states, and back. */
+  save(): SavedStates {
+    return this.#open.save()
   }
 
-  load(saved: SavedComponents): void {
-    this.#levels.load(saved.levels)
+  load(saved: SavedStates): void {
     this.#open.load(saved)
-  }
-
-  #flag(bits: number): void {
-    this.#levels.set(COMPONENT.FLAGS, this.#levels.get(COMPONENT.FLAGS) | bits)
-  }
-
-  #reaches(place: number): void {
-    if (place < this.#levels.get(COMPONENT.LOW)) this.#levels.set(COMPONENT.LOW, place)
   }
 
   /** The execution stands in the root of a component with a cycle in it. */
@@ -142,33 +116,32 @@ export class Components implements Cycles {
 
 /** Of one worker among several. */
 export class SharedCycles implements Cycles {
+  readonly #run: Execution
   readonly #known: KnownStates
   readonly #shared: SharedStates
   readonly #open = new OpenStates()
-  /** The topmost states' slots in the table that all share. */
-  readonly #slots = new Levels(1)
   #found = false
 
-  constructor(known: KnownStates, shared: SharedStates) {
+  constructor(run: Execution, known: KnownStates, shared: SharedStates) {
+    this.#run = run
     this.#known = known
     this.#shared = shared
   }
 
   get bytes(): number {
-    return this.#open.bytes + this.#slots.bytes
+    return this.#open.bytes
   }
 
   enter(): void {
     this.#open.push(this.#known.lo, this.#known.hi)
-    this.#slots.push()
-    this.#slots.set(0, this.#shared.slot)
+    this.#run.path.set(KEPT.SLOT, this.#shared.slot)
   }
 
   meet(arrived: number): boolean {
     if (arrived === ARRIVED.CLOSED) return true
     if (this.#open.placeOf(this.#known.lo, this.#known.hi) < 0) {
       // Some other worker is still busy with the state.
-      this.#shared.waitFor(this.#slots.depth)
+      this.#shared.waitFor(this.#run.path.depth)
       return true
     }
     // A cycle, for certain: loops are judged on the whole graph, by one worker.
@@ -180,10 +153,9 @@ export class SharedCycles implements Cycles {
   end(): void {}
 
   leave(): void {
-    const { depth } = this.#slots
-    this.#open.popTo(depth - 1)
-    this.#shared.leave(depth, this.#slots.get(0))
-    this.#slots.pop()
+    const { path } = this.#run
+    this.#open.popTo(path.depth - 1)
+    this.#shared.leave(path.depth, path.get(KEPT.SLOT))
   }
 
   /** States that never closed; undefined if there is a cycle. */

@@ -1,23 +1,24 @@
 /**
- * The deeds of the steps that can be taken from the states on the path of a search. Of two states
- * in a row most tasks would do the same: whose step depends on nothing that the step between them
- * changed need not be looked up again.
+ * Where steps lead to that need not be taken: a step that is known to lead to a known state, and
+ * that no judge has to see, is only counted.
+ *
+ * Of two states in a row most tasks would do the same: whose step depends on nothing that the step
+ * between them changed need not be looked up again.
  */
-
 import type { Execution } from '../../cell/execution.js'
 import type { Judges } from '../../cell/judges.js'
+import { LEVEL } from '../../cell/path.js'
 import { alternatives, taskCount } from '../../machine/machine.js'
 import type { Memo } from '../../machine/memo.js'
 import { MAX_TASKS } from '../../machine/task.js'
 import type { KnownStates } from '../states/known.js'
+import { KEPT } from './kept.js'
 import { firstOf } from './turns.js'
 
-export class Deeds {
+export class Foresight {
   readonly #memo: Memo
   readonly #known: KnownStates
   readonly #judges: Judges
-  /** By level and task; 0 if it was not looked up, or is not known. */
-  #words = new Int32Array(MAX_TASKS << 6)
   /** By task: the fingerprint of the state that its step leads to. */
   readonly #ends = new Int32Array(MAX_TASKS * 2)
   /** What a glance at the table has seen; of no use but that it has been fetched. */
@@ -30,17 +31,42 @@ export class Deeds {
   }
 
   /**
-   * Which of these tasks take, from the state that has just been entered, a step that is known and
-   * that no judge has to see. Where they lead to is fetched from the table of states, all at once.
+   * Of the tasks that can step from the state that has just been entered, those whose step leads
+   * to a known one; `meet` hears of each while `known` has that state. The table is asked about
+   * all of them at once: it lies in memory that is far away, and the answers arrive together.
    */
-  foresee(ready: number, run: Execution): number {
+  foresee(run: Execution, ready: number, meet: () => void): number {
+    let seen = 0
+    for (let rest = this.#glance(run, ready); rest !== 0; rest &= rest - 1) {
+      const task = firstOf(rest, -1)
+      const lo = this.#ends[task * 2] as number
+      const hi = this.#ends[task * 2 + 1] as number
+      if (!this.#known.has(lo, hi, 0, 0)) continue
+      this.#known.lo = lo
+      this.#known.hi = hi
+      meet()
+      seen |= 1 << task
+    }
+    return seen
+  }
+
+  /** Which of these tasks take a known step, and where it leads to; the table is only glanced at. */
+  #glance({ path, running, deed: led }: Execution, ready: number): number {
     const memo = this.#memo
-    const here = this.#room(run.depth)
-    const { lo: fromLo, hi: fromHi, running, deed: led } = run
+    const { words, top, width } = path
+    const here = top + KEPT.DEEDS
+    const above = here - width
+    const fromLo = words[top + LEVEL.LO] as number
+    const fromHi = words[top + LEVEL.HI] as number
+    for (let task = taskCount() - 1; task >= 0; task--) words[here + task] = 0
     let foreseen = 0
     for (let rest = ready; rest !== 0; rest &= rest - 1) {
       const task = firstOf(rest, -1)
-      const deed = alternatives(task) === 1 ? this.#lookUp(here, task, running, led) : 0
+      if (alternatives(task) !== 1) continue
+      const before = task === running || led === 0 ? 0 : (words[above + task] as number)
+      const stands = before !== 0 && !memo.touches(led, before)
+      const deed = stands ? before : memo.recall(task, 0)
+      words[here + task] = deed
       if (deed === 0 || (memo.dirty(deed) & this.#judges.ofSteps) !== 0) continue
       const lo = fromLo ^ memo.changeLo(deed)
       this.#ends[task * 2] = lo
@@ -49,41 +75,5 @@ export class Deeds {
       foreseen |= 1 << task
     }
     return foreseen
-  }
-
-  /** Room for the deeds of the level at `depth`; returns where it begins. */
-  #room(depth: number): number {
-    const here = (depth + 1) * MAX_TASKS
-    if (here + MAX_TASKS > this.#words.length) {
-      // A search that goes on where another one stopped begins at any depth.
-      const grown = new Int32Array((here + MAX_TASKS) * 2)
-      grown.set(this.#words)
-      this.#words = grown
-    }
-    for (let task = taskCount() - 1; task >= 0; task--) this.#words[here + task] = 0
-    return here
-  }
-
-  /** `running` is the task whose step led here, by deed `led`. */
-  #lookUp(here: number, task: number, running: number, led: number): number {
-    const before = task === running ? 0 : (this.#words[here - MAX_TASKS + task] as number)
-    const stands = before !== 0 && led !== 0 && !this.#memo.touches(led, before)
-    const deed = stands ? before : this.#memo.recall(task, 0)
-    this.#words[here + task] = deed
-    return deed
-  }
-
-  /** Where a task leads to that was foreseen. */
-  endLo(task: number): number {
-    return this.#ends[task * 2] as number
-  }
-
-  endHi(task: number): number {
-    return this.#ends[task * 2 + 1] as number
-  }
-
-  /** The deed of a task with one way to go from the level at `depth`; 0 if it was not looked up. */
-  known(depth: number, task: number): number {
-    return this.#words[(depth + 1) * MAX_TASKS + task] as number
   }
 }

@@ -8,7 +8,7 @@
  */
 import { Execution } from '../../cell/execution.js'
 import type { Judges } from '../../cell/judges.js'
-import { Levels } from '../../cell/levels.js'
+import { LEVEL } from '../../cell/path.js'
 import { alternatives, daemonTasks } from '../../machine/machine.js'
 import { Memo } from '../../machine/memo.js'
 import { Witnesses } from '../listen/witnesses.js'
@@ -22,15 +22,13 @@ import {
   SnapshotError,
 } from './contract.js'
 import { Components, type Cycles, SharedCycles } from './cycles.js'
-import { Deeds } from './deeds.js'
+import { Foresight } from './foresight.js'
+import { KEPT, KEPT_WORDS } from './kept.js'
 import { firstOf, lastOf } from './turns.js'
 
 export * from './contract.js'
 
 const STEPS_BETWEEN_QUESTIONS = 10_000
-
-/** Of a state on the path: tasks with steps that have not been tried, and the next one's choice. */
-const LEVEL = { UNTRIED: 0, NEXT_CHOICE: 1, WORDS: 2 } as const
 
 class Search {
   readonly #options: SearchOptions
@@ -40,10 +38,9 @@ class Search {
   readonly #memo: Memo | undefined
   readonly #witnesses = new Witnesses()
   readonly #run: Execution
-  readonly #levels = new Levels(LEVEL.WORDS)
   readonly #known: KnownStates
   readonly #shared: SharedStates | undefined
-  readonly #deeds: Deeds | undefined
+  readonly #foresight: Foresight | undefined
   /** Loops are judged on the whole graph: with a bound they are not. */
   readonly #cycles: Cycles | undefined
   /** Tasks are tried in the other order: workers should not meet before they must. */
@@ -53,6 +50,8 @@ class Search {
   #executions = 0
   #cut = false
   #interrupted = false
+  /** All that was wanted has been found. */
+  #sufficed = false
   /** The move that comes next. */
   #task = -1
   #choice = 0
@@ -64,28 +63,27 @@ class Search {
     this.#surprisesBound = options.surprises ?? Number.POSITIVE_INFINITY
     this.#judges = judges
     this.#memo = options.afresh === true || options.exact === true ? undefined : new Memo()
-    this.#run = new Execution(judges, [this.#witnesses, ...listeners], this.#memo)
+    const heard = [this.#witnesses, { found: () => this.#look() }, ...listeners]
+    this.#run = new Execution(judges, heard, this.#memo, KEPT_WORDS)
     this.#known = new KnownStates(options)
     this.#shared = this.#known.shared
-    const foresees = this.#memo !== undefined && this.#bound < 0
-    this.#deeds = foresees ? new Deeds(this.#memo as Memo, this.#known, judges) : undefined
-    if (this.#shared !== undefined) this.#cycles = new SharedCycles(this.#known, this.#shared)
-    else if (this.#bound < 0) this.#cycles = new Components(this.#run, this.#known)
+    if (this.#memo !== undefined && this.#bound < 0) {
+      this.#foresight = new Foresight(this.#memo, this.#known, judges)
+    }
+    if (this.#shared !== undefined) {
+      this.#cycles = new SharedCycles(this.#run, this.#known, this.#shared)
+    } else if (this.#bound < 0) this.#cycles = new Components(this.#run, this.#known)
     this.#backwards = share !== undefined && share.worker % 2 === 1
   }
 
   run(): SearchResult {
     if (this.#options.resume === undefined) this.#begin()
     else this.#resume(this.#options.resume)
-    while (this.#levels.depth > 0 && !this.#interrupted) {
+    while (!this.#interrupted && !this.#sufficed) {
       // Asked between two steps: a snapshot has to be one of whole levels.
       if ((this.#steps >= this.#askAt || this.#known.full) && !this.#ask()) break
-      if (this.#witnesses.suffice(this.#options)) {
-        this.#cut = true
-        break
-      }
       if (this.#nextMove()) this.#take()
-      else this.#leave()
+      else if (!this.#leave()) break
     }
     this.#run.backTo(0)
     const cycles = this.#cycles
@@ -95,7 +93,7 @@ class Search {
       executions: this.#executions,
       finished: !this.#interrupted,
       outOfMemory: this.#outOfMemory,
-      cut: this.#cut,
+      cut: this.#cut || this.#sufficed,
       witnesses: this.#witnesses.all,
       omissions: this.#known.omissions,
       bytes: this.#bytes,
@@ -103,10 +101,14 @@ class Search {
     }
   }
 
+  #look(): void {
+    this.#sufficed = this.#witnesses.suffice(this.#options)
+  }
+
+  /** Another worker may have been faster; both begin there, and share what comes behind. */
   #begin(): void {
-    const isNew = this.#arrive()
-    // Another worker may have been faster; both begin there, and share what comes behind.
-    if (isNew || this.#shared !== undefined) this.#enter()
+    this.#arrive()
+    this.#enter()
   }
 
   /** Walk to where the snapshot was taken. What is found on the way has been noted already. */
@@ -117,10 +119,11 @@ class Search {
     if (taken < from.schedule.length || run.lo !== lo || run.hi !== hi) {
       throw new SnapshotError('the steps of the snapshot lead to another state')
     }
-    this.#levels.load(from.untried)
+    run.path.loadOwn(from.kept)
     this.#known.load(from.visited, from.states)
-    if (this.#cycles instanceof Components) this.#cycles.load(from.components)
+    if (this.#cycles instanceof Components) this.#cycles.load(from.open)
     this.#witnesses.load(from.witnesses)
+    this.#look()
     this.#steps = from.steps
     this.#askAt = from.steps + STEPS_BETWEEN_QUESTIONS
     this.#executions = from.executions
@@ -131,8 +134,8 @@ class Search {
       ...this.#known.save(),
       schedule: this.#run.schedule(),
       fingerprint: [this.#run.lo, this.#run.hi],
-      untried: this.#levels.save(),
-      components: components.save(),
+      kept: this.#run.path.saveOwn(),
+      open: components.save(),
       witnesses: new Map(this.#witnesses.all),
       steps: this.#steps,
       executions: this.#executions,
@@ -140,7 +143,7 @@ class Search {
   }
 
   get #bytes(): number {
-    const stacks = this.#run.bytes + this.#levels.bytes + (this.#cycles?.bytes ?? 0)
+    const stacks = this.#run.path.bytes + (this.#cycles?.bytes ?? 0)
     return this.#known.bytes + stacks + (this.#memo?.bytes ?? 0)
   }
 
@@ -170,15 +173,15 @@ class Search {
    * is cheap. False if there is none.
    */
   #nextMove(): boolean {
-    const levels = this.#levels
-    for (let untried = levels.get(LEVEL.UNTRIED); untried !== 0; ) {
-      const task = this.#backwards ? lastOf(untried) : firstOf(untried, this.#run.running)
-      const choice = levels.get(LEVEL.NEXT_CHOICE)
+    const { path } = this.#run
+    for (let untried = path.get(KEPT.UNTRIED); untried !== 0; ) {
+      const task = this.#backwards ? lastOf(untried) : firstOf(untried, path.get(LEVEL.TASK))
+      const choice = path.get(KEPT.NEXT_CHOICE)
       const beyond = this.#isBeyond(task, choice)
       const last = beyond || choice + 1 === alternatives(task)
       if (last) untried &= ~(1 << task)
-      levels.set(LEVEL.UNTRIED, untried)
-      levels.set(LEVEL.NEXT_CHOICE, last ? 0 : choice + 1)
+      path.set(KEPT.UNTRIED, untried)
+      path.set(KEPT.NEXT_CHOICE, last ? 0 : choice + 1)
       if (beyond) {
         this.#cut = true
         continue
@@ -202,22 +205,30 @@ class Search {
     this.#steps++
     const run = this.#run
     const deed = this.#deed()
-    if (deed !== 0 && this.#leadsToKnown(deed)) return
+    if (deed !== 0 && this.#leadsToKnown(deed)) {
+      this.#meetKnown()
+      return
+    }
     run.take(this.#task, this.#choice, deed)
     if (run.over) {
       this.#executions++
+      run.back()
       this.#cycles?.end()
-    } else if (this.#arrive()) {
-      this.#enter()
       return
     }
-    run.back()
+    const arrived = this.#arrive()
+    if (arrived === ARRIVED.NEW) this.#enter()
+    else {
+      run.back()
+      this.#meet(arrived)
+    }
   }
 
   /** What the next move does, if that is known; or 0. */
   #deed(): number {
     if (this.#memo === undefined) return 0
-    const known = this.#choice === 0 ? this.#deeds?.known(this.#run.depth, this.#task) : 0
+    const foresees = this.#foresight !== undefined && this.#choice === 0
+    const known = foresees ? this.#run.path.get(KEPT.DEEDS + this.#task) : 0
     return known || this.#memo.recall(this.#task, this.#choice)
   }
 
@@ -226,36 +237,31 @@ class Search {
     const memo = this.#memo as Memo
     if ((memo.dirty(deed) & this.#judges.ofSteps) !== 0) return false
     const run = this.#run
+    const known = this.#known
     const lo = run.lo ^ memo.changeLo(deed)
     const hi = run.hi ^ memo.changeHi(deed)
-    if (this.#bound < 0) {
-      if (!this.#known.has(lo, hi, 0, 0)) return false
-    } else {
-      const salt = saltOf(this.#task, run.surprises + (this.#choice > 0 ? 1 : 0))
-      const preemptions = run.preemptions + (run.preempts(this.#task) ? 1 : 0)
-      if (!this.#known.has(lo, hi, salt, preemptions)) return false
+    let salt = 0
+    let preemptions = 0
+    if (this.#bound >= 0) {
+      salt = saltOf(this.#task, run.surprises + (this.#choice > 0 ? 1 : 0))
+      preemptions = run.preemptions + (run.preempts(this.#task) ? 1 : 0)
     }
-    this.#meetAgain(lo, hi)
+    if (!known.has(lo, hi, salt, preemptions)) return false
+    known.lo = lo
+    known.hi = hi
     return true
   }
 
   /** Is the present state new (with so few preemptions)? */
-  #arrive(): boolean {
+  #arrive(): number {
     const run = this.#run
-    const arrived = this.#known.insert(
-      run.mark,
-      saltOf(run.running, run.surprises),
-      run.preemptions,
-    )
-    if (arrived === ARRIVED.NEW) return true
-    if (this.#levels.depth > 0) this.#meet(arrived)
-    return false
+    const salt = saltOf(run.running, run.surprises)
+    return this.#known.insert(run.mark, salt, run.preemptions)
   }
 
-  /** A step of the topmost state leads to the state with this fingerprint, which is known. */
-  #meetAgain(lo: number, hi: number): void {
-    this.#known.lo = lo
-    this.#known.hi = hi
+  /** A step of the topmost state leads to the state in `known`, which was there before. */
+  readonly #meetKnown = (): void => {
+    const { lo, hi } = this.#known
     this.#meet(this.#shared?.insert(lo, hi) ?? ARRIVED.CLOSED)
   }
 
@@ -263,42 +269,29 @@ class Search {
     if (this.#cycles?.meet(arrived) === false) this.#interrupted = true
   }
 
+  readonly #meetForeseen = (): void => {
+    this.#steps++
+    this.#meetKnown()
+  }
+
   #enter(): void {
+    const run = this.#run
     this.#cycles?.enter()
-    this.#levels.push()
-    this.#levels.set(LEVEL.NEXT_CHOICE, 0)
-    const ready = this.#run.ready()
-    this.#levels.set(LEVEL.UNTRIED, this.#unforeseen(ready))
+    const ready = run.ready()
+    run.path.set(KEPT.NEXT_CHOICE, 0)
+    const foreseen = this.#foresight?.foresee(run, ready, this.#meetForeseen) ?? 0
+    run.path.set(KEPT.UNTRIED, ready & ~foreseen)
     if ((ready & ~daemonTasks()) !== 0) return
     this.#executions++
     this.#cycles?.end()
   }
 
-  /**
-   * Take the steps of these tasks that are known to lead to known states; returns the tasks that
-   * are left. The table is asked about all of them at once: it lies in memory that is far away,
-   * and the answers arrive together.
-   */
-  #unforeseen(ready: number): number {
-    const deeds = this.#deeds
-    if (deeds === undefined) return ready
-    let left = ready
-    for (let rest = deeds.foresee(ready, this.#run); rest !== 0; rest &= rest - 1) {
-      const task = firstOf(rest, -1)
-      const lo = deeds.endLo(task)
-      const hi = deeds.endHi(task)
-      if (!this.#known.has(lo, hi, 0, 0)) continue
-      this.#steps++
-      this.#meetAgain(lo, hi)
-      left &= ~(1 << task)
-    }
-    return left
-  }
-
-  #leave(): void {
+  /** All steps of the topmost state have been tried; false if it is the initial one. */
+  #leave(): boolean {
     this.#cycles?.leave()
-    this.#levels.pop()
-    if (this.#levels.depth > 0) this.#run.back()
+    if (this.#run.depth === 0) return false
+    this.#run.back()
+    return true
   }
 }
 

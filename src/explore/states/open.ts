@@ -3,6 +3,12 @@
  * yet, in the order in which they were met. They leave in the reverse order, so a hash table over
  * them needs no tombstones.
  */
+/** The open states' fingerprints, in order. Plain data. */
+export interface SavedStates {
+  readonly lo: Int32Array
+  readonly hi: Int32Array
+}
+
 export class OpenStates {
   #lo = new Int32Array(1 << 10)
   #hi = new Int32Array(1 << 10)
@@ -39,11 +45,11 @@ export class OpenStates {
   }
 
   /** The open states' fingerprints in order, and back. */
-  save(): { readonly lo: Int32Array; readonly hi: Int32Array } {
+  save(): SavedStates {
     return { lo: this.#lo.slice(0, this.#count), hi: this.#hi.slice(0, this.#count) }
   }
 
-  load(saved: { readonly lo: Int32Array; readonly hi: Int32Array }): void {
+  load(saved: SavedStates): void {
     for (let i = 0; i < saved.lo.length; i++)
       this.push(saved.lo[i] as number, saved.hi[i] as number)
   }

@@ -1,0 +1,22 @@
+/** What a search keeps of each state on the path, behind the execution's own words. */
+import { LEVEL } from '../../cell/path.js'
+import { MAX_TASKS } from '../../machine/task.js'
+
+const { OWN } = LEVEL
+
+export const KEPT = {
+  /** Tasks, as bits, with steps that have not been tried, and the next one's choice. */
+  UNTRIED: OWN,
+  NEXT_CHOICE: OWN + 1,
+  /** Tarjan: place among the open states, and the lowest place that is reached from here. */
+  PLACE: OWN + 2,
+  LOW: OWN + 3,
+  /** Bits of `FLAG` in `cycles.ts`. */
+  FLAGS: OWN + 4,
+  /** With several workers: where the state lies in the table. */
+  SLOT: OWN + 5,
+  /** By task: the deed of its next step; 0 if it was not looked up, or is not known. */
+  DEEDS: OWN + 6,
+} as const
+
+export const KEPT_WORDS = KEPT.DEEDS + MAX_TASKS - OWN
