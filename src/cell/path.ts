@@ -71,22 +71,23 @@ export class Path {
     this.top -= this.width
   }
 
-  /** The explorer's words of all levels, and back, into levels that are there. */
-  saveOwn(): Int32Array {
-    const own = this.width - LEVEL.OWN
-    const saved = new Int32Array(this.depth * own)
+  /** The explorer's first words of all levels, and back, into levels that are there. */
+  saveOwn(count: number): Int32Array {
+    const saved = new Int32Array(this.depth * count)
     for (let depth = 0; depth < this.depth; depth++) {
       const from = depth * this.width + LEVEL.OWN
-      saved.set(this.words.subarray(from, from + own), depth * own)
+      saved.set(this.words.subarray(from, from + count), depth * count)
     }
     return saved
   }
 
+  /** The explorer's words behind those become 0. */
   loadOwn(saved: Int32Array): void {
-    const own = this.width - LEVEL.OWN
+    const count = saved.length / this.depth
     for (let depth = 0; depth < this.depth; depth++) {
-      const from = saved.subarray(depth * own, (depth + 1) * own)
-      this.words.set(from, depth * this.width + LEVEL.OWN)
+      const at = depth * this.width + LEVEL.OWN
+      this.words.fill(0, at, (depth + 1) * this.width)
+      this.words.set(saved.subarray(depth * count, (depth + 1) * count), at)
     }
   }
 }

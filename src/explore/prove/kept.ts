@@ -15,8 +15,13 @@ export const KEPT = {
   FLAGS: OWN + 4,
   /** With several workers: where the state lies in the table. */
   SLOT: OWN + 5,
-  /** By task: the deed of its next step; 0 if it was not looked up, or is not known. */
+  /**
+   * By task: the deed of its next step; 0 if it was not looked up, or is not known. Deeds are
+   * numbers of one memory: they are not saved.
+   */
   DEEDS: OWN + 6,
 } as const
 
 export const KEPT_WORDS = KEPT.DEEDS + MAX_TASKS - OWN
+/** The first of them, which mean the same to a search that goes on later. */
+export const SAVED_WORDS = KEPT.DEEDS - OWN

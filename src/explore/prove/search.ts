@@ -23,7 +23,7 @@ import {
 } from './contract.js'
 import { Components, type Cycles, SharedCycles } from './cycles.js'
 import { Foresight } from './foresight.js'
-import { KEPT, KEPT_WORDS } from './kept.js'
+import { KEPT, KEPT_WORDS, SAVED_WORDS } from './kept.js'
 import { firstOf, lastOf } from './turns.js'
 
 export * from './contract.js'
@@ -134,7 +134,7 @@ class Search {
       ...this.#known.save(),
       schedule: this.#run.schedule(),
       fingerprint: [this.#run.lo, this.#run.hi],
-      kept: this.#run.path.saveOwn(),
+      kept: this.#run.path.saveOwn(SAVED_WORDS),
       open: components.save(),
       witnesses: new Map(this.#witnesses.all),
       steps: this.#steps,
