@@ -8,11 +8,14 @@ import { askSpin } from '../src/app/host/model.js'
 import { builtInScenarios } from '../src/app/host/scenarios.js'
 import { bootScenario } from '../src/cell/boot.js'
 import { Cell } from '../src/cell/cell.js'
+import { Execution } from '../src/cell/execution.js'
+import { Judges } from '../src/cell/judges.js'
+import type { Move } from '../src/cell/schedule.js'
 import type { Design } from '../src/designs/design.js'
 import { DESIGNS } from '../src/designs/index.js'
 import { search } from '../src/explore/prove/search.js'
 import type { Scenario } from '../src/litmus/scenario.js'
-import { alternatives, canStep, type Mode, step, taskCount } from '../src/machine/machine.js'
+import type { Mode } from '../src/machine/machine.js'
 import { best, line, type Measured, perSecond } from './measured.js'
 
 /** A cell that is over in a moment, and one that lasts. */
@@ -86,17 +89,19 @@ function randomRuns(scenario: Scenario, design: Design, mode: Mode): number {
   let steps = 0
   let seconds = 0
   for (let i = 0; i < EXECUTIONS; i++) {
-    bootScenario(scenario, design, mode)
+    const nobody = new Judges([])
+    bootScenario(scenario, design, mode, () => nobody.attach())
+    const run = new Execution(nobody)
     const start = performance.now()
-    for (let n = 0; n < 2000; n++) {
-      const ready: number[] = []
-      for (let t = 0; t < taskCount(); t++) if (canStep(t)) ready.push(t)
-      if (ready.length === 0) break
-      const task = ready[Math.floor(next() * ready.length)] as number
-      if (step(task, Math.floor(next() * alternatives(task))).fault !== undefined) break
+    for (let n = 0; n < 2000 && !run.over; n++) {
+      const moves = run.moves()
+      if (moves.length === 0) break
+      const move = moves[Math.floor(next() * moves.length)] as Move
+      run.take(move.task, move.choice)
       steps++
     }
     seconds += (performance.now() - start) / 1000
+    nobody.detach()
   }
   return steps / seconds
 }

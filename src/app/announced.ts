@@ -4,12 +4,13 @@
  * every access is heard, show it.
  */
 import { Cell } from '../cell/cell.js'
+import type { Sighting } from '../cell/execution.js'
 import type { Design } from '../designs/design.js'
 import { AccessJudge } from '../explore/listen/undeclared.js'
 import type { Draw } from '../explore/sample/samplers.js'
 import type { Scenario } from '../litmus/scenario.js'
 import { announceAll } from '../machine/frames.js'
-import { alternatives, canStep, step, taskCount, taskName } from '../machine/machine.js'
+import { alternatives, taskName } from '../machine/machine.js'
 import type { Verdict } from './verdict.js'
 
 /** Executions, and steps of each, after which nothing new was ever seen. */
@@ -23,11 +24,10 @@ export function unannounced(scenario: Scenario, design: Design, draw: Draw): str
   try {
     for (let run = 0; run < RUNS; run++) {
       const cell = new Cell(scenario, design)
-      cell.boot('lowered')
       const judge = new AccessJudge(new Set())
       runAtRandom(cell, judge, draw)
       cell.judges.detach()
-      for (const u of judge.found) {
+      for (const u of judge.undeclared) {
         const how = u.write ? 'written' : 'read'
         const who = `by ${taskName(u.task)}, and touched by ${taskName(u.other)}`
         const key = `${u.field} ${how}`
@@ -45,16 +45,19 @@ export function unannounced(scenario: Scenario, design: Design, draw: Draw): str
  * that is another finding than a forgotten announcement.
  */
 function runAtRandom(cell: Cell, judge: AccessJudge, draw: Draw): void {
-  for (let i = 0; i < STEPS; i++) {
-    const ready = Array.from({ length: taskCount() }, (_, t) => t).filter((t) => canStep(t))
+  let wrong = false
+  const found = ({ moment }: Sighting): void => {
+    if (moment === 'step') wrong = true
+  }
+  const run = cell.begin('lowered', [judge, { found }])
+  while (run.depth < STEPS) {
+    const ready = [...new Set(run.moves().map((m) => m.task))]
     if (ready.length === 0) return
     const task = ready[draw(ready.length)] as number
-    const before = judge.found.length
-    judge.beforeStep(task)
-    const result = step(task, draw(alternatives(task)))
-    judge.detach()
-    if (cell.judges.afterStep(result).length > 0 || result.fault !== undefined) {
-      judge.found.length = before
+    const before = judge.undeclared.length
+    run.take(task, draw(alternatives(task)))
+    if (wrong) {
+      judge.undeclared.length = before
       return
     }
   }

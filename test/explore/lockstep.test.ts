@@ -4,16 +4,17 @@ import fc from 'fast-check'
 import { expectationFor } from '../../src/app/expect.js'
 import { builtInScenarios } from '../../src/app/host/scenarios.js'
 import { bootScenario } from '../../src/cell/boot.js'
+import { Execution } from '../../src/cell/execution.js'
+import { Judges } from '../../src/cell/judges.js'
 import type { Design } from '../../src/designs/design.js'
 import { DESIGNS } from '../../src/designs/index.js'
 import type { Scenario } from '../../src/litmus/scenario.js'
 import { mem } from '../../src/machine/arena.js'
 import {
   alternatives,
-  canStep,
   hasEnded,
   type Mode,
-  step,
+  type StepResult,
   taskCount,
   variable,
 } from '../../src/machine/machine.js'
@@ -45,22 +46,26 @@ function history(
   picks: readonly number[],
 ): string[] {
   const seen: string[] = []
-  bootScenario(scenario, design, mode)
-  for (let i = 0; i < STEPS; i++) {
-    const ready: number[] = []
-    for (let t = 0; t < taskCount(); t++) if (canStep(t)) ready.push(t)
+  const judges = new Judges([])
+  bootScenario(scenario, design, mode, () => judges.attach())
+  let said = ''
+  const hear = ({ fault, remarks }: StepResult): void => {
+    said = [fault?.id ?? '', ...remarks.map((r) => r.id)].join()
+  }
+  const run = new Execution(judges, [{ stepped: hear }])
+  for (let i = 0; i < STEPS && !run.over; i++) {
+    const ready = [...new Set(run.moves().map((m) => m.task))]
     if (ready.length === 0) break
     const pick = picks[i % picks.length] as number
     const task = ready[pick % ready.length] as number
-    const { fault, remarks } = step(task, pick % alternatives(task))
+    run.take(task, pick % alternatives(task))
     const results = scenario.variables.map((v) => variable(v.index)).join()
     const ended = Array.from({ length: taskCount() }, (_, t) => Number(hasEnded(t))).join('')
-    const said = [fault?.id ?? '', ...remarks.map((r) => r.id)].join()
     seen.push(
       `${task}|${ready.join()}|${ended}|${results}|${said}|${i % 8 === 0 ? kernelHash() : ''}`,
     )
-    if (fault?.kind === 'undefined') break
   }
+  judges.detach()
   seen.push(String(kernelHash()))
   return seen
 }

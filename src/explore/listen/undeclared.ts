@@ -9,6 +9,7 @@
  * alarms on it.
  */
 
+import type { Listener } from '../../cell/execution.js'
 import { XArray, XaNode } from '../../kernel/include/xarray.js'
 import type { Addr } from '../../machine/arena.js'
 import { mem } from '../../machine/arena.js'
@@ -53,8 +54,8 @@ function join(into: Clock, from: Clock): void {
   }
 }
 
-export class AccessJudge {
-  readonly found: Undeclared[] = []
+export class AccessJudge implements Listener {
+  readonly undeclared: Undeclared[] = []
   readonly #words = new Map<number, Word>()
   readonly #clocks: Clock[] = Array.from({ length: MAX_TASKS }, clock)
   #task = 0
@@ -68,20 +69,13 @@ export class AccessJudge {
     for (let t = 0; t < MAX_TASKS; t++) (this.#clocks[t] as Clock)[t] = 1
   }
 
-  /** Watch the accesses of the step that follows. */
-  attach(): void {
-    setAccessHook((at, write, struct, field) => this.#access(at, write, struct, field))
-    setTogetherTap((addr, write) => this.#announce(keyOf(addr as Addr), write))
-  }
-
-  detach(): void {
+  /** Accesses of the step only: what judges look at behind it concerns nobody. */
+  stepped(): void {
     setAccessHook(undefined)
     setTogetherTap(undefined)
   }
 
-  /** Call before each step with the task that takes it. */
-  beforeStep(task: number): void {
-    setAccessHook(undefined)
+  stepping(task: number): void {
     const { pending } = taskNumber(task)
     const kind = effectKind(pending)
     const addr = effectAddr(pending)
@@ -93,7 +87,8 @@ export class AccessJudge {
     this.#announced.clear()
     const mayWrite = kind !== EFFECT.READ && kind !== EFFECT.UNTIL && kind !== EFFECT.UNTIL_NOT
     if (addr !== 0) this.#announce(keyOf(addr as Addr), mayWrite)
-    this.attach()
+    setAccessHook((at, write, struct, field) => this.#access(at, write, struct, field))
+    setTogetherTap((at, write) => this.#announce(keyOf(at as Addr), write))
   }
 
   #announce(key: number, mayWrite: boolean): void {
@@ -148,7 +143,7 @@ export class AccessJudge {
   #check(earlier: Clock, mine: Clock, task: number, field: string, write: boolean): void {
     for (let t = 0; t < MAX_TASKS; t++) {
       if (t === task || (earlier[t] as number) <= (mine[t] as number)) continue
-      this.found.push({ field, task, other: t, write })
+      this.undeclared.push({ field, task, other: t, write })
       return
     }
   }
