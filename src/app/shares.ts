@@ -12,7 +12,6 @@ import type { Witness } from '../explore/listen/witnesses.js'
 import type { SearchResult } from '../explore/prove/search.js'
 import { type Share, waitInCircle } from '../explore/states/shared.js'
 import type { Scenario } from '../litmus/scenario.js'
-import { lockClassCount } from '../machine/task.js'
 import { conclude, type Effort, run } from './check.js'
 import type { Verdict } from './verdict.js'
 
@@ -24,8 +23,7 @@ export interface ShareResult {
 }
 
 /**
- * Search a worker's share. Undefined if the cell is not for several workers: its set-up fails, or
- * numbers came up during the search that may mean different things to different workers.
+ * Search a worker's share. Undefined if the cell is not for several workers: its set-up fails.
  */
 export function exploreShare(
   scenario: Scenario,
@@ -40,10 +38,9 @@ export function exploreShare(
     if (error instanceof SetupFailure) return undefined
     throw error
   }
-  const classes = lockClassCount()
   const result = run(cell, effort, { share })
   cell.judges.detach()
-  return lockClassCount() === classes ? { result, ...cell.save() } : undefined
+  return { result, ...cell.save() }
 }
 
 /**

@@ -3,7 +3,7 @@
  * tasks: boot the kernel, run the set-up to its end, load the tasks.
  */
 
-import { type Design, replacementsOf } from '../designs/design.js'
+import { type Design, locksOf, replacementsOf } from '../designs/design.js'
 import { doExit } from '../kernel/exit.js'
 import { kernelInit } from '../kernel/init.js'
 import { taskWorkRun } from '../kernel/task_work.js'
@@ -41,7 +41,7 @@ function runAlone(program: Program, what: string): void {
 /** Boot a design's kernel: init, then the design's initcall. */
 export function bootKernel(design: Design, mode: Mode): void {
   activate(replacementsOf(design))
-  boot(mode, () => {})
+  boot(mode, () => {}, locksOf(design))
   const power = design.host?.init
   if (power !== undefined) {
     runAlone({ tasks: [call(power, power.cName)], faults: 0 }, 'the host has no power')

@@ -20,6 +20,8 @@ export interface Platform {
   readonly replaces: readonly Replacement[]
   /** Runs before the kernel boots: what the machine has at power-on. */
   readonly init: FnTag | undefined
+  /** Classes of the locks that its side of Linux brings. */
+  readonly locks: readonly string[]
 }
 
 export interface Design {
@@ -37,6 +39,8 @@ export interface Design {
   readonly replaces: readonly Replacement[]
   /** Runs once when the kernel boots, like an initcall; takes no arguments. */
   readonly init: FnTag | undefined
+  /** Classes of the locks that it brings, as they are named where they are initialised. */
+  readonly locks: readonly string[]
   /** The host that it runs on; undefined for a machine that protects no memory. */
   readonly host: Platform | undefined
 }
@@ -50,14 +54,19 @@ interface Definition {
   readonly cite: readonly string[]
   readonly replaces: readonly Replacement[]
   readonly init?: FnTag
+  readonly locks?: readonly string[]
 }
 
 /** Declare a design. What it does not name it inherits from its base. */
 export function defineDesign(definition: Definition): Design {
-  const { id, summary, base, cite, replaces, init } = definition
+  const { id, summary, base, cite, replaces, init, locks = [] } = definition
   if (!/^[a-z0-9][a-z0-9.-]*$/.test(id)) throw new Error(`"${id}" is no id for a design`)
   const profile = base?.profile ?? definition.profile ?? '6.2'
-  const inherited = { init: init ?? base?.init, host: base?.host }
+  const inherited = {
+    init: init ?? base?.init,
+    locks: [...(base?.locks ?? []), ...locks],
+    host: base?.host,
+  }
   return { id, summary, base, profile, cite, replaces, ...inherited }
 }
 
@@ -65,6 +74,11 @@ export function defineDesign(definition: Definition): Design {
 function ownReplacements(design: Design): readonly Replacement[] {
   const before = design.base === undefined ? [] : ownReplacements(design.base)
   return [...before, ...design.replaces]
+}
+
+/** Classes of locks beside the kernel's: of the host, of the design's bases, its own. */
+export function locksOf({ host, locks }: Design): readonly string[] {
+  return [...(host?.locks ?? []), ...locks]
 }
 
 /** All replacements: those of the Linux version, of the host, of the design's bases, its own. */

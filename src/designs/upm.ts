@@ -23,6 +23,7 @@ export const upm = defineDesign({
   summary: 'Bindings in an XArray under an rwsem; migration and reclaim as for any tmpfs page.',
   cite: ['Y8HTITl1+Oe0H7Gd@google.com', 'googleprodkernel/linux-cc@157af0ad'],
   init: restrictedmemInit,
+  locks: ['rm->lock'],
   replaces: [
     replace(sysMemfdRestricted, memfdRestricted),
     replace(restrictedmemFileCreate, upmFileCreate),

@@ -398,6 +398,7 @@ export const v10 = defineDesign({
   summary: 'As posted: notifiers on a list under a mutex, called before and after a punch.',
   cite: ['20221202061347.1070246-2-chao.p.peng@linux.intel.com'],
   init: restrictedmemInit,
+  locks: ['data->lock'],
   replaces: [
     replace(sysMemfdRestricted, memfdRestricted),
     replace(restrictedmemFileCreate, v10FileCreate),

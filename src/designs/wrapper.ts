@@ -119,7 +119,7 @@ export const restrictedmemOuterFile = fn(function* restrictedmem_outer_file(
 })
 
 /**
- * memfd_restricted(2): a descriptor, or -EINVAL for any flag, -EMFILE, or the error of shmem's
+ * memfd_restricted(2): a descriptor, or -EINVAL for any flag, or the error of shmem's
  * file set-up. The descriptor is not close-on-exec.
  *
  * Models: v10 mm/restrictedmem.c memfd_restricted.

@@ -25,6 +25,8 @@ export interface Host {
   readonly summary: string
   /** Makes what the machine has at power-on. */
   readonly init: FnTag | undefined
+  /** Classes of the locks that its side of Linux brings. */
+  readonly locks: readonly string[]
   /** By the design's profile. A profile that is missing has no support for this host. */
   readonly versions: Readonly<Partial<Record<Profile, HostVersion>>>
 }
@@ -47,6 +49,7 @@ export function onHost(design: Design, host: Host): Design {
   if (version === undefined || !supports(host, design)) {
     throw new Error(`${host.id} has no version that goes with ${design.id}`)
   }
-  const platform: Platform = { id: host.id, replaces: version.replaces, init: host.init }
+  const { id, init, locks } = host
+  const platform: Platform = { id, replaces: version.replaces, init, locks }
   return { ...design, id: `${design.id}@${host.id}`, host: platform }
 }

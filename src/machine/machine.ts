@@ -30,11 +30,11 @@ import {
   vec,
 } from './struct.js'
 import {
-  forgetLockClasses,
   hasStarted,
   MAX_TASKS,
   pendingOf,
   setCurrent,
+  setLockClasses,
   stateOf,
   TASK,
   Task,
@@ -119,12 +119,15 @@ export function mustBeOf(boot: number): void {
   throw new LimitError('another kernel has been booted in this thread since: one at a time')
 }
 
-/** Empty machine: no task, no kernel object. `init` then builds the kernel, as task 0. */
-export function boot(how: Mode, init: () => void): void {
+/**
+ * Empty machine: no task, no kernel object. `init` then builds the kernel, as task 0. `locks` are
+ * the classes of locks that this machine has besides the kernel's.
+ */
+export function boot(how: Mode, init: () => void, locks: readonly string[] = []): void {
   boots++
   placeStructs()
   numberFunctions()
-  forgetLockClasses()
+  setLockClasses(locks)
   resetArena()
   mode = how
   setProgram({ tasks: [], faults: 0 })

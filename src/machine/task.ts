@@ -149,33 +149,35 @@ export function setLockTap(next: LockTap | undefined): void {
   tap = next
 }
 
+/** Of the kernel, by number from 1; those of the machine that has booted stand behind. */
 const classNames: string[] = []
-let declaredClasses = 0
+let kernelClasses = 0
 
-/** Give classes numbers that no order of events changes; before any machine boots. */
+/** The classes of the kernel's locks, in the order of their numbers; before any machine boots. */
 export function declareLockClasses(names: readonly string[]): void {
   classNames.push(...names)
-  declaredClasses = classNames.length
+  kernelClasses = classNames.length
 }
 
-/** A machine boots: the classes that only the last one had are gone. */
-export function forgetLockClasses(): void {
-  classNames.length = declaredClasses
-}
-
-/** The number of a lock class, the name under which lockdep knows all locks of a kind. */
-export function lockClass(name: string): number {
-  const known = classNames.indexOf(name)
-  if (known >= 0) return known + 1
-  if (classNames.length === MAX_LOCK_CLASSES) {
+/** A machine boots: besides the kernel's classes there are those of its host and its design. */
+export function setLockClasses(names: readonly string[]): void {
+  classNames.length = kernelClasses
+  classNames.push(...names.filter((name) => !classNames.includes(name)))
+  if (classNames.length > MAX_LOCK_CLASSES) {
     throw new LimitError(`lockdep has room for ${MAX_LOCK_CLASSES} classes of locks`)
   }
-  return classNames.push(name)
 }
 
-/** How many classes there are. Those not declared are numbered in the order of their coming up. */
-export function lockClassCount(): number {
-  return classNames.length
+/**
+ * The number of a lock class, the name under which lockdep knows all locks of a kind. It comes from
+ * what was declared, so it is the same whichever lock is initialised first.
+ */
+export function lockClass(name: string): number {
+  const number = classNames.indexOf(name) + 1
+  if (number > 0) return number
+  throw new LimitError(
+    `a lock of class "${name}" is initialised, but no design says so: locks: ['${name}']`,
+  )
 }
 
 export function lockClassName(number: number): string {
@@ -198,7 +200,7 @@ export function pairsNoted(): ReadonlySet<string> {
 export function holdLock(addr: Addr, cls: number, trylock: boolean): void {
   const me = current()
   tap?.acquired(me, cls, addr, trylock)
-  if (me.heldCount >= MAX_HELD) throw new LimitError('a task can hold 12 locks at once')
+  if (me.heldCount >= MAX_HELD) throw new LimitError(`a task can hold ${MAX_HELD} locks at once`)
   me.heldAddr.set(me.heldCount, addr)
   me.heldClass.set(me.heldCount, cls)
   me.heldCount++

@@ -1,7 +1,7 @@
 /** Random small programs: two to four tasks of three to eight calls, from a seed. */
 import type { Operation, Program } from '../../src/machine/machine.js'
 import { boot, load, type Mode } from '../../src/machine/machine.js'
-import { REPERTOIRE, setUpBench } from './repertoire.js'
+import { BENCH_LOCKS, REPERTOIRE, setUpBench } from './repertoire.js'
 
 /** Numbers below `n` from a seed: the same in every run. */
 export type Draw = (n: number) => number
@@ -63,7 +63,7 @@ export function sampleOf(seed: number): Sample {
 
 /** Bring the machine to the program's initial state. `afterBoot` comes before it is loaded. */
 export function bootSample(sample: Sample, mode: Mode, afterBoot: () => void): void {
-  boot(mode, setUpBench)
+  boot(mode, setUpBench, BENCH_LOCKS)
   afterBoot()
   load(sample.program)
 }

@@ -106,6 +106,9 @@ function bench(): Bench {
 /** Slots of every task's pool that are in quarantine when a program begins. */
 const QUARANTINED = 8
 
+/** Classes of the locks on the bench. */
+export const BENCH_LOCKS = ['spin', 'other', 'mutex', 'rw', 'sem']
+
 /** Bring the bench to its initial state, with a victim that task 0 has allocated. */
 export function setUpBench(): void {
   constructAt(Bench as unknown as Struct<Obj>, Bench.base, 0)

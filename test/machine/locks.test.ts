@@ -28,21 +28,27 @@ interface Shared extends Obj {
 }
 const Shared: Struct<Shared> = struct<Shared>('TestShared', { value: num() })
 
+const LOCKS = ['test_mutex', 'test_spinlock', 'test_rwsem']
+
 let mutex: Mutex
 let spin: Spinlock
 let sem: RwSemaphore
 let shared: Shared
 
 function start(...fns: (() => Kernel<unknown>)[]): void {
-  boot('direct', () => {
-    mutex = kzalloc(Mutex)
-    spin = kzalloc(Spinlock)
-    sem = kzalloc(RwSemaphore)
-    shared = kzalloc(Shared)
-    mutexInit(mutex, 'test_mutex')
-    spinLockInit(spin, 'test_spinlock')
-    initRwsem(sem, 'test_rwsem')
-  })
+  boot(
+    'direct',
+    () => {
+      mutex = kzalloc(Mutex)
+      spin = kzalloc(Spinlock)
+      sem = kzalloc(RwSemaphore)
+      shared = kzalloc(Shared)
+      mutexInit(mutex, 'test_mutex')
+      spinLockInit(spin, 'test_spinlock')
+      initRwsem(sem, 'test_rwsem')
+    },
+    LOCKS,
+  )
   const program: Program = {
     faults: 0,
     tasks: fns.map((f, i) => ({

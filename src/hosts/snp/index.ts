@@ -60,6 +60,7 @@ export const snp: Host = {
   id: 'snp',
   summary: 'AMD SEV-SNP: a table says who owns each frame, and memory is encrypted by address.',
   init: snpInit,
+  locks: ['sev_bitmap_lock', 'sev_cmd_mutex'],
   versions: {
     '6.2': {
       over: upm,

@@ -13,6 +13,7 @@ export interface LockClass {
 
 /** As mm/rmap.c and virt/kvm/locking.rst of Linux have the order, where they speak of a lock. */
 export const LOCK_CLASSES: readonly LockClass[] = [
+  { name: 'kvm->lock', guards: 'the vCPUs of a VM, while they come' },
   { name: 'kvm->slots_lock', guards: 'the memslots of a VM against other changes' },
   { name: 'kvm->slots_arch_lock', guards: 'what the architecture keeps for each memslot' },
   { name: 'mf_mutex', guards: 'the handling of memory failures: one at a time' },

@@ -18,11 +18,9 @@ import { xaErase, xaFindIndex, xaLoad, xaStore } from '../lib/xarray.js'
 import { allocFolioMayFail } from './page_alloc.js'
 import { folioAddLru, folioPut, folioPutRefs, folioTryGet } from './swap.js'
 
-const FOLIO_LOCK = lockClass('folio_lock')
-
 function nowLocked(folio: Folio, tried: boolean): void {
   folio.lockOwner = current().number + 1
-  holdLock(addressOf(folio, 'lockOwner'), FOLIO_LOCK, tried)
+  holdLock(addressOf(folio, 'lockOwner'), lockClass('folio_lock'), tried)
 }
 
 /** A new folio is born locked; nobody else can reach it yet. */
