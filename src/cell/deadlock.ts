@@ -3,6 +3,7 @@
 import type { Addr } from '../machine/arena.js'
 import { mem } from '../machine/arena.js'
 import { EFFECT, effectAddr, effectKind } from '../machine/effects.js'
+import type { Facts } from '../machine/fault.js'
 import { hasDied, hasEnded, isDaemon, phaseOf, taskCount, taskName } from '../machine/machine.js'
 import { objectAt, objectName, snake } from '../machine/struct.js'
 import { holdsLock, lockClassName, TASK, taskNumber } from '../machine/task.js'
@@ -10,24 +11,37 @@ import { holdsLock, lockClassName, TASK, taskNumber } from '../machine/task.js'
 export interface Stuck {
   readonly task: number
   readonly message: string
+  readonly facts: Facts
 }
 
 /** Is any task of the present phase waiting for something that nobody can bring about? */
 export function describeStuck(): Stuck | undefined {
-  const waiting: string[] = []
-  let first = -1
+  const stuck: number[] = []
   for (let n = 0; n < taskCount(); n++) {
-    if (isDaemon(n) || hasEnded(n) || taskNumber(n).started === 0) continue
-    if (first < 0) first = n
-    waiting.push(`${taskName(n)} waits for ${waitsFor(n)}`)
+    if (!isDaemon(n) && !hasEnded(n) && taskNumber(n).started !== 0) stuck.push(n)
   }
-  return first < 0 ? undefined : { task: first, message: waiting.join('; ') }
+  const [first] = stuck
+  if (first === undefined) return undefined
+  const message = stuck.map((n) => `${taskName(n)} waits for ${waitsFor(n)}`).join('; ')
+  const words = stuck.map(wordOf)
+  const about = [...new Set(words.filter((at) => at !== 0).map(objectName))]
+  const waits = stuck.map((n) => ({
+    task: taskName(n),
+    for: describeWord(wordOf(n)),
+    heldBy: holdersOf(wordOf(n)),
+  }))
+  return { task: first, message, facts: { about, values: {}, waits } }
+}
+
+/** The word that a task looks at before it goes on. */
+function wordOf(n: number): Addr {
+  return effectAddr(taskNumber(n).pending) as Addr
 }
 
 /** What a blocked task waits for, with the holder's name. */
 export function waitsFor(n: number): string {
-  const pending = taskNumber(n).pending
-  const addr = effectAddr(pending) as Addr
+  const { pending } = taskNumber(n)
+  const addr = wordOf(n)
   const what = describeWord(addr)
   const holders = holdersOf(addr)
   const by = holders.length > 0 ? `, held by ${holders.join(' and ')}` : ''

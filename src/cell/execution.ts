@@ -11,13 +11,16 @@
  * `promela/machine.c` is the counterpart in C (`step`, `judge_rest`, `at_standstill`).
  */
 import { fingerprintHi, fingerprintLo, rewind, undoMark, undoTo } from '../machine/arena.js'
+import { type Facts, LimitError } from '../machine/fault.js'
 import { faultingFunction, functionName, standsIn } from '../machine/frames.js'
 import {
   allEnded,
   alternatives,
+  bootNumber,
   canStep,
   daemonTasks,
   endedBelow,
+  mustBeOf,
   phaseOf,
   readyTasks,
   type StepResult,
@@ -59,6 +62,7 @@ export interface Listener {
 }
 
 export class Execution {
+  readonly #boot = bootNumber()
   readonly #judges: Judges
   readonly #listeners: readonly Listener[]
   readonly #memo: Memo | undefined
@@ -145,8 +149,20 @@ export class Execution {
     return known >= 0 ? known : this.#look()
   }
 
+  /**
+   * There is one machine in a thread, and one bench of judges at it. An execution of another one
+   * would go on with whatever state is there, judged by nobody or by others.
+   *
+   * @throws LimitError
+   */
+  #mustBeHere(): void {
+    mustBeOf(this.#boot)
+    if (!this.#judges.areAttached) throw new LimitError('the judges of an execution are not there')
+  }
+
   /** Look who can step. */
   #look(): number {
+    this.#mustBeHere()
     const ready = this.over ? 0 : readyTasks()
     this.path.set(LEVEL.READY, ready)
     if ((ready & ~daemonTasks()) === 0 && !this.over) this.#judgeFinal()
@@ -155,6 +171,7 @@ export class Execution {
 
   /** All that can be done next. */
   moves(): Move[] {
+    this.#mustBeHere()
     const moves: Move[] = []
     for (let rest = this.ready(); rest !== 0; rest &= rest - 1) {
       const task = 31 - Math.clz32(rest & -rest)
@@ -168,6 +185,7 @@ export class Execution {
 
   /** Can this move be made, as it was recorded? */
   allows({ task, alternatives: ways }: Move): boolean {
+    this.#mustBeHere()
     return !this.over && task < taskCount() && canStep(task) && alternatives(task) === ways
   }
 
@@ -206,6 +224,7 @@ export class Execution {
 
   /** Take a step back. */
   back(): void {
+    this.#mustBeHere()
     const { mark } = this
     this.path.pop()
     this.over = false
@@ -215,6 +234,7 @@ export class Execution {
   /** Take steps back until there are so many. */
   backTo(depth: number): void {
     if (depth === this.depth) return
+    this.#mustBeHere()
     while (this.depth > depth + 1) this.path.pop()
     this.back()
   }
@@ -229,9 +249,13 @@ export class Execution {
     task: number,
     after: readonly Move[],
     hopeless: boolean,
+    facts: Facts,
   ): void {
+    this.#mustBeHere()
     const before = undoMark()
-    const observed = hopeless ? this.#judges.stuck(id, message) : this.#judges.bySearch(id, message)
+    const observed = hopeless
+      ? this.#judges.stuck(id, message, facts)
+      : this.#judges.bySearch(id, message, facts)
     undoTo(before)
     this.#after = after
     this.#tell(observed, 'loop', task, functionName(standsIn(task)))
@@ -240,6 +264,7 @@ export class Execution {
 
   /** The level of the state that a step leads to. */
   #advance(task: number, choice: number): void {
+    this.#mustBeHere()
     const preemptions = this.preemptions + (this.preempts(task) ? 1 : 0)
     const surprises = this.surprises + (choice > 0 ? 1 : 0)
     this.#push(task, choice, alternatives(task), preemptions, surprises)
@@ -311,7 +336,7 @@ export class Execution {
     const stuck = describeStuck()
     if (stuck === undefined) return
     const before = undoMark()
-    const observed = this.#judges.stuck('deadlock', stuck.message)
+    const observed = this.#judges.stuck('deadlock', stuck.message, stuck.facts)
     undoTo(before)
     this.#tell(observed, 'stuck', stuck.task, functionName(standsIn(stuck.task)))
   }

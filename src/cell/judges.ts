@@ -6,7 +6,7 @@
  * Whether an execution has already gone wrong is part of the state (`Verdictbit.tainted`), so
  * that a state reached both ways is judged both ways.
  */
-import { type Facts, NO_FACTS, setTraceListener, takeMarks } from '../machine/fault.js'
+import { type Facts, LimitError, NO_FACTS, setTraceListener, takeMarks } from '../machine/fault.js'
 import type { StepResult } from '../machine/machine.js'
 import { hasDied, taskCount } from '../machine/machine.js'
 import {
@@ -47,6 +47,12 @@ export type Conditions = () => readonly string[]
 
 type Reported = Omit<Observed, 'first'>
 
+/** Bits of a word, which says who has to look at a state. */
+export const MAX_JUDGES = 31
+
+/** Who judges the machine of this thread. */
+let attached: Judges | undefined
+
 export class Judges {
   readonly #sanitizers: readonly Sanitizer[]
   readonly #conditions: Conditions
@@ -60,6 +66,9 @@ export class Judges {
   readonly ofSteps: number
 
   constructor(sanitizers: readonly Sanitizer[], conditions: Conditions = () => []) {
+    if (sanitizers.length > MAX_JUDGES) {
+      throw new LimitError(`a machine has room for ${MAX_JUDGES} judges`)
+    }
     this.#sanitizers = sanitizers
     this.#conditions = conditions
     this.ofSteps = sanitizers.reduce((bits, s, i) => (s.ofStates ? bits : bits | (1 << i)), 0)
@@ -74,8 +83,9 @@ export class Judges {
     }
   }
 
-  /** Attach to the machine whose kernel has just booted. */
+  /** Attach to the machine whose kernel has just booted; who was attached before is not any more. */
   attach(): void {
+    attached = this
     unwatchAll()
     this.#sanitizers.forEach((s, i) => {
       if (s.watches !== undefined) watch(1 << i, s.watches)
@@ -98,7 +108,10 @@ export class Judges {
     takeMarks()
   }
 
+  /** The machine goes on without these judges. If others sit there by now, they stay. */
   detach(): void {
+    if (attached !== this) return
+    attached = undefined
     setTraceListener(undefined)
     setLockTap(undefined)
     unwatchAll()
@@ -151,6 +164,11 @@ export class Judges {
     for (const s of this.#sanitizers) s.stuck?.(id, this.#context)
     this.#context.report(id, message, facts)
     return this.#collect()
+  }
+
+  /** Do these judges see what the machine does? */
+  get areAttached(): boolean {
+    return attached === this
   }
 
   /** Reach marks seen so far. */

@@ -17,6 +17,16 @@ export interface Facts {
   readonly about: readonly string[]
   /** Numbers by name: `gfn`, `pfn`, `references`. */
   readonly values: Readonly<Record<string, number>>
+  /** Of a deadlock: which tasks wait, each for what and who has that. */
+  readonly waits?: readonly Wait[]
+}
+
+/** A task that waits for ever. */
+export interface Wait {
+  readonly task: string
+  /** A class of locks, or a field of an object. */
+  readonly for: string
+  readonly heldBy: readonly string[]
 }
 
 /** A finding that speaks of nothing in particular. */
@@ -49,6 +59,11 @@ export function bug(why: string): never {
 
 export function bugOn(condition: boolean, why: string): void {
   if (condition) bug(why)
+}
+
+/** A store of the kernel's to memory that the processor keeps from it: the thread dies here. */
+export function storeFault(why: string, facts: Facts): never {
+  throw new KernelFault('host-write-fault', 'oops', why, facts)
 }
 
 /** A finding that does not stop the thread which ran into it. */

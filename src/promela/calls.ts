@@ -291,6 +291,7 @@ const MACHINE: Readonly<Record<string, Emit>> = {
   'fault.bug': () => 'bug_on(1)',
   'fault.bugOn': firstOf(1, 'bug_on'),
   'fault.warnOn': firstOf(1, 'warn_on'),
+  'fault.storeFault': () => 'store_fault()',
   'fault.remark': (e, { world }) => `report("${literal(e, 0, world)}")`,
   'fault.mark': () => 'UNDEFINED',
   'fault.tracepoint': (e, place) => {

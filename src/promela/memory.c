@@ -90,6 +90,8 @@ static V bug_on(V condition) {
   return UNDEFINED;
 }
 
+static V store_fault(void) { fault("host-write-fault", OOPS); }
+
 static V warn_on(V condition) {
   if (condition) report("kernel-warning");
   return condition;

@@ -110,7 +110,8 @@ export class Components implements Cycles {
     const { task } = loop.round[0] as Move
     const message = `${taskName(task)} runs for ever and gets nowhere: the last ${loop.round.length} steps repeat`
     const hopeless = (flags & FLAG.EXITS) === 0
-    this.#run.blame('livelock', message, task, [...loop.approach, ...loop.round], hopeless)
+    const facts = { about: [], values: { steps: loop.round.length } }
+    this.#run.blame('livelock', message, task, [...loop.approach, ...loop.round], hopeless, facts)
   }
 }
 

@@ -3,8 +3,9 @@
  * rule the processor lets it store anywhere. A host that protects its guests' memory says no, and
  * then a store of the kernel's is an oops, and one of a process faults although its PTE is there.
  */
-import { KernelFault } from '../../../../machine/fault.js'
+import { storeFault } from '../../../../machine/fault.js'
 import { fn } from '../../../../machine/fn.js'
+import { factsOf } from '../../../../machine/struct.js'
 import type { Folio } from '../../../include/mm.js'
 
 /** Does the processor let the host store to a frame? Replaced by hosts. */
@@ -16,5 +17,5 @@ export const hostMayStore = fn(function host_may_store(_folio: Folio): boolean {
 export function directMapStore(folio: Folio): void {
   if (hostMayStore(folio)) return
   const text = `the kernel stores to pfn ${folio.pfn}, which the host does not own`
-  throw new KernelFault('host-write-fault', 'oops', text)
+  storeFault(text, factsOf([folio], { pfn: folio.pfn }))
 }
