@@ -7,6 +7,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { UserError } from '../app/error.js'
 import { CODE } from '../app/host/package.js'
 import { suggest } from '../litmus/error.js'
+import { LimitError } from '../machine/fault.js'
 import { wrap } from '../report/paint.js'
 import { EXIT } from './exit.js'
 import type { CheckFlags, ConformFlags, ReplayFlags } from './flags.js'
@@ -198,7 +199,7 @@ try {
   await main.parseAsync()
 } catch (error) {
   if (error instanceof CommanderError) code = error.exitCode === 0 ? EXIT.OK : EXIT.USAGE
-  else if (error instanceof UserError) {
+  else if (error instanceof UserError || error instanceof LimitError) {
     say(wrapLines(error.message))
     code = EXIT.USAGE
   } else {

@@ -118,7 +118,8 @@ export function kfreeRcu(object: Obj): void {
     return
   }
   const rcu = state()
-  if (rcu.count >= MAX_CALLBACKS) throw new LimitError('RCU has room for 16 callbacks')
+  if (rcu.count >= MAX_CALLBACKS)
+    throw new LimitError(`RCU has room for ${MAX_CALLBACKS} callbacks`)
   rcu.objects.set(rcu.count, object.at)
   rcu.masks.set(rcu.count, mask)
   rcu.count++

@@ -11,7 +11,8 @@ import { current, MAX_TASK_WORKS } from './task.js'
 /** Queue for the running task; `work` is handled by the machine's task-work function. */
 export function taskWorkAdd(work: Obj): void {
   const me = current()
-  if (me.workCount >= MAX_TASK_WORKS) throw new LimitError('a task has room for 64 task works')
+  if (me.workCount >= MAX_TASK_WORKS)
+    throw new LimitError(`a task has room for ${MAX_TASK_WORKS} task works`)
   me.works.set(me.workCount, work.at)
   me.workCount++
 }
@@ -31,7 +32,8 @@ export function taskWorkTake(n: number): Obj {
   return handleAt(at) as Obj
 }
 
-const MAX_WORKS = 16
+/** Items that wait for the kworker at a time. */
+export const MAX_WORKS = 16
 
 export interface Workqueue extends Obj {
   count: number
@@ -51,7 +53,7 @@ export function systemWq(): Workqueue {
 
 export function queueWork(work: Obj): void {
   const wq = systemWq()
-  if (wq.count >= MAX_WORKS) throw new LimitError('the workqueue has room for 16 items')
+  if (wq.count >= MAX_WORKS) throw new LimitError(`the workqueue has room for ${MAX_WORKS} items`)
   wq.items.set(wq.count, work.at)
   wq.count++
 }

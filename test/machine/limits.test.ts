@@ -1,15 +1,29 @@
-/** Each limit of the machine is met by a message of ours: never an errno, a finding or silence. */
+/**
+ * Each limit of the machine and of the kernel on it is met by a message of ours: never an errno, a
+ * finding or silence. At the end the sources are asked which limits there are: none is left out.
+ */
 import assert from 'node:assert/strict'
-import { beforeEach, describe, test } from 'node:test'
+import { readdirSync, readFileSync } from 'node:fs'
+import { after, beforeEach, describe, test } from 'node:test'
+import { builtInScenarios } from '../../src/app/host/scenarios.js'
+import { Cell } from '../../src/cell/cell.js'
+import { Judges, MAX_JUDGES } from '../../src/cell/judges.js'
+import type { Design } from '../../src/designs/design.js'
+import { designNamed } from '../../src/hosts/index.js'
+import { NR_OPEN } from '../../src/kernel/include/fs.js'
+import { readScenario } from '../../src/litmus/scenario.js'
 import { kzalloc, onStack } from '../../src/machine/alloc.js'
+import { Alone } from '../../src/machine/alone.js'
 import { choose, until, untilElement, untilNot } from '../../src/machine/effects.js'
 import { LimitError, mark, takeMarks } from '../../src/machine/fault.js'
-import { fn } from '../../src/machine/fn.js'
+import { type FnTag, fn, type Kernel } from '../../src/machine/fn.js'
+import { saveNum } from '../../src/machine/frames.js'
 import { Mutex } from '../../src/machine/locks.js'
-import { boot, load, MAX_VARIABLES, type TaskProgram } from '../../src/machine/machine.js'
+import { boot, load, MAX_VARIABLES, step, type TaskProgram } from '../../src/machine/machine.js'
 import { kfreeRcu, rcuReadLock } from '../../src/machine/rcu.js'
 import {
   addressOf,
+  MAX_STRUCTS,
   num,
   type Obj,
   placeStructs,
@@ -44,6 +58,14 @@ const LimitThing: Struct<LimitThing> = struct<LimitThing>(
 
 let thing: LimitThing
 
+/** Calls itself for ever. */
+const deep: FnTag & ((n: number) => Kernel<number>) = fn(function* deep(n: number): Kernel<number> {
+  yield choose(1)
+  return yield* deep(n + 1)
+})
+
+const OPERATION = { fn: deep, args: [{ value: 0 }], text: 'deep()' }
+
 const nothing = fn(function nothing(): number {
   return 0
 })
@@ -59,20 +81,38 @@ function task(name: string, variable = 0): TaskProgram {
   return { name, operations: [{ fn: nothing, args: [], variable, text: 'nothing()' }] }
 }
 
+/** What was said of every limit that was met. */
+const met: string[] = []
+
+function note(error: unknown): string {
+  assert.ok(error instanceof LimitError, String(error))
+  met.push(error.message)
+  return error.message
+}
+
+/** Something is refused; returns what is said. */
+function refused(act: () => unknown): string {
+  try {
+    act()
+  } catch (error) {
+    return note(error)
+  }
+  return assert.fail('it was not refused')
+}
+
 /** Do something until it is refused; how often it went well, and what was said. */
 function until1st(act: (i: number) => unknown): [times: number, message: string] {
   for (let i = 0; ; i++) {
     try {
       act(i)
     } catch (error) {
-      assert.ok(error instanceof LimitError, String(error))
-      return [i, error.message]
+      return [i, note(error)]
     }
   }
 }
 
 describe('what an effect has room for', () => {
-  const refused: readonly (readonly [name: string, act: () => unknown])[] = [
+  const tooMuch: readonly (readonly [name: string, act: () => unknown])[] = [
     ['until', () => until(thing, 'value', 64)],
     ['until, negative', () => until(thing, 'value', -1)],
     ['untilNot', () => untilNot(thing, 'value', 64)],
@@ -82,8 +122,10 @@ describe('what an effect has room for', () => {
     ['choose(65)', () => choose(65)],
     ['choose(1.5)', () => choose(1.5)],
   ]
-  for (const [name, act] of refused) {
-    test(name, () => assert.throws(act, LimitError))
+  for (const [name, act] of tooMuch) {
+    test(name, () => {
+      refused(act)
+    })
   }
   test('63 is the largest', () => {
     until(thing, 'value', 63)
@@ -93,17 +135,17 @@ describe('what an effect has room for', () => {
 
 describe('numbers that do not fit their field', () => {
   test('more than 32 bits', () => {
-    assert.throws(() => {
+    refused(() => {
       thing.value = 2 ** 31
-    }, LimitError)
+    })
   })
   test('NaN', () => {
-    assert.throws(() => {
+    refused(() => {
       thing.offset = Number.NaN
-    }, LimitError)
+    })
   })
   test('an element that is not there', () => {
-    assert.throws(() => thing.items.set(3, 0), LimitError)
+    refused(() => thing.items.set(3, 0))
   })
 })
 
@@ -122,7 +164,37 @@ describe('how much there is room for', () => {
     assert.equal(until1st(() => holdLock(addressOf(lock, 'owner'), 1, false))[0], MAX_HELD)
   })
   test('classes of locks', () => {
-    assert.equal(until1st((i) => lockClass(`limit ${i}`))[0], MAX_LOCK_CLASSES)
+    const names = Array.from({ length: MAX_LOCK_CLASSES + 1 }, (_, i) => `limit ${i}`)
+    boot('direct', () => {}, names.slice(1))
+    assert.equal(lockClass('limit 1'), lockClass('limit 2') - 1)
+    refused(() => boot('direct', () => {}, names))
+  })
+  test('a lock of a class that nobody has declared', () => {
+    refused(() => lockClass('limit'))
+  })
+  test('words of a stack', () => {
+    boot('lowered', () => {})
+    load({ tasks: [{ name: 'deep', operations: [OPERATION] }], faults: 0 })
+    until1st(() => step(0, 0))
+  })
+  test('bits of a local', () => {
+    refused(() => saveNum(thing.at + 1, 2 ** 31))
+  })
+  test('judges', () => {
+    const judge = { name: 'limit', invariant: '', kinds: [] }
+    refused(() => new Judges(Array.from({ length: MAX_JUDGES + 1 }, () => judge)))
+  })
+  test('machines in a thread', () => {
+    const first = new Alone(nothing)
+    boot('direct', () => {})
+    refused(() => first.call(nothing))
+  })
+  test('judges that have left', () => {
+    const { scenario } = builtInScenarios()[0]!
+    const cell = new Cell(scenario, design('upm'))
+    const run = cell.begin('lowered')
+    cell.judges.detach()
+    refused(() => run.take(0, 0))
   })
   test('task works', () => {
     assert.equal(until1st(() => taskWorkAdd(thing))[0], MAX_TASK_WORKS)
@@ -138,10 +210,10 @@ describe('how much there is room for', () => {
   })
   test('tasks', () => {
     const tasks = Array.from({ length: MAX_TASKS + 1 }, (_, i) => task(`t${i}`))
-    assert.throws(() => load({ tasks, faults: 0 }), LimitError)
+    refused(() => load({ tasks, faults: 0 }))
   })
   test('variables', () => {
-    assert.throws(() => load({ tasks: [task('a', MAX_VARIABLES)], faults: 0 }), LimitError)
+    refused(() => load({ tasks: [task('a', MAX_VARIABLES)], faults: 0 }))
   })
 })
 
@@ -152,12 +224,111 @@ test('a hundred marks are all told', () => {
   assert.deepEqual(takeMarks(), names)
 })
 
+function design(id: string): Design {
+  return designNamed(id)!
+}
+
+/** Set a scenario up; returns what is said against it. */
+function setUp(on: Design, ...lines: readonly string[]): string {
+  const text = ['litmus test/limit', '"A limit."', 'setup', ...lines.map((l) => `  ${l}`)]
+  const scenario = readScenario(`${text.join('\n')}\n\ntask t\n  memfd_create()\n`, {
+    designs: [],
+    findings: [],
+  })
+  return refused(() => new Cell(scenario, on).boot('lowered'))
+}
+
+function times(n: number, line: (i: number) => string): string[] {
+  return Array.from({ length: n }, (_, i) => line(i))
+}
+
+const VM = 'vm = kvm_create_vm(SW_PROTECTED)'
+
+describe('how much room there is in the kernel', () => {
+  const bind = (i: number): string => `bind(vm, slot=${i}, gpa=${i}P, size=1P, fd=fd, offset=${i}P)`
+  for (const id of ['upm', 'gmem-6.18']) {
+    test(`memslots of a VM, ${id}`, () => {
+      setUp(design(id), VM, 'fd = private_memory(vm, 9P)', ...times(9, bind))
+    })
+  }
+  test('descriptors', () => {
+    const said = setUp(design('upm'), ...times(NR_OPEN + 1, (i) => `f${i} = memfd_create()`))
+    assert.match(said, new RegExp(`${NR_OPEN} descriptors`))
+  })
+  test('VMs', () => {
+    const said = setUp(design('upm'), ...times(9, (i) => `vm${i} = kvm_create_vm(SW_PROTECTED)`))
+    assert.match(said, /objects of struct Kvm$/)
+  })
+  test('page frames', () => {
+    setUp(design('upm'), 'f = memfd_create()', 'ftruncate(f, 600P)', 'fallocate(f, 0, 0, 600P)')
+  })
+  test('pages that KVM maps', () => {
+    const said = setUp(
+      design('gmem-6.18'),
+      VM,
+      'fd = private_memory(vm, 65P)',
+      'bind(vm, slot=0, gpa=0, size=65P, fd=fd, offset=0)',
+      'set_attributes(vm, gpa=0, size=65P, PRIVATE)',
+      'kvm_pre_fault_memory(vm, gpa=0, size=65P)',
+    )
+    assert.match(said, /objects of struct/)
+  })
+  test('swap', () => {
+    setUp(design('upm'), 'swapon(66P)')
+  })
+  test("bits of a guest's physical address", () => {
+    setUp(design('upm'), VM, 'guest_write(vm, gpa=4096T, 1)')
+  })
+  test("bits of a page table of an SNP guest's", () => {
+    setUp(
+      design('gmem-6.18@snp'),
+      'vm = confidential_vm()',
+      'fd = private_memory(vm, 17P)',
+      'bind(vm, slot=0, gpa=0, size=17P, fd=fd, offset=0)',
+      'launch(vm)',
+      'guest_read(vm, gpa=16P)',
+    )
+  })
+})
+
 describe('structs', () => {
+  test('their number', () => {
+    for (let i = 0; i <= MAX_STRUCTS; i++) struct<Obj>(`LimitStruct${i}`, {}, { capacity: 1 })
+    refused(placeStructs)
+  })
   test('a name is given once', () => {
-    assert.throws(() => struct<Obj>('LimitThing', {}), LimitError)
+    refused(() => struct<Obj>('LimitThing', {}))
   })
   test('a struct that the arena has no room for', () => {
     struct<Obj & { items: Vec }>('LimitHuge', { items: vec(1 << 12) }, { capacity: 1 << 12 })
-    assert.throws(placeStructs, LimitError)
+    refused(placeStructs)
   })
+  test('fields of all of them', () => {
+    const many = Object.fromEntries(times(2100, (i) => `f${i}`).map((name) => [name, num()]))
+    refused(() => struct<Obj>('LimitFields', many))
+  })
+})
+
+/** Messages in the sources, with what is filled in left open. */
+function limitsIn(folder: URL): RegExp[] {
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    if (entry.isDirectory()) return limitsIn(new URL(`${entry.name}/`, folder))
+    if (!entry.name.endsWith('.ts')) return []
+    const text = readFileSync(new URL(entry.name, folder), 'utf8')
+    const found = text.matchAll(/new LimitError\(\s*(['`])(.*?)\1/gs)
+    return [...found].map(([, , message]) => {
+      const parts = (message as string).split(/\$\{[^}]*\}/)
+      const open = parts.map((p) => p.replace(/[.*+?^$()[\]\\|{}]/g, '\\$&')).join('.*')
+      return new RegExp(`^${open}$`, 's')
+    })
+  })
+}
+
+after(() => {
+  const limits = limitsIn(new URL('../../../src/', import.meta.url))
+  assert.ok(limits.length > 20)
+  assert.deepEqual(
+    limits.filter((limit) => !met.some((message) => limit.test(message))),
+    [],
+  )
 })

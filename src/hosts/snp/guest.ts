@@ -18,7 +18,7 @@ import { attrPrivate, sysKvmSetMemoryAttributes } from '../../kernel/virt/kvm/me
 import { kvmFget, kvmOf } from '../../kernel/virt/kvm/vm_file.js'
 import { type Blob, byteWithKey, keyAt, keyedByte, withBytes } from '../../machine/blob.js'
 import { alsoReads, alsoWrites, rmw, write } from '../../machine/effects.js'
-import { mark, tracepoint } from '../../machine/fault.js'
+import { LimitError, mark, tracepoint } from '../../machine/fault.js'
 import { fn, type Kernel, original } from '../../machine/fn.js'
 import { isErr } from '../../machine/struct.js'
 import { ACCESS_OK, ACCESS_VC, checkGuestAccess } from './access.js'
@@ -56,7 +56,7 @@ function isEncrypted(info: KvmSevInfo, gfn: Gfn): boolean {
 
 function checked(gfn: Gfn): number {
   if (gfn < GUEST_FRAMES) return gfn
-  throw new Error(`a guest with SNP has its C bits for gfns below ${GUEST_FRAMES}`)
+  throw new LimitError(`a guest with SNP has its C bits for gfns below ${GUEST_FRAMES}`)
 }
 
 /** The access itself, which the table allows. */

@@ -45,7 +45,7 @@ export const sysFcntlSetfl = fn(function* setfl(fd: number, flags: number): Kern
   return ret
 })
 
-/** dup(2): the lowest free descriptor, or -EBADF, -EMFILE. Models: 6.2 fs/file.c ksys_dup. */
+/** dup(2): the lowest free descriptor, or -EBADF. Models: 6.2 fs/file.c ksys_dup. */
 export const sysDup = fn(function* dup(oldfd: number): Kernel<number> {
   const file = yield* fget(oldfd)
   if (file === null) return -EBADF

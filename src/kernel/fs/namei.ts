@@ -43,7 +43,7 @@ function placeOf(kind: number): { sb: SuperBlock; mode: number } | undefined {
 
 /**
  * A new object of a kind, opened for reading and writing, a directory for reading only; -EINVAL for
- * another kind, -EMFILE.
+ * another kind.
  *
  * Models: 6.2 mm/shmem.c shmem_mknod and fs/open.c do_sys_openat2. Simplifies: no names; the
  * object is gone with its last descriptor.

@@ -164,7 +164,7 @@ export const sysTruncateFdLink = fn(function* vfs_truncate(
 })
 
 /**
- * open(2) of /proc/self/fd/N: a descriptor of a new file on the same inode. -EBADF, -EMFILE;
+ * open(2) of /proc/self/fd/N: a descriptor of a new file on the same inode. -EBADF;
  * -ENXIO for an inode that was never meant to be opened.
  *
  * Models: 6.2 fs/open.c do_dentry_open, with no_open of fs/inode.c. Simplifies: the new file is

@@ -80,7 +80,7 @@ export const memfdInitFile = fn(function memfd_init_file(file: File, flags: numb
 
 /**
  * A descriptor. First -EINVAL for the flags; then by the name, given as its length in bytes
- * or -1 for a bad pointer, -EFAULT and -EINVAL; then -EMFILE; then -ENODEV for a size of huge
+ * or -1 for a bad pointer, -EFAULT and -EINVAL; then -ENODEV for a size of huge
  * pages.
  *
  * Models: 6.2 mm/memfd.c memfd_create.

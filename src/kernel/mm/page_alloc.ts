@@ -87,7 +87,7 @@ export function allocFolio(movable: boolean): Folio {
     folio.data = residueOf(folio.data as Blob)
     return folio
   }
-  throw new LimitError('a task has 512 page frames here')
+  throw new LimitError(`a task has ${Folio.capacity / MAX_TASKS} page frames here`)
 }
 
 /** `allocFolio`, which a fault may make fail. */

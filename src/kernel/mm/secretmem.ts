@@ -160,7 +160,7 @@ const secretmemIops: InodeOperations = opsTable({
 const secretmemFops: FileOperations = opsTable({ name: 'secretmem_fops', mmap: secretmemMmap })
 
 /**
- * memfd_secret(2): a descriptor; -EINVAL for flags other than O_CLOEXEC, -EMFILE.
+ * memfd_secret(2): a descriptor; -EINVAL for flags other than O_CLOEXEC.
  *
  * Models: 6.2 mm/secretmem.c memfd_secret. Simplifies: switched on, which 6.2 needs
  * secretmem.enable at boot for; nobody counts the users, of which there are never too many.

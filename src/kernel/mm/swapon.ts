@@ -27,7 +27,7 @@ const swapAops: AddressSpaceOps = opsTable({
 export const sysSwapon = fn(function* swapon(size: bigint): Kernel<number> {
   const pages = bytesToPgoff(size)
   if (pages < 2) return -EINVAL
-  if (pages > SWAP_SLOTS_MAX) throw new LimitError('swap has room for 65 pages here')
+  if (pages > SWAP_SLOTS_MAX) throw new LimitError(`swap has room for ${SWAP_SLOTS_MAX} pages here`)
   const si = swapInfo()
   yield write(si, 'max')
   if (si.max !== 0) return -EBUSY

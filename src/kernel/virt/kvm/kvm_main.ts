@@ -98,7 +98,7 @@ function kvmCreateVm(type: number): Kvm {
 }
 
 /**
- * KVM_CREATE_VM: a descriptor; -EINVAL for a type that is not supported, -EMFILE.
+ * KVM_CREATE_VM: a descriptor; -EINVAL for a type that is not supported.
  *
  * Models: 6.2 virt/kvm/kvm_main.c kvm_dev_ioctl_create_vm, with the types of x86/upm_base_support.
  * Simplifies: vCPUs come into being when a task first runs in the guest.

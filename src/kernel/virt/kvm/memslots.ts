@@ -337,7 +337,9 @@ export const __kvmSetMemoryRegion = fn(function* __kvm_set_memory_region(
     if (change === -1) return 0
   }
   if (change !== KVM_MR_FLAGS_ONLY && overlapsOther(kvm, id, base, npages)) return -EEXIST
-  if (placeOf(kvm.memslots!, id) < 0) throw new LimitError('a VM has room for 8 memslots here')
+  if (placeOf(kvm.memslots!, id) < 0) {
+    throw new LimitError(`a VM has room for ${MEMSLOT_PLACES} memslots here`)
+  }
 
   if (yield* shouldFailslab()) return -ENOMEM
   const slot = kzalloc(KvmMemorySlot)

@@ -41,7 +41,7 @@ export const createVcpu = fn(function* kvm_vm_ioctl_create_vcpu_locked(kvm: Kvm)
 
 /**
  * KVM_CREATE_VCPU for the running task: a descriptor; -EEXIST if the task has a vCPU in this VM;
- * -EMFILE; -EBADF, or -ENOTTY, if `vm` is no VM.
+ * -EBADF, or -ENOTTY, if `vm` is no VM.
  *
  * Models: 6.2 virt/kvm/kvm_main.c kvm_vm_ioctl_create_vcpu.
  */

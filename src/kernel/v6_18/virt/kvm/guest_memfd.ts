@@ -433,7 +433,7 @@ export const __kvmGmemCreate = fn(function* __kvm_gmem_create(
 
 /**
  * KVM_CREATE_GUEST_MEMFD: a descriptor; -EINVAL for flags that the VM does not support or a size
- * (signed, in bytes) that is not positive and page aligned; -EMFILE; -EBADF, or -ENOTTY, if
+ * (signed, in bytes) that is not positive and page aligned; -EBADF, or -ENOTTY, if
  * `vm` is no VM.
  *
  * Models: 6.18 virt/kvm/guest_memfd.c kvm_gmem_create.

@@ -12,7 +12,12 @@ import {
   kvmTdpMmuZap,
 } from '../../../arch/x86/kvm/tdp_mmu.js'
 import { EEXIST, EINVAL, ENOMEM } from '../../../include/errno.js'
-import { KVM_USER_MEM_SLOTS, type Kvm, KvmMemorySlot } from '../../../include/kvm.js'
+import {
+  KVM_USER_MEM_SLOTS,
+  type Kvm,
+  KvmMemorySlot,
+  MEMSLOT_PLACES,
+} from '../../../include/kvm.js'
 import { bytesToPgoff, type Gfn, isPageAligned } from '../../../include/types.js'
 import {
   KVM_MEM_GUEST_MEMFD,
@@ -170,7 +175,9 @@ export const kvmSetMemoryRegion = fn(function* kvm_set_memory_region(
     if (change === -1) return 0
   }
   if (change !== KVM_MR_FLAGS_ONLY && overlapsOther(kvm, id, base, npages)) return -EEXIST
-  if (placeOf(kvm.memslots!, id) < 0) throw new LimitError('a VM has room for 8 memslots here')
+  if (placeOf(kvm.memslots!, id) < 0) {
+    throw new LimitError(`a VM has room for ${MEMSLOT_PLACES} memslots here`)
+  }
 
   if (yield* shouldFailslab()) return -ENOMEM
   const slot = newSlot(kvm, id, flags, base, npages, uaddr)
