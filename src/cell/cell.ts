@@ -24,7 +24,12 @@ export class Cell {
   }
 
   boot(mode: Mode): void {
-    bootScenario(this.#scenario, this.#design, mode, () => this.judges.attach())
+    const { judges } = this
+    bootScenario(this.#scenario, this.#design, mode, {
+      booted: () => judges.attach(),
+      stepped: (result) => judges.afterStepOfSetUp(result),
+    })
+    judges.begin()
   }
 
   /** Boot, and an execution from the initial state. */
