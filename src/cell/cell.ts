@@ -28,7 +28,7 @@ export class Cell {
   constructor(scenario: Scenario, design: Design) {
     this.#scenario = scenario
     this.#design = design
-    this.judges = new Judges(sanitizersOn(design.host?.id), () => violatedBy(scenario))
+    this.judges = new Judges(sanitizersOn(design.host?.machine), () => violatedBy(scenario))
     this.outcomes = new Outcomes(scenario)
   }
 
