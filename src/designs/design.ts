@@ -16,6 +16,8 @@ const PROFILES: Readonly<Record<Profile, readonly Replacement[]>> = {
 /** The machine under a kernel, in the version that goes with a design; see `hosts/host.ts`. */
 export interface Platform {
   readonly id: string
+  /** Which of the machines it is; several hosts may be versions of one. */
+  readonly machine: string
   /** Linux's side of it, and the guests and VMMs that live on it. */
   readonly replaces: readonly Replacement[]
   /** Runs before the kernel boots: what the machine has at power-on. */
