@@ -2,6 +2,7 @@
 
 export interface CheckFlags {
   readonly design: string[]
+  readonly host?: string
   readonly format: string
   readonly bound?: number
   readonly find?: boolean

@@ -92,7 +92,9 @@ function fileOf(
 
 /** The finding that the last step of a replay shows. */
 function findingOf(trace: Trace): string | undefined {
-  return trace.steps.at(-1)?.findings[0]?.id ?? (trace.stuck.length > 0 ? 'deadlock' : undefined)
+  const last = trace.steps.at(-1)
+  if (last === undefined && trace.setUp[0] !== undefined) return trace.setUp[0].id
+  return last?.findings[0]?.id ?? (trace.stuck.length > 0 ? 'deadlock' : undefined)
 }
 
 /** Print the smallest scenario that still shows the token's finding. */

@@ -62,6 +62,8 @@ export interface Trace {
   readonly scenario: string
   readonly design: string
   readonly tasks: readonly string[]
+  /** Findings of the set-up, behind which every execution begins. */
+  readonly setUp: readonly TraceFinding[]
   readonly steps: readonly TraceStep[]
   /** Tasks that can never go on, with what they wait for and who holds it. */
   readonly stuck: readonly { readonly task: string; readonly waitsFor: string }[]

@@ -109,6 +109,7 @@ export function replayScenario(
     scenario: scenario.name,
     design: design.id,
     tasks: Array.from({ length: taskCount() }, (_, n) => taskName(n)),
+    setUp: cell.judges.ofSetUp,
     steps: narrator.steps,
     stuck,
     // Generators keep their frames outside the arena: of them a fingerprint does not tell enough.
@@ -173,6 +174,7 @@ class Narrator implements Listener {
   }
 
   found({ observed, moment }: Sighting): void {
+    if (moment === 'set-up') return
     // That they wait for each other is told of the tasks, not of the step.
     this.#findings.push(...observed.filter((o) => moment !== 'stuck' || o.id !== 'deadlock'))
   }

@@ -41,6 +41,7 @@ import {
   snpVmTypeHasPrivateMem,
   snpVmTypeSupported,
 } from './vm.js'
+import { SNP_WORDS } from './words.js'
 
 /** What all versions have: the processor, the VM's life, the guest. */
 const COMMON: readonly Replacement[] = [
@@ -60,6 +61,7 @@ const COMMON: readonly Replacement[] = [
 export const snp: Host = {
   id: 'snp',
   summary: 'AMD SEV-SNP: a table says who owns each frame, and memory is encrypted by address.',
+  words: SNP_WORDS,
   init: snpInit,
   ownerOf,
   versions: {
