@@ -109,7 +109,7 @@ export class Painter {
       by.set(key, [...(by.get(key) ?? []), { id, message }])
     }
     const crashed = Array.from({ length: taskCount() }, (_, n) => n).some(hasDied)
-    for (const s of sanitizersOn(this.#design.host?.id)) s.state?.({ report, crashed })
+    for (const s of sanitizersOn(this.#design.host?.machine)) s.state?.({ report, crashed })
     return by
   }
 
