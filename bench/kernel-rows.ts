@@ -90,7 +90,7 @@ function randomRuns(scenario: Scenario, design: Design, mode: Mode): number {
   let seconds = 0
   for (let i = 0; i < EXECUTIONS; i++) {
     const nobody = new Judges([])
-    bootScenario(scenario, design, mode, () => nobody.attach())
+    bootScenario(scenario, design, mode, { booted: () => nobody.attach() })
     const run = new Execution(nobody)
     const start = performance.now()
     for (let n = 0; n < 2000 && !run.over; n++) {

@@ -9,6 +9,12 @@ import { Execution, type Listener } from './execution.js'
 import { Judges } from './judges.js'
 import type { Move } from './schedule.js'
 
+/** What has come up during a search of a cell, besides what was found. Plain data. */
+export interface Noted {
+  readonly outcomes: ReadonlyMap<string, readonly Move[]>
+  readonly marks: readonly string[]
+}
+
 /** One set-up of machine and judges for a cell. */
 export class Cell {
   readonly #scenario: Scenario
@@ -19,12 +25,17 @@ export class Cell {
   constructor(scenario: Scenario, design: Design) {
     this.#scenario = scenario
     this.#design = design
-    this.judges = new Judges(sanitizersOn(design.host?.id), () => violatedBy(scenario))
+    this.judges = new Judges(sanitizersOn(design.host?.machine), () => violatedBy(scenario))
     this.outcomes = new Outcomes(scenario)
   }
 
   boot(mode: Mode): void {
-    bootScenario(this.#scenario, this.#design, mode, () => this.judges.attach())
+    const { judges } = this
+    bootScenario(this.#scenario, this.#design, mode, {
+      booted: () => judges.attach(),
+      stepped: (result) => judges.afterStepOfSetUp(result),
+    })
+    judges.begin()
   }
 
   /** Boot, and an execution from the initial state. */
@@ -34,11 +45,11 @@ export class Cell {
   }
 
   /** What a search has noted here, and back. */
-  save(): { outcomes: ReadonlyMap<string, readonly Move[]>; marks: readonly string[] } {
+  save(): Noted {
     return { outcomes: new Map(this.outcomes.all), marks: [...this.judges.marks] }
   }
 
-  restore(outcomes: ReadonlyMap<string, readonly Move[]>, marks: readonly string[]): void {
+  restore({ outcomes, marks }: Noted): void {
     for (const [key, schedule] of outcomes) this.outcomes.all.set(key, schedule)
     this.judges.addMarks(marks)
   }

@@ -47,7 +47,7 @@ function history(
 ): string[] {
   const seen: string[] = []
   const judges = new Judges([])
-  bootScenario(scenario, design, mode, () => judges.attach())
+  bootScenario(scenario, design, mode, { booted: () => judges.attach() })
   let said = ''
   const hear = ({ fault, remarks }: StepResult): void => {
     said = [fault?.id ?? '', ...remarks.map((r) => r.id)].join()

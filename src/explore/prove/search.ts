@@ -46,7 +46,8 @@ class Search {
   /** Tasks are tried in the other order: workers should not meet before they must. */
   readonly #backwards: boolean
   #steps = 0
-  #askAt = STEPS_BETWEEN_QUESTIONS
+  readonly #askEvery: number
+  #askAt: number
   #executions = 0
   #cut = false
   #interrupted = false
@@ -61,6 +62,8 @@ class Search {
     this.#options = options
     this.#bound = bound ?? -1
     this.#surprisesBound = options.surprises ?? Number.POSITIVE_INFINITY
+    this.#askEvery = options.askEvery ?? STEPS_BETWEEN_QUESTIONS
+    this.#askAt = this.#askEvery
     this.#judges = judges
     this.#memo = options.afresh === true || options.exact === true ? undefined : new Memo()
     const heard = [this.#witnesses, { found: () => this.#look() }, ...listeners]
@@ -125,7 +128,7 @@ class Search {
     this.#witnesses.load(from.witnesses)
     this.#look()
     this.#steps = from.steps
-    this.#askAt = from.steps + STEPS_BETWEEN_QUESTIONS
+    this.#askAt = from.steps + this.#askEvery
     this.#executions = from.executions
   }
 
@@ -155,7 +158,7 @@ class Search {
 
   /** May the search go on? */
   #ask(): boolean {
-    this.#askAt += STEPS_BETWEEN_QUESTIONS
+    this.#askAt += this.#askEvery
     const { depth } = this.#run
     const states = this.#known.size
     this.#shared?.sweep()
