@@ -11,7 +11,16 @@ import { findingOfShort, VERDICT_WORDS } from '../report/words.js'
 import { type Entry, TABLES } from './list.js'
 
 /** Names that `list` knows besides those of scenarios. */
-const NAMED = ['findings', 'designs', 'operations', 'constants', 'marks', 'formats'] as const
+const NAMED = [
+  'findings',
+  'designs',
+  'hosts',
+  'host-words',
+  'operations',
+  'constants',
+  'marks',
+  'formats',
+] as const
 
 /** @throws UserError if nothing is called so. */
 export async function explain(word: string): Promise<string> {

@@ -28,9 +28,29 @@ export const TABLES: Readonly<Record<ListName, () => Promise<readonly Entry[]>>>
       source: d.cite.join(', '),
     }))
   },
+  hosts: async () => {
+    const { HOSTS } = await import('../hosts/index.js')
+    return HOSTS.map((h) => ({
+      name: h.id,
+      text: h.summary,
+      source: [...new Set(Object.values(h.versions).flatMap((v) => v.cite))].join(', '),
+    }))
+  },
+  'host-words': async () => {
+    const { hostWords } = await import('../hosts/index.js')
+    return hostWords().map(({ name, value, text, source }) => ({
+      name,
+      text:
+        value === undefined ? text : `${text} (${value > 9 ? `0x${value.toString(16)}` : value})`,
+      source,
+    }))
+  },
   sanitizers: async () => {
-    const { SANITIZERS } = await import('../sanitizers/index.js')
-    return SANITIZERS.map((s) => ({ name: s.name, text: s.kinds.map((k) => k.id).join(', ') }))
+    const { HOST_SANITIZERS, SANITIZERS } = await import('../sanitizers/index.js')
+    return [...SANITIZERS, ...HOST_SANITIZERS].map((s) => ({
+      name: s.name,
+      text: s.kinds.map((k) => k.id).join(', '),
+    }))
   },
   findings: async () => {
     const { FINDING_KINDS } = await import('../sanitizers/index.js')

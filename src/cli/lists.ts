@@ -2,6 +2,8 @@
 export const LISTS = [
   'scenarios',
   'designs',
+  'hosts',
+  'host-words',
   'sanitizers',
   'findings',
   'operations',

@@ -13,8 +13,10 @@ import { warningsOf } from './warnings.js'
 /** `exhaustive: 2236 states, 5 executions, 0.07 s, expected omissions 3e-13`. */
 export function proofLine(v: Verdict): string {
   if (v.proof === 'sampled') {
-    const cut = v.stopped ? ', stopped before the end' : ''
-    return `sampled: ${v.executions} runs, seed ${v.seed}${cut}, ${(v.ms / 1000).toFixed(2)} s`
+    const stopped = v.stopped ? ', stopped before the end' : ''
+    const cut = v.cut === undefined ? '' : `, ${v.cut.runs} of them cut at ${v.cut.steps} steps`
+    const seconds = (v.ms / 1000).toFixed(2)
+    return `sampled: ${v.executions} runs${cut}, seed ${v.seed}${stopped}, ${seconds} s`
   }
   const bound = v.bound === undefined ? '' : `, at most ${v.bound} preemptions`
   const surprises = v.surprises === undefined ? '' : ` and ${v.surprises} unusual choices`
@@ -45,13 +47,22 @@ export function renderVerdict(
   for (const w of warningsOf(cell)) lines.push(paint.bad(wrap(`warning: ${w}`, width, '  ')))
   for (const f of v.findings) lines.push(renderFinding(cell, f, look))
   if (v.verdict !== 'skipped') lines.push(paint.dim(wrap(proofLine(v), width, '  ')))
-  if (v.fewest === false && v.proof === 'exhaustive' && v.findings.length > 0) {
-    const text = 'stopped before executions with the fewest preemptions were found'
-    lines.push(paint.dim(wrap(text, width, '  ')))
-  }
+  const unsought = notFewest(v)
+  if (unsought !== undefined) lines.push(paint.dim(wrap(unsought, width, '  ')))
   for (const s of v.samplers ?? []) lines.push(paint.dim(samplerLine(s, width)))
   if (v.cross !== undefined) lines.push(renderCertificate(v.cross, look))
   return lines.join('\n')
+}
+
+/** What is to be said of executions that may not have the fewest preemptions. */
+function notFewest({ fewest, proof, surprises, findings }: Verdict): string | undefined {
+  if (fewest !== false || findings.length === 0) return undefined
+  if (proof === 'exhaustive') {
+    return 'stopped before executions with the fewest preemptions were found'
+  }
+  // The search for the first finding goes from few to more.
+  if (surprises !== undefined) return undefined
+  return 'executions are as they were met: others may have fewer preemptions'
 }
 
 function wordOf(v: Verdict, paint: Paint): string {
