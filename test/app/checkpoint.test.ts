@@ -95,7 +95,7 @@ task t1
 function some(steps: number, resume?: CellSnapshot): { said: SearchResult; at?: CellSnapshot } {
   const cell = new Cell(scenario, design)
   cell.boot('lowered')
-  assert.ok(resume === undefined || cell.restore(resume))
+  if (resume !== undefined) cell.restore(resume)
   let at: CellSnapshot | undefined
   const said = search(cell.judges, {
     bound: undefined,
