@@ -75,6 +75,31 @@ function write(path, text) {
   writeFileSync(path, text)
 }
 
+/** The list of the designs that come with the project: each is a file that exports one. */
+function listDesigns() {
+  const folder = `${ROOT}/src/designs`
+  const found = readdirSync(folder)
+    .filter((name) => name.endsWith('.ts'))
+    .sort()
+    .flatMap((name) => {
+      const text = readFileSync(`${folder}/${name}`, 'utf8')
+      const names = [...text.matchAll(/^export const (\w+)(?:: Design)? = defineDesign\(/gm)]
+      return names.map(([, constant]) => ({ constant, from: name.replace(/\.ts$/, '.js') }))
+    })
+  const list = [
+    '/** The designs of this folder. Written by the build; not in the repository. */',
+    "import type { Design } from './design.js'",
+    ...found.map(({ constant, from }) => `import { ${constant} } from './${from}'`),
+    '',
+    'export const BUILT_IN: readonly Design[] = [',
+    ...found.map(({ constant }) => `  ${constant},`),
+    ']',
+    '',
+  ].join('\n')
+  const path = `${folder}/built-in.ts`
+  if (!existsSync(path) || readFileSync(path, 'utf8') !== list) writeFileSync(path, list)
+}
+
 /** Forget what was made of sources that are gone. */
 function sweep(folder, kept) {
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
@@ -84,6 +109,7 @@ function sweep(folder, kept) {
   }
 }
 
+listDesigns()
 for (const path of [NEXT, LAST]) rmSync(path, { recursive: true, force: true })
 const { emitProject } = await bootstrap()
 const by = maker()

@@ -18,6 +18,8 @@ import { fileURLToPath } from 'node:url'
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..')
 const LOCK = join(ROOT, '.setup-lock')
+/** No source of the build, but in their folder. */
+const WRITTEN_BY_BUILD = 'built-in.ts'
 const say = (text) => process.stderr.write(`${text}\n`)
 
 const [major, minor] = process.versions.node.split('.').map(Number)
@@ -69,6 +71,7 @@ function files(path) {
   if (!existsSync(path)) return []
   if (!statSync(path).isDirectory()) return [path]
   return readdirSync(path)
+    .filter((name) => name !== WRITTEN_BY_BUILD)
     .sort()
     .flatMap((name) => files(join(path, name)))
 }

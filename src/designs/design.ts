@@ -6,10 +6,11 @@ import type { Pfn } from '../kernel/include/types.js'
 import { LINUX_6_18 } from '../kernel/v6_18/index.js'
 import type { FnTag, Replacement } from '../machine/fn.js'
 
-/** The Linux versions that a design can be a diff of. */
-export type Profile = '6.2' | '6.18'
+/** The Linux versions that a design can be a diff of, the oldest first. */
+export const PROFILES = ['6.2', '6.18'] as const
+export type Profile = (typeof PROFILES)[number]
 
-const PROFILES: Readonly<Record<Profile, readonly Replacement[]>> = {
+const CHANGES: Readonly<Record<Profile, readonly Replacement[]>> = {
   '6.2': [],
   '6.18': LINUX_6_18,
 }
@@ -89,5 +90,5 @@ export function locksOf({ host, locks }: Design): readonly string[] {
 /** All replacements: those of the Linux version, of the host, of the design's bases, its own. */
 export function replacementsOf(design: Design): readonly Replacement[] {
   const host = design.host?.replaces ?? []
-  return [...PROFILES[design.profile], ...host, ...ownReplacements(design)]
+  return [...CHANGES[design.profile], ...host, ...ownReplacements(design)]
 }

@@ -1,10 +1,26 @@
-/** The designs that come with the project, in the order of the matrix. */
-import type { Design } from './design.js'
-import { gmem618 } from './gmem.js'
-import { upm } from './upm.js'
-import { upmAops } from './upm-aops.js'
-import { upmAopsRepaired } from './upm-aops-repaired.js'
-import { upmPin } from './upm-pin.js'
-import { v10 } from './v10.js'
+/**
+ * The designs that come with the project, in the order of the matrix: by Linux version, each before
+ * those that build on it, small families first. Which there are the build finds out: a file here
+ * that exports what `defineDesign` returns is a design.
+ */
+import { BUILT_IN } from './built-in.js'
+import { type Design, PROFILES } from './design.js'
 
-export const DESIGNS: readonly Design[] = [v10, upm, upmPin, upmAops, upmAopsRepaired, gmem618]
+/** The built-in design that another one is a diff of; undefined if there is none. */
+function baseOf({ base }: Design): Design | undefined {
+  return base !== undefined && BUILT_IN.includes(base) ? base : undefined
+}
+
+function family(base: Design | undefined): Design[] {
+  return BUILT_IN.filter((d) => baseOf(d) === base)
+    .map((d) => [d, ...family(d)] as const)
+    .sort(
+      ([a, ...mine], [b, ...yours]) =>
+        PROFILES.indexOf(a.profile) - PROFILES.indexOf(b.profile) ||
+        mine.length - yours.length ||
+        (a.id < b.id ? -1 : 1),
+    )
+    .flat()
+}
+
+export const DESIGNS: readonly Design[] = family(undefined)
