@@ -41,6 +41,7 @@ stream.on('end', () => {
     const checks = [
       ['formatter and linter', [biome, 'check', '--max-diagnostics=20', ROOT]],
       ['fidelity page', [join(ROOT, 'tools/fidelity.mjs'), '--check']],
+      ['page of versions', [join(ROOT, 'tools/versions.mjs'), '--check']],
       ['order of locks', [join(ROOT, 'tools/lock-order.mjs'), '--check']],
       ['page of rooms', [join(ROOT, 'tools/rooms.mjs'), '--check']],
       ['page of invariants', [join(ROOT, 'tools/invariants.mjs'), '--check']],
