@@ -24,7 +24,7 @@ export interface Spinlock extends Obj {
 export const Spinlock: Struct<Spinlock> = struct<Spinlock>(
   'Spinlock',
   { owner: num(), lockClass: num() },
-  { role: 'machine' },
+  { role: 'machine', quiet: true },
 )
 
 export function spinLockInit(lock: Spinlock, name: string): void {
@@ -58,7 +58,7 @@ export interface RwLock extends Obj {
 export const RwLock: Struct<RwLock> = struct<RwLock>(
   'RwLock',
   { writer: num(), readers: num(), waiting: num(), lockClass: num() },
-  { role: 'machine' },
+  { role: 'machine', quiet: true },
 )
 
 export function rwLockInit(lock: RwLock, name: string): void {
@@ -100,7 +100,7 @@ export interface Mutex extends Obj {
 export const Mutex: Struct<Mutex> = struct<Mutex>(
   'Mutex',
   { owner: num(), lockClass: num() },
-  { role: 'machine' },
+  { role: 'machine', quiet: true },
 )
 
 export function mutexInit(lock: Mutex, name: string): void {
@@ -131,7 +131,7 @@ export interface RwSemaphore extends Obj {
 export const RwSemaphore: Struct<RwSemaphore> = struct<RwSemaphore>(
   'RwSemaphore',
   { writer: num(), readers: num(), waiting: num(), lockClass: num() },
-  { role: 'machine' },
+  { role: 'machine', quiet: true },
 )
 
 export function initRwsem(sem: RwSemaphore, name: string): void {

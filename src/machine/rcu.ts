@@ -28,7 +28,7 @@ interface RcuState extends Obj {
 const RcuState: Struct<RcuState> = struct<RcuState>(
   'RcuState',
   { waiters: num(), count: num(), objects: vec(MAX_CALLBACKS), masks: vec(MAX_CALLBACKS) },
-  { capacity: 1, role: 'machine' },
+  { capacity: 1, role: 'machine', quiet: true },
 )
 
 /** Address at which the machine constructs its RCU state when it boots. */
@@ -137,7 +137,7 @@ export interface SrcuStruct extends Obj {
 export const SrcuStruct: Struct<SrcuStruct> = struct<SrcuStruct>(
   'SrcuStruct',
   { depth: vec(MAX_TASKS), gpWait: vec(MAX_TASKS), waiters: num() },
-  { capacity: 16, role: 'machine' },
+  { capacity: 16, role: 'machine', quiet: ['depth', 'gpWait', 'waiters'] },
 )
 
 export function srcuReadLock(ssp: SrcuStruct): void {

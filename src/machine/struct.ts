@@ -198,6 +198,11 @@ export interface StructOptions {
   readonly capacity?: number
   /** `kernel` if it isn't said. */
   readonly role?: Role
+  /**
+   * What a report of an execution leaves out, because it only orders things or follows from what is
+   * shown: all changes of its objects, or those of these fields.
+   */
+  readonly quiet?: true | readonly string[]
   /** Its objects never leave, so that none of them is left over: the memmap. */
   readonly permanent?: true
   /**
@@ -221,6 +226,7 @@ export interface Struct<S extends Obj> {
   readonly capacity: number
   readonly role: Role
   readonly permanent: boolean
+  readonly quiet: true | readonly string[]
   readonly commutes: readonly string[]
   readonly fields: ReadonlyMap<string, PlacedField>
   /** Handle of the object at an address; null for address 0. */
@@ -333,8 +339,10 @@ export function struct<S extends Obj>(
     fields.set(key, { name: key, offset: words, field, watch: fieldCount++ })
     words += field.words
   }
-  const { capacity = 512, role = 'kernel', permanent = false, commutes = [] } = options
-  const facts = { name, cName: snake(name), words, capacity, role, permanent, commutes, fields }
+  const { capacity = 512, role = 'kernel', permanent = false } = options
+  const { quiet = [], commutes = [] } = options
+  const said = { capacity, role, permanent, quiet, commutes }
+  const facts = { name, cName: snake(name), words, ...said, fields }
   const made: Unplaced = { ...facts, id: 0, base: 0, at: notPlaced }
   byName.set(name, made)
   newStructs.push(made)

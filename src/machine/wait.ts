@@ -20,7 +20,7 @@ export interface WaitQueueHead extends Obj {
 export const WaitQueueHead: Struct<WaitQueueHead> = struct<WaitQueueHead>(
   'WaitQueueHead',
   { waiting: vec(MAX_TASKS) },
-  { role: 'machine' },
+  { role: 'machine', quiet: true },
 )
 
 /**

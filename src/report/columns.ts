@@ -8,20 +8,10 @@ import type { Change, Trace, TraceFinding, TraceStep } from '../trace/events.js'
 import { cell, type Page, PLAIN_PAGE, wrap } from './paint.js'
 import { fitToScreen, type Line, type ShownChange } from './screen.js'
 
-/** Objects and fields whose changes are bookkeeping of locks, trees and tables. */
-const QUIET_OBJECTS =
-  /^(xa_node|rcu_state|variables|verdict_bit|lock_graph|kvm_vcpu|files_struct|kstat|dentry) /
-const QUIET_FIELDS =
-  /(owner|readers|writer|waiting|xa_head|xa_flags|lock_class|gp_wait|depth|waiters|lru_batch|vcpus|slots|alloced|i_blocks|nrpages|pfn|gfn|private|writable)$/
-
-export function isWorthSeeing(c: Change): boolean {
-  return !QUIET_OBJECTS.test(c.object) && !QUIET_FIELDS.test(c.field) && !/\.memory$/.test(c.field)
-}
-
 /** The changes to show; of an object that came or went in this step, only that. */
 function visibleChanges(changes: readonly Change[]): Change[] {
   const whole = new Set(changes.filter((c) => c.field === 'memory').map((c) => c.object))
-  return changes.filter((c) => isWorthSeeing(c) && (c.field === 'memory' || !whole.has(c.object)))
+  return changes.filter((c) => !c.quiet && (c.field === 'memory' || !whole.has(c.object)))
 }
 
 /** `folio 0 refcount 2->3`. */

@@ -25,6 +25,8 @@ export interface Change {
   readonly after: string
   /** Is the word the kernel's own? Else it is a lock's, the harness's, or a list's of waiters. */
   readonly own: boolean
+  /** It only orders things, or follows from what else is shown. */
+  readonly quiet: boolean
 }
 
 /** What went wrong in a step. */

@@ -230,11 +230,12 @@ function describeChange(
   mark: number,
 ): Change {
   const own = owner.role === 'kernel'
+  const quiet = owner.quiet === true
   const before = valueAt(mark, at)
   const after = valueNow(at)
   if (at === base) {
     const say = (header: number): string => (header > 0 ? 'alive' : header < 0 ? 'freed' : 'none')
-    return { object, field: 'memory', before: say(before), after: say(after), own }
+    return { object, field: 'memory', before: say(before), after: say(after), own, quiet }
   }
   for (const placed of owner.fields.values()) {
     const end = base + placed.offset + placed.field.words
@@ -242,7 +243,10 @@ function describeChange(
     if (placed.field.kind === 'embed') {
       const inner = structNamed(placed.field.target as string)
       const nested = describeChange(object, base + placed.offset, inner, at, mark)
-      return { ...nested, field: `${snake(placed.name)}.${nested.field}` }
+      const field = `${snake(placed.name)}.${nested.field}`
+      // That what it embeds came or went follows from the object.
+      const follows = nested.field === 'memory' || isQuiet(owner, placed.name)
+      return { ...nested, field, quiet: nested.quiet || follows }
     }
     const say = (value: number): string => {
       if (owner.name === Folio.name && placed.name === 'data') return contentName(value)
@@ -250,9 +254,14 @@ function describeChange(
       if (!isPointer) return String(value)
       return value === 0 ? 'NULL' : objectName(value)
     }
-    return { object, field: snake(placed.name), before: say(before), after: say(after), own }
+    const texts = { before: say(before), after: say(after) }
+    return { object, field: snake(placed.name), ...texts, own, quiet: isQuiet(owner, placed.name) }
   }
-  return { object, field: '?', before: String(before), after: String(after), own }
+  return { object, field: '?', before: String(before), after: String(after), own, quiet }
+}
+
+function isQuiet({ quiet }: AnyStruct, field: string): boolean {
+  return quiet === true || quiet.includes(field)
 }
 
 function valueNow(at: number): number {

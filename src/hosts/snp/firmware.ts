@@ -65,7 +65,7 @@ export interface GuestContext extends Obj {
 export const GuestContext: Struct<GuestContext> = struct<GuestContext>(
   'GuestContext',
   { pfn: wide(), phase: num(), asid: num() },
-  { capacity: 32 },
+  { capacity: 32, quiet: ['pfn'] },
 )
 
 function contextAt(pfn: Pfn): GuestContext | null {

@@ -61,7 +61,7 @@ export const RmpEntry: Struct<RmpEntry> = struct<RmpEntry>(
     validated: flag(),
     vmplPerms: num(),
   },
-  { capacity: COVERED },
+  { capacity: COVERED, quiet: ['gfn'] },
 )
 
 /** ASIDs of the machine: 1 to this, less one. */
@@ -78,7 +78,7 @@ export interface AsidTable extends Obj {
 export const AsidTable: Struct<AsidTable> = struct<AsidTable>(
   'AsidTable',
   { pages: vec(ASIDS), owner: vec(ASIDS) },
-  { capacity: 1 },
+  { capacity: 1, quiet: ['owner'] },
 )
 
 export function asidTable(): AsidTable {

@@ -109,7 +109,7 @@ export const AddressSpace: Struct<AddressSpace> = struct<AddressSpace>(
     iMmapRwsem: embed('RwSemaphore'),
     iMmapWritable: num(),
   },
-  { capacity: 8 },
+  { capacity: 8, quiet: ['nrpages', 'iMmapWritable'] },
 )
 
 export const I_NEW = 1
@@ -173,7 +173,7 @@ export const Inode: Struct<Inode> = struct<Inode>(
     iSbListed: flag(),
     iPrivate: anyPtr(),
   },
-  { capacity: 256 },
+  { capacity: 256, quiet: ['iBlocks', 'iPrivate'] },
 )
 
 /** struct hugetlbfs_inode_info. */
@@ -228,7 +228,7 @@ export interface Dentry extends Obj {
 export const Dentry: Struct<Dentry> = struct<Dentry>(
   'Dentry',
   { dInode: ptr('Inode'), dCount: num() },
-  { capacity: 256 },
+  { capacity: 256, quiet: true },
 )
 
 export const FMODE_READ = 1
@@ -282,7 +282,7 @@ export interface FilesStruct extends Obj {
 export const FilesStruct: Struct<FilesStruct> = struct<FilesStruct>(
   'FilesStruct',
   { fileLock: embed('Spinlock'), fd: ptrs('File', NR_OPEN), openFds: num(), closeOnExec: num() },
-  { capacity: 1 },
+  { capacity: 1, quiet: true },
 )
 
 /** Globals of fs/. */
@@ -330,7 +330,7 @@ export interface Kstat extends Obj {
 export const Kstat: Struct<Kstat> = struct<Kstat>(
   'Kstat',
   { size: i64(), blocks: num(), mode: num(), nlink: num(), uid: num() },
-  { capacity: 64 },
+  { capacity: 64, quiet: true },
 )
 
 export function fsState(): FsState {

@@ -95,7 +95,7 @@ export const KvmMemorySlot: Struct<KvmMemorySlot> = struct<KvmMemorySlot>(
     gmemFile: ptr('File'),
     gmemPgoff: wide(),
   },
-  { capacity: 256 },
+  { capacity: 256, quiet: ['baseGfn'] },
 )
 
 /** One of the two copies of the memslots; readers see one, the writer prepares the other. */
@@ -107,7 +107,7 @@ export interface KvmMemslots extends Obj {
 export const KvmMemslots: Struct<KvmMemslots> = struct<KvmMemslots>(
   'KvmMemslots',
   { slots: ptrs('KvmMemorySlot', MEMSLOT_PLACES) },
-  { capacity: 128 },
+  { capacity: 128, quiet: ['slots'] },
 )
 
 /** A present leaf of the secondary MMU. Guard: mmu_lock, write; or read for installing. */
@@ -130,15 +130,19 @@ export interface Spte extends Obj {
   written: boolean
 }
 
-export const Spte: Struct<Spte> = struct<Spte>('Spte', {
-  gfn: wide(),
-  pfn: wide(),
-  writable: flag(),
-  private: flag(),
-  fromFile: flag(),
-  dirty: flag(),
-  written: flag(),
-})
+export const Spte: Struct<Spte> = struct<Spte>(
+  'Spte',
+  {
+    gfn: wide(),
+    pfn: wide(),
+    writable: flag(),
+    private: flag(),
+    fromFile: flag(),
+    dirty: flag(),
+    written: flag(),
+  },
+  { quiet: ['gfn', 'pfn', 'writable', 'private'] },
+)
 
 /** What a guest's fault asks for, and what was found for it. On the stack of who handles it. */
 export interface KvmPageFault extends Obj {
@@ -162,7 +166,7 @@ export const KvmPageFault: Struct<KvmPageFault> = struct<KvmPageFault>(
     slot: ptr('KvmMemorySlot'),
     mapWritable: flag(),
   },
-  { capacity: MAX_TASKS },
+  { capacity: MAX_TASKS, quiet: ['gfn', 'mapWritable'] },
 )
 
 export interface KvmVcpu extends Obj {
@@ -211,7 +215,7 @@ export const KvmVcpu: Struct<KvmVcpu> = struct<KvmVcpu>(
     faultFlags: num(),
     faultGpa: i64(),
   },
-  { capacity: 64 },
+  { capacity: 64, quiet: true },
 )
 
 export interface Kvm extends Obj {
@@ -276,7 +280,7 @@ export const Kvm: Struct<Kvm> = struct<Kvm>(
     vcpus: ptrs('KvmVcpu', MAX_TASKS),
     memoryErrors: num(),
   },
-  { capacity: 64 },
+  { capacity: 64, quiet: ['memslots', 'vcpus'] },
 )
 
 export const KVM_EXIT_UNKNOWN = 0

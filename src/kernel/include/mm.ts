@@ -95,7 +95,7 @@ export const Folio: Struct<Folio> = struct<Folio>(
     isolateBlock: flag(),
     data: num(),
   },
-  { capacity: 4096, permanent: true },
+  { capacity: 4096, permanent: true, quiet: ['pfn', 'lockOwner', 'lruBatch'] },
 )
 
 /** folio_nr_pages(): every folio here has one page. */
@@ -143,7 +143,7 @@ export const ShmemInodeInfo: Struct<ShmemInodeInfo> = struct<ShmemInodeInfo>(
     fallocend: wide(),
     vfsInode: embed('Inode'),
   },
-  { capacity: 256 },
+  { capacity: 256, quiet: ['alloced'] },
 )
 
 /** Globals of mm/. */

@@ -34,7 +34,7 @@ export interface XArray extends Obj {
 export const XArray: Struct<XArray> = struct<XArray>(
   'XArray',
   { xaLock: embed('Spinlock'), xaHead: num(), xaFlags: num() },
-  { capacity: 64 },
+  { capacity: 64, quiet: ['xaHead', 'xaFlags'] },
 )
 
 export interface XaNode extends Obj {
@@ -52,15 +52,19 @@ export interface XaNode extends Obj {
   marks: Vec
 }
 
-export const XaNode: Struct<XaNode> = struct<XaNode>('XaNode', {
-  shift: num(),
-  offset: num(),
-  count: num(),
-  parent: ptr('XaNode'),
-  array: ptr('XArray'),
-  slots: vec(XA_CHUNK_SIZE),
-  marks: vec(XA_MAX_MARKS * 2),
-})
+export const XaNode: Struct<XaNode> = struct<XaNode>(
+  'XaNode',
+  {
+    shift: num(),
+    offset: num(),
+    count: num(),
+    parent: ptr('XaNode'),
+    array: ptr('XArray'),
+    slots: vec(XA_CHUNK_SIZE),
+    marks: vec(XA_MAX_MARKS * 2),
+  },
+  { quiet: true },
+)
 
 /** An index, 0 to 2^53 - 1; or -1 for none. */
 export type XaIndex = number & { readonly __wide: string }
