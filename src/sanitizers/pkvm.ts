@@ -100,7 +100,7 @@ export const pkvm: Sanitizer = {
       id: 'ownership-conflict',
       judgement: 'state',
       sentence: 'What host, hypervisor and guests have of a page does not fit together.',
-      why: [source('6.12', 'arch/arm64/kvm/hyp/nvhe/mem_protect.c do_share, do_donate')],
+      why: [source('6.12', 'arch/arm64/kvm/hyp/nvhe/mem_protect.c do_donate')],
     },
     {
       id: 'share-miscount',
