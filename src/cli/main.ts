@@ -113,7 +113,7 @@ function program(): Command {
     .option('--on <design>', 'the same schedule on another design')
     .addOption(
       new Option('--view <view>', 'how to show it; litmus: the smallest scenario with the finding')
-        .choices(['columns', 'splat', 'list', 'litmus'])
+        .choices(['columns', 'splat', 'list', 'memory', 'litmus'])
         .default('columns'),
     )
     .option('--json', 'every step as JSON')

@@ -2,6 +2,7 @@
  * A design is what a patch series changes: a base and a few replaced kernel functions. It is run
  * by activating its replacements; the kernel never asks which design is running.
  */
+import type { Pfn } from '../kernel/include/types.js'
 import { LINUX_6_18 } from '../kernel/v6_18/index.js'
 import type { FnTag, Replacement } from '../machine/fn.js'
 
@@ -22,6 +23,8 @@ export interface Platform {
   readonly replaces: readonly Replacement[]
   /** Runs before the kernel boots: what the machine has at power-on. */
   readonly init: FnTag | undefined
+  /** Whose a frame is for the hardware, in its own words; for who looks at a state. */
+  readonly ownerOf: ((pfn: Pfn) => string) | undefined
 }
 
 export interface Design {

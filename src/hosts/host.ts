@@ -5,6 +5,7 @@
  * object in the state and no function in the kernel.
  */
 import type { Design, Platform, Profile } from '../designs/design.js'
+import type { Pfn } from '../kernel/include/types.js'
 import type { FnTag, Replacement } from '../machine/fn.js'
 
 /**
@@ -51,6 +52,8 @@ export interface Host {
   readonly words: readonly HostWord[]
   /** Makes what the machine has at power-on. */
   readonly init: FnTag | undefined
+  /** Whose a frame is for the hardware, in its own words; for who looks at a state. */
+  readonly ownerOf?: (pfn: Pfn) => string
   /** By the design's profile. A profile that is missing has no support for this host. */
   readonly versions: Readonly<Partial<Record<Profile, HostVersion>>>
 }
@@ -73,7 +76,8 @@ export function onHost(design: Design, host: Host): Design {
   if (version === undefined || !supports(host, design)) {
     throw new Error(`${host.id} has no version that goes with ${design.id}`)
   }
-  const { id, init } = host
-  const platform: Platform = { id, machine: MACHINE_OF[id], replaces: version.replaces, init }
+  const { id, init, ownerOf } = host
+  const { replaces } = version
+  const platform: Platform = { id, machine: MACHINE_OF[id], replaces, init, ownerOf }
   return { ...design, id: `${design.id}@${host.id}`, host: platform }
 }

@@ -171,6 +171,7 @@ export function lastResult(): unknown {
 /** One level of a backtrace. */
 export interface Level {
   readonly cName: string
+  readonly file: string
   readonly line: number
   readonly text: string
 }
@@ -190,7 +191,8 @@ function levelsFrom(innermost: number): Level[] {
   for (let fp = innermost; fp !== 0; fp = mem[fp + 2] as number) {
     const body = bodyNumber(mem[fp] as number)
     const site = body.lowered?.sites[mem[fp + 1] as number]
-    levels.push({ cName: body.cName, line: site?.line ?? 0, text: site?.text ?? '' })
+    const file = body.place.slice(0, body.place.lastIndexOf(':'))
+    levels.push({ cName: body.cName, file, line: site?.line ?? 0, text: site?.text ?? '' })
   }
   return levels
 }

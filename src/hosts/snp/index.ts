@@ -23,6 +23,7 @@ import { confidentialVm, guestAccept, guestConvert, launch } from '../../user/co
 import type { Host } from '../host.js'
 import { sevGmemInvalidate, sevGmemPrepare, sevHandleRmpFault } from './gmem.js'
 import { snpFaultIsPrivate, snpGuestAccept, snpGuestConvert, snpVcpuRun } from './guest.js'
+import { ownerOf } from './rmp.js'
 import {
   handleRmpPageFault,
   rmpupdateRepeated,
@@ -62,6 +63,7 @@ export const snp: Host = {
   summary: 'AMD SEV-SNP: a table says who owns each frame, and memory is encrypted by address.',
   words: SNP_WORDS,
   init: snpInit,
+  ownerOf,
   versions: {
     '6.2': {
       over: upm,
