@@ -52,8 +52,8 @@ export interface Host {
   readonly words: readonly HostWord[]
   /** Makes what the machine has at power-on. */
   readonly init: FnTag | undefined
-  /** Classes of the locks that its side of Linux brings. */
-  readonly locks: readonly string[]
+  /** Classes of the locks that its side of Linux brings, if any. */
+  readonly locks?: readonly string[]
   /** Whose a frame is for the hardware, in its own words; for who looks at a state. */
   readonly ownerOf?: (pfn: Pfn) => string
   /** By the design's profile. A profile that is missing has no support for this host. */
@@ -78,7 +78,7 @@ export function onHost(design: Design, host: Host): Design {
   if (version === undefined || !supports(host, design)) {
     throw new Error(`${host.id} has no version that goes with ${design.id}`)
   }
-  const { id, init, locks, ownerOf } = host
+  const { id, init, locks = [], ownerOf } = host
   const { replaces } = version
   const platform: Platform = { id, machine: MACHINE_OF[id], replaces, init, locks, ownerOf }
   return { ...design, id: `${design.id}@${host.id}`, host: platform }

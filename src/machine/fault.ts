@@ -66,6 +66,11 @@ export function storeFault(why: string, facts: Facts): never {
   throw new KernelFault('host-write-fault', 'oops', why, facts)
 }
 
+/** The same of a load, where memory is not encrypted but taken away. */
+export function loadFault(why: string, facts: Facts): never {
+  throw new KernelFault('host-read-fault', 'oops', why, facts)
+}
+
 /** A finding that does not stop the thread which ran into it. */
 export interface Remark {
   readonly id: string

@@ -292,6 +292,7 @@ const MACHINE: Readonly<Record<string, Emit>> = {
   'fault.bugOn': firstOf(1, 'bug_on'),
   'fault.warnOn': firstOf(1, 'warn_on'),
   'fault.storeFault': () => 'store_fault()',
+  'fault.loadFault': () => 'load_fault()',
   'fault.remark': (e, { world }) => `report("${literal(e, 0, world)}")`,
   'fault.mark': () => 'UNDEFINED',
   'fault.tracepoint': (e, place) => {

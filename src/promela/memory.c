@@ -90,6 +90,8 @@ static V bug_on(V condition) {
   return UNDEFINED;
 }
 
+static V load_fault(void) { fault("host-read-fault", OOPS); }
+
 static V store_fault(void) { fault("host-write-fault", OOPS); }
 
 static V warn_on(V condition) {

@@ -4,7 +4,7 @@
  * then a store of the kernel's is an oops, and one of a process faults although its PTE is there.
  * Where memory is not encrypted but taken away, what holds for stores holds for loads too.
  */
-import { storeFault } from '../../../../machine/fault.js'
+import { loadFault, storeFault } from '../../../../machine/fault.js'
 import { fn } from '../../../../machine/fn.js'
 import { factsOf } from '../../../../machine/struct.js'
 import type { Folio } from '../../../include/mm.js'
@@ -23,7 +23,7 @@ export const hostMayLoad = fn(function host_may_load(_folio: Folio): boolean {
 export function directMapLoad(folio: Folio): void {
   if (hostMayLoad(folio)) return
   const text = `the kernel loads from pfn ${folio.pfn}, which the host does not own`
-  throw new KernelFault('host-read-fault', 'oops', text)
+  loadFault(text, factsOf([folio], { pfn: folio.pfn }))
 }
 
 /** The kernel stores to a frame: memset(), memcpy() and their like through the direct map. */
