@@ -8,7 +8,6 @@ import { UserError } from '../app/error.js'
 import { CODE } from '../app/host/package.js'
 import { MACHINES } from '../hosts/host.js'
 import { suggest } from '../litmus/error.js'
-import { LimitError } from '../machine/fault.js'
 import { wrap } from '../report/paint.js'
 import { EXIT } from './exit.js'
 import type { CheckFlags, ConformFlags, LabFlags, ReplayFlags } from './flags.js'
@@ -210,13 +209,19 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 })
 process.stderr.on('error', () => {})
 
+/** More is asked for than the model has room for. The machine is loaded when it is asked. */
+async function isLimit(error: unknown): Promise<boolean> {
+  const { LimitError } = await import('../machine/fault.js')
+  return error instanceof LimitError
+}
+
 try {
   const main = program()
   checkCommand(main, process.argv[2])
   await main.parseAsync()
 } catch (error) {
   if (error instanceof CommanderError) code = error.exitCode === 0 ? EXIT.OK : EXIT.USAGE
-  else if (error instanceof UserError || error instanceof LimitError) {
+  else if (error instanceof UserError || (await isLimit(error))) {
     say(wrapLines(error.message))
     code = EXIT.USAGE
   } else {
