@@ -222,7 +222,7 @@ try {
 } catch (error) {
   if (error instanceof CommanderError) code = error.exitCode === 0 ? EXIT.OK : EXIT.USAGE
   else if (error instanceof UserError || (await isLimit(error))) {
-    say(wrapLines(error.message))
+    say(wrapLines((error as Error).message))
     code = EXIT.USAGE
   } else {
     say(`a bug in restrictedmem, please report it:\n${(error as Error).stack}`)
