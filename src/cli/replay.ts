@@ -116,7 +116,8 @@ function hindsightOf(
 ): Hindsight | undefined {
   if (divergence !== undefined) return undefined
   const id = findingOf(trace)
-  return id === undefined ? undefined : lookBack(scenario, design, token.schedule, id, LOOK_BACK)
+  const limits = { states: LOOK_BACK, keepGoing: () => true }
+  return id === undefined ? undefined : lookBack(scenario, design, token.schedule, id, limits)
 }
 
 function textOf(
