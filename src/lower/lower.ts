@@ -113,18 +113,10 @@ export function variablesOf(file: ts.SourceFile): LoweringProblem[] {
 }
 
 /** What JavaScript has and a kernel's code may not use: clocks, randomness, what runs elsewhere. */
-const AMBIENT = new Set(
-  [
-    'Date',
-    'Intl',
-    'globalThis',
-    'eval',
-    'Function',
-    'Promise',
-    'Atomics',
-    'SharedArrayBuffer',
-  ].concat(['FinalizationRegistry', 'WeakRef', 'WeakMap', 'WeakSet', 'Math.random']),
-)
+const AMBIENT = new Set([
+  ...['Date', 'Intl', 'globalThis', 'eval', 'Function', 'Promise', 'Atomics', 'SharedArrayBuffer'],
+  ...['FinalizationRegistry', 'WeakRef', 'WeakMap', 'WeakSet'],
+])
 
 /**
  * What a step does may depend on nothing but the words of the arena: two steps from one state that
@@ -146,8 +138,9 @@ export function ambientOf(file: ts.SourceFile, checker: ts.TypeChecker): Lowerin
 }
 
 function ambientName(node: ts.Node): string | undefined {
-  const name = ts.isPropertyAccessExpression(node) || ts.isIdentifier(node) ? node.getText() : ''
-  return AMBIENT.has(name) ? name : undefined
+  if (ts.isIdentifier(node)) return AMBIENT.has(node.text) ? node.text : undefined
+  if (!ts.isPropertyAccessExpression(node) || node.name.text !== 'random') return undefined
+  return node.expression.getText() === 'Math' ? node.getText() : undefined
 }
 
 /** Is it declared by the library of the language, and not by the file itself? */

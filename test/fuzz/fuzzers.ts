@@ -100,9 +100,12 @@ async function disagreements(
 async function fuzzScenarios({ seed, count, goesOn, tell }: Limits): Promise<Tried> {
   const team = new Team(3)
   const ways = new Map<string, number>()
-  const judge = async (drawn: Drawn, counts: Map<string, number>): Promise<string[]> => {
-    const one = begin(drawn)
-    return typeof one === 'string' ? [] : disagreements(drawn, one, team, counts)
+  const judge = async (drawn: Drawn, one: Plain, counts: Map<string, number>) => {
+    try {
+      return await disagreements(drawn, one, team, counts)
+    } catch (error) {
+      return [`crashed: ${(error as Error).stack}`]
+    }
   }
   let [done, large, failing, failed, states] = [0, 0, 0, 0, 0]
   for (let n = seed; done < count && goesOn(); n++) {
@@ -113,12 +116,15 @@ async function fuzzScenarios({ seed, count, goesOn, tell }: Limits): Promise<Tri
     if (typeof one === 'string') continue
     done++
     states += one.states ?? 0
-    const wrong = await disagreements(drawn, one, team, ways)
+    const wrong = await judge(drawn, one, ways)
     if (wrong.length === 0) continue
     failed++
     const small = await shrunk(drawn.text, async (text) => {
       try {
-        return (await judge({ ...drawn, text }, new Map())).length > 0
+        const less = { ...drawn, text }
+        const plainly = begin(less)
+        if (typeof plainly === 'string') return false
+        return (await judge(less, plainly, new Map())).length > 0
       } catch {
         return false
       }

@@ -204,7 +204,7 @@ function transcriptProblem(text: string): string | undefined {
     compareTranscript(transcript, new Model(profileOf(transcript.kernel).profile))
     return undefined
   } catch (error) {
-    return refusal(error, TranscriptError, UserError)
+    return refusal(error, TranscriptError, UserError, LimitError)
   }
 }
 

@@ -52,7 +52,13 @@ export function claim(path: string): () => void {
     if (error instanceof UserError) throw error
     return () => {}
   }
-  return () => rmSync(lock, { force: true })
+  return () => {
+    try {
+      rmSync(lock, { force: true })
+    } catch {
+      // It stays, and is worth nothing when this process has ended.
+    }
+  }
 }
 
 /** Make the file, unless there is one. */

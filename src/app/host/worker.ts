@@ -170,7 +170,7 @@ class Saver {
   readonly #path: string
   readonly #job: Job
   #next = performance.now() + FIRST_SAVE
-  /** Why the last save failed: once is enough. */
+  /** What was told last: once is enough. */
   #said = ''
 
   constructor(path: string, job: Job) {
@@ -188,16 +188,24 @@ class Saver {
     try {
       saveCheckpoint(this.#path, jobHash(this.#job), snapshot())
     } catch (error) {
-      const text = `${this.#path}: the checkpoint can't be saved: ${(error as Error).message}`
-      if (text !== this.#said) send({ kind: 'notice', job: this.#job.number, text })
-      this.#said = text
+      this.#say(`the checkpoint can't be saved: ${(error as Error).message}`)
     }
     const cost = performance.now() - start
     this.#next = start + Math.max(LEAST_INTERVAL, 20 * cost)
   }
 
   drop(): void {
-    dropCheckpoint(this.#path)
+    try {
+      dropCheckpoint(this.#path)
+    } catch (error) {
+      this.#say(`the checkpoint can't be deleted: ${(error as Error).message}`)
+    }
+  }
+
+  #say(what: string): void {
+    const text = `${this.#path}: ${what}`
+    if (text !== this.#said) send({ kind: 'notice', job: this.#job.number, text })
+    this.#said = text
   }
 }
 
