@@ -29,6 +29,6 @@ export function tell(
   const { scenario } = cell.file
   const { design } = cell.design
   const { trace } = replayScenario(scenario, design, finding.schedule, 'lowered')
-  const limits = { states: LOOK_BACK, keepGoing }
+  const limits = { ...LOOK_BACK, keepGoing }
   return { trace, hindsight: lookBack(scenario, design, finding.schedule, finding.id, limits) }
 }

@@ -115,8 +115,7 @@ function hindsightOf(
 ): Hindsight | undefined {
   if (divergence !== undefined) return undefined
   const id = findingOf(trace)
-  const limits = { states: LOOK_BACK, keepGoing: () => true }
-  return id === undefined ? undefined : lookBack(scenario, design, token.schedule, id, limits)
+  return id === undefined ? undefined : lookBack(scenario, design, token.schedule, id, LOOK_BACK)
 }
 
 function textOf(

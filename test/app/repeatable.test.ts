@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { checkScenario } from '../../src/app/check.js'
-import { knownNames } from '../../src/app/host/scenarios.js'
+import { knownNames } from '../../src/app/known.js'
 import { notRepeated } from '../../src/app/repeatable.js'
 import { defineDesign } from '../../src/designs/design.js'
 import { upm } from '../../src/designs/upm.js'

@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { checkScenario } from '../../src/app/check.js'
-import { builtInScenarios, knownNames } from '../../src/app/host/scenarios.js'
+import { builtInScenarios } from '../../src/app/host/scenarios.js'
 import { gathered } from '../../src/app/judge.js'
+import { knownNames } from '../../src/app/known.js'
 import type { Finding } from '../../src/app/verdict.js'
 import { Cell } from '../../src/cell/cell.js'
 import type { Move } from '../../src/cell/schedule.js'
@@ -94,7 +95,7 @@ test('an execution of thousands of steps is told, and not when there is no time'
   assert.equal(id, 'condition-violated')
   assert.ok(schedule.length > 3000, `${schedule.length} steps`)
   const back = (goes: boolean) =>
-    lookBack(scenario, upm, schedule, id, { states: LOOK_BACK, keepGoing: () => goes })
+    lookBack(scenario, upm, schedule, id, { ...LOOK_BACK, keepGoing: () => goes })
   assert.deepEqual(back(true), { pointOfNoReturn: 0, prevention: undefined })
   assert.equal(back(false), undefined)
 })
@@ -129,10 +130,7 @@ describe('behind the point of no return every execution shows the finding, befor
       const { scenario } = fileOf(name)
       const finding = gathered(scenario, upm, findingsOf(scenario, upm).find((f) => f.id === id)!)
       const { schedule } = finding
-      const lost = lookBack(scenario, upm, schedule, id, {
-        states: LOOK_BACK,
-        keepGoing: () => true,
-      })?.pointOfNoReturn as number
+      const lost = lookBack(scenario, upm, schedule, id, LOOK_BACK)?.pointOfNoReturn as number
       const cell = new Cell(scenario, upm)
       const draw = drawFrom(11)
       for (let i = 0; i < 40; i++) assert.ok(endsIn(cell, id, schedule.slice(0, lost), draw))
@@ -149,8 +147,7 @@ test('what would have prevented a race is named, and nothing is for what needs n
     const { scenario } = fileOf(name)
     const d = designOf(design)
     const f = gathered(scenario, d, findingsOf(scenario, d).find((x) => x.id === id)!)
-    return lookBack(scenario, d, f.schedule, id, { states: LOOK_BACK, keepGoing: () => true })
-      ?.prevention
+    return lookBack(scenario, d, f.schedule, id, LOOK_BACK)?.prevention
   }
   assert.match(
     told('memslot/unbind-during-punch', 'v10', 'stuck-invalidation') ?? '',

@@ -1,5 +1,5 @@
 /** From text to a cell, in the threads and processes of the fuzzer. */
-import { knownNames } from '../../src/app/host/scenarios.js'
+import { knownNames } from '../../src/app/known.js'
 import { DESIGNS } from '../../src/designs/index.js'
 import { readScenario } from '../../src/litmus/scenario.js'
 import type { Pair } from './ways.js'

@@ -35,8 +35,8 @@ export interface HindsightLimits {
   readonly keepGoing: () => boolean
 }
 
-/** States that are enough for every built-in scenario. */
-export const LOOK_BACK = 100_000
+/** What is enough for every built-in scenario. */
+export const LOOK_BACK: HindsightLimits = { states: 100_000, keepGoing: () => true }
 
 type Goal = 'end' | 'finding'
 
