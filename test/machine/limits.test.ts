@@ -59,12 +59,14 @@ const LimitThing: Struct<LimitThing> = struct<LimitThing>(
 let thing: LimitThing
 
 /** Calls itself for ever. */
-const deep: FnTag & ((n: number) => Kernel<number>) = fn(function* deep(n: number): Kernel<number> {
+const callsItself: FnTag & ((n: number) => Kernel<number>) = fn(function* deep(
+  n: number,
+): Kernel<number> {
   yield choose(1)
-  return yield* deep(n + 1)
+  return yield* callsItself(n + 1)
 })
 
-const OPERATION = { fn: deep, args: [{ value: 0 }], text: 'deep()' }
+const OPERATION = { fn: callsItself, args: [{ value: 0 }], text: 'deep()' }
 
 const nothing = fn(function nothing(): number {
   return 0
