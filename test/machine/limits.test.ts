@@ -278,6 +278,9 @@ describe('how much room there is in the kernel', () => {
     )
     assert.match(said, /objects of struct/)
   })
+  test('memory that processes share', () => {
+    setUp(design('upm'), 'mmap(-1, PROT_READ, MAP_SHARED|MAP_ANONYMOUS, 1P)')
+  })
   test('swap', () => {
     setUp(design('upm'), 'swapon(66P)')
   })
