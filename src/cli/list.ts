@@ -41,7 +41,9 @@ export const TABLES: Readonly<Record<ListName, () => Promise<readonly Entry[]>>>
     return hostWords().map(({ name, value, text, source }) => ({
       name,
       text:
-        value === undefined ? text : `${text} (${value > 9 ? `0x${value.toString(16)}` : value})`,
+        value === undefined
+          ? text
+          : `${text} (${value >>> 0 > 9 ? `0x${(value >>> 0).toString(16)}` : value})`,
       source,
     }))
   },
