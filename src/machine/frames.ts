@@ -185,14 +185,22 @@ export function faultingStack(): Level[] {
   return levelsFrom(lastFp)
 }
 
-function levelsFrom(innermost: number): Level[] {
+/** The innermost level of task `n`; undefined in user mode. */
+export function innermost(n: number): Level | undefined {
+  const { sp } = taskNumber(n)
+  return sp === 0 ? undefined : levelAt(sp)
+}
+
+function levelsFrom(sp: number): Level[] {
   const levels: Level[] = []
-  for (let fp = innermost; fp !== 0; fp = mem[fp + 2] as number) {
-    const body = bodyNumber(mem[fp] as number)
-    const site = body.lowered?.sites[mem[fp + 1] as number]
-    levels.push({ cName: body.cName, line: site?.line ?? 0, text: site?.text ?? '' })
-  }
+  for (let fp = sp; fp !== 0; fp = mem[fp + 2] as number) levels.push(levelAt(fp))
   return levels
+}
+
+function levelAt(fp: number): Level {
+  const { cName, lowered } = bodyNumber(mem[fp] as number)
+  const site = lowered?.sites[mem[fp + 1] as number]
+  return { cName, line: site?.line ?? 0, text: site?.text ?? '' }
 }
 
 /** Write a 32-bit number into a frame. */
