@@ -123,7 +123,7 @@ function program(): Command {
     .description(`list ${LISTS.join(', ')}`)
     .action(async (what = 'scenarios') => {
       const { list } = await import('./list.js')
-      out(await list(what))
+      out(list(what))
     })
   main
     .command('explain <word>')
