@@ -19,30 +19,36 @@ export interface Judgement {
   readonly reason: string | undefined
 }
 
-/** A design and what it is a diff of. */
+/** A design, what it is a diff of, and where it runs. */
 export interface Lineage {
   readonly id: string
   readonly base: Lineage | undefined
+  readonly host: { readonly id: string; readonly machine: string } | undefined
 }
 
 const BUILT_IN: ReadonlySet<string> = new Set(DESIGNS.map((d) => d.id))
 
 /**
  * The row that speaks of a design, which may be one on a host, as `upm@snp`: one that names both,
- * else all others on this host, else the design wherever it runs, else all others. A design that
+ * else all others on this host, else the design wherever it runs, else all others. A host that is a
+ * version of a machine goes by its own name before it goes by the machine's. A design that
  * does not come with the project, so that no scenario knows of it, is skipped and expected to be
  * clean where its base is. What the base shows is nothing to expect of it: most are written to mend
  * that, and one that does not is told so.
  */
 export function expectationFor(scenario: Scenario, design: Lineage): Expectation | undefined {
-  const [own = '', host = 'sw'] = design.id.split('@')
+  const [own = ''] = design.id.split('@')
+  const { host } = design
+  const places = host === undefined ? ['sw'] : [...new Set([host.id, host.machine])]
   const rowOf = (name: string): Expectation | undefined =>
     scenario.expect.find((e) => e.designs.includes(name))
-  const row = rowOf(`${own}@${host}`) ?? rowOf(`*@${host}`) ?? rowOf(own)
-  if (row !== undefined) return row
+  for (const name of [...places.map((p) => `${own}@${p}`), ...places.map((p) => `*@${p}`), own]) {
+    const row = rowOf(name)
+    if (row !== undefined) return row
+  }
   const { base } = design
   if (base === undefined || BUILT_IN.has(own)) return rowOf('*')
-  const inherited = expectationFor(scenario, { id: `${base.id}@${host}`, base: base.base })
+  const inherited = expectationFor(scenario, { ...base, host })
   return inherited?.outcome === 'finds' ? undefined : inherited
 }
 

@@ -3,7 +3,7 @@
 import { SetupFailure } from '../cell/boot.js'
 import { Cell } from '../cell/cell.js'
 import type { Design } from '../designs/design.js'
-import { sample } from '../explore/sample/sample.js'
+import { MOST_STEPS, sample } from '../explore/sample/sample.js'
 import {
   type Draw,
   PartialOrder,
@@ -56,7 +56,12 @@ export function sampleScenario(scenario: Scenario, design: Design, effort: Sampl
       witnesses: result.witnesses,
       ms: effort.now() - start,
     })
-    return { ...verdict, samplers: result.samplers }
+    const cut = result.samplers.reduce((n, s) => n + s.cut, 0)
+    return {
+      ...verdict,
+      ...(cut > 0 ? { cut: { runs: cut, steps: MOST_STEPS } } : {}),
+      samplers: result.samplers,
+    }
   } catch (error) {
     if (!(error instanceof SetupFailure)) throw error
     return skipped(scenario, design, error.message, effort.now() - start)

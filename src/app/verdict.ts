@@ -82,6 +82,8 @@ export interface Verdict {
   /** What was run, when the proof is `sampled`. */
   readonly samplers?: readonly SamplerResult[]
   readonly seed?: number
+  /** Random executions that were cut off after so many steps, if some were. */
+  readonly cut?: { readonly runs: number; readonly steps: number }
   /** Why it is not as expected, inconclusive, vacuous or skipped. */
   readonly reason: string | undefined
 }

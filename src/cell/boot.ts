@@ -15,6 +15,7 @@ import {
   type Mode,
   type Program,
   runToEnd,
+  type StepResult,
   type TaskProgram,
 } from '../machine/machine.js'
 import { processInit } from '../user/layout.js'
@@ -30,9 +31,9 @@ function call(f: FnTag, text: string): TaskProgram {
   return { name: 'init', operations: [{ fn: f, args: [], text }] }
 }
 
-function runAlone(program: Program, what: string): void {
+function runAlone(program: Program, what: string, stepped?: (result: StepResult) => void): void {
   load(program)
-  const trouble = runToEnd()
+  const trouble = runToEnd(stepped)
   if (trouble === undefined) return
   const why = typeof trouble === 'string' ? trouble : `${trouble.id}: ${trouble.message}`
   throw new SetupFailure(`${what}: ${why}`)
@@ -56,9 +57,16 @@ export function bootKernel(design: Design, mode: Mode): void {
   }
 }
 
+/** Who looks on while a scenario is set up. */
+export interface Onlooker {
+  /** The kernel has booted; the set-up comes next. */
+  booted?(): void
+  /** The set-up has taken a step. */
+  stepped?(result: StepResult): void
+}
+
 /**
- * Bring the machine to the scenario's initial state. `afterBoot` runs between the boot of the
- * kernel and the set-up.
+ * Bring the machine to the scenario's initial state.
  *
  * @throws SetupFailure if the kernel, or the set-up, does not come to its end.
  */
@@ -66,11 +74,12 @@ export function bootScenario(
   scenario: Scenario,
   design: Design,
   mode: Mode,
-  afterBoot: () => void = () => {},
+  onlooker: Onlooker = {},
 ): void {
   bootKernel(design, mode)
-  afterBoot()
-  runAlone({ ...scenario.setup, exitWork: taskWorkRun }, 'the set-up fails')
+  onlooker.booted?.()
+  const setUp = { ...scenario.setup, exitWork: taskWorkRun }
+  runAlone(setUp, 'the set-up fails', (result) => onlooker.stepped?.(result))
   load(mainProgram(scenario))
 }
 

@@ -19,12 +19,17 @@ export class Cell {
   constructor(scenario: Scenario, design: Design) {
     this.#scenario = scenario
     this.#design = design
-    this.judges = new Judges(sanitizersOn(design.host?.id), () => violatedBy(scenario))
+    this.judges = new Judges(sanitizersOn(design.host?.machine), () => violatedBy(scenario))
     this.outcomes = new Outcomes(scenario)
   }
 
   boot(mode: Mode): void {
-    bootScenario(this.#scenario, this.#design, mode, () => this.judges.attach())
+    const { judges } = this
+    bootScenario(this.#scenario, this.#design, mode, {
+      booted: () => judges.attach(),
+      stepped: (result) => judges.afterStepOfSetUp(result),
+    })
+    judges.begin()
   }
 
   /** Boot, and an execution from the initial state. */

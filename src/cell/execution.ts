@@ -35,8 +35,9 @@ import type { Move } from './schedule.js'
 /** What was observed at one moment, when, and where. */
 export interface Sighting {
   readonly observed: readonly Observed[]
-  /** By a step; in a state at rest, at the end, or in which nobody can go on; of a loop. */
-  readonly moment: 'step' | 'rest' | 'end' | 'stuck' | 'loop'
+  /** In the set-up; by a step; in a state at rest, at the end, where nobody can go on; of a loop. */
+  readonly moment: 'set-up' | 'step' | 'rest' | 'end' | 'stuck' | 'loop'
+  /** -1 for that of the set-up. */
   readonly task: number
   /** The kernel function, in C's spelling. */
   readonly function: string
@@ -98,6 +99,7 @@ export class Execution {
     this.#memo = memo
     this.#push(-1, 0, 0, 0, 0)
     this.#settle()
+    this.#tell(judges.ofSetUp, 'set-up', -1, 'user mode')
   }
 
   /** How many steps have been taken. */

@@ -52,6 +52,7 @@ export class Judges {
   readonly #conditions: Conditions
   readonly #marks = new Set<string>()
   #pending: Reported[] = []
+  #ofSetUp: Observed[] = []
   readonly #context: Context
   /**
    * Bits of the sanitizers whose state checks read more than what they watch: what such a check
@@ -95,7 +96,24 @@ export class Judges {
     for (const s of this.#sanitizers) s.booted?.()
     constructAt(VerdictBit as unknown as Struct<Obj>, VerdictBit.base, 0)
     this.#pending = []
+    this.#ofSetUp = []
     takeMarks()
+  }
+
+  /** The set-up is judged as every execution is, and what it shows, every execution shows. */
+  afterStepOfSetUp(result: StepResult): void {
+    const seen = (id: string): boolean => this.#ofSetUp.some((o) => o.id === id)
+    for (const o of this.afterStep(result)) if (!seen(o.id)) this.#ofSetUp.push(o)
+  }
+
+  /** The set-up has ended: the marks that it has reached are no execution's. */
+  begin(): void {
+    this.#marks.clear()
+  }
+
+  /** What the set-up has shown. */
+  get ofSetUp(): readonly Observed[] {
+    return this.#ofSetUp
   }
 
   detach(): void {

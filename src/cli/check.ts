@@ -1,8 +1,8 @@
 /** `check` and the matrix: from the command line to a report on the standard output. */
 import { UserError } from '../app/error.js'
-import { builtInDesigns, resolveDesigns } from '../app/host/designs.js'
+import { builtInDesigns, designsOnMachine, resolveDesigns } from '../app/host/designs.js'
 import { check as run } from '../app/host/run.js'
-import { builtInScenarios, readScenarios } from '../app/host/scenarios.js'
+import { builtInScenarios, hostScenarios, readScenarios } from '../app/host/scenarios.js'
 import type { LoadedDesign, Results, ScenarioFile } from '../app/results.js'
 import { tell } from '../app/story.js'
 import { EXIT } from './exit.js'
@@ -18,9 +18,8 @@ const CROSS_EXECUTIONS = 20_000
 export async function check(names: readonly string[], flags: CheckFlags): Promise<number> {
   const format = await formatNamed(flags.format)
   const named = flags.design.length > 0
-  const designs = named ? await resolveDesigns(flags.design) : builtInDesigns()
-  const ids = designs.map((d) => d.id)
-  const scenarios = names.length > 0 ? readScenarios(names, ids) : builtInScenarios(ids)
+  const designs = await designsFor(flags)
+  const scenarios = scenariosFor(names, designs, flags.host)
   if (flags.promela !== undefined) await writePromela(scenarios, designs, flags.promela)
   const progress = new ProgressLine()
   const interruption = new Interruption()
@@ -48,6 +47,27 @@ export async function check(names: readonly string[], flags: CheckFlags): Promis
   if (!results.interrupted) return code
   say(`interrupted: ${unfinished(results)} of ${results.asked} cells were not finished`)
   return EXIT.SIGNAL + interruption.number
+}
+
+/** The designs that are named, or all; with --host, as they run on that machine. @throws UserError */
+async function designsFor({ design, host }: CheckFlags): Promise<readonly LoadedDesign[]> {
+  const named = design.length > 0 ? await resolveDesigns(design) : builtInDesigns()
+  return host === undefined ? named : designsOnMachine(named, host)
+}
+
+/** The scenarios that are named, or all; with --host, those about that machine. @throws UserError */
+function scenariosFor(
+  names: readonly string[],
+  designs: readonly LoadedDesign[],
+  host: string | undefined,
+): readonly ScenarioFile[] {
+  const ids = designs.map((d) => d.id)
+  if (host === undefined)
+    return names.length > 0 ? readScenarios(names, ids) : builtInScenarios(ids)
+  const all = names.length > 0 ? readScenarios(names, ids) : hostScenarios(ids)
+  const about = all.filter((f) => f.scenario.hosts.some((h) => h === host))
+  if (about.length > 0) return about
+  throw new UserError(`none of these scenarios is about the host "${host}": theirs is another one`)
 }
 
 function unfinished({ cells, asked }: Results): number {

@@ -2,6 +2,7 @@
 
 export interface CheckFlags {
   readonly design: string[]
+  readonly host?: string
   readonly format: string
   readonly bound?: number
   readonly find?: boolean
@@ -20,7 +21,7 @@ export interface CheckFlags {
 
 export interface ReplayFlags {
   readonly on?: string
-  readonly view: 'columns' | 'splat' | 'list' | 'litmus'
+  readonly view: 'columns' | 'splat' | 'list' | 'memory' | 'litmus'
   readonly json?: boolean
   readonly direct?: boolean
   /** Where a scenario of the user's own, or a design by path, is found. */

@@ -3,6 +3,7 @@
 const BUILT_LISTS = [
   'designs',
   'hosts',
+  'host-words',
   'sanitizers',
   'findings',
   'operations',

@@ -6,6 +6,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { UserError } from '../app/error.js'
 import { CODE } from '../app/host/package.js'
+import { MACHINES } from '../hosts/host.js'
 import { suggest } from '../litmus/error.js'
 import { wrap } from '../report/paint.js'
 import { EXIT } from './exit.js'
@@ -38,6 +39,11 @@ function withCheckOptions(command: Command): Command {
     new Option(`--${name}`, what).implies({ format: name })
   return command
     .option('-d, --design <id|file.ts>', 'design to check (repeatable)', collect, [])
+    .addOption(
+      new Option('--host <machine>', 'on a machine that protects guests: what is about it').choices(
+        MACHINES,
+      ),
+    )
     .option('--bound <n>', 'at most n preemptions instead of all', count)
     .option('--exhaustive', 'every interleaving (the default)')
     .addOption(
@@ -107,7 +113,7 @@ function program(): Command {
     .option('--on <design>', 'the same schedule on another design')
     .addOption(
       new Option('--view <view>', 'how to show it; litmus: the smallest scenario with the finding')
-        .choices(['columns', 'splat', 'list', 'litmus'])
+        .choices(['columns', 'splat', 'list', 'memory', 'litmus'])
         .default('columns'),
     )
     .option('--json', 'every step as JSON')

@@ -13,15 +13,18 @@ import { decodeToken, isNamedBy, type Token, TokenError } from '../app/token.js'
 import { SetupFailure } from '../cell/boot.js'
 import type { Design } from '../designs/design.js'
 import { type Hindsight, LOOK_BACK, lookBack } from '../explore/tell/hindsight.js'
+import { replayPictured, type Shown } from '../explore/tell/pictured.js'
 import { reduceScenario } from '../explore/tell/reduce.js'
-import { type Divergence, type Replayed, replayScenario } from '../explore/tell/replay.js'
+import type { Divergence, Replayed } from '../explore/tell/replay.js'
 import { designNamed } from '../hosts/index.js'
 import { suggest } from '../litmus/error.js'
 import type { Scenario } from '../litmus/scenario.js'
 import { renderColumns, renderList } from '../report/columns.js'
+import { renderMemory } from '../report/memory.js'
 import { wrap } from '../report/paint.js'
 import { renderSplat } from '../report/splat.js'
-import type { Trace, TraceStep } from '../trace/events.js'
+import { align, type Effect } from '../trace/align.js'
+import type { Trace } from '../trace/events.js'
 import { EXIT } from './exit.js'
 import type { ReplayFlags } from './flags.js'
 import { lookFor, out, say } from './terminal.js'
@@ -44,13 +47,13 @@ export async function replay(text: string, flags: ReplayFlags): Promise<number> 
   const stale = tokenHash(file.text, own) !== token.hash
   const mode = flags.direct ? 'direct' : 'lowered'
   try {
-    const replayed = replayScenario(file.scenario, other.design, token.schedule, mode)
-    if (flags.view === 'litmus') return reduced(file.text, other.design, replayed)
     const alone = other.id === own.id && other.module === own.module
+    const replayed = replayPictured(file.scenario, other.design, token.schedule, mode, !alone)
+    if (flags.view === 'litmus') return reduced(file.text, other.design, replayed)
     if (alone) {
       return show(replayed, flags, stale, hindsightOf(file.scenario, own.design, token, replayed))
     }
-    const there = replayScenario(file.scenario, own.design, token.schedule, mode)
+    const there = replayPictured(file.scenario, own.design, token.schedule, mode, false)
     return compare(replayed, there, flags)
   } catch (error) {
     if (error instanceof SetupFailure) throw new UserError(error.message)
@@ -89,7 +92,9 @@ function fileOf(
 
 /** The finding that the last step of a replay shows. */
 function findingOf(trace: Trace): string | undefined {
-  return trace.steps.at(-1)?.findings[0]?.id ?? (trace.stuck.length > 0 ? 'deadlock' : undefined)
+  const last = trace.steps.at(-1)
+  if (last === undefined && trace.setUp[0] !== undefined) return trace.setUp[0].id
+  return last?.findings[0]?.id ?? (trace.stuck.length > 0 ? 'deadlock' : undefined)
 }
 
 /** Print the smallest scenario that still shows the token's finding. */
@@ -115,13 +120,14 @@ function hindsightOf(
 }
 
 function textOf(
-  { trace, divergence }: Replayed,
+  { trace, divergence, pictured }: Shown,
   flags: ReplayFlags,
   hindsight: Hindsight | undefined = undefined,
 ): string {
   const look = lookFor(process.stdout, true)
   if (flags.json === true) return JSON.stringify({ trace, divergence, hindsight }, undefined, 2)
   if (flags.view === 'splat') return renderSplat(trace)
+  if (flags.view === 'memory') return renderMemory(trace, pictured, look)
   if (flags.view === 'list' || flags.direct) return renderList(trace, look)
   return renderColumns(trace, look, hindsight)
 }
@@ -132,7 +138,7 @@ function whyNot(d: Divergence): string {
 }
 
 function show(
-  replayed: Replayed,
+  replayed: Shown,
   flags: ReplayFlags,
   stale: boolean,
   hindsight: Hindsight | undefined,
@@ -155,26 +161,24 @@ function show(
 }
 
 /** The same schedule on two designs: what the other one does, and where the two part. */
-function compare(here: Replayed, there: Replayed, flags: ReplayFlags): number {
+function compare(here: Shown, there: Shown, flags: ReplayFlags): number {
   out(textOf(here, flags))
-  if (flags.json !== true) out(wrap(parting(here, there), 79, ''))
+  if (flags.json !== true) out(wrap(partingText(there, here), 79, ''))
   return EXIT.OK
 }
 
-function parting(here: Replayed, there: Replayed): string {
-  const what = (s: TraceStep | undefined): string => {
-    if (s === undefined) return 'nothing'
-    const found = s.findings.map((f) => f.id).join(', ')
-    const did = [s.stack[0]?.cName ?? s.operation, ...s.returned].join(', ')
-    return found === '' ? `${s.task} in ${did}` : `${s.task} in ${did}, ${found}`
-  }
-  const steps = Math.max(here.trace.steps.length, there.trace.steps.length)
-  for (let i = 0; i < steps; i++) {
-    const [a, b] = [what(here.trace.steps[i]), what(there.trace.steps[i])]
-    if (a === b) continue
-    const blocked = here.divergence?.step === i + 1 ? ` (${whyNot(here.divergence)})` : ''
-    const [one, other] = [`${here.trace.design}: ${a}${blocked}`, `${there.trace.design}: ${b}`]
-    return `the designs part at step ${i + 1}: ${one}; ${other}`
-  }
-  return 'the designs do the same on this schedule'
+/** Where the effects of the token's own design and those of the other one part. */
+function partingText(own: Shown, other: Shown): string {
+  const { parting } = align(
+    { trace: own.trace, names: own.pictured.names },
+    { trace: other.trace, names: other.pictured.names },
+  )
+  const [one, two] = [own.trace.design, other.trace.design]
+  if (parting === undefined) return `${one} and ${two} do the same on this schedule`
+  const say = (e: Effect | undefined): string =>
+    e === undefined ? 'nothing more' : `${e.text} in ${e.where}, step ${e.step}`
+  const parts = `${one}: ${say(parting.here)}; ${two}: ${say(parting.there)}`
+  const ends = other.trace.steps.flatMap((s) => (s.task === parting.task ? s.returned : []))
+  const end = ends.length === 0 ? '' : `. There it ends with ${ends.at(-1)}`
+  return `the designs part at step ${parting.step}, ${parting.task}: ${parts}${end}`
 }

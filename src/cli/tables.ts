@@ -3,8 +3,8 @@ import type { Call } from '../calls/call.js'
 import { CONSTANTS } from '../calls/constants.js'
 import { CALLS } from '../calls/table.js'
 import { DESIGNS } from '../designs/index.js'
-import { HOSTS } from '../hosts/index.js'
-import { FINDING_KINDS, SANITIZERS } from '../sanitizers/index.js'
+import { HOSTS, hostWords } from '../hosts/index.js'
+import { FINDING_KINDS, HOST_SANITIZERS, SANITIZERS } from '../sanitizers/index.js'
 import { formatNamed, formatNames } from './formats.js'
 import type { BuiltList, Entry } from './lists.js'
 
@@ -27,11 +27,15 @@ export async function tables(
     hosts: HOSTS.map((h) => ({
       name: h.id,
       text: h.summary,
-      source: Object.values(h.versions)
-        .flatMap((v) => v.cite)
-        .join(', '),
+      source: [...new Set(Object.values(h.versions).flatMap((v) => v.cite))].join(', '),
     })),
-    sanitizers: SANITIZERS.map((s) => ({
+    'host-words': hostWords().map(({ name, value, text, source }) => ({
+      name,
+      text:
+        value === undefined ? text : `${text} (${value > 9 ? `0x${value.toString(16)}` : value})`,
+      source,
+    })),
+    sanitizers: [...SANITIZERS, ...HOST_SANITIZERS].map((s) => ({
       name: s.name,
       text: s.kinds.map((k) => k.id).join(', '),
     })),

@@ -2,6 +2,7 @@
  * A design is what a patch series changes: a base and a few replaced kernel functions. It is run
  * by activating its replacements; the kernel never asks which design is running.
  */
+import type { Pfn } from '../kernel/include/types.js'
 import { LINUX_6_18 } from '../kernel/v6_18/index.js'
 import type { FnTag, Replacement } from '../machine/fn.js'
 
@@ -16,10 +17,14 @@ const PROFILES: Readonly<Record<Profile, readonly Replacement[]>> = {
 /** The machine under a kernel, in the version that goes with a design; see `hosts/host.ts`. */
 export interface Platform {
   readonly id: string
+  /** Which of the machines it is; several hosts may be versions of one. */
+  readonly machine: string
   /** Linux's side of it, and the guests and VMMs that live on it. */
   readonly replaces: readonly Replacement[]
   /** Runs before the kernel boots: what the machine has at power-on. */
   readonly init: FnTag | undefined
+  /** Whose a frame is for the hardware, in its own words; for who looks at a state. */
+  readonly ownerOf: ((pfn: Pfn) => string) | undefined
 }
 
 export interface Design {

@@ -5,11 +5,20 @@
  * object in the state and no function in the kernel.
  */
 import type { Design, Platform, Profile } from '../designs/design.js'
+import type { Pfn } from '../kernel/include/types.js'
 import type { FnTag, Replacement } from '../machine/fn.js'
 
-/** `sw` is a machine that protects nothing: private memory is what comes from the file. */
-export const HOST_IDS = ['sw', 'snp', 'tdx', 'pkvm'] as const
-export type HostId = (typeof HOST_IDS)[number]
+/**
+ * Hosts by id, and which machine each is. A machine has several where it, or all that Linux does
+ * with it, has come in versions; the plain name is the first of them. `sw` is a machine that
+ * protects nothing: private memory is what comes from the file.
+ */
+export const MACHINE_OF = { sw: 'sw', snp: 'snp' } as const
+export type HostId = keyof typeof MACHINE_OF
+export type Machine = (typeof MACHINE_OF)[HostId]
+
+export const HOST_IDS = Object.keys(MACHINE_OF) as readonly HostId[]
+export const MACHINES: readonly Machine[] = [...new Set(Object.values(MACHINE_OF))]
 
 /** The kernel's side of a host in one version, and where it was read. */
 export interface HostVersion {
@@ -19,12 +28,25 @@ export interface HostVersion {
   readonly cite: readonly string[]
 }
 
+/** A state of a page, or a code with which hardware or firmware answers, in its own spelling. */
+export interface HostWord {
+  readonly name: string
+  /** Of a code: its number. */
+  readonly value?: number
+  readonly text: string
+  readonly source: string
+}
+
 export interface Host {
   readonly id: HostId
   /** One sentence: who owns a guest's page, and who sees to it. */
   readonly summary: string
+  /** The words of its tables. */
+  readonly words: readonly HostWord[]
   /** Makes what the machine has at power-on. */
   readonly init: FnTag | undefined
+  /** Whose a frame is for the hardware, in its own words; for who looks at a state. */
+  readonly ownerOf?: (pfn: Pfn) => string
   /** By the design's profile. A profile that is missing has no support for this host. */
   readonly versions: Readonly<Partial<Record<Profile, HostVersion>>>
 }
@@ -47,6 +69,8 @@ export function onHost(design: Design, host: Host): Design {
   if (version === undefined || !supports(host, design)) {
     throw new Error(`${host.id} has no version that goes with ${design.id}`)
   }
-  const platform: Platform = { id: host.id, replaces: version.replaces, init: host.init }
+  const { id, init, ownerOf } = host
+  const { replaces } = version
+  const platform: Platform = { id, machine: MACHINE_OF[id], replaces, init, ownerOf }
   return { ...design, id: `${design.id}@${host.id}`, host: platform }
 }

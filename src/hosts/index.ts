@@ -1,23 +1,36 @@
 /** The hosts that can be chosen, in the order of the tables; `sw` is the machine without one. */
 import type { Design } from '../designs/design.js'
 import { DESIGNS } from '../designs/index.js'
-import { type Host, type HostId, onHost, supports } from './host.js'
+import { type Host, type HostWord, MACHINE_OF, type Machine, onHost, supports } from './host.js'
 import { snp } from './snp/index.js'
 
 export const HOSTS: readonly Host[] = [snp]
 
-/** The designs that run on a host, each with the id `design@host`; on `sw` the designs themselves. */
-export function designsOn(id: HostId): readonly Design[] {
-  if (id === 'sw') return DESIGNS
-  const host = HOSTS.find((h) => h.id === id)
-  if (host === undefined) return []
-  return DESIGNS.filter((d) => supports(host, d)).map((d) => onHost(d, host))
+/** The hosts that are this machine, in their order; none for `sw`. */
+export function hostsOf(machine: Machine): readonly Host[] {
+  return HOSTS.filter((h) => MACHINE_OF[h.id] === machine)
+}
+
+/** The designs that run on a machine, each with the id `design@host`; on `sw` as they are. */
+export function designsOn(machine: Machine): readonly Design[] {
+  if (machine === 'sw') return DESIGNS
+  return hostsOf(machine).flatMap((h) =>
+    DESIGNS.filter((d) => supports(h, d)).map((d) => onHost(d, h)),
+  )
 }
 
 /** Every design on every host. */
-export const DESIGNS_ON_HOSTS: readonly Design[] = HOSTS.flatMap((h) => designsOn(h.id))
+export const DESIGNS_ON_HOSTS: readonly Design[] = HOSTS.flatMap((h) =>
+  designsOn(MACHINE_OF[h.id]).filter((d) => d.host?.id === h.id),
+)
 
 /** The built-in design of this name, `upm` or `upm@snp`. */
 export function designNamed(name: string): Design | undefined {
   return [...DESIGNS, ...DESIGNS_ON_HOSTS].find((d) => d.id === name)
+}
+
+/** The words of all hosts, each once. */
+export function hostWords(): readonly HostWord[] {
+  const words = HOSTS.flatMap((h) => h.words)
+  return words.filter((w, i) => words.findIndex((v) => v.name === w.name) === i)
 }

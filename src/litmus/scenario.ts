@@ -3,7 +3,7 @@
 import type { Call, Kind, Parameter } from '../calls/call.js'
 import { CONSTANTS } from '../calls/constants.js'
 import { CALLS, callOf } from '../calls/table.js'
-import { HOST_IDS, type HostId } from '../hosts/host.js'
+import { HOST_IDS, MACHINES, type Machine } from '../hosts/host.js'
 import type { Arg, Operation, Program, TaskProgram } from '../machine/machine.js'
 import { MAX_VARIABLES } from '../machine/machine.js'
 import { MAX_TASKS } from '../machine/task.js'
@@ -36,8 +36,8 @@ export interface Expectation {
 export interface Scenario {
   readonly name: string
   readonly question: string
-  /** Ids of the hosts that it is about. */
-  readonly hosts: readonly HostId[]
+  /** The machines that it is about, each in all its versions. */
+  readonly hosts: readonly Machine[]
   readonly setup: Program
   readonly main: Program
   readonly finally: Program | undefined
@@ -249,14 +249,19 @@ export function readScenario(source: string, known: Known): Scenario {
 }
 
 /** A scenario that names no host is about memory that no hardware protects. */
-function hostsOf({ hosts }: FileSyntax, binder: Binder): HostId[] {
+function hostsOf({ hosts }: FileSyntax, binder: Binder): Machine[] {
   if (hosts.length === 0) return ['sw']
-  return hosts.map((h) => hostNamed(h.text, h.at, binder))
+  return hosts.map((h) => hostNamed(h.text, h.at, MACHINES, binder))
 }
 
-function hostNamed(name: string, at: number, binder: Binder): HostId {
-  const known = HOST_IDS.find((id) => id === name)
-  return known ?? binder.fail(`there is no host "${name}".${suggest(name, HOST_IDS)}`, at)
+function hostNamed<T extends string>(
+  name: string,
+  at: number,
+  hosts: readonly T[],
+  binder: Binder,
+): T {
+  const known = hosts.find((id) => id === name)
+  return known ?? binder.fail(`there is no host "${name}".${suggest(name, hosts)}`, at)
 }
 
 /** More faults than this can strike in no execution that ends. */
@@ -291,7 +296,7 @@ function expectations(file: FileSyntax, names: Names, known: Known, binder: Bind
       if (design !== '*' && !known.designs.includes(design)) {
         binder.fail(`there is no design "${design}".${suggest(design, known.designs)}`, d.at)
       }
-      if (host !== undefined) hostNamed(host, d.at + design.length + 1, binder)
+      if (host !== undefined) hostNamed(host, d.at + design.length + 1, HOST_IDS, binder)
     }
     for (const f of row.findings) {
       if (!known.findings.includes(f.text)) {

@@ -171,6 +171,7 @@ export function lastResult(): unknown {
 /** One level of a backtrace. */
 export interface Level {
   readonly cName: string
+  readonly file: string
   readonly line: number
   readonly text: string
 }
@@ -198,9 +199,10 @@ function levelsFrom(sp: number): Level[] {
 }
 
 function levelAt(fp: number): Level {
-  const { cName, lowered } = bodyNumber(mem[fp] as number)
+  const { cName, lowered, place } = bodyNumber(mem[fp] as number)
   const site = lowered?.sites[mem[fp + 1] as number]
-  return { cName, line: site?.line ?? 0, text: site?.text ?? '' }
+  const file = place.slice(0, place.lastIndexOf(':'))
+  return { cName, file, line: site?.line ?? 0, text: site?.text ?? '' }
 }
 
 /** Write a 32-bit number into a frame. */

@@ -424,15 +424,19 @@ export function allEnded(): boolean {
 const MOST_ROUNDS = 1_000_000
 
 /**
- * Run a program of one task to its end, as a set-up does. Returns the fault or the name of the
- * operation that cannot go on, if the program did not end.
+ * Run a program of one task to its end, as a set-up does; `stepped` hears of every step. Returns the
+ * fault or the name of the operation that cannot go on, if the program did not end.
  */
-export function runToEnd(): KernelFault | string | undefined {
+export function runToEnd(
+  stepped: (result: StepResult) => void = () => {},
+): KernelFault | string | undefined {
   for (let rounds = 0; rounds < MOST_ROUNDS; rounds++) {
     let moved = false
     for (let n = 0; n < taskCount(); n++) {
       if (hasEnded(n) || !canStep(n)) continue
-      const { fault, remarks } = step(n, 0)
+      const result = step(n, 0)
+      const { fault, remarks } = result
+      stepped(result)
       if (fault !== undefined) return fault
       if (remarks[0] !== undefined) return `${remarks[0].id}: ${remarks[0].message}`
       moved = true

@@ -4,7 +4,7 @@
  * says how many.
  */
 import type { Hindsight } from '../explore/tell/hindsight.js'
-import type { Change, Trace, TraceStep } from '../trace/events.js'
+import type { Change, Trace, TraceFinding, TraceStep } from '../trace/events.js'
 import { cell, type Page, PLAIN_PAGE, wrap } from './paint.js'
 import { fitToScreen, type Line, type ShownChange } from './screen.js'
 
@@ -79,6 +79,7 @@ export function renderColumns(
   const width = Math.max(14, Math.floor((columns - 5 - CHANGED) / Math.max(1, used.length)))
   const head = `${cell('#', 5)}${used.map((t) => cell(t, width)).join('')}changed`
   const out = [`${trace.scenario} on ${trace.design}`, '', paint.bold(head)]
+  for (const f of trace.setUp) out.push(paint.bad(wrap(inSetUp(f), columns, '     ')))
   const lines = fitToScreen(linesOf(trace))
   const lost = hindsight?.pointOfNoReturn ?? 0
   for (const [i, l] of lines.entries()) {
@@ -111,6 +112,10 @@ export function renderColumns(
   return out.join('\n')
 }
 
+function inSetUp({ id, message }: TraceFinding): string {
+  return `*** in the set-up, ${id}: ${message}`
+}
+
 /** The loop that an execution ends in, by the functions that it goes through. */
 function loopText({ steps, repeats }: Trace): string {
   const loop = steps.slice(-repeats)
@@ -137,6 +142,7 @@ function hindsightLines(
 /** Every step with its function, site and changes. */
 export function renderList(trace: Trace, { paint, width }: Page = PLAIN_PAGE): string {
   const out = [`${trace.scenario} on ${trace.design}`]
+  for (const f of trace.setUp) out.push(paint.bad(wrap(inSetUp(f), width, '      ')))
   for (const s of trace.steps) {
     const site = s.stack[0]
     const at = site === undefined ? s.operation : `${site.cName}: ${site.text}`

@@ -56,7 +56,7 @@ function lifeOf(trace: Trace, about: readonly string[], until: number): string[]
 }
 
 export function renderSplat(trace: Trace): string {
-  const out: string[] = []
+  const out = trace.setUp.map((f) => wrap(`BUG: ${f.id} in the set-up: ${f.message}`, 79, ''))
   for (const s of trace.steps) {
     for (const f of s.findings) {
       const cpu = trace.tasks.indexOf(s.task)

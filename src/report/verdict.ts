@@ -13,8 +13,10 @@ import { warningsOf } from './warnings.js'
 /** `exhaustive: 2236 states, 5 executions, 0.07 s, expected omissions 3e-13`. */
 export function proofLine(v: Verdict): string {
   if (v.proof === 'sampled') {
-    const cut = v.stopped ? ', stopped before the end' : ''
-    return `sampled: ${v.executions} runs, seed ${v.seed}${cut}, ${(v.ms / 1000).toFixed(2)} s`
+    const stopped = v.stopped ? ', stopped before the end' : ''
+    const cut = v.cut === undefined ? '' : `, ${v.cut.runs} of them cut at ${v.cut.steps} steps`
+    const seconds = (v.ms / 1000).toFixed(2)
+    return `sampled: ${v.executions} runs${cut}, seed ${v.seed}${stopped}, ${seconds} s`
   }
   const bound = v.bound === undefined ? '' : `, at most ${v.bound} preemptions`
   const surprises = v.surprises === undefined ? '' : ` and ${v.surprises} unusual choices`

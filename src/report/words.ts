@@ -35,6 +35,14 @@ const SHORT: Readonly<Record<string, string>> = {
   'unlock-by-other': 'unlock',
   'condition-violated': 'cond',
   'unexpected-result': 'result',
+  'rmp-leak': 'owned',
+  'rmp-mismatch': 'owner',
+  'rmp-miscount': 'count',
+  'rmp-stranded-page': 'strand',
+  'ciphertext-moved': 'cipher',
+  'host-write-fault': 'oops',
+  'asid-in-use': 'asid',
+  'live-page-taken': 'taken',
 }
 
 export function shortFinding(id: string): string {

@@ -36,8 +36,8 @@ export const SANITIZERS: readonly Sanitizer[] = [
 export const HOST_SANITIZERS: readonly Sanitizer[] = [rmp]
 
 /** The judges of a machine: of every one, or of one with this host. */
-export function sanitizersOn(host: string | undefined): readonly Sanitizer[] {
-  return [...SANITIZERS, ...HOST_SANITIZERS.filter((s) => s.host === host)]
+export function sanitizersOn(machine: string | undefined): readonly Sanitizer[] {
+  return [...SANITIZERS, ...HOST_SANITIZERS.filter((s) => s.host === machine)]
 }
 
 /** What a scenario itself can demand of an execution. */

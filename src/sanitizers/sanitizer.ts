@@ -37,7 +37,7 @@ export interface Context {
 
 export interface Sanitizer {
   readonly name: string
-  /** The host that it judges; on others it is not there. Undefined for every machine. */
+  /** The machine that it judges; on others it is not there. Undefined for all of them. */
   readonly host?: string
   /** What must hold, in one sentence or two. */
   readonly invariant: string

@@ -8,6 +8,8 @@ export const TRACE_VERSION = 1
 export interface Level {
   /** C's spelling. */
   readonly cName: string
+  /** Where it stands: a file of the project, or of the user's design, and a line in it. */
+  readonly file: string
   readonly line: number
   /** The effect or call at which this level stands, as written. */
   readonly text: string
@@ -21,6 +23,8 @@ export interface Change {
   readonly field: string
   readonly before: string
   readonly after: string
+  /** Is the word the kernel's own? Else it is a lock's, the harness's, or a list's of waiters. */
+  readonly own: boolean
 }
 
 /** What went wrong in a step. */
@@ -58,6 +62,8 @@ export interface Trace {
   readonly scenario: string
   readonly design: string
   readonly tasks: readonly string[]
+  /** Findings of the set-up, behind which every execution begins. */
+  readonly setUp: readonly TraceFinding[]
   readonly steps: readonly TraceStep[]
   /** Tasks that can never go on, with what they wait for and who holds it. */
   readonly stuck: readonly { readonly task: string; readonly waitsFor: string }[]

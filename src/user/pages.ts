@@ -14,8 +14,8 @@ import {
   MR_COMPACTION,
   NUMA_NO_NODE,
 } from '../kernel/include/mm.js'
-import type { Pgoff } from '../kernel/include/types.js'
-import { xaLoad } from '../kernel/lib/xarray.js'
+import { PGOFF_MAX, type Pgoff } from '../kernel/include/types.js'
+import { xaFindAfterIndex, xaFindIndex, xaLoad } from '../kernel/lib/xarray.js'
 import { memoryFailure } from '../kernel/mm/memory_failure.js'
 import { offlinePages } from '../kernel/mm/memory_hotplug.js'
 import { migratePagesLoop, putbackMovablePages } from '../kernel/mm/migrate.js'
@@ -115,11 +115,22 @@ export const drainLru = fn(function* drain_lru(): Kernel<number> {
 })
 
 /**
- * Offline the memory block that holds the pages of a file. 0, -EBUSY, -ENOENT for a file without
- * pages; or it never returns.
+ * Offline the memory block that holds the pages which a file has now, wherever they go. 0, -EBUSY,
+ * -ENOENT for a file without pages; or it never returns.
+ *
+ * Models: 6.2 drivers/base/memory.c memory_subsys_offline, of a block made to measure.
  */
 export const offlineMemory = fn(function* offline_memory(fd: number): Kernel<number> {
+  yield read(filesStruct(), 'fd')
   const mapping = fileMapping(fd)
-  if (mapping === null || mapping.nrpages === 0) return -ENOENT
-  return yield* offlinePages(mapping)
+  if (mapping === null) return -ENOENT
+  alsoReads(mapping.iPages, 'xaHead')
+  let index = xaFindIndex(mapping.iPages, 0, PGOFF_MAX) as Pgoff
+  if (index < 0) return -ENOENT
+  while (index >= 0) {
+    const folio = xaLoad(mapping.iPages, index) as Folio
+    folio.offlineBlock = true
+    index = xaFindAfterIndex(mapping.iPages, index, PGOFF_MAX) as Pgoff
+  }
+  return yield* offlinePages()
 })

@@ -80,6 +80,12 @@ export const ROOMS: readonly Room[] = [
     what: 'a scenario on a design: booted, judged, executed step by step',
     may: [...KERNEL, 'designs', 'sanitizers', 'litmus'],
   },
+  {
+    name: 'picture',
+    what: 'what a state looks like: mappings, frames, page caches, tasks',
+    may: [...KERNEL, 'calls', 'designs', 'sanitizers', 'litmus', 'cell', 'trace'],
+    usesNull: true,
+  },
   { name: 'explore', what: 'rooms, by the way in which executions are chosen', may: [] },
   { name: 'explore/states', what: 'the set of states that were visited', may: ['machine'] },
   {
@@ -106,7 +112,7 @@ export const ROOMS: readonly Room[] = [
     name: 'explore/tell',
     what: 'replay, hindsight, smaller scenarios',
     may: [
-      ...['machine', 'kernel', 'designs', 'litmus', 'cell', 'trace'],
+      ...['machine', 'kernel', 'designs', 'litmus', 'cell', 'trace', 'picture'],
       ...['explore/states', 'explore/prove', 'explore/stateless'],
     ],
   },

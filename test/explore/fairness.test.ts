@@ -9,10 +9,12 @@ import { boot, load } from '../../src/machine/machine.js'
 import { constructAt, type Obj, type Struct } from '../../src/machine/struct.js'
 import {
   afterYou,
+  letGoNowAndThen,
   lockAndLook,
   lockAndSet,
   noAfterYou,
   openAndShut,
+  retryUntilFault,
   retryWhileBusy,
   Shared,
   setFlag,
@@ -23,7 +25,7 @@ import {
 function start(tasks: readonly FnTag[]): void {
   boot('lowered', () => constructAt(Shared as unknown as Struct<Obj>, Shared.base, 0))
   load({
-    faults: 0,
+    faults: 1,
     tasks: tasks.map((f) => ({
       name: f.cName,
       operations: [{ fn: f, args: [], text: f.cName }],
@@ -65,11 +67,15 @@ describe('nobody is called stuck who only has to wait', () => {
   test('for another outcome of a choice', () => {
     assert.equal(livelock(retryWhileBusy), undefined)
   })
+  test('for a lock that is let go of with one outcome of a choice', () => {
+    assert.equal(livelock(letGoNowAndThen, lockAndSet), undefined)
+  })
 })
 
 describe('a livelock is told with its round', () => {
   for (const [what, tasks] of [
     ['a wait for what nobody will do', [spinForFlag]],
+    ['a wait for a fault that need not strike', [retryUntilFault]],
     ['two that give way to each other', [afterYou, noAfterYou]],
     ['a door that is always shut when its turn comes', [openAndShut, slipThrough]],
   ] as const) {

@@ -1,5 +1,5 @@
 /** Small programs that go round: what is a livelock and what only has to wait its turn. */
-import { acquire, choose, read, rmw, until, write } from '../../src/machine/effects.js'
+import { acquire, choose, inject, read, rmw, until, write } from '../../src/machine/effects.js'
 import { fn, type Kernel } from '../../src/machine/fn.js'
 import { num, type Obj, type Struct, struct } from '../../src/machine/struct.js'
 import { current } from '../../src/machine/task.js'
@@ -82,6 +82,30 @@ export const retryWhileBusy = fn(function* retry_while_busy(): Kernel<void> {
   while ((yield choose(2)) === 1) {
     yield read(shared(), 'value')
   }
+})
+
+/** Ends only if a fault strikes. */
+export const retryUntilFault = fn(function* retry_until_fault(): Kernel<void> {
+  while ((yield inject()) === 0) yield read(shared(), 'value')
+})
+
+/** Holds the lock until the flag is set, and lets go of it for a moment if it chooses to. */
+export const letGoNowAndThen = fn(function* let_go_now_and_then(): Kernel<void> {
+  const s = shared()
+  yield acquire(s, 'lock')
+  s.lock = current().number + 1
+  for (;;) {
+    if ((yield choose(2)) === 1) {
+      yield write(s, 'lock')
+      s.lock = 0
+      yield acquire(s, 'lock')
+      s.lock = current().number + 1
+    }
+    yield read(s, 'flag')
+    if (s.flag === 1) break
+  }
+  yield write(s, 'lock')
+  s.lock = 0
 })
 
 /** Backs off when the other one has announced itself too, and tries again. */

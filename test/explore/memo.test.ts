@@ -72,7 +72,7 @@ test('a judge of states reads only what it watches', () => {
   for (const { scenario } of builtInScenarios()) {
     if (expectationFor(scenario, design)?.outcome === 'skip') continue
     const judges = new Judges(judged)
-    bootScenario(scenario, design, 'lowered', () => judges.attach())
+    bootScenario(scenario, design, 'lowered', { booted: () => judges.attach() })
     search(judges, { bound: 1, afresh: true, keepGoing: () => true })
     judges.detach()
   }

@@ -5,7 +5,7 @@ import { builtInScenarios } from '../../src/app/host/scenarios.js'
 import { sampleScenario } from '../../src/app/sampled.js'
 import { Judges } from '../../src/cell/judges.js'
 import { DESIGNS } from '../../src/designs/index.js'
-import { sample } from '../../src/explore/sample/sample.js'
+import { type SampleResult, sample } from '../../src/explore/sample/sample.js'
 import {
   PartialOrder,
   Pct,
@@ -14,11 +14,13 @@ import {
   SelectivelyUniform,
 } from '../../src/explore/sample/samplers.js'
 import { effectAddr } from '../../src/machine/effects.js'
+import type { FnTag } from '../../src/machine/fn.js'
 import { announceAll } from '../../src/machine/frames.js'
 import { boot, load } from '../../src/machine/machine.js'
-import { addressOf } from '../../src/machine/struct.js'
+import { addressOf, constructAt, type Obj, type Struct } from '../../src/machine/struct.js'
 import { drawFrom } from '../engine/programs.js'
 import { Bench, setA, setB, setUpBench } from '../engine/repertoire.js'
+import { retryUntilFault, Shared, spinForFlag } from './loops.js'
 
 const RUNS = 4000
 
@@ -47,7 +49,7 @@ function executions(sampler: Sampler, ...tasks: readonly string[]): Step[][] {
   })
   const spy: Sampler = {
     name: sampler.name,
-    guarantee: (shape) => sampler.guarantee(shape),
+    guarantee: sampler.guarantee,
     begin: (shape, draw) => {
       runs.push([])
       sampler.begin(shape, draw)
@@ -83,7 +85,7 @@ test('a random walk takes each task that can step with the same chance', () => {
   assertChance(runs.filter((r) => r[0]?.task === 1 && r[1]?.task === 1).length, 1 / 9)
 })
 
-test('pct finds a bug of depth 2 with at least the chance that it claims', () => {
+test('pct finds a bug of depth 2 with the chance that is proved where no step chooses', () => {
   // 12 steps and 2 steps; the bug is that t1 runs between the sixth and the seventh.
   const runs = executions(new Pct(2), 'bbbbbbbbbbb', 'a')
   const hits = runs.filter((r) => r.findIndex((s) => s.task === 1) === 6).length
@@ -111,6 +113,24 @@ test('a selectively uniform walk makes every order of the selected accesses equa
   const chi = [...counts.values()].reduce((sum, n) => sum + (n - expected) ** 2 / expected, 0)
   // 19 degrees of freedom: more than this has a chance of 0.0005.
   assert.ok(chi < 45.9, `chi squared ${chi.toFixed(1)}`)
+})
+
+test('executions that are cut off as too long are counted', () => {
+  const cell = (f: FnTag, faults: number): SampleResult => {
+    announceAll(true)
+    boot('lowered', () => constructAt(Shared as unknown as Struct<Obj>, Shared.base, 0))
+    const judges = new Judges([])
+    judges.attach()
+    load({ faults, tasks: [{ name: 't', operations: [{ fn: f, args: [], text: f.cName }] }] })
+    const options = { samplers: [new RandomWalk(), new Pct(2)], runs: 4, draw: drawFrom(7) }
+    const result = sample(judges, { ...options, keepGoing: () => true })
+    judges.detach()
+    announceAll(false)
+    return result
+  }
+  const counts = (r: SampleResult) => r.samplers.map((s) => s.cut)
+  assert.deepEqual(counts(cell(spinForFlag, 0)), [2, 2])
+  assert.deepEqual(counts(cell(retryUntilFault, 1)), [0, 0])
 })
 
 test('a sampled verdict says so, finds what is common, and is the same for the same seed', () => {

@@ -1,7 +1,8 @@
 /** Designs by id or by path. */
 import type { Design } from '../../designs/design.js'
 import { DESIGNS } from '../../designs/index.js'
-import { designNamed } from '../../hosts/index.js'
+import { MACHINE_OF, onHost, supports } from '../../hosts/host.js'
+import { designNamed, HOSTS } from '../../hosts/index.js'
 import { suggest } from '../../litmus/error.js'
 import { UserError } from '../error.js'
 import type { LoadedDesign } from '../results.js'
@@ -35,11 +36,35 @@ async function loadModule(module: string): Promise<Design> {
 const loaded = new Map<string, Promise<Design>>()
 
 /** The design that a reference names, loaded once in each thread: it declares functions. */
-export function loadDesign({ id, module }: Omit<DesignRef, 'identity'>): Promise<Design> {
-  if (module === undefined) return Promise.resolve(designNamed(id) as Design)
-  const design = loaded.get(module) ?? loadModule(module)
-  loaded.set(module, design)
-  return design
+export async function loadDesign({ id, module }: Omit<DesignRef, 'identity'>): Promise<Design> {
+  if (module === undefined) return designNamed(id) as Design
+  const loading = loaded.get(module) ?? loadModule(module)
+  loaded.set(module, loading)
+  const design = await loading
+  const host = HOSTS.find((h) => id === `${design.id}@${h.id}`)
+  return host === undefined ? design : onHost(design, host)
+}
+
+/**
+ * Designs as they run on a machine, on each host that is one; a design that is on a host already
+ * must be there. @throws UserError if none of them can.
+ */
+export function designsOnMachine(
+  designs: readonly LoadedDesign[],
+  machine: string,
+): readonly LoadedDesign[] {
+  const placed = designs.flatMap((d): LoadedDesign[] => {
+    const there = d.design.host?.machine ?? (machine === 'sw' ? 'sw' : undefined)
+    if (there !== undefined) return there === machine ? [d] : []
+    const hosts = HOSTS.filter((h) => MACHINE_OF[h.id] === machine && supports(h, d.design))
+    return hosts.map((h) => {
+      const design = onHost(d.design, h)
+      return { ...d, id: design.id, identity: `${d.identity}@${h.id}`, design }
+    })
+  })
+  if (placed.length > 0) return placed
+  const names = designs.map((d) => d.id).join(', ')
+  throw new UserError(`${names} does not run on the host "${machine}"`)
 }
 
 export function builtInDesigns(): LoadedDesign[] {

@@ -3,6 +3,7 @@
 import { writeFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import { Cell } from '../../cell/cell.js'
+import type { Observed } from '../../cell/judges.js'
 import type { Design } from '../../designs/design.js'
 import type { Scenario } from '../../litmus/scenario.js'
 import { projectSources } from '../../lower/host.js'
@@ -41,13 +42,17 @@ function sources(): Sources {
   return made
 }
 
-/** The model of a cell. @throws SetupFailure */
-function modelOfCell(scenario: Scenario, design: Design, name: string): Model {
+/** The model of a cell, and what its set-up shows already. @throws SetupFailure */
+function modelOfCell(
+  scenario: Scenario,
+  design: Design,
+  name: string,
+): { readonly model: Model; readonly ofSetUp: readonly Observed[] } {
   const cell = new Cell(scenario, design)
   cell.boot('lowered')
   const state = captureState(scenario.conditions)
   cell.judges.detach()
-  return modelOf({
+  const model = modelOf({
     name,
     title: `${scenario.name} on ${design.id}`,
     sources: sources(),
@@ -56,13 +61,14 @@ function modelOfCell(scenario: Scenario, design: Design, name: string): Model {
     ways: WAYS,
     states: [state],
   })
+  return { model, ofSetUp: cell.judges.ofSetUp }
 }
 
 /** Write `name.pml` and `name.c`; returns what the model cannot say, a line each. */
 export function writeModel(scenario: Scenario, design: Design, path: string): string[] {
   if (!path.endsWith('.pml')) throw new UserError('a Promela model is a file that ends in .pml')
   const stem = path.slice(0, -'.pml'.length)
-  const { promela, c, gaps } = modelOfCell(scenario, design, basename(stem))
+  const { promela, c, gaps } = modelOfCell(scenario, design, basename(stem)).model
   writeFileSync(path, promela)
   writeFileSync(`${stem}.c`, c)
   return gaps.map((g) => `${g.name}: ${g.reason} (${g.place})`)
@@ -77,11 +83,13 @@ export function askSpin(
   const missing = missingTool()
   if (missing !== undefined) return `${missing} is not installed`
   if (ms <= 0) return 'no time is left'
-  const model = modelOfCell(scenario, design, 'cell')
+  const { model, ofSetUp } = modelOfCell(scenario, design, 'cell')
   const seconds = Math.min(SPIN_LIMITS.seconds, Math.ceil(ms / 1000))
   const verifier = new Verifier('cell', model, { ...SPIN_LIMITS, seconds })
   try {
-    return verifier.run()
+    const said = verifier.run()
+    const before = ofSetUp.map((o): [string, boolean] => [o.id, o.first])
+    return { ...said, findings: new Map([...said.findings, ...before]) }
   } catch (error) {
     if (error instanceof NoVerdict) return error.message
     throw error

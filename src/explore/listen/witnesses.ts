@@ -43,7 +43,7 @@ export class Witnesses implements Listener {
         ...seen,
         schedule: run.schedule(),
         preemptions: run.preemptions,
-        task: taskName(task),
+        task: task < 0 ? 'setup' : taskName(task),
         function: where,
       })
     }

@@ -6,7 +6,8 @@
  *
  * - a task that could always step does step (weak fairness);
  * - a task that waits for a lock and finds it free again and again gets it: Linux's locks queue;
- * - of the outcomes of a `choose` that is met again and again, each happens.
+ * - of the outcomes of a `choose` that is met again and again, each happens. A fault that may be
+ *   injected is none of them: it may never strike.
  */
 
 import type { Execution } from '../../cell/execution.js'
@@ -19,15 +20,14 @@ interface Edge {
   readonly from: number
   readonly to: number
   readonly move: Move
-  /** Another outcome of the same choice leads out of the component. */
-  risky: boolean
 }
 
 interface Node {
   readonly edges: Edge[]
-  /** Bit masks of the tasks that can step here, and of those of them that acquire a lock. */
+  /** Bit masks of the tasks that can step here, of those that acquire a lock, that choose. */
   readonly enabled: number
   readonly locking: number
+  readonly choosing: number
 }
 
 /** A fair loop: how to get into it from the component's root, and once around it. */
@@ -44,7 +44,7 @@ export function fairLoop(run: Execution, nodeHere: () => number): Loop | undefin
   const nodes = new Map<number, Node>()
   const root = nodeHere()
   explore(root, run, nodeHere, nodes)
-  const round = fairPart([...nodes.keys()], nodes)
+  const round = fairPart(nodes)
   if (round === undefined) return undefined
   const entry = round[0] as Edge
   const approach = pathTo(root, (n) => n === entry.from, allEdges(nodes)) ?? []
@@ -73,62 +73,81 @@ function explore(
     }
     run.take(move.task, move.choice)
     const to = run.over ? -1 : nodeHere()
-    nodes.get(top.at)?.edges.push({ from: top.at, to, move, risky: false })
+    nodes.get(top.at)?.edges.push({ from: top.at, to, move })
     if (to >= 0 && !nodes.has(to)) {
       nodes.set(to, nodeOf())
       stack.push({ at: to, untried: run.moves() })
     } else run.back()
-  }
-  for (const { edges } of nodes.values()) {
-    for (const e of edges) {
-      e.risky = edges.some((o) => o.to < 0 && o.move.task === e.move.task)
-    }
   }
 }
 
 function nodeOf(): Node {
   let enabled = 0
   let locking = 0
+  let choosing = 0
   for (let n = 0; n < taskCount(); n++) {
     if (!canStep(n)) continue
     enabled |= 1 << n
     const kind = effectKind(pendingOf(n))
     if (kind >= EFFECT.LOCK && kind <= EFFECT.LOCK_EXCLUSIVE) locking |= 1 << n
+    if (kind === EFFECT.CHOOSE) choosing |= 1 << n
   }
-  return { edges: [], enabled, locking }
+  return { edges: [], enabled, locking, choosing }
 }
 
-/** A closed walk that is fair, through some of these nodes; edges that leave them do not count. */
-function fairPart(among: readonly number[], nodes: ReadonlyMap<number, Node>): Edge[] | undefined {
-  const allowed = new Set(among)
-  const inside = (n: number): readonly Edge[] =>
-    (nodes.get(n)?.edges ?? []).filter((e) => allowed.has(e.to) && !e.risky)
-  for (const part of components(among, inside)) {
-    const round = fairRound(part, nodes, inside)
-    if (round !== undefined) return round
+/**
+ * A closed walk that is fair. What an unfair part has lost may make others of its steps unfair, so
+ * a part is judged by itself, when nothing is left of it that leads out of it.
+ */
+function fairPart(nodes: ReadonlyMap<number, Node>): Edge[] | undefined {
+  const open: (readonly number[])[] = [[...nodes.keys()]]
+  for (let among = open.pop(); among !== undefined; among = open.pop()) {
+    const edgesOf = fairEdges(new Set(among), nodes)
+    const parts = components(among, edgesOf)
+    const [only] = parts
+    if (only === undefined || only.length < among.length) {
+      open.push(...parts)
+      continue
+    }
+    const judged = fairRound(only, nodes, edgesOf)
+    if (judged === undefined) continue
+    if ('walk' in judged) return judged.walk
+    open.push(judged.kept)
   }
   return undefined
 }
 
+/** The steps that stay among some nodes, and whose choice has no outcome that does not. */
+function fairEdges(
+  among: ReadonlySet<number>,
+  nodes: ReadonlyMap<number, Node>,
+): (n: number) => readonly Edge[] {
+  const edges = new Map<number, readonly Edge[]>()
+  for (const n of among) {
+    const { edges: all, choosing } = nodes.get(n) as Node
+    const out = all.filter((e) => !among.has(e.to)).reduce((m, e) => m | (1 << e.move.task), 0)
+    const risky = out & choosing
+    edges.set(
+      n,
+      all.filter((e) => among.has(e.to) && ((risky >> e.move.task) & 1) === 0),
+    )
+  }
+  return (n) => edges.get(n) ?? []
+}
+
+/** Once around a strongly connected part, or the nodes of it to which a fair loop has to keep. */
 function fairRound(
   part: readonly number[],
   nodes: ReadonlyMap<number, Node>,
-  inside: (n: number) => readonly Edge[],
-): Edge[] | undefined {
-  const members = new Set(part)
-  const edgesOf = (n: number): readonly Edge[] => inside(n).filter((e) => members.has(e.to))
+  edgesOf: (n: number) => readonly Edge[],
+): { readonly walk: Edge[] } | { readonly kept: readonly number[] } | undefined {
   const moving = part.reduce((m, n) => edgesOf(n).reduce((k, e) => k | (1 << e.move.task), m), 0)
-  if (moving === 0) return undefined
   const always = part.reduce((m, n) => m & (nodes.get(n) as Node).enabled, -1)
   if ((always & ~moving) !== 0) return undefined
   // Whoever waits for a lock gets it where it is free: the loop must keep away from there.
-  const passedOver = (n: number): boolean => ((nodes.get(n) as Node).locking & ~moving) !== 0
-  if (part.some(passedOver))
-    return fairPart(
-      part.filter((n) => !passedOver(n)),
-      nodes,
-    )
-  return roundThrough(part, nodes, edgesOf, moving)
+  const kept = part.filter((n) => ((nodes.get(n) as Node).locking & ~moving) === 0)
+  if (kept.length < part.length) return { kept }
+  return { walk: roundThrough(part, nodes, edgesOf, moving) }
 }
 
 /** Once around: a step of every task that moves, a state in which each of the others can't. */

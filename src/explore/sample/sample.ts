@@ -26,6 +26,8 @@ export interface SampleOptions {
 export interface SamplerResult {
   readonly name: string
   readonly runs: number
+  /** How many of them were cut off after `MOST_STEPS`. */
+  readonly cut: number
   readonly guarantee: string
   /** By finding: how many runs showed it. */
   readonly found: Readonly<Record<string, number>>
@@ -42,11 +44,12 @@ export interface SampleResult {
 
 /** Runs from which the shape of the scenario's executions is learnt. */
 const PILOTS = 10
-/** An execution that is longer is cut off. */
-const MOST_STEPS = 5000
+/** An execution that is longer is cut off: what follows is not judged, nor how it ends. */
+export const MOST_STEPS = 5000
 
 interface Count {
   runs: number
+  cut: number
   readonly found: Record<string, number>
 }
 
@@ -58,6 +61,7 @@ class Sampling implements Listener {
   readonly #accesses = new Map<number, number[]>()
   /** By the execution under way. */
   #found = new Set<string>()
+  #isCut = false
   #longest = 1
   #steps = 0
 
@@ -65,7 +69,7 @@ class Sampling implements Listener {
     const { listeners = [] } = options
     this.#options = options
     this.#run = new Execution(judges, [this.#witnesses, this, ...listeners])
-    this.#counts = options.samplers.map(() => ({ runs: 0, found: {} }))
+    this.#counts = options.samplers.map(() => ({ runs: 0, cut: 0, found: {} }))
   }
 
   found({ observed }: Sighting): void {
@@ -74,7 +78,7 @@ class Sampling implements Listener {
 
   run(): SampleResult {
     const { runs, samplers, keepGoing } = this.#options
-    for (let i = 0; i < PILOTS; i++) this.#execute(new RandomWalk())
+    for (let i = 0; i < PILOTS && keepGoing(0); i++) this.#execute(new RandomWalk())
     let done = 0
     while (done < runs && keepGoing(done)) {
       const i = done++ % samplers.length
@@ -83,6 +87,7 @@ class Sampling implements Listener {
       for (const id of this.#execute(samplers[i] as Sampler)) {
         counts.found[id] = (counts.found[id] ?? 0) + 1
       }
+      if (this.#isCut) counts.cut++
     }
     this.#run.backTo(0)
     return {
@@ -92,7 +97,7 @@ class Sampling implements Listener {
       witnesses: this.#witnesses.all,
       samplers: samplers.map((s, i) => ({
         name: s.name,
-        guarantee: s.guarantee(this.#shape()),
+        guarantee: s.guarantee,
         ...(this.#counts[i] as Count),
       })),
     }
@@ -100,7 +105,7 @@ class Sampling implements Listener {
 
   #shape(): Shape {
     const accesses = new Map([...this.#accesses].filter(([, by]) => by.filter(Boolean).length > 1))
-    return { tasks: taskCount(), steps: this.#longest, accesses }
+    return { steps: this.#longest, accesses }
   }
 
   /** One execution; returns the findings that it showed. */
@@ -121,6 +126,7 @@ class Sampling implements Listener {
       run.take(task, ways > 1 ? draw(ways) : 0)
       sampler.stepped(task, announced, draw)
     }
+    this.#isCut = run.ready() !== 0
     this.#learn(touched)
     return this.#found
   }

@@ -45,6 +45,34 @@ export interface Divergence {
 export interface Replayed {
   readonly trace: Trace
   readonly divergence: Divergence | undefined
+  /** How many steps of the schedule were followed; what comes behind them is its continuation. */
+  readonly followed: number
+}
+
+export interface ReplayOptions {
+  /** Called in the initial state, and behind each step. */
+  readonly look?: () => void
+  /** Run on when the schedule has ended or can't be followed: to where everything has ended. */
+  readonly onward?: boolean
+}
+
+/** A continuation that takes more steps than this does not end. */
+const MOST_STEPS = 5000
+
+/**
+ * Go on to the end: in the order of the tasks in what is left of the schedule, then each task as
+ * long as it can, the one that ran last first. Where a step can go several ways, the ordinary one.
+ */
+function goOn(run: Execution, rest: readonly Move[], make: (move: Move) => void): void {
+  const wanted = [...rest]
+  while (run.depth < MOST_STEPS && (run.ready() & ~daemonTasks()) !== 0) {
+    const moves = run.moves().filter((m) => m.choice === 0)
+    const at = wanted.findIndex((w) => moves.some((m) => m.task === w.task))
+    const planned = at < 0 ? undefined : wanted.splice(0, at + 1).at(-1)
+    const task = planned?.task ?? run.running
+    const same = moves.find((m) => m.task === task)
+    make(same ?? moves.find((m) => !isDaemon(m.task)) ?? (moves[0] as Move))
+  }
 }
 
 /** Boot a scenario on a design and follow a schedule, judged as in the search. */
@@ -53,26 +81,35 @@ export function replayScenario(
   design: Design,
   schedule: readonly Move[],
   mode: Mode,
+  { look, onward = false }: ReplayOptions = {},
 ): Replayed {
   const cell = new Cell(scenario, design)
   const narrator = new Narrator(mode)
   const run = cell.begin(mode, [narrator])
   const states = [`${run.lo},${run.hi}`]
   let divergence: Divergence | undefined
-  for (const [i, move] of schedule.entries()) {
-    divergence = disagreement(run, i, move)
-    if (divergence !== undefined) break
+  const make = (move: Move): void => {
     narrator.begin(run, move)
     run.take(move.task, move.choice)
     narrator.end(run, move)
     states.push(`${run.lo},${run.hi}`)
+    look?.()
   }
+  look?.()
+  for (const [i, move] of schedule.entries()) {
+    divergence = disagreement(run, i, move)
+    if (divergence !== undefined) break
+    make(move)
+  }
+  const followed = run.depth
+  if (onward) goOn(run, schedule.slice(followed), make)
   const stuck = stuckTasks(run)
   const trace: Trace = {
     version: TRACE_VERSION,
     scenario: scenario.name,
     design: design.id,
     tasks: Array.from({ length: taskCount() }, (_, n) => taskName(n)),
+    setUp: cell.judges.ofSetUp,
     steps: narrator.steps,
     stuck,
     // Generators keep their frames outside the arena: of them a fingerprint does not tell enough.
@@ -80,7 +117,7 @@ export function replayScenario(
     fingerprint: [run.lo, run.hi],
   }
   cell.judges.detach()
-  return { trace, divergence }
+  return { trace, divergence, followed }
 }
 
 /** How many steps ago the last state was there before; 0 if it never was. */
@@ -137,6 +174,7 @@ class Narrator implements Listener {
   }
 
   found({ observed, moment }: Sighting): void {
+    if (moment === 'set-up') return
     // That they wait for each other is told of the tasks, not of the step.
     this.#findings.push(...observed.filter((o) => moment !== 'stuck' || o.id !== 'deadlock'))
   }
@@ -191,11 +229,12 @@ function describeChange(
   at: number,
   mark: number,
 ): Change {
+  const own = owner.role === 'kernel'
   const before = valueAt(mark, at)
   const after = valueNow(at)
   if (at === base) {
     const say = (header: number): string => (header > 0 ? 'alive' : header < 0 ? 'freed' : 'none')
-    return { object, field: 'memory', before: say(before), after: say(after) }
+    return { object, field: 'memory', before: say(before), after: say(after), own }
   }
   for (const placed of owner.fields.values()) {
     const end = base + placed.offset + placed.field.words
@@ -211,9 +250,9 @@ function describeChange(
       if (!isPointer) return String(value)
       return value === 0 ? 'NULL' : objectName(value)
     }
-    return { object, field: snake(placed.name), before: say(before), after: say(after) }
+    return { object, field: snake(placed.name), before: say(before), after: say(after), own }
   }
-  return { object, field: '?', before: String(before), after: String(after) }
+  return { object, field: '?', before: String(before), after: String(after), own }
 }
 
 function valueNow(at: number): number {

@@ -23,6 +23,7 @@ import { confidentialVm, guestAccept, guestConvert, launch } from '../../user/co
 import type { Host } from '../host.js'
 import { sevGmemInvalidate, sevGmemPrepare, sevHandleRmpFault } from './gmem.js'
 import { snpFaultIsPrivate, snpGuestAccept, snpGuestConvert, snpVcpuRun } from './guest.js'
+import { ownerOf } from './rmp.js'
 import {
   handleRmpPageFault,
   rmpupdateRepeated,
@@ -40,6 +41,7 @@ import {
   snpVmTypeHasPrivateMem,
   snpVmTypeSupported,
 } from './vm.js'
+import { SNP_WORDS } from './words.js'
 
 /** What all versions have: the processor, the VM's life, the guest. */
 const COMMON: readonly Replacement[] = [
@@ -59,7 +61,9 @@ const COMMON: readonly Replacement[] = [
 export const snp: Host = {
   id: 'snp',
   summary: 'AMD SEV-SNP: a table says who owns each frame, and memory is encrypted by address.',
+  words: SNP_WORDS,
   init: snpInit,
+  ownerOf,
   versions: {
     '6.2': {
       over: upm,

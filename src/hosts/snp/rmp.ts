@@ -179,6 +179,13 @@ export function pageState(pfn: Pfn): PageState {
   return isCovered(pfn) ? stateOf(rmpEntry(pfn)) : 'Default'
 }
 
+/** Whose a frame is: the state of its page and, of a guest's, which guest's and where. */
+export function ownerOf(pfn: Pfn): string {
+  const state = pageState(pfn)
+  if (!isCovered(pfn) || rmpEntry(pfn).asid === 0) return state
+  return `${state}, ASID ${rmpEntry(pfn).asid}, gfn 0x${effectiveGfn(pfn).toString(16)}`
+}
+
 /** The entry that is authoritative for a frame: the head's, if it stands for the whole region. */
 export function effectiveEntry(pfn: Pfn): RmpEntry {
   const head = rmpEntry(headOf(pfn))

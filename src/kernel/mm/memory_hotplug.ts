@@ -3,17 +3,14 @@
  * page that refuses is asked again and again; in Linux only a signal ends it, and there are no
  * signals here, so it shows as a livelock.
  *
- * The block is the set of frames with `isolateBlock` set. Left out: the frames' removal from the
- * memmap, and offline of blocks with anything but the pages of one file in them.
+ * The block is the set of frames with `offlineBlock` set; `isolateBlock` is set while it is isolated.
+ * Left out: the frames' removal from the memmap.
  */
-import { alsoReads, read } from '../../machine/effects.js'
+import { alsoReads, alsoWrites, read, rmw } from '../../machine/effects.js'
 import { warnOn } from '../../machine/fault.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { EBUSY } from '../include/errno.js'
-import type { AddressSpace } from '../include/fs.js'
 import { type Folio, MIGRATE_SYNC, MR_MEMORY_HOTPLUG, NUMA_NO_NODE } from '../include/mm.js'
-import { PGOFF_MAX, type Pgoff } from '../include/types.js'
-import { xaFindAfterIndex, xaFindIndex, xaLoad } from '../lib/xarray.js'
 import { memHotplugBegin, memHotplugDone } from './hotplug_lock.js'
 import { migratePages, putbackMovablePages } from './migrate.js'
 import { forEachFolio } from './page_alloc.js'
@@ -24,35 +21,35 @@ import { folioIsolateLru, folioPut, folioTryGet, lruAddDrainAll } from './swap.j
 function nextInBlock(after: Folio | null): Folio | null {
   let next: Folio | null = null
   forEachFolio((folio) => {
-    if (!folio.isolateBlock || (after !== null && folio.pfn <= after.pfn)) return
+    if (!folio.offlineBlock || (after !== null && folio.pfn <= after.pfn)) return
     if (next === null || folio.pfn < next.pfn) next = folio
   })
   return next
 }
 
 /**
- * Make a block of the frames that hold the pages of a mapping, so that nothing is allocated from
- * it any more. -EBUSY if one of them can never move: it is in use, but on no LRU list.
+ * Isolate the block, so that nothing is allocated from it any more. -EBUSY if one of its pages can
+ * never move: it is in use, but on no LRU list.
  *
  * Models: 6.2 mm/page_isolation.c start_isolate_page_range, with has_unmovable_pages. Simplifies:
  * a block is made to measure instead of 128 MiB; what else a real one would hold, and be refused
  * for, is not there. The scan is one step, as under the zone's lock.
  */
-export const startIsolatePageRange = fn(function* start_isolate_page_range(
-  mapping: AddressSpace,
-): Kernel<number> {
-  yield read(mapping.iPages, 'xaHead')
-  let index = xaFindIndex(mapping.iPages, 0, PGOFF_MAX) as Pgoff
-  while (index >= 0) {
-    const folio = xaLoad(mapping.iPages, index) as Folio
-    if (folio.refcount > 0 && !folio.hwpoison && !folio.lru) {
-      undoIsolatePageRange()
-      return -EBUSY
-    }
+export const startIsolatePageRange = fn(function* start_isolate_page_range(): Kernel<number> {
+  const first = nextInBlock(null) as Folio
+  yield rmw(first, 'buddy')
+  let unmovable = false
+  for (let folio: Folio | null = first; folio !== null; folio = nextInBlock(folio)) {
+    alsoWrites(folio, 'buddy')
+    alsoReads(folio, 'refcount')
+    alsoReads(folio, 'hwpoison')
+    alsoReads(folio, 'lru')
     folio.isolateBlock = true
-    index = xaFindAfterIndex(mapping.iPages, index, PGOFF_MAX) as Pgoff
+    if (folio.refcount > 0 && !folio.hwpoison && !folio.lru) unmovable = true
   }
-  return 0
+  if (!unmovable) return 0
+  undoIsolatePageRange()
+  return -EBUSY
 })
 
 /** Models: 6.2 mm/page_isolation.c undo_isolate_page_range. */
@@ -68,8 +65,7 @@ export const undoIsolatePageRange = fn(function undo_isolate_page_range(): void 
  * Models: 6.2 mm/page_isolation.c test_pages_isolated. One step, as under the zone's lock.
  */
 export const testPagesIsolated = fn(function* test_pages_isolated(): Kernel<number> {
-  const first = nextInBlock(null)
-  if (first === null) return 0
+  const first = nextInBlock(null) as Folio
   yield read(first, 'buddy')
   let folio: Folio | null = first
   while (folio !== null) {
@@ -155,10 +151,10 @@ export const doMigrateRange = fn(function* do_migrate_range(first: Folio): Kerne
  * each round, which finds the pages that Linux would not let into the batches; no signals; no
  * notifier chain; the frames stay isolated instead of being taken out of the memmap.
  */
-export const offlinePages = fn(function* offline_pages(mapping: AddressSpace): Kernel<number> {
+export const offlinePages = fn(function* offline_pages(): Kernel<number> {
   yield* memHotplugBegin()
   yield* lruAddDrainAll()
-  const ret = yield* startIsolatePageRange(mapping)
+  const ret = yield* startIsolatePageRange()
   if (ret !== 0) {
     yield* memHotplugDone()
     return ret

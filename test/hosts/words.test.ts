@@ -1,0 +1,37 @@
+/** What the command line says of hosts: the flag, and the words of their tables. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { builtInDesigns, designsOnMachine, loadDesign } from '../../src/app/host/designs.js'
+import { MACHINES } from '../../src/hosts/host.js'
+import { designsOn, hostWords } from '../../src/hosts/index.js'
+import * as fw from '../../src/hosts/snp/firmware.js'
+import * as insn from '../../src/hosts/snp/instructions.js'
+
+/** Names and numbers of what a module exports in capitals, those of these prefixes left out. */
+function codesOf(module: Readonly<Record<string, unknown>>, not: RegExp): [string, number][] {
+  return Object.entries(module).filter(
+    (e): e is [string, number] =>
+      /^[A-Z0-9_]+$/.test(e[0]) && typeof e[1] === 'number' && e[1] > 0 && !not.test(e[0]),
+  )
+}
+
+test('every code of SNP can be explained, with its number', () => {
+  const codes = [...codesOf(insn, /^OPEN/), ...codesOf(fw, /^(PHASE|PAGE_TYPE|CMD)_/)]
+  for (const [name, value] of codes) {
+    const word = hostWords().find((w) => w.name === name)
+    assert.equal(word?.value, value, name)
+  }
+})
+
+test('with --host, the designs are those that run on the machine, built in or not', async () => {
+  for (const machine of MACHINES) {
+    const ids = designsOnMachine(builtInDesigns(), machine).map((d) => d.id)
+    assert.deepEqual(
+      ids,
+      designsOn(machine).map((d) => d.id),
+    )
+    for (const id of ids) assert.equal((await loadDesign({ id, module: undefined })).id, id)
+  }
+  const v10 = builtInDesigns().filter((d) => d.id === 'v10')
+  assert.throws(() => designsOnMachine(v10, 'snp'), /does not run on the host "snp"/)
+})
