@@ -5,14 +5,14 @@
  */
 
 import { SetupFailure } from '../cell/boot.js'
-import { Cell } from '../cell/cell.js'
-import type { Move } from '../cell/schedule.js'
+import { Cell, type Noted } from '../cell/cell.js'
 import type { Design } from '../designs/design.js'
 import type { Witness } from '../explore/listen/witnesses.js'
 import {
   type SearchOptions,
   type SearchResult,
   type Snapshot,
+  SnapshotError,
   search,
 } from '../explore/prove/search.js'
 import type { Scenario } from '../litmus/scenario.js'
@@ -41,10 +41,8 @@ export interface CellProbe {
 }
 
 /** A check that was stopped in the middle. Plain data. */
-export interface CellSnapshot {
+export interface CellSnapshot extends Noted {
   readonly search: Snapshot
-  readonly outcomes: ReadonlyMap<string, readonly Move[]>
-  readonly marks: readonly string[]
 }
 
 /** When the first finding is looked for: bounds that are tried if none is given. */
@@ -109,7 +107,9 @@ export function conclude(
 /** Everything, or everything up to a bound. */
 function prove(cell: Cell, effort: Effort): SearchResult {
   const { resume } = effort
-  if (resume !== undefined) cell.restore(resume.outcomes, resume.marks)
+  if (resume !== undefined && !cell.restore(resume)) {
+    throw new SnapshotError('the classes of locks have other numbers')
+  }
   const result = run(cell, effort, {
     bound: effort.bound,
     exact: effort.exact,

@@ -5,8 +5,7 @@
  */
 
 import { SetupFailure } from '../cell/boot.js'
-import { Cell } from '../cell/cell.js'
-import type { Move } from '../cell/schedule.js'
+import { Cell, type Noted } from '../cell/cell.js'
 import type { Design } from '../designs/design.js'
 import type { Witness } from '../explore/listen/witnesses.js'
 import type { SearchResult } from '../explore/prove/search.js'
@@ -17,10 +16,8 @@ import { conclude, type Effort, run } from './check.js'
 import type { Verdict } from './verdict.js'
 
 /** What one worker has seen. Plain data. */
-export interface ShareResult {
+export interface ShareResult extends Noted {
   readonly result: SearchResult
-  readonly outcomes: ReadonlyMap<string, readonly Move[]>
-  readonly marks: readonly string[]
 }
 
 /**
@@ -66,7 +63,7 @@ export function concludeShares(
   if (result.finished && waitInCircle(result.unclosed ?? [])) return undefined
   const cell = new Cell(scenario, design)
   cell.boot('lowered')
-  for (const s of all) cell.restore(s.outcomes, s.marks)
+  for (const s of all) cell.restore(s)
   const found = { result, bound: undefined, surprises: undefined }
   return conclude(cell, found, scenario, design, effort, start)
 }

@@ -3,11 +3,20 @@ import type { Design } from '../designs/design.js'
 import { blame } from '../litmus/blame.js'
 import type { Scenario } from '../litmus/scenario.js'
 import { type Mode, variable } from '../machine/machine.js'
+import { lockClassNames, resumeLockClasses } from '../machine/task.js'
 import { sanitizersOn } from '../sanitizers/index.js'
 import { bootScenario } from './boot.js'
 import { Execution, type Listener } from './execution.js'
 import { Judges } from './judges.js'
 import type { Move } from './schedule.js'
+
+/** What has come up during a search of a cell, besides what was found. Plain data. */
+export interface Noted {
+  readonly outcomes: ReadonlyMap<string, readonly Move[]>
+  readonly marks: readonly string[]
+  /** By number - 1: the classes that came up during the search have theirs from it. */
+  readonly lockClasses: readonly string[]
+}
 
 /** One set-up of machine and judges for a cell. */
 export class Cell {
@@ -39,13 +48,16 @@ export class Cell {
   }
 
   /** What a search has noted here, and back. */
-  save(): { outcomes: ReadonlyMap<string, readonly Move[]>; marks: readonly string[] } {
-    return { outcomes: new Map(this.outcomes.all), marks: [...this.judges.marks] }
+  save(): Noted {
+    const lockClasses = lockClassNames()
+    return { outcomes: new Map(this.outcomes.all), marks: [...this.judges.marks], lockClasses }
   }
 
-  restore(outcomes: ReadonlyMap<string, readonly Move[]>, marks: readonly string[]): void {
+  /** False if the machine numbers lock classes in another way: it is not that of the same cell. */
+  restore({ outcomes, marks, lockClasses }: Noted): boolean {
     for (const [key, schedule] of outcomes) this.outcomes.all.set(key, schedule)
     this.judges.addMarks(marks)
+    return resumeLockClasses(lockClasses)
   }
 }
 

@@ -173,6 +173,21 @@ export function lockClass(name: string): number {
   return classNames.push(name)
 }
 
+/** The names of all classes, by number - 1. */
+export function lockClassNames(): readonly string[] {
+  return [...classNames]
+}
+
+/**
+ * A search goes on in another machine, where the classes that came up during it must have the
+ * numbers that they had. False if that can't be, since the classes of the boot are others.
+ */
+export function resumeLockClasses(names: readonly string[]): boolean {
+  if (classNames.some((name, i) => names[i] !== name)) return false
+  classNames.push(...names.slice(classNames.length))
+  return true
+}
+
 /** How many classes there are. Those not declared are numbered in the order of their coming up. */
 export function lockClassCount(): number {
   return classNames.length

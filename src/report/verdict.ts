@@ -47,13 +47,22 @@ export function renderVerdict(
   for (const w of warningsOf(cell)) lines.push(paint.bad(wrap(`warning: ${w}`, width, '  ')))
   for (const f of v.findings) lines.push(renderFinding(cell, f, look))
   if (v.verdict !== 'skipped') lines.push(paint.dim(wrap(proofLine(v), width, '  ')))
-  if (v.fewest === false && v.proof === 'exhaustive' && v.findings.length > 0) {
-    const text = 'stopped before executions with the fewest preemptions were found'
-    lines.push(paint.dim(wrap(text, width, '  ')))
-  }
+  const unsought = notFewest(v)
+  if (unsought !== undefined) lines.push(paint.dim(wrap(unsought, width, '  ')))
   for (const s of v.samplers ?? []) lines.push(paint.dim(samplerLine(s, width)))
   if (v.cross !== undefined) lines.push(renderCertificate(v.cross, look))
   return lines.join('\n')
+}
+
+/** What is to be said of executions that may not have the fewest preemptions. */
+function notFewest({ fewest, proof, surprises, findings }: Verdict): string | undefined {
+  if (fewest !== false || findings.length === 0) return undefined
+  if (proof === 'exhaustive') {
+    return 'stopped before executions with the fewest preemptions were found'
+  }
+  // The search for the first finding goes from few to more.
+  if (surprises !== undefined) return undefined
+  return 'executions are as they were met: others may have fewer preemptions'
 }
 
 function wordOf(v: Verdict, paint: Paint): string {

@@ -5,6 +5,7 @@ import { UserError } from '../error.js'
 import type { CellResult, LoadedDesign, Progress, Results, ScenarioFile } from '../results.js'
 import type { Verdict } from '../verdict.js'
 import { recall, remember } from './cache.js'
+import { claim } from './claim.js'
 import { tokenHash } from './designs.js'
 import type { Job } from './job.js'
 import { assertSameCode, CODE } from './package.js'
@@ -48,10 +49,16 @@ export async function check(request: CheckRequest): Promise<Results> {
   const [only] = open
   const plain = isExhaustive(question) && question.exact !== true && checkpoint === undefined
   const together = open.length === 1 && plain && (workers ?? 1) > 1
-  const run =
-    together && only !== undefined
-      ? await runTogether(only, threads, listenerOf(request))
-      : await runJobs(open, threads, listenerOf(request))
+  const release = checkpoint === undefined ? undefined : claim(checkpoint)
+  let run: Run
+  try {
+    run =
+      together && only !== undefined
+        ? await runTogether(only, threads, listenerOf(request))
+        : await runJobs(open, threads, listenerOf(request))
+  } finally {
+    release?.()
+  }
   assertSameCode()
   keep(open, run, verdicts, useCache)
   return {

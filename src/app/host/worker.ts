@@ -75,7 +75,8 @@ async function run(job: Job): Promise<Message> {
       ? checkScenario(scenario, design, effort)
       : concludeShares(scenario, design, effort, job.shares, begun)
   if (checked === undefined) return { kind: 'alone', job: number }
-  if (!checked.stopped) saver?.drop()
+  // What a limit has kept from being told with the fewest preemptions can be gone on with.
+  if (!checked.stopped && checked.fewest !== false) saver?.drop()
   const verdict = await explained(task, announced(task, checked))
   return { kind: 'verdict', job: number, verdict, final: true }
 }
@@ -150,6 +151,8 @@ class Saver {
   readonly #path: string
   readonly #job: Job
   #next = performance.now() + FIRST_SAVE
+  /** Why the last save failed: once is enough. */
+  #said = ''
 
   constructor(path: string, job: Job) {
     this.#path = path
@@ -167,7 +170,8 @@ class Saver {
       saveCheckpoint(this.#path, jobHash(this.#job), snapshot())
     } catch (error) {
       const text = `${this.#path}: the checkpoint can't be saved: ${(error as Error).message}`
-      send({ kind: 'notice', job: this.#job.number, text })
+      if (text !== this.#said) send({ kind: 'notice', job: this.#job.number, text })
+      this.#said = text
     }
     const cost = performance.now() - start
     this.#next = start + Math.max(LEAST_INTERVAL, 20 * cost)

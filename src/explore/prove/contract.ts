@@ -34,8 +34,9 @@ export interface Snapshot {
 export interface SearchOptions extends Keeping, Sought {
   /** With a bound: most choices other than the ordinary one, 0, on an execution. */
   readonly surprises?: number | undefined
-  /** Called about every 10,000 steps; returning false interrupts the search. */
+  /** Called after so many steps, 10,000 by default; returning false interrupts the search. */
   readonly keepGoing: (states: number, depth: number, probe: Probe) => boolean
+  readonly askEvery?: number | undefined
   /** Hear what is found, and of states at rest and final states; of steps only with `afresh`. */
   readonly listeners?: readonly Listener[]
   /** Run the code of every step, also of one whose inputs have been met before. */

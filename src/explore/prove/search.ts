@@ -49,7 +49,8 @@ class Search {
   /** Tasks are tried in the other order: workers should not meet before they must. */
   readonly #backwards: boolean
   #steps = 0
-  #askAt = STEPS_BETWEEN_QUESTIONS
+  readonly #askEvery: number
+  #askAt: number
   #executions = 0
   #cut = false
   #interrupted = false
@@ -62,6 +63,8 @@ class Search {
     this.#options = options
     this.#bound = bound ?? -1
     this.#surprisesBound = options.surprises ?? Number.POSITIVE_INFINITY
+    this.#askEvery = options.askEvery ?? STEPS_BETWEEN_QUESTIONS
+    this.#askAt = this.#askEvery
     this.#judges = judges
     this.#memo = options.afresh === true || options.exact === true ? undefined : new Memo()
     this.#run = new Execution(judges, [this.#witnesses, ...listeners], this.#memo)
@@ -122,7 +125,7 @@ class Search {
     if (this.#cycles instanceof Components) this.#cycles.load(from.components)
     this.#witnesses.load(from.witnesses)
     this.#steps = from.steps
-    this.#askAt = from.steps + STEPS_BETWEEN_QUESTIONS
+    this.#askAt = from.steps + this.#askEvery
     this.#executions = from.executions
   }
 
@@ -152,7 +155,7 @@ class Search {
 
   /** May the search go on? */
   #ask(): boolean {
-    this.#askAt += STEPS_BETWEEN_QUESTIONS
+    this.#askAt += this.#askEvery
     const { depth } = this.#run
     const states = this.#known.size
     this.#shared?.sweep()
