@@ -60,7 +60,9 @@ import { mutexLock, mutexUnlock, spinLock, spinUnlock } from '../src/machine/loc
 import { containerOf, errPtr } from '../src/machine/struct.js'
 import { drainLru } from '../src/user/pages.js'
 import type { Mutant } from './mutant.js'
+import { PKVM_MUTANTS } from './pkvm.js'
 import { SNP_MUTANTS } from './snp.js'
+import { TDX_MUTANTS } from './tdx.js'
 
 const GUEST = `
 setup
@@ -327,6 +329,8 @@ task kcompactd
 
 export const MUTANTS: readonly Mutant[] = [
   ...SNP_MUTANTS,
+  ...PKVM_MUTANTS,
+  ...TDX_MUTANTS,
   inGetSeals('use-after-free', useAfterFree, 'memory', 'use-after-free'),
   inGetSeals('uninitialised', uninitialised, 'memory', 'uninitialised-memory'),
   inGetSeals('wrong-type', wrongType, 'memory', 'type-confusion'),

@@ -15,7 +15,7 @@ export function addPatchCommands(main: Command, end: (code: number) => void): vo
   main
     .command('review <mail>')
     .description('judge a kernel patch as it came from the list')
-    .requiredOption('--linux <tree>', 'the kernel tree that the patch applies to')
+    .option('--linux <tree>', 'the kernel tree that the patch applies to; without it, hunks alone')
     .option('--base <design>', 'the design that it changes; auto finds the nearest', 'auto')
     .option('--reverse', 'judge what taking the patch back does')
     .option('--assume <f: value|…>', 'what an unknown function returns (repeatable)', collect, [])

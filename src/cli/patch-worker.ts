@@ -13,7 +13,7 @@ import {
   stopped,
   withProbes,
 } from '../patch/judge.js'
-import { FINDING_KINDS } from '../sanitizers/index.js'
+import { FINDING_KINDS, findingKind } from '../sanitizers/index.js'
 
 /** One scenario on a base and on what changes of it. */
 export interface PatchJob {
@@ -34,6 +34,7 @@ export interface FoundFinding {
   readonly function: string
   readonly message: string
   readonly first: boolean
+  readonly isDemand: boolean
   readonly token: string
 }
 
@@ -122,6 +123,7 @@ function reportOf(f: CellFacts, scenario: string, design: string): CellReport {
     marks: f.marks,
     findings: f.findings.map(({ id, message, first, schedule, function: where }) => ({
       ...{ id, message, first, function: where },
+      isDemand: findingKind(id)?.judgement === 'demand',
       token: encodeToken({ scenario, design, hash: '', schedule }),
     })),
   }

@@ -10,6 +10,7 @@ import { type Design, replacementsOf } from '../designs/design.js'
 import { DESIGNS } from '../designs/index.js'
 import { type Candidate, calibrationModules, candidates } from '../patch/calibrate.js'
 import { ChangeError, type Changes, changesOf } from '../patch/changes.js'
+import { agreesAfter, hasEdits, inverted, judgeable, type Sides } from '../patch/direction.js'
 import { scopeOf } from '../patch/facts.js'
 import { type Patch, PatchError, patchesOf } from '../patch/mail/patch.js'
 import { mergeEdit } from '../patch/merge/merge.js'
@@ -19,7 +20,6 @@ import {
   type Draft,
   draft,
   type Entry,
-  inverted,
   type Plan,
   plan,
   treeFile,
@@ -32,10 +32,11 @@ import { dictionary, KERNELS, ownerOf } from './fidelity-tree.js'
 import { startCParser } from './grammar.js'
 import { comparePatches } from './patch-pool.js'
 import type { PatchJob, PatchResult } from './patch-worker.js'
-import { checkTree, treeText } from './tree.js'
+import { checkTree, release, treeText } from './tree.js'
 
 export interface ReviewFlags {
-  readonly linux: string
+  /** The tree that the patch applies to; without one, its hunks are all that there is. */
+  readonly linux?: string
   /** A design, or `auto`: the one in which most of the patch can be judged. */
   readonly base: string
   readonly reverse?: boolean
@@ -51,7 +52,7 @@ const MOST_BYTES = 1 << 20
 export async function review(mail: string, flags: ReviewFlags): Promise<number> {
   const { patches, changes } = await inputs(mail, flags)
   const words = dictionary()
-  const designs = bases(flags.base)
+  const designs = bases(flags.base, flags.linux === undefined ? undefined : release(flags.linux))
   const drafts = designs.map((design) => ({
     design,
     draft: draft(changes, scopeOf(design, words)),
@@ -82,11 +83,12 @@ async function inputs(
 ): Promise<{ patches: Patch[]; changes: Changes }> {
   if (!existsSync(mail) || !statSync(mail).isFile()) throw new UserError(`${mail}: no such file`)
   if (statSync(mail).size > MOST_BYTES) throw new UserError(`${mail}: more than 1 MiB is no mail`)
-  checkTree(flags.linux)
+  const { linux } = flags
+  if (linux !== undefined) checkTree(linux)
   await startCParser()
   try {
     const patches = patchesOf(readFileSync(mail, 'utf8'))
-    const read = (path: string): string | undefined => treeText(flags.linux, path)
+    const read = linux === undefined ? undefined : (path: string) => treeText(linux, path)
     return { patches, changes: changesOf(patches, read, flags.reverse === true) }
   } catch (error) {
     if (error instanceof PatchError || error instanceof ChangeError) {
@@ -96,10 +98,13 @@ async function inputs(
   }
 }
 
-function bases(name: string): readonly Design[] {
+/** Of designs that are equally near to a patch the first is taken: of the tree's age, if that is known. */
+function bases(name: string, tree: string | undefined): readonly Design[] {
   if (name === 'auto') {
-    const first = (d: Design): number => (KERNELS.includes(d.id) ? 0 : 1)
-    return [...DESIGNS].sort((a, b) => first(a) - first(b))
+    const isOld = tree !== undefined && /^(?:[0-5]\.|6\.[0-7]$)/.test(tree)
+    const kernels = isOld ? KERNELS : [...KERNELS].reverse()
+    const rank = (d: Design): number => (kernels.includes(d.id) ? kernels.indexOf(d.id) : 9)
+    return [...DESIGNS].sort((a, b) => rank(a) - rank(b))
   }
   const found = DESIGNS.find((d) => d.id === name)
   if (found === undefined) throw new UserError(`there is no design "${name}".`)
@@ -107,13 +112,17 @@ function bases(name: string): readonly Design[] {
 }
 
 /**
- * How near a design is to the tree: functions of the files that the patch touches which translate
- * for it, those that change counted more.
+ * How near a design is to the patch: what of it can be merged into the design's functions or taken
+ * away from them, and of the files that it touches, the functions that translate for the design.
  */
-function worth({ checks, changes, scope }: Draft): number {
+function worth(from: Draft): number {
+  const { checks, changes, scope } = from
+  const [forth, back] = bothWays(from, { before: new Map(), after: new Map() })
+  const merged = judgeable(hasEdits(forth, back) ? back : forth)
   const whole = checks.filter((c) => c.side === 'before' && c.alone.reason === undefined).length
   const around = changes.files.flatMap((f) => candidates([treeFile(f, f.before)], scope))
-  return whole * 100 + around.filter((c) => c.reason === undefined).length
+  const able = around.filter((c) => c.reason === undefined).length
+  return (merged + whole) * 1000 + able
 }
 
 function assumptions(list: readonly string[]): ReadonlyMap<string, readonly string[]> {
@@ -146,17 +155,6 @@ async function calibrate(
   const differ = [...before.values()].some((c) => typeof c === 'object')
   const after = differ ? await calibrateSide(draft, 'after', design, threads, lower) : new Map()
   return { before, after }
-}
-
-interface Sides {
-  readonly before: ReadonlyMap<string, Calibrated>
-  readonly after: ReadonlyMap<string, Calibrated>
-}
-
-/** Does every function whose version before the patch is another one agree after it? */
-function hasPatch({ checks }: Draft, { before, after }: Sides): boolean {
-  const other = checks.filter((c) => c.side === 'before' && typeof before.get(c.entry) === 'object')
-  return other.length > 0 && other.every((c) => typeof after.get(c.entry) === 'string')
 }
 
 /** Base and patched change places. */
@@ -213,6 +211,28 @@ async function calibrateSide(
   return found
 }
 
+function planned(
+  from: Draft,
+  basis: ReadonlyMap<string, Calibrated>,
+  assumed: ReadonlyMap<string, readonly string[]>,
+  broken: ReadonlyMap<string, string>,
+): Plan {
+  const calibrated = (name: string): Calibrated => basis.get(name)
+  return plan(from, { calibrated, checks: from.checks, assumed, broken, merge: mergeEdit })
+}
+
+function bothWays(from: Draft, sides: Sides): readonly [Plan, Plan] {
+  const [none, nothing] = [new Map<string, readonly string[]>(), new Map<string, string>()]
+  return [
+    planned(from, sides.before, none, nothing),
+    planned(inverted(from), sides.after, none, nothing),
+  ]
+}
+
+function hasPatch(from: Draft, sides: Sides): boolean {
+  return agreesAfter(from, sides) || hasEdits(...bothWays(from, sides))
+}
+
 interface Made extends Plan {
   readonly module: string
 }
@@ -226,13 +246,7 @@ function build(
 ): Made {
   const broken = new Map<string, string>()
   for (let tries = 0; tries < 20; tries++) {
-    const made = plan(from, {
-      calibrated: (name) => basis.get(name),
-      checks: from.checks as readonly Check[],
-      assumed,
-      broken,
-      merge: mergeEdit,
-    })
+    const made = planned(from, basis, assumed, broken)
     const source = moduleText(made.pieces, from.scope, 'made by review')
     const { text, problems } = lower(source)
     if (problems.length === 0) return { ...made, module: text }

@@ -24,6 +24,14 @@ export function treeText(tree: string, path: string): string | undefined {
   return existsSync(full) && statSync(full).isFile() ? readFileSync(full, 'utf8') : undefined
 }
 
+/** The tree's release, `6.12`, if its Makefile says it. */
+export function release(tree: string): string | undefined {
+  const text = treeText(tree, 'Makefile') ?? ''
+  const [, major] = /^VERSION = (\d+)$/m.exec(text) ?? []
+  const [, minor] = /^PATCHLEVEL = (\d+)$/m.exec(text) ?? []
+  return major === undefined || minor === undefined ? undefined : `${major}.${minor}`
+}
+
 export function readC(path: string, text: string): TreeFile {
   const root = parseC(text)
   return { path, functions: functionsOf(root), tables: tablesOf(root) }

@@ -10,10 +10,17 @@ import type { FnTag, Replacement } from '../machine/fn.js'
 
 /**
  * Hosts by id, and which machine each is. A machine has several where it, or all that Linux does
- * with it, has come in versions; the plain name is the first of them. `sw` is a machine that
+ * with it, has come in versions; then none has the plain name. `sw` is a machine that
  * protects nothing: private memory is what comes from the file.
  */
-export const MACHINE_OF = { sw: 'sw', snp: 'snp' } as const
+export const MACHINE_OF = {
+  sw: 'sw',
+  snp: 'snp',
+  'tdx-6.18': 'tdx',
+  'tdx-6.19': 'tdx',
+  'pkvm-7.0': 'pkvm',
+  'pkvm-7.1': 'pkvm',
+} as const
 export type HostId = keyof typeof MACHINE_OF
 export type Machine = (typeof MACHINE_OF)[HostId]
 

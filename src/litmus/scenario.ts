@@ -296,7 +296,8 @@ function expectations(file: FileSyntax, names: Names, known: Known, binder: Bind
       if (design !== '*' && !known.designs.includes(design)) {
         binder.fail(`there is no design "${design}".${suggest(design, known.designs)}`, d.at)
       }
-      if (host !== undefined) hostNamed(host, d.at + design.length + 1, HOST_IDS, binder)
+      if (host !== undefined)
+        hostNamed(host, d.at + design.length + 1, [...HOST_IDS, ...MACHINES], binder)
     }
     for (const f of row.findings) {
       if (!known.findings.includes(f.text)) {

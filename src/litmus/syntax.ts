@@ -69,7 +69,7 @@ const QUOTED = /"[^"\n]*"/y
 const SCENARIO = /[\p{L}\d\-_./]+/uy
 const NAME = /[\p{L}_][\p{L}\d_]*/uy
 const MARK = /\p{L}[\p{L}\d-]*/uy
-const DESIGN = /(?:\*|[\p{L}\d\-_.]+)(?:@[a-z]+)?/uy
+const DESIGN = /(?:\*|[\p{L}\d\-_.]+)(?:@[a-z\d.-]+)?/uy
 const HOST = /[a-z]+/y
 const COMPARISON = /==|!=|<=|>=|<|>/y
 /** A row's finding; not what begins a condition. */

@@ -1,6 +1,7 @@
 /** What a patch does to C: functions and tables before and after it. */
 import { type CFunction, type CTable, functionsOf, prototypesOf, tablesOf } from './c/functions.js'
 import { parseC, squash } from './c/parse.js'
+import { shownChanges } from './hunks.js'
 import { applyPatch } from './mail/apply.js'
 import type { FilePatch, Patch } from './mail/patch.js'
 
@@ -51,16 +52,18 @@ export class ChangeError extends Error {}
 const IS_C = /\.[ch]$/
 
 /**
- * Apply the patches one after the other to the files that `read` gives. A tree that has a patch
- * already is taken back to before it, with a note; so is everything with `reverse`.
+ * Apply the patches one after the other to the files that `read` gives; without it, their hunks are
+ * all that there is. A tree that has a patch already is taken back to before it, with a note; so is
+ * everything with `reverse`.
  *
  * @throws ChangeError if the patch and the tree have nothing to do with each other.
  */
 export function changesOf(
   patches: readonly Patch[],
-  read: (path: string) => string | undefined,
+  read: ((path: string) => string | undefined) | undefined,
   reverse: boolean,
 ): Changes {
+  if (read === undefined) return changesWithoutTree(patches, reverse)
   const texts = new Map<string, { before: string; after: string }>()
   const misfits = new Map<string, string[]>()
   const notes = new Set<string>()
@@ -99,6 +102,17 @@ export function changesOf(
     tables: files.flatMap(tableChanges),
     notes: [...notes],
   }
+}
+
+function changesWithoutTree(patches: readonly Patch[], reverse: boolean): Changes {
+  if (!patches.some((p) => p.files.some((f) => IS_C.test(f.path)))) {
+    throw new ChangeError(nothing(patches, []))
+  }
+  const shown = shownChanges(patches, reverse, (path) => IS_C.test(path))
+  if (shown.functions.length + shown.tables.length === 0) {
+    throw new ChangeError('no hunk of this patch shows which function it changes; name a tree')
+  }
+  return shown
 }
 
 function nothing(patches: readonly Patch[], missing: readonly string[]): string {

@@ -34,6 +34,7 @@ export interface Entry {
   readonly dropped: readonly string[]
   readonly assumptions: readonly string[]
   readonly edits?: number
+  readonly found?: number
   readonly lines: ReadonlySet<number>
 }
 
@@ -57,7 +58,8 @@ export function draft(changes: Changes, scope: Scope): Draft {
   const sides = ['before', 'after'] as const
   const checks = changes.functions.flatMap((change): Check[] => {
     const file = changes.files.find((f) => f.path === change.file)
-    if (change.kind !== 'changed' || file === undefined) return []
+    const isWhole = change.kind === 'changed' && change.after?.partial !== true
+    if (!isWhole || file === undefined) return []
     return sides.flatMap((side): Check[] => {
       const source = treeFile(file, file[side])
       const [alone] = candidates([source], scope, (c) => c === change.name)
@@ -68,23 +70,6 @@ export function draft(changes: Changes, scope: Scope): Draft {
     })
   })
   return { scope, changes, checks }
-}
-
-/**
- * The patch taken back, for a design that has it already: what the patch brings is what the design
- * is, and before it is what must be translated.
- */
-export function inverted({ scope, changes, checks }: Draft): Draft {
-  const kinds = { changed: 'changed', new: 'removed', removed: 'new' } as const
-  const functions = changes.functions.map((c): Change => {
-    const lines = new Set<number>()
-    return { ...c, kind: kinds[c.kind], before: c.after, after: c.before, lines }
-  })
-  const files = changes.files.map((f) => ({ ...f, before: f.after, after: f.before }))
-  const turned = checks.map(
-    (c): Check => ({ ...c, side: c.side === 'before' ? 'after' : 'before' }),
-  )
-  return { scope, changes: { ...changes, functions, files }, checks: turned }
 }
 
 export function treeFile(file: ChangedFile, side: Side): TreeFile {
@@ -105,7 +90,13 @@ export type Merge = (
   target: ModelFunction,
   session: Session,
 ) =>
-  | { readonly text: string; readonly edits: number; readonly byWords: boolean }
+  | {
+      readonly text: string
+      readonly edits: number
+      /** Edits that took away or changed what the model has. */
+      readonly found: number
+      readonly byWords: boolean
+    }
   | { readonly conflict: string }
 
 /**
@@ -217,7 +208,7 @@ export function bodiesFor(scope: Scope, name: string): ModelFunction[] {
 
 function changedEntry(change: Change, uses: Context): Entry {
   const { scope, session, pieces, trap, broken } = uses
-  const after = change.after as CFunction
+  const { after } = change
   const bodies = bodiesFor(scope, change.name)
   const names = [change.name, RENAMED[change.name] ?? change.name]
   const parts = names.flatMap((n) => scope.modelling(n)).filter((f) => !bodies.includes(f))
@@ -228,10 +219,12 @@ function changedEntry(change: Change, uses: Context): Entry {
     for (const t of targets) trap(t, holes[0]?.reason ?? 'not translated')
     return entryOf(change, 'not translated', { targets, holes })
   }
-  if (after.node.broken) return refuse([note(change, 'the C parser cannot read it')])
+  if (after === undefined || after.node.broken)
+    return refuse([note(change, 'the C parser cannot read it')])
   const [target] = bodies
   let why: readonly HoleNote[] = []
-  if (target !== undefined && bodies.length === 1 && !broken.has(`${target.ts}$`)) {
+  if (after.partial === true) why = []
+  else if (target !== undefined && bodies.length === 1 && !broken.has(`${target.ts}$`)) {
     const whole = wholly(change, target, uses)
     if ('how' in whole) return whole
     why = whole.holes
@@ -246,7 +239,11 @@ function changedEntry(change: Change, uses: Context): Entry {
   const [only] = good
   if (good.length === 1 && only !== undefined && 'text' in only.m) {
     pieces.push(replacementOf(change, only.t, only.m.text, scope))
-    return entryOf(change, 'merged', { targets: [only.t], edits: only.m.edits })
+    return entryOf(change, 'merged', {
+      targets: [only.t],
+      edits: only.m.edits,
+      found: only.m.found,
+    })
   }
   const conflicts = merged.flatMap(({ m }) => ('conflict' in m ? [note(change, m.conflict)] : []))
   if (good.length > 1) {

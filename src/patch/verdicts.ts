@@ -7,6 +7,8 @@ export interface Finding {
   readonly function: string
   readonly message: string
   readonly first: boolean
+  /** What the scenario asks of the designs that it knows: other behaviour, and no bug. */
+  readonly isDemand: boolean
 }
 
 export interface CellPair {
@@ -87,11 +89,15 @@ function cellOf({ scenario, base, patched, difference }: CellPair): CellVerdict 
   if (difference?.what === 'unfinished' || (patched.skipped !== undefined && difference)) {
     return { ...none, word: 'not judged', detail: difference?.detail ?? '' }
   }
-  const found = patched.findings.filter((f) => !base.findings.some((b) => b.id === f.id))
-  const gone = base.findings.filter((f) => !patched.findings.some((p) => p.id === f.id))
+  const lacks = (list: readonly Finding[], f: Finding): boolean =>
+    !f.isDemand && !list.some((x) => x.id === f.id)
+  const found = patched.findings.filter((f) => lacks(base.findings, f))
+  const gone = base.findings.filter((f) => lacks(patched.findings, f))
   const both = { scenario, found, gone }
   if (found.length > 0) return { ...both, word: 'finds', detail: '' }
   if (gone.length > 0) return { ...both, word: 'clean again', detail: '' }
   if (difference === undefined) return { ...both, word: 'as before', detail: '' }
-  return { ...both, word: 'behaves otherwise', detail: `${difference.what}, ${difference.detail}` }
+  const demand = patched.findings.find((f) => f.isDemand)
+  const detail = demand?.message ?? `${difference.what}, ${difference.detail}`
+  return { ...both, word: 'behaves otherwise', detail }
 }

@@ -29,12 +29,14 @@ export function cellWord(v: Verdict): string {
 /** Pieces of a design's name are shorter than this, if its dashes allow. */
 const HEAD = 7
 const LONGEST_NAME = 39
+/** With columns beyond a page, names have room all the same. */
+const SHORTEST_NAME = 20
 const INDENT = '  '
 
-/** A name in pieces shorter than `width`, broken behind its dashes. */
+/** A name in pieces shorter than `width`, broken behind its dashes and before its host. */
 function pieces(name: string, width: number): string[] {
   const found: string[] = []
-  for (const part of name.split(/(?<=-)/)) {
+  for (const part of name.split(/(?<=-)|(?=@)/)) {
     const last = found.at(-1)
     if (last !== undefined && last.length + part.length < width) {
       found[found.length - 1] = last + part
@@ -98,7 +100,7 @@ export function renderMatrix(
 ): string {
   const columns = designs.map((d) => columnOf(d, verdicts))
   const room = width + 1 - columns.reduce((sum, c) => sum + c.width, 0)
-  const nameWidth = Math.min(LONGEST_NAME, room)
+  const nameWidth = Math.max(SHORTEST_NAME, Math.min(LONGEST_NAME, room))
   const lines = headLines(columns, nameWidth).map((l) => paint.bold(l.trimEnd()))
   let area = ''
   for (const scenario of scenarios) {

@@ -43,6 +43,19 @@ const SHORT: Readonly<Record<string, string>> = {
   'host-write-fault': 'oops',
   'asid-in-use': 'asid',
   'live-page-taken': 'taken',
+  'td-page-freed': 'freed',
+  'td-memory-written': 'mc',
+  'missing-track': 'track',
+  'removal-busy-twice': 'busy',
+  'vcpu-not-barred': 'barred',
+  'pamt-mismatch': 'pamt',
+  'hypervisor-panic': 'panic',
+  'host-read-fault': 'rdoops',
+  'ownership-conflict': 'owners',
+  'share-miscount': 'shares',
+  'freed-while-donated': 'given',
+  'guest-page-not-zeroed': 'bytes',
+  'pin-dropped-early': 'unpin',
 }
 
 export function shortFinding(id: string): string {

@@ -8,6 +8,7 @@ import { lockOrder } from './lock-order.js'
 import { memory } from './memory.js'
 import { nullDereference } from './null-dereference.js'
 import { pageContent } from './page-content.js'
+import { pkvm } from './pkvm.js'
 import { poison } from './poison.js'
 import { progress } from './progress.js'
 import { references } from './references.js'
@@ -15,6 +16,7 @@ import { rmp } from './rmp.js'
 import type { FindingKind, Sanitizer } from './sanitizer.js'
 import { secondaryMmu } from './secondary-mmu.js'
 import { sleepInAtomic } from './sleep-in-atomic.js'
+import { tdx } from './tdx.js'
 
 export const SANITIZERS: readonly Sanitizer[] = [
   memory,
@@ -33,7 +35,7 @@ export const SANITIZERS: readonly Sanitizer[] = [
 ]
 
 /** Those of one host each. */
-export const HOST_SANITIZERS: readonly Sanitizer[] = [rmp]
+export const HOST_SANITIZERS: readonly Sanitizer[] = [rmp, tdx, pkvm]
 
 /** The judges of a machine: of every one, or of one with this host. */
 export function sanitizersOn(machine: string | undefined): readonly Sanitizer[] {

@@ -6,16 +6,31 @@ import { test } from 'node:test'
 import { checkScenario } from '../../src/app/check.js'
 import { hostScenarios } from '../../src/app/host/scenarios.js'
 import type { Verdict } from '../../src/app/verdict.js'
+import type { Design } from '../../src/designs/design.js'
 import { replayScenario } from '../../src/explore/tell/replay.js'
+import { HOST_IDS, MACHINE_OF } from '../../src/hosts/host.js'
 import { designsOn } from '../../src/hosts/index.js'
 
 const GOLDEN = join(resolve(import.meta.dirname, '../../..'), 'test/hosts/matrix.golden.txt')
 
 const effort = { bound: undefined, keepGoing: () => true, now: () => 0 }
 
+/**
+ * Where a machine comes in versions, v10 and upm-aops-repaired show what upm and upm-aops show; they
+ * are left to `check --host`.
+ */
+function isHere({ id, host }: Design): boolean {
+  const versions = HOST_IDS.filter((h) => MACHINE_OF[h] === host?.machine)
+  return versions.length < 2 || !/^(v10|upm-aops-repaired)@/.test(id)
+}
+
 const files = hostScenarios()
 const cells = files.flatMap(({ scenario }) =>
-  scenario.hosts.flatMap((host) => designsOn(host).map((design) => ({ scenario, design }))),
+  scenario.hosts.flatMap((host) =>
+    designsOn(host)
+      .filter(isHere)
+      .map((design) => ({ scenario, design })),
+  ),
 )
 const verdicts = cells.map((c) => checkScenario(c.scenario, c.design, effort))
 

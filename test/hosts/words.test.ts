@@ -6,17 +6,22 @@ import { MACHINES } from '../../src/hosts/host.js'
 import { designsOn, hostWords } from '../../src/hosts/index.js'
 import * as fw from '../../src/hosts/snp/firmware.js'
 import * as insn from '../../src/hosts/snp/instructions.js'
+import * as sept from '../../src/hosts/tdx/sept.js'
 
 /** Names and numbers of what a module exports in capitals, those of these prefixes left out. */
 function codesOf(module: Readonly<Record<string, unknown>>, not: RegExp): [string, number][] {
   return Object.entries(module).filter(
     (e): e is [string, number] =>
-      /^[A-Z0-9_]+$/.test(e[0]) && typeof e[1] === 'number' && e[1] > 0 && !not.test(e[0]),
+      /^[A-Z0-9_]+$/.test(e[0]) && typeof e[1] === 'number' && e[1] !== 0 && !not.test(e[0]),
   )
 }
 
-test('every code of SNP can be explained, with its number', () => {
-  const codes = [...codesOf(insn, /^OPEN/), ...codesOf(fw, /^(PHASE|PAGE_TYPE|CMD)_/)]
+test('every code of SNP and of TDX can be explained, with its number', () => {
+  const codes = [
+    ...codesOf(insn, /^NESTED_FAULT/),
+    ...codesOf(fw, /^(PHASE|PAGE_TYPE|CMD)_/),
+    ...codesOf(sept, /^(TDX_SUCCESS|EPT_VIOLATION)/),
+  ]
   for (const [name, value] of codes) {
     const word = hostWords().find((w) => w.name === name)
     assert.equal(word?.value, value, name)

@@ -53,15 +53,17 @@ export function designsOnMachine(
   designs: readonly LoadedDesign[],
   machine: string,
 ): readonly LoadedDesign[] {
-  const placed = designs.flatMap((d): LoadedDesign[] => {
-    const there = d.design.host?.machine ?? (machine === 'sw' ? 'sw' : undefined)
-    if (there !== undefined) return there === machine ? [d] : []
-    const hosts = HOSTS.filter((h) => MACHINE_OF[h.id] === machine && supports(h, d.design))
-    return hosts.map((h) => {
-      const design = onHost(d.design, h)
-      return { ...d, id: design.id, identity: `${d.identity}@${h.id}`, design }
-    })
-  })
+  const there = designs.filter((d) => (d.design.host?.machine ?? 'sw') === machine)
+  const hosts = HOSTS.filter((h) => MACHINE_OF[h.id] === machine)
+  const moved = hosts.flatMap((h) =>
+    designs
+      .filter((d) => d.design.host === undefined && supports(h, d.design))
+      .map((d) => {
+        const design = onHost(d.design, h)
+        return { ...d, id: design.id, identity: `${d.identity}@${h.id}`, design }
+      }),
+  )
+  const placed = [...there, ...moved]
   if (placed.length > 0) return placed
   const names = designs.map((d) => d.id).join(', ')
   throw new UserError(`${names} does not run on the host "${machine}"`)

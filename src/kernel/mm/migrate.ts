@@ -11,7 +11,7 @@ import { GFP_ATOMIC } from '../../machine/alloc.js'
 import { alsoReads, alsoWrites, read, rmw, until, write } from '../../machine/effects.js'
 import { bugOn, mark } from '../../machine/fault.js'
 import { fn, type Kernel } from '../../machine/fn.js'
-import { directMapStore } from '../arch/x86/mm/direct_map.js'
+import { directMapLoad, directMapStore } from '../arch/x86/mm/direct_map.js'
 import { EAGAIN, EBUSY, EINVAL, EIO, ENOMEM } from '../include/errno.js'
 import type { AddressSpace } from '../include/fs.js'
 import {
@@ -113,6 +113,7 @@ export const folioMigrateCopy = fn(function* folio_migrate_copy(
   folio: Folio,
 ): Kernel<void> {
   yield read(folio, 'data')
+  directMapLoad(folio)
   directMapStore(newfolio)
   newfolio.data = folio.data
   // The flags come later: who looks without the lock may see the copy and yet no PG_uptodate.

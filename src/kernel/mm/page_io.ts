@@ -6,7 +6,7 @@
 import { alsoReads, alsoWrites, read } from '../../machine/effects.js'
 import { mark } from '../../machine/fault.js'
 import { fn, type Kernel } from '../../machine/fn.js'
-import { directMapStore } from '../arch/x86/mm/direct_map.js'
+import { directMapLoad, directMapStore } from '../arch/x86/mm/direct_map.js'
 import type { Folio } from '../include/mm.js'
 import { type SwpEntry, swapInfo } from '../include/swap.js'
 import { folioUnlock } from './filemap.js'
@@ -23,6 +23,7 @@ export const swapWritepage = fn(function* swap_writepage(folio: Folio): Kernel<n
   alsoReads(swapInfo(), 'swapMap')
   if (!folioFreeSwap(folio)) {
     yield read(folio, 'data')
+    directMapLoad(folio)
     alsoWrites(swapInfo(), 'data')
     swapInfo().data.set(folio.swap, folio.data)
     mark('page-swapped-out')

@@ -5,6 +5,15 @@ export interface CFunction {
   readonly name: string
   readonly node: CNode
   readonly body: CNode
+  /** Only what hunks show of it is known; `GAP` stands for the rest. */
+  readonly partial?: true
+}
+
+/** A call that stands where a hunk does not show what is there. */
+export const GAP = '__gap'
+
+export function isGap(node: CNode): boolean {
+  return node.text === `${GAP}();`
 }
 
 /** `const struct x_operations name = { .slot = function, … };` */

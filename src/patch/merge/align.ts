@@ -1,6 +1,6 @@
 /** Which statement of the model is which of the C function: by the words that both have. */
 import ts from 'typescript'
-import type { CFunction } from '../c/functions.js'
+import { type CFunction, GAP } from '../c/functions.js'
 import type { CNode } from '../c/parse.js'
 import { camelCase } from '../model/dictionary.js'
 import { CALLS, EXPRESSIONS, FIELDS, SLOTS } from '../translate/crosswalk.js'
@@ -96,24 +96,78 @@ function cKind(node: CNode): Kind {
   return node.type === 'return_statement' ? 'return' : 'simple'
 }
 
-/** The least that two statements must have in common. */
-const ALIKE = 0.4
+/** How much a C statement and one of the model have in common; nothing if their kinds differ. */
+export function alike(c: CNode, m: Stmt): number {
+  return likeness(c, modelWords(c), m)
+}
 
-/** C statement to the model's, in the order of both. */
+function likeness(c: CNode, words: ReadonlySet<string>, m: Stmt): number {
+  return cKind(c) === m.kind ? overlap(words, m.words) : 0
+}
+
+/** The least that two statements must have in common. */
+const ALIKE = 0.3
+
+/**
+ * C statement to the model's, in the order of both, level by level: what stands in the body of an
+ * `if` is only ever like something in the body of the same `if`. The fragments of a function that
+ * only hunks show may stand at any level.
+ */
 export function align(before: CFunction, model: readonly Stmt[]): ReadonlyMap<CNode, Stmt> {
-  const c: CNode[] = []
-  const visit = (n: CNode): void => {
-    if (n.type !== 'labeled_statement' && n.type !== 'compound_statement') c.push(n)
-    for (const list of listsIn(n)) list.forEach(visit)
-  }
-  listOf(before.body).forEach(visit)
   const live = model.filter((m) => !m.isAnnouncement)
+  const mates = new Map<CNode, Stmt>()
+  const partial = before.partial === true
+  const top = partial ? live : level(live[0]?.list ?? [], live)
+  for (const [c, m] of alignedPairs(levelC(listOf(before.body)), top)) {
+    if (partial && [...mates.values()].some((outer) => isInside(m, outer))) continue
+    mates.set(c, m)
+    alignInside(c, m, live, mates)
+  }
+  return mates
+}
+
+function isInside(m: Stmt, outer: Stmt): boolean {
+  return m !== outer && m.node.pos >= outer.node.pos && m.node.end <= outer.node.end
+}
+
+function alignInside(c: CNode, m: Stmt, live: readonly Stmt[], mates: Map<CNode, Stmt>): void {
+  const bodies = inside(m.node)
+  listsIn(c).forEach((list, i) => {
+    const body = bodies[i]
+    if (body === undefined) return
+    for (const [x, y] of alignedPairs(levelC(list), level([body], live))) {
+      mates.set(x, y)
+      alignInside(x, y, live, mates)
+    }
+  })
+}
+
+/** Statements of one level: blocks and labels are none of their own. */
+function level(list: readonly ts.Statement[], live: readonly Stmt[]): Stmt[] {
+  return list.flatMap((s) => {
+    if (ts.isBlock(s)) return level(s.statements, live)
+    if (ts.isLabeledStatement(s)) return level([s.statement], live)
+    return live.filter((m) => m.node === s)
+  })
+}
+
+function levelC(list: readonly CNode[]): CNode[] {
+  return list.flatMap((n) => {
+    const isTransparent =
+      n.type === 'labeled_statement' ||
+      n.type === 'compound_statement' ||
+      (n.type === 'if_statement' && n.fields.condition?.text === `(${GAP}())`) ||
+      (n.type === 'for_statement' && n.text.startsWith('for (__scoped_guard('))
+    return isTransparent ? levelC(listsIn(n).flat()) : [n]
+  })
+}
+
+/** The pairs that have the most in common, in order. */
+function alignedPairs(c: readonly CNode[], live: readonly Stmt[]): [CNode, Stmt][] {
   const words = c.map(modelWords)
   const score = (i: number, j: number): number => {
-    const m = live[j] as Stmt
-    const like = overlap(words[i] as ReadonlySet<string>, m.words)
-    const same = cKind(c[i] as CNode) === m.kind
-    return like + (same ? 0.1 : -0.1) >= ALIKE ? like + (same ? 0.1 : -0.1) : 0
+    const like = likeness(c[i] as CNode, words[i] as ReadonlySet<string>, live[j] as Stmt)
+    return like >= ALIKE ? like : 0
   }
   const best: number[][] = Array.from({ length: c.length + 1 }, () =>
     Array(live.length + 1).fill(0),
@@ -126,14 +180,14 @@ export function align(before: CFunction, model: readonly Stmt[]): ReadonlyMap<CN
       row[j] = Math.max(at(i + 1, j), at(i, j + 1), s > 0 ? s + at(i + 1, j + 1) : 0)
     }
   }
-  const mates = new Map<CNode, Stmt>()
+  const pairs: [CNode, Stmt][] = []
   let [i, j] = [0, 0]
   while (i < c.length && j < live.length) {
     const s = score(i, j)
     if (s > 0 && Math.abs(at(i, j) - s - at(i + 1, j + 1)) < 1e-9) {
-      mates.set(c[i++] as CNode, live[j++] as Stmt)
+      pairs.push([c[i++] as CNode, live[j++] as Stmt])
     } else if (at(i + 1, j) >= at(i, j + 1)) i++
     else j++
   }
-  return mates
+  return pairs
 }

@@ -68,8 +68,12 @@ function compare(a: readonly CNode[], b: readonly CNode[], edits: Edit[]): void 
   const mates = new Map(pairs)
   const used = new Set(pairs.map(([, y]) => y))
   // What is left on both sides between the same neighbours, alike: changed in place.
+  const [gapsA, gapsB] = [gaps(a, new Set(mates.keys())), gaps(b, new Set(used))]
   for (const x of a.filter((n) => !mates.has(n))) {
-    const y = b.find((n) => !used.has(n) && n.type === x.type && likeness(x, n) >= 0.3)
+    const y = b.find(
+      (n) =>
+        !used.has(n) && gapsA.get(x) === gapsB.get(n) && n.type === x.type && likeness(x, n) >= 0.3,
+    )
     if (y === undefined) continue
     mates.set(x, y)
     used.add(y)
@@ -79,6 +83,12 @@ function compare(a: readonly CNode[], b: readonly CNode[], edits: Edit[]): void 
   }
   for (const x of a) if (!mates.has(x)) edits.push({ kind: 'delete', old: x })
   inserts(b, new Map([...mates].map(([x, y]) => [y, x])), edits)
+}
+
+/** For each statement, how many that both lists have stand before it. */
+function gaps(list: readonly CNode[], common: ReadonlySet<CNode>): ReadonlyMap<CNode, number> {
+  let before = 0
+  return new Map(list.map((n) => [n, common.has(n) ? before++ : before]))
 }
 
 /** Statements of the new list that are in none of the pairs, those in a row together. */

@@ -9,6 +9,7 @@
  * - No `continue` and no `goto` is carried over: the model's loops may step at their ends.
  */
 import ts from 'typescript'
+import { type CFunction, isGap } from '../c/functions.js'
 import { type CNode, descendants, squash } from '../c/parse.js'
 import type { Change } from '../changes.js'
 import type { ModelFunction } from '../model/dictionary.js'
@@ -18,15 +19,24 @@ import { indented, workInPlace } from '../translate/function.js'
 import type { Session } from '../translate/session.js'
 import { statement } from '../translate/statement.js'
 import { Hole, type Work } from '../translate/work.js'
-import { align, type Stmt, statementsOf } from './align.js'
+import { align, alike, type Stmt, statementsOf } from './align.js'
 import { type Edit, editsBetween, headOf } from './edits.js'
+import { functionIn, regular, sourceIn } from './regular.js'
 
 export type Merged =
   /** `byWords`: what changes was found by its constants, and not by the statement it is in. */
-  | { readonly text: string; readonly edits: number; readonly byWords: boolean }
-  | { readonly conflict: string }
+  | {
+      readonly text: string
+      readonly edits: number
+      readonly found: number
+      readonly byWords: boolean
+    }
+  /** `isThere`: the model has what is new already. */
+  | { readonly conflict: string; readonly isThere?: boolean }
 
 class Conflict extends Error {}
+
+class Already extends Conflict {}
 
 interface Span {
   readonly from: number
@@ -37,34 +47,56 @@ interface Span {
 
 /** Carry the change of a C function over to a function of the model. */
 export function mergeEdit(change: Change, target: ModelFunction, session: Session): Merged {
+  const split = mergeInto(change, target, regular(target.source, true), session)
+  if ('text' in split || split.isThere === true) return split
+  const asItIs = mergeInto(change, target, regular(target.source, false), session)
+  return 'text' in asItIs ? asItIs : split
+}
+
+function mergeInto(
+  change: Change,
+  target: ModelFunction,
+  source: string,
+  session: Session,
+): Merged {
   const { before, after } = change
   if (before === undefined || after === undefined) return { conflict: 'nothing to merge' }
-  const prefix = 'const f = '
-  const file = ts.createSourceFile('m.ts', prefix + target.source, ts.ScriptTarget.ES2022, true)
-  const [s] = file.statements
-  const f =
-    s && ts.isVariableStatement(s) ? s.declarationList.declarations[0]?.initializer : undefined
-  if (f === undefined || !ts.isFunctionExpression(f))
-    return { conflict: 'no function to merge into' }
+  const { file, f } = functionIn(source)
+  if (f === undefined) return { conflict: 'no function to merge into' }
   const model = statementsOf(file, f.body)
   try {
     const edits = editsBetween(before, after).filter((e) => !isWithoutEffect(e))
     const mates = align(before, model)
     const w = workInPlace(session, after, target)
     const names = new Names(file, f, mates, w)
-    const context: Merge = { file, model, mates, w, names }
+    const context: Merge = { file, model, mates, w, names, target, before }
     const spans = edits.map((e) => spanOf(e, context))
-    let text = file.text
-    for (const span of [...spans].sort((a, b) => b.from - a.from)) {
-      text = text.slice(0, span.from) + span.text + text.slice(span.to)
-    }
     if (spans.length === 0) return { conflict: 'the edit does nothing here' }
+    const own = spans.filter((s) => s.from < s.to)
+    const isLeft = (at: number): boolean => !own.some((s) => at >= s.from && at < s.to)
+    const text = withSpans(file.text, [
+      ...spans,
+      ...names.reassigned(file, f).filter((s) => isLeft(s.from)),
+    ])
     const byWords = spans.some((span) => span.byWords === true)
-    return { text: text.slice(prefix.length), edits: edits.length, byWords }
+    const found = edits.filter((e) => e.kind !== 'insert').length
+    return { text: sourceIn(text), edits: edits.length, found, byWords }
   } catch (error) {
-    if (error instanceof Conflict || error instanceof Hole) return { conflict: error.message }
-    throw error
+    if (!(error instanceof Conflict) && !(error instanceof Hole)) throw error
+    return { conflict: error.message, isThere: error instanceof Already }
   }
+}
+
+/** All spans replaced, the last first; of two that begin at one place, what is taken away first. */
+function withSpans(from: string, spans: readonly Span[]): string {
+  let text = from
+  let behind = text.length
+  for (const span of [...spans].sort((a, b) => b.from - a.from || b.to - a.to)) {
+    if (span.to > behind && span.from !== behind) throw new Conflict('two edits of one statement')
+    text = text.slice(0, span.from) + span.text + text.slice(span.to)
+    behind = span.from
+  }
+  return text
 }
 
 interface Merge {
@@ -73,6 +105,9 @@ interface Merge {
   readonly mates: ReadonlyMap<CNode, Stmt>
   readonly w: Work
   readonly names: Names
+  readonly target: ModelFunction
+  /** The C function before the edit. */
+  readonly before: CFunction
 }
 
 function isWithoutEffect(e: Edit): boolean {
@@ -93,7 +128,45 @@ function spanOf(e: Edit, m: Merge): Span {
   if (e.kind === 'change') return changed(e.old, e.now, m)
   const mate = m.mates.get(e.old)
   if (mate === undefined) throw new Conflict(`the model has nothing like ${shown(e.old)}`)
-  return { from: withAnnouncements(mate, m).getStart(m.file), to: mate.node.getEnd(), text: '' }
+  onlyPlace(e.old, mate, m)
+  nothingElse(e.old, mate, m)
+  const text = declarationLeft(mate, m)
+  return { from: withAnnouncements(mate, m).getStart(m.file), to: mate.node.getEnd(), text }
+}
+
+/** What goes in the model is what goes in C: nothing inside it is something else. */
+function nothingElse(old: CNode, mate: Stmt, m: Merge): void {
+  const gone = new Set<Stmt>()
+  for (const [c, stmt] of m.mates) if (c.start >= old.start && c.end <= old.end) gone.add(stmt)
+  const [from, to] = [mate.node.getStart(m.file), mate.node.getEnd()]
+  const other = m.model.find((x) => {
+    const at = x.node.getStart(m.file)
+    return at >= from && at < to && !x.isAnnouncement && !gone.has(x)
+  })
+  if (other !== undefined) throw new Conflict(`the model has more in ${shown(old)}`)
+}
+
+/** A value that goes may be one that others still name: it is declared, and not yet set. */
+function declarationLeft({ node }: Stmt, { file, target }: Merge): string {
+  if (!ts.isVariableStatement(node)) return ''
+  const name = node.declarationList.declarations[0]?.name.getText(file) ?? ''
+  const uses = file.text.match(new RegExp(`(?<![\\w$.])${name}(?![\\w$])`, 'g')) ?? []
+  if (uses.length < 2) return ''
+  const type = target.locals?.[name]
+  if (type === undefined) throw new Conflict(`${name} goes, and the model still names it`)
+  return `let ${name}: ${type}`
+}
+
+/**
+ * Of a function that only its hunks show, order says little: what is to be changed must be like
+ * one statement of the model's, and like no other.
+ */
+function onlyPlace(c: CNode, mate: Stmt, m: Merge): void {
+  if (m.before.partial !== true) return
+  const best = alike(c, mate)
+  if (m.model.some((x) => x !== mate && !x.isAnnouncement && alike(c, x) > best - 0.1)) {
+    throw new Conflict(`${shown(c)} has two places in the model`)
+  }
 }
 
 function shown(node: CNode): string {
@@ -126,8 +199,11 @@ function inserted(e: Extract<Edit, { kind: 'insert' }>, m: Merge): Span {
       before.list === after.list &&
       before.list.indexOf(next) === before.list.indexOf(before.node) + 1
     if (!follows) throw new Conflict(`there are two places for ${shown(first as CNode)}`)
-  }
+  } else oneNeighbour(e, m)
   const place = before ?? (after as Stmt)
+  notYetThere(e.now, place, m)
+  if (before?.kind === 'return')
+    throw new Conflict(`nothing runs behind ${shown(e.before as CNode)}`)
   const lines = e.now.flatMap((n) => translated(n, place, m))
   const column = m.file.getLineAndCharacterOfPosition(place.node.getStart(m.file)).character
   const text = indented(lines).replaceAll('\n', `\n${' '.repeat(column)}`)
@@ -137,6 +213,27 @@ function inserted(e: Extract<Edit, { kind: 'insert' }>, m: Merge): Span {
   }
   const at = withAnnouncements(after as Stmt, m).getStart(m.file)
   return { from: at, to: at, text: `${text}\n${' '.repeat(column)}` }
+}
+
+/** Is one of the new statements in the model already, where C has nothing of it yet? */
+function notYetThere(now: readonly CNode[], place: Stmt, m: Merge): void {
+  const known = new Set(m.mates.values())
+  const free = m.model.filter((x) => x.list === place.list && !known.has(x) && !x.isAnnouncement)
+  const there = now.find((n) => free.some((x) => alike(n, x) >= 0.8))
+  if (there !== undefined) throw new Already(`the model has ${shown(there)} already`)
+}
+
+/** Where a hunk begins nobody knows whether its first statement is the body of an `if`. */
+function oneNeighbour(e: Extract<Edit, { kind: 'insert' }>, m: Merge): void {
+  if (m.before.partial !== true) return
+  const beside = e.before !== undefined && m.mates.has(e.before) ? e.before : (e.after as CNode)
+  const lists = descendants(m.before.body, 'compound_statement').map((b) => b.kids)
+  const list = lists.find((l) => l.includes(beside)) ?? []
+  const previous = list[list.indexOf(beside) - 1]
+  if (beside === e.before && (previous === undefined || isGap(previous))) {
+    throw new Conflict(`only ${shown(beside)} stands beside ${shown(e.now[0] as CNode)}`)
+  }
+  onlyPlace(beside, m.mates.get(beside) as Stmt, m)
 }
 
 function translated(node: CNode, place: Stmt, { w, names }: Merge): string[] {
@@ -155,6 +252,7 @@ function changed(old: CNode, now: CNode, m: Merge): Span {
     if (place !== mate && !hasConstant(a, b)) continue
     const text = replacedTokens(tokens(place.head), tokens(a), tokens(b))
     if (text === undefined) continue
+    if (place === mate) onlyPlace(old, place, m)
     const others = m.model.filter(
       (x) =>
         x !== place &&
@@ -267,6 +365,7 @@ class Names {
   readonly #map = new Map<string, string>()
   readonly #known = new Map<string, number>()
   readonly #own: ReadonlySet<string>
+  readonly #assigned = new Set<string>()
   readonly #w: Work
 
   constructor(
@@ -301,11 +400,28 @@ class Names {
     return line.replace(/(?<![\w.$'"])[A-Za-z_]\w*/g, (word) => {
       if (!this.#own.has(word)) return word
       const name = this.#map.get(word) ?? word
+      if (line.startsWith(`${word} = `)) this.#assigned.add(name)
       const declared = this.#known.get(name)
       if (declared === undefined || declared > place.node.getEnd()) {
         throw new Conflict(`the model has no ${word} there`)
       }
       return name
     })
+  }
+
+  /** What the edit assigns to is no `const` any more. */
+  reassigned(file: ts.SourceFile, f: ts.FunctionExpression): Span[] {
+    const spans: Span[] = []
+    const visit = (n: ts.Node): void => {
+      if (ts.isVariableDeclarationList(n) && (n.flags & ts.NodeFlags.Const) !== 0) {
+        const from = n.getStart(file)
+        if (n.declarations.some((d) => this.#assigned.has(d.name.getText(file)))) {
+          spans.push({ from, to: from + 'const'.length, text: 'let' })
+        }
+      }
+      ts.forEachChild(n, visit)
+    }
+    visit(f.body)
+    return spans
   }
 }

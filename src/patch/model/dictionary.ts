@@ -26,6 +26,8 @@ export interface ModelFunction {
   readonly simplifies: string | undefined
   /** The function expression, as written; '' for a helper. */
   readonly source: string
+  /** What it declares in its body, and of which type. */
+  readonly locals?: Readonly<Record<string, string>>
 }
 
 export interface ModelStruct {

@@ -165,7 +165,23 @@ class Reader {
       returns: /^Kernel<([\s\S]+)>$/.exec(returns)?.[1] ?? returns,
       ...clauses(s, source),
       source: f.getText(source),
+      locals: this.#locals(f),
     })
+  }
+
+  #locals(f: ts.FunctionExpression): Record<string, string> {
+    const found: Record<string, string> = {}
+    const visit = (node: ts.Node): void => {
+      if (ts.isVariableDeclaration(node) && ts.isIdentifier(node.name)) {
+        const type = this.#checker.getTypeAtLocation(node.name)
+        found[node.name.text] = this.#checker.typeToString(
+          this.#checker.getBaseTypeOfLiteralType(type),
+        )
+      }
+      ts.forEachChild(node, visit)
+    }
+    visit(f.body)
+    return found
   }
 
   /** `yield read(x, 'field')`: the field of the struct that x is. */

@@ -1,6 +1,6 @@
 /** A whole C function as a kernel function of the model. */
 import { type CFunction, functionDeclarator } from '../c/functions.js'
-import type { CNode } from '../c/parse.js'
+import { type CNode, descendants } from '../c/parse.js'
 import { camelCase, type ModelFunction, type Param } from '../model/dictionary.js'
 import { STRUCTS } from './crosswalk.js'
 import { block } from './statement.js'
@@ -82,8 +82,22 @@ function begin(
     throw new Hole(`it returns nothing, and the model's function a ${target.returns}`, source.node)
   }
   const { params, prologue } = pairParameters(w, signature, target)
+  if (source.partial === true) nameLocals(w, source, target)
   w.resultByPointer = returns.k === 'ptr' && signature.returns.k === 'num'
   return { w, shape: { params, returns: target.returns }, prologue }
+}
+
+/** Names whose declarations no hunk shows are the model's of the same name. */
+function nameLocals(w: Work, source: CFunction, target: ModelFunction): void {
+  const given = [...w.locals.values()].filter((l) => l.given && l.missing !== true)
+  for (const [ts, text] of Object.entries(target.locals ?? {})) {
+    const type = modelType(text, w.scope)
+    if (type !== undefined) given.push({ ts, type, given: true, used: true })
+  }
+  for (const { text } of descendants(source.body, 'identifier')) {
+    const local = given.find((l) => l.ts === camelCase(text))
+    if (local !== undefined && !w.locals.has(text)) w.locals.set(text, local)
+  }
 }
 
 /** Translate a function that the model does not have; a slot says what it is called with. */

@@ -45,7 +45,8 @@ export function moduleText(pieces: readonly Piece[], scope: Scope, head: string)
 /** One import a file, for every name of the model that the text uses. */
 function importsOf(text: string, own: ReadonlySet<string>, scope: Scope): string {
   const byFile = new Map<string, Set<string>>()
-  const code = text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/'[^'\n]*'|"(?:\\.|[^"\\\n])*"/g, "''")
+  const plain = text.replace(/\/\*[\s\S]*?\*\/|(?<=^|\s)\/\/[^\n]*/g, '')
+  const code = plain.replace(/'[^'\n]*'|"(?:\\.|[^"\\\n])*"/g, "''")
   for (const [name] of code.matchAll(/(?<![\w.$])[A-Za-z_]\w*\b(?!\$)/g)) {
     const file = own.has(name) ? undefined : scope.fileOf(name)
     if (file === undefined) continue

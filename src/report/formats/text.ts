@@ -50,18 +50,28 @@ function withStory(cells: readonly CellResult[], stories: Stories, look: Look): 
   return [text, '', renderColumns(trace, look, hindsight)].join('\n')
 }
 
+/** A matrix for each host; the machine without one is a host like others. */
+function matrices(cells: readonly CellResult[], look: Look): string[] {
+  const hosts = [...new Set(cells.map((c) => c.design.design.host?.id))]
+  return hosts.map((host, i) => {
+    const verdicts = cells.filter((c) => c.design.design.host?.id === host).map((c) => c.verdict)
+    const matrix = renderMatrix(
+      [...new Set(verdicts.map((v) => v.scenario))],
+      [...new Set(verdicts.map((v) => v.design))],
+      verdicts,
+      look,
+    )
+    return i === 0 ? matrix : `\n${matrix}`
+  })
+}
+
 /** Many scenarios: the matrix, how much it is worth, and whatever is not as it should be. */
 function inShort(results: Results, look: Look): string {
   const { cells } = results
   const verdicts = cells.map((c) => c.verdict)
   const unexpected = cells.filter((c) => ['unexpected', 'finding'].includes(standingOf(c.verdict)))
   return [
-    renderMatrix(
-      [...new Set(verdicts.map((v) => v.scenario))],
-      [...new Set(verdicts.map((v) => v.design))],
-      verdicts,
-      look,
-    ),
+    ...matrices(cells, look),
     `\n${coverage(results)}`,
     ...(verdicts.some((v) => v.cross !== undefined) ? [crossSummary(verdicts)] : []),
     ...unexpected.map((c) => `\n${renderVerdict(c, look)}`),

@@ -6,7 +6,7 @@
 import { alsoReads, read, until, write } from '../../../machine/effects.js'
 import { mark } from '../../../machine/fault.js'
 import { fn, type Kernel } from '../../../machine/fn.js'
-import { directMapStore } from '../../arch/x86/mm/direct_map.js'
+import { directMapLoad, directMapStore } from '../../arch/x86/mm/direct_map.js'
 import { EAGAIN, EBUSY, ENOMEM } from '../../include/errno.js'
 import type { AddressSpace } from '../../include/fs.js'
 import {
@@ -47,6 +47,7 @@ export const migrateFolioCopyFirst = fn(function* migrate_folio(
   yield read(src, 'refcount')
   if (src.refcount !== 1 + (mapping === null ? 0 : nrPages(src))) return -EAGAIN
   yield read(src, 'data')
+  directMapLoad(src)
   directMapStore(dst)
   dst.data = src.data
   const rc = yield* folioMigrateMapping(mapping, dst, src, 0)

@@ -1,7 +1,8 @@
 /**
- * Stores of the host to physical memory: through the direct map, or a process's page table. As a
- * rule the processor lets it store anywhere. A host that protects its guests' memory says no, and
+ * Accesses of the host to physical memory: through the direct map, or a process's page table. As a
+ * rule the processor lets it at everything. A host that protects its guests' memory says no, and
  * then a store of the kernel's is an oops, and one of a process faults although its PTE is there.
+ * Where memory is not encrypted but taken away, what holds for stores holds for loads too.
  */
 import { KernelFault } from '../../../../machine/fault.js'
 import { fn } from '../../../../machine/fn.js'
@@ -11,6 +12,18 @@ import type { Folio } from '../../../include/mm.js'
 export const hostMayStore = fn(function host_may_store(_folio: Folio): boolean {
   return true
 })
+
+/** Does the processor let the host load from a frame? Replaced by hosts. */
+export const hostMayLoad = fn(function host_may_load(_folio: Folio): boolean {
+  return true
+})
+
+/** The kernel loads what is in a frame of a guest's or a file's: memcpy() and its like. */
+export function directMapLoad(folio: Folio): void {
+  if (hostMayLoad(folio)) return
+  const text = `the kernel loads from pfn ${folio.pfn}, which the host does not own`
+  throw new KernelFault('host-read-fault', 'oops', text)
+}
 
 /** The kernel stores to a frame: memset(), memcpy() and their like through the direct map. */
 export function directMapStore(folio: Folio): void {

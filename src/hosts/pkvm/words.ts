@@ -1,0 +1,33 @@
+/** The words of pKVM's tables, as `explain` says them. */
+import type { HostWord } from '../host.js'
+
+const SOURCE = 'linux 6.16 arch/arm64/kvm/hyp/include/nvhe/memory.h enum pkvm_page_state'
+const PROTECTED = 'notes on linux 7.3-rc4, arch/arm64/kvm/hyp/nvhe/mem_protect.c'
+
+export const PKVM_WORDS: readonly HostWord[] = [
+  {
+    name: 'PKVM_PAGE_OWNED',
+    text: 'It has the page, and nobody else has anything of it.',
+    source: SOURCE,
+  },
+  {
+    name: 'PKVM_PAGE_SHARED_OWNED',
+    text: 'It owns the page, and lets another one at it.',
+    source: SOURCE,
+  },
+  {
+    name: 'PKVM_PAGE_SHARED_BORROWED',
+    text: 'Another one owns the page, and lets it at it.',
+    source: SOURCE,
+  },
+  {
+    name: 'PKVM_NOPAGE',
+    text: 'It has nothing of the page; in the host, an annotation may say whose it is.',
+    source: SOURCE,
+  },
+  {
+    name: 'POISON',
+    text: 'The host has touched the page of a guest and got it, zeroed; the guest finds this.',
+    source: PROTECTED,
+  },
+]

@@ -1,0 +1,106 @@
+/**
+ * Intel TDX. The module: `sept.ts` with its matrices, `module.ts` with its calls; `access.ts` for the
+ * host that touches a TD's memory; KVM: `kvm.ts`; the guest: `guest.ts`. Two hosts: KVM with a
+ * reference for each leaf, up to 6.18, and without. On restricted memory the series of 2023 had the
+ * reference too, because nothing kept the pages from moving.
+ */
+import { vcpuRun } from '../../kernel/arch/x86/kvm/guest.js'
+import { kvmMmuZapAll, kvmTdpMmuMap, kvmTdpMmuZap } from '../../kernel/arch/x86/kvm/tdp_mmu.js'
+import {
+  kvmIsVmTypeSupported,
+  kvmMmuFaultIsPrivate,
+  kvmX86VmDestroy,
+  kvmX86VmInit,
+  vmTypeHasPrivateMem,
+} from '../../kernel/arch/x86/kvm/x86_ops.js'
+import { hostMayStore } from '../../kernel/arch/x86/mm/direct_map.js'
+import { kvmArchFlushSlotOnly } from '../../kernel/v6_18/virt/kvm/memslots.js'
+import { kvmArchFlushShadowMemslot } from '../../kernel/virt/kvm/memslots.js'
+import { createVcpu } from '../../kernel/virt/kvm/vcpu_file.js'
+import { type Replacement, replace } from '../../machine/fn.js'
+import { confidentialVm, guestAccept, guestConvert, launch } from '../../user/confidential.js'
+import type { Host, HostId } from '../host.js'
+import { tdxHostMayStore } from './access.js'
+import {
+  tdxCreateVcpu,
+  tdxFaultIsPrivate,
+  tdxGuestAccept,
+  tdxGuestConvert,
+  tdxMap,
+  tdxMap618,
+  tdxVcpuRun,
+  unaccepted,
+  unacceptedShutdown,
+} from './guest.js'
+import {
+  noClear,
+  noPin,
+  tdVcpuInit,
+  tdVcpuInitLocked,
+  tdxClearPage,
+  tdxConfidentialVm,
+  tdxHasPrivateMem,
+  tdxInit,
+  tdxLaunch,
+  tdxPin,
+  tdxUnpin,
+  tdxVmDestroy,
+  tdxVmInit,
+  tdxVmTypeSupported,
+  tdxZap,
+  tdxZapAll,
+} from './kvm.js'
+import { TDX_WORDS } from './words.js'
+
+const COMMON: readonly Replacement[] = [
+  replace(hostMayStore, tdxHostMayStore),
+  replace(vcpuRun, tdxVcpuRun),
+  replace(kvmMmuFaultIsPrivate, tdxFaultIsPrivate),
+  replace(kvmIsVmTypeSupported, tdxVmTypeSupported),
+  replace(vmTypeHasPrivateMem, tdxHasPrivateMem),
+  replace(kvmX86VmInit, tdxVmInit),
+  replace(kvmX86VmDestroy, tdxVmDestroy),
+  replace(kvmTdpMmuZap, tdxZap),
+  replace(kvmMmuZapAll, tdxZapAll),
+  replace(kvmArchFlushShadowMemslot, kvmArchFlushSlotOnly),
+  replace(createVcpu, tdxCreateVcpu),
+  replace(confidentialVm, tdxConfidentialVm),
+  replace(launch, tdxLaunch),
+  replace(guestAccept, tdxGuestAccept),
+  replace(guestConvert, tdxGuestConvert),
+]
+
+const FROM_6_19: readonly Replacement[] = [
+  replace(tdxPin, noPin),
+  replace(tdxUnpin, noPin),
+  replace(tdxClearPage, noClear),
+  replace(tdVcpuInit, tdVcpuInitLocked),
+  replace(unaccepted, unacceptedShutdown),
+]
+
+function tdx(
+  id: HostId,
+  summary: string,
+  more: readonly Replacement[],
+  cite: readonly string[],
+): Host {
+  const versions: Host['versions'] = {
+    '6.2': { cite, replaces: [...COMMON, ...more, replace(kvmTdpMmuMap, tdxMap)] },
+    '6.18': { cite, replaces: [...COMMON, ...more, replace(kvmTdpMmuMap, tdxMap618)] },
+  }
+  return { id, summary, words: TDX_WORDS, init: tdxInit, versions }
+}
+
+export const tdx618 = tdx(
+  'tdx-6.18',
+  "Intel TDX with KVM up to 6.18: the module has a guest's pages, and KVM a reference to each.",
+  [],
+  ['linux 6.16 arch/x86/kvm/vmx/tdx.c'],
+)
+
+export const tdx619 = tdx(
+  'tdx-6.19',
+  "Intel TDX with KVM from 6.19 on: the module has a guest's pages, and KVM no reference.",
+  FROM_6_19,
+  ['ce7b5695397b', '9a89894f30d5', 'sean-jc/linux 07f26358 arch/x86/kvm/vmx/tdx.c'],
+)

@@ -1,0 +1,434 @@
+/**
+ * KVM's half of TDX: a page is added to the S-EPT when a fault installs its leaf in KVM's own copy of
+ * it, and removed, with block, track and remove, when the leaf is zapped. Every call may be refused
+ * because somebody else has a lock of the module; then all vCPUs are driven out of the guest and kept
+ * out while the call is made once more. What fails then has no way back: KVM gives the VM up.
+ *
+ * There are two versions. Up to 6.18 each leaf keeps a reference to its page, and a page that comes
+ * back is cleared; from 6.19 on neither.
+ */
+
+import { GFN_END, kvmFlushRemoteTlbs, makeSpte } from '../../kernel/arch/x86/kvm/tdp_mmu.js'
+import type { kvmX86VmDestroy } from '../../kernel/arch/x86/kvm/x86_ops.js'
+import { fput } from '../../kernel/fs/file_table.js'
+import { EINVAL } from '../../kernel/include/errno.js'
+import { Kvm, type KvmPageFault, type Spte } from '../../kernel/include/kvm.js'
+import type { Folio } from '../../kernel/include/mm.js'
+import type { Gfn } from '../../kernel/include/types.js'
+import {
+  KVM_X86_DEFAULT_VM,
+  KVM_X86_SW_PROTECTED_VM,
+  KVM_X86_TDX_VM,
+} from '../../kernel/include/uapi.js'
+import { xaErase, xaFindAfterIndex, xaFindIndex, xaLoad } from '../../kernel/lib/xarray.js'
+import { clearFolio, pfnToFolio } from '../../kernel/mm/page_alloc.js'
+import { folioGet, folioPut } from '../../kernel/mm/swap.js'
+import { kvmBugOn } from '../../kernel/virt/kvm/dead.js'
+import { sysKvmCreateVm } from '../../kernel/virt/kvm/kvm_main.js'
+import { kvmFget, kvmOf } from '../../kernel/virt/kvm/vm_file.js'
+import { offStack } from '../../machine/alloc.js'
+import { alsoWrites, inject, rmw, untilElement, write } from '../../machine/effects.js'
+import { mark, tracepoint } from '../../machine/fault.js'
+import { fn, type Kernel } from '../../machine/fn.js'
+import { writeLock, writeUnlock } from '../../machine/locks.js'
+import {
+  constructAt,
+  flag,
+  isErr,
+  type Obj,
+  ptrErr,
+  type Struct,
+  struct,
+  type Vec,
+  vanishAt,
+  vec,
+} from '../../machine/struct.js'
+import { MAX_TASKS } from '../../machine/task.js'
+import {
+  GUEST_FRAMES,
+  lockTdr,
+  Td,
+  TEARDOWN,
+  tdhMemPageAug,
+  tdhMemPageRemove,
+  tdhMemRangeBlock,
+  tdhMemTrack,
+  tdhPhymemPageReclaim,
+  tdxPowerOn,
+  unlockTdr,
+} from './module.js'
+import {
+  OP_STATES,
+  type OpState,
+  TDX_OPERAND_BUSY,
+  TDX_OPERAND_INVALID,
+  TDX_PREVIOUS_TLB_EPOCH_BUSY,
+  TDX_SUCCESS,
+} from './sept.js'
+
+/** struct kvm_tdx. */
+export interface KvmTdx extends Obj {
+  /** wait_for_sept_zap: no vCPU may enter. Guard: mmu_lock for writing. */
+  barred: boolean
+  /** By gfn: a fault is changing the leaf, and nobody else may. */
+  frozen: Vec
+  /** By gfn: the guest's own page table has the shared bit. Guard: the guest's. */
+  sharedGfns: Vec
+  /** By task: how the access under way was made; 0 for none, 1 private, 2 shared. */
+  exitKind: Vec
+  /** By task: its vCPU is wanted outside, and has not been there since. */
+  kicked: Vec
+}
+
+export const KvmTdx: Struct<KvmTdx> = struct<KvmTdx>(
+  'KvmTdx',
+  {
+    barred: flag(),
+    frozen: vec(GUEST_FRAMES),
+    sharedGfns: vec(GUEST_FRAMES),
+    exitKind: vec(MAX_TASKS),
+    kicked: vec(MAX_TASKS),
+  },
+  { capacity: Kvm.capacity },
+)
+
+const TDS = Td as unknown as Struct<Obj>
+const TDX_VMS = KvmTdx as unknown as Struct<Obj>
+
+function numberOf(kvm: Kvm): number {
+  return (kvm.at - Kvm.base) / Kvm.words
+}
+
+/** The TD of a VM. */
+export function tdOf(kvm: Kvm): Td {
+  return Td.at(Td.base + numberOf(kvm) * Td.words) as Td
+}
+
+/** to_kvm_tdx(). */
+export function tdxOf(kvm: Kvm): KvmTdx {
+  return KvmTdx.at(KvmTdx.base + numberOf(kvm) * KvmTdx.words) as KvmTdx
+}
+
+export function isTd(kvm: Kvm): boolean {
+  return kvm.vmType === KVM_X86_TDX_VM
+}
+
+export const tdxInit = fn(function* tdx_init(): Kernel<void> {
+  tdxPowerOn()
+})
+
+export const tdxVmTypeSupported = fn(function kvm_is_vm_type_supported(type: number): boolean {
+  return type === KVM_X86_DEFAULT_VM || type === KVM_X86_SW_PROTECTED_VM || type === KVM_X86_TDX_VM
+})
+
+export const tdxHasPrivateMem = fn(function kvm_arch_has_private_mem(type: number): boolean {
+  return type === KVM_X86_SW_PROTECTED_VM || type === KVM_X86_TDX_VM
+})
+
+function opState(s: OpState): number {
+  return OP_STATES.indexOf(s)
+}
+
+/**
+ * Models: 6.18 arch/x86/kvm/vmx/tdx.c tdx_vm_init and __tdx_td_init. Simplifies: KVM_TDX_INIT_VM is
+ * part of it; keys never run out.
+ */
+export const tdxVmInit = fn(function* tdx_vm_init(kvm: Kvm): Kernel<number> {
+  if (!isTd(kvm)) return 0
+  constructAt(TDS, tdOf(kvm).at, 0)
+  constructAt(TDX_VMS, tdxOf(kvm).at, 0)
+  tdOf(kvm).opState = opState('INITIALIZED')
+  return 0
+})
+
+/** What a VMM does for a TD before it has memory. A descriptor or an error. */
+export const tdxConfidentialVm = fn(function* confidential_vm(): Kernel<number> {
+  return yield* sysKvmCreateVm(KVM_X86_TDX_VM)
+})
+
+/** KVM_TDX_FINALIZE_VM: -EINVAL if that was done. Models: 6.18 vmx/tdx.c tdx_td_finalize. */
+export const tdxLaunch = fn(function* launch(vm: number): Kernel<number> {
+  const file = yield* kvmFget(vm)
+  if (isErr(file)) return ptrErr(file)
+  const kvm = kvmOf(file)
+  let ret = -EINVAL
+  yield rmw(tdOf(kvm), 'state')
+  if (isTd(kvm) && tdOf(kvm).opState === opState('INITIALIZED')) {
+    tdOf(kvm).opState = opState('RUNNABLE')
+    ret = 0
+  }
+  yield* fput(file)
+  return ret
+})
+
+/** A leaf's reference to its page. Models: 6.18 vmx/tdx.c tdx_sept_set_private_spte, get_page(). */
+export const tdxPin = fn(function* tdx_pin(folio: Folio): Kernel<void> {
+  yield* folioGet(folio)
+})
+
+/** Models: 6.18 vmx/tdx.c tdx_unpin. */
+export const tdxUnpin = fn(function* tdx_unpin(folio: Folio): Kernel<void> {
+  yield* folioPut(folio)
+})
+
+/** From 6.19 on, for both. */
+export const noPin = fn(function* tdx_pin(_folio: Folio): Kernel<void> {})
+
+/**
+ * A page comes back with the TD's ciphertext in it: the host clears it with stores of whole lines.
+ *
+ * Models: 6.18 vmx/tdx.c tdx_clear_page.
+ */
+export const tdxClearPage = fn(function* tdx_clear_page(folio: Folio): Kernel<void> {
+  yield write(folio, 'data')
+  clearFolio(folio)
+})
+
+/** From 6.19 on, on parts without the erratum that makes partial writes dangerous. */
+export const noClear = fn(function* tdx_clear_page(_folio: Folio): Kernel<void> {})
+
+/**
+ * Install a private leaf: KVM's own is frozen, so that nobody else changes it, the page is added to
+ * the TD, and then the leaf is written. If a lock of the module is taken nothing is installed, and
+ * the guest faults again. mmu_lock is held for reading.
+ *
+ * Models: 6.18 arch/x86/kvm/mmu/tdp_mmu.c tdp_mmu_set_spte_atomic, vmx/tdx.c tdx_mem_page_aug.
+ */
+export const setPrivateSpte = fn(function* tdx_sept_set_private_spte(
+  kvm: Kvm,
+  fault: KvmPageFault,
+  folio: Folio,
+): Kernel<void> {
+  const tdx = tdxOf(kvm)
+  yield rmw(kvm.tdpMmu, 'xaHead')
+  alsoWrites(tdx, 'frozen')
+  if (xaLoad(kvm.tdpMmu, fault.gfn) !== null || tdx.frozen.get(fault.gfn) !== 0) return
+  tdx.frozen.set(fault.gfn, 1)
+  yield* tdxPin(folio)
+  let code = TDX_OPERAND_INVALID
+  if ((yield inject()) === 0) {
+    yield rmw(tdOf(kvm), 'state')
+    code = tdhMemPageAug(tdOf(kvm), fault.gfn, folio.pfn)
+  }
+  yield rmw(kvm.tdpMmu, 'xaHead')
+  alsoWrites(tdx, 'frozen')
+  tdx.frozen.set(fault.gfn, 0)
+  if (code === TDX_SUCCESS) {
+    mark('page-added')
+    makeSpte(kvm, fault, folio, true, true)
+    return
+  }
+  if (!isBusy(code))
+    kvmBugOn(kvm, true, `SEAMCALL TDH_MEM_PAGE_AUG failed: 0x${(code >>> 0).toString(16)}`)
+  yield* tdxUnpin(folio)
+})
+
+function isBusy(code: number): boolean {
+  return code === TDX_OPERAND_BUSY || code === TDX_PREVIOUS_TLB_EPOCH_BUSY
+}
+
+/**
+ * Drive every vCPU out of the guest that is inside, and wait until each has been outside; it may be
+ * inside again by then.
+ *
+ * Models: 6.18 virt/kvm/kvm_main.c kvm_make_all_cpus_request with KVM_REQ_OUTSIDE_GUEST_MODE, which
+ * waits for the acknowledgements.
+ */
+export const kickAll = fn(function* kvm_make_all_cpus_request(kvm: Kvm): Kernel<void> {
+  const tdx = tdxOf(kvm)
+  yield rmw(tdOf(kvm), 'state')
+  alsoWrites(tdx, 'kicked')
+  for (let n = 0; n < MAX_TASKS; n++) if (tdOf(kvm).inside.get(n) !== 0) tdx.kicked.set(n, 1)
+  let n = 0
+  while (n < MAX_TASKS) {
+    if (tdx.kicked.get(n) !== 0) yield untilElement(tdx, 'kicked', n, 0)
+    n += 1
+  }
+})
+
+/** Models: 6.18 vmx/tdx.c tdx_no_vcpus_enter_start. mmu_lock is held for writing. */
+export const noVcpusEnterStart = fn(function* tdx_no_vcpus_enter_start(kvm: Kvm): Kernel<void> {
+  yield write(tdxOf(kvm), 'barred')
+  tdxOf(kvm).barred = true
+  yield* kickAll(kvm)
+})
+
+/** Models: 6.18 vmx/tdx.c tdx_no_vcpus_enter_stop. */
+export const noVcpusEnterStop = fn(function* tdx_no_vcpus_enter_stop(kvm: Kvm): Kernel<void> {
+  yield write(tdxOf(kvm), 'barred')
+  tdxOf(kvm).barred = false
+})
+
+/** Calls of a zap, for `seamcall`. */
+const BLOCK = 0
+const TRACK = 1
+const REMOVE = 2
+
+/** One call of the module, which a fault of the scenario's may make fail for good. */
+export const seamcall = fn(function* seamcall(kvm: Kvm, call: number, gfn: Gfn): Kernel<number> {
+  yield rmw(tdOf(kvm), 'state')
+  if (call === BLOCK) return tdhMemRangeBlock(tdOf(kvm), gfn)
+  if (call === TRACK) return tdhMemTrack(tdOf(kvm))
+  return tdhMemPageRemove(tdOf(kvm), gfn)
+})
+
+/**
+ * The call, and once more with all vCPUs out if somebody had a lock. False: the VM is given up.
+ *
+ * Models: 6.18 vmx/tdx.c tdx_sept_zap_private_spte, tdx_track and tdx_sept_drop_private_spte, what
+ * they share; it is a macro in 6.19.
+ */
+export const seamcallRetried = fn(function* tdh_do_no_vcpus(
+  kvm: Kvm,
+  call: number,
+  gfn: Gfn,
+): Kernel<boolean> {
+  let code = TDX_OPERAND_INVALID
+  if ((yield inject()) === 0) {
+    code = yield* seamcall(kvm, call, gfn)
+    if (isBusy(code)) {
+      yield* noVcpusEnterStart(kvm)
+      code = yield* seamcall(kvm, call, gfn)
+      if (isBusy(code)) tracepoint('tdx_busy_again', kvm, gfn)
+      yield* noVcpusEnterStop(kvm)
+    }
+  }
+  const name = call === BLOCK ? 'MEM_RANGE_BLOCK' : call === TRACK ? 'MEM_TRACK' : 'MEM_PAGE_REMOVE'
+  return !kvmBugOn(
+    kvm,
+    code !== TDX_SUCCESS,
+    `SEAMCALL TDH_${name} failed: 0x${(code >>> 0).toString(16)}`,
+  )
+})
+
+/**
+ * A new epoch, and every vCPU out of the guest, so that none is in an old one.
+ *
+ * Models: 6.18 vmx/tdx.c tdx_track.
+ */
+export const tdxTrack = fn(function* tdx_track(kvm: Kvm, gfn: Gfn): Kernel<boolean> {
+  if (tdOf(kvm).opState !== opState('RUNNABLE')) return true
+  const done = yield* seamcallRetried(kvm, TRACK, gfn)
+  yield* kickAll(kvm)
+  return done
+})
+
+/**
+ * Take one page from the TD. If that fails the page is neither cleared nor unpinned; KVM's own leaf
+ * goes all the same. mmu_lock is held for writing.
+ *
+ * Models: 6.18 vmx/tdx.c tdx_sept_remove_private_spte.
+ */
+export const removePrivateSpte = fn(function* tdx_sept_remove_private_spte(
+  kvm: Kvm,
+  spte: Spte,
+): Kernel<void> {
+  const folio = pfnToFolio(spte.pfn)!
+  const gfn = spte.gfn
+  let done = yield* seamcallRetried(kvm, BLOCK, gfn)
+  if (done) done = yield* tdxTrack(kvm, gfn)
+  if (done) done = yield* seamcallRetried(kvm, REMOVE, gfn)
+  yield rmw(kvm.tdpMmu, 'xaHead')
+  xaErase(kvm.tdpMmu, gfn)
+  offStack(spte)
+  if (!done) return
+  mark('page-removed')
+  yield* tdxClearPage(folio)
+  yield* tdxUnpin(folio)
+})
+
+/** The leaves of [start, end) that a VM's own table has, shared ones as in every VM. */
+export const tdxZap = fn(function* tdp_mmu_zap_leafs(
+  kvm: Kvm,
+  start: Gfn,
+  end: Gfn,
+): Kernel<boolean> {
+  let flush = false
+  let gfn = xaFindIndex(kvm.tdpMmu, start, end - 1)
+  while (gfn >= 0) {
+    const next = xaFindAfterIndex(kvm.tdpMmu, gfn, end - 1)
+    const spte = xaLoad(kvm.tdpMmu, gfn) as Spte
+    if (isTd(kvm) && spte.private) yield* removePrivateSpte(kvm, spte)
+    else {
+      yield rmw(kvm.tdpMmu, 'xaHead')
+      xaErase(kvm.tdpMmu, gfn)
+      offStack(spte)
+    }
+    flush = true
+    gfn = next
+  }
+  return flush
+})
+
+/** The process's memory goes; the TD's own pages are none of it. Models: 6.18 kvm_mmu_zap_all. */
+export const tdxZapAll = fn(function* kvm_mmu_zap_all(kvm: Kvm): Kernel<void> {
+  yield* writeLock(kvm.mmuLock)
+  let gfn = xaFindIndex(kvm.tdpMmu, 0, GFN_END - 1)
+  while (gfn >= 0) {
+    const next = xaFindAfterIndex(kvm.tdpMmu, gfn, GFN_END - 1)
+    const spte = xaLoad(kvm.tdpMmu, gfn) as Spte
+    if (!spte.private) {
+      yield rmw(kvm.tdpMmu, 'xaHead')
+      xaErase(kvm.tdpMmu, gfn)
+      offStack(spte)
+    }
+    gfn = next
+  }
+  yield* kvmFlushRemoteTlbs(kvm)
+  writeUnlock(kvm.mmuLock)
+})
+
+/**
+ * The key is given back, and then the pages, whatever became of the VM.
+ *
+ * Models: 6.18 vmx/tdx.c tdx_mmu_release_hkid and tdx_vm_destroy, with the zap of the mirror root in
+ * between. Simplifies: no vCPU is inside, since nobody has the VM.
+ */
+export const tdxVmDestroy: typeof kvmX86VmDestroy = fn(function* tdx_vm_destroy(
+  kvm: Kvm,
+): Kernel<void> {
+  if (!isTd(kvm)) return
+  yield rmw(tdOf(kvm), 'state')
+  tdOf(kvm).opState = TEARDOWN
+  let gfn = xaFindIndex(kvm.tdpMmu, 0, GFN_END - 1)
+  while (gfn >= 0) {
+    const next = xaFindAfterIndex(kvm.tdpMmu, gfn, GFN_END - 1)
+    const spte = xaLoad(kvm.tdpMmu, gfn) as Spte
+    const folio = pfnToFolio(spte.pfn)!
+    yield rmw(tdOf(kvm), 'state')
+    const reclaimed = !spte.private || tdhPhymemPageReclaim(tdOf(kvm), gfn as Gfn) === TDX_SUCCESS
+    xaErase(kvm.tdpMmu, gfn)
+    const isPrivate = spte.private
+    offStack(spte)
+    if (isPrivate && reclaimed) {
+      yield* tdxClearPage(folio)
+      yield* tdxUnpin(folio)
+    }
+    gfn = next
+  }
+  vanishAt(TDS, tdOf(kvm).at)
+  vanishAt(TDX_VMS, tdxOf(kvm).at)
+})
+
+/**
+ * KVM_TDX_INIT_VCPU: the call has the TDR to itself, which block, track and remove want for their
+ * share. Two steps, since it takes a while.
+ *
+ * Models: 6.18 vmx/tdx.c tdx_td_vcpu_init.
+ */
+export const tdVcpuInit = fn(function* tdx_td_vcpu_init(kvm: Kvm): Kernel<void> {
+  yield rmw(tdOf(kvm), 'state')
+  const locked = lockTdr(tdOf(kvm)) === TDX_SUCCESS
+  yield rmw(tdOf(kvm), 'state')
+  if (locked) unlockTdr(tdOf(kvm))
+})
+
+/** Models: 6.19 vmx/tdx.c tdx_td_vcpu_init, under mmu_lock, so that no zap is under way. */
+export const tdVcpuInitLocked = fn(function* tdx_td_vcpu_init(kvm: Kvm): Kernel<void> {
+  yield* writeLock(kvm.mmuLock)
+  yield rmw(tdOf(kvm), 'state')
+  const locked = lockTdr(tdOf(kvm)) === TDX_SUCCESS
+  yield rmw(tdOf(kvm), 'state')
+  if (locked) unlockTdr(tdOf(kvm))
+  writeUnlock(kvm.mmuLock)
+})
