@@ -4,7 +4,6 @@ import { builtInDesigns, designsOnMachine, resolveDesigns } from '../app/host/de
 import { check as run } from '../app/host/run.js'
 import { builtInScenarios, hostScenarios, readScenarios } from '../app/host/scenarios.js'
 import type { LoadedDesign, Results, ScenarioFile } from '../app/results.js'
-import { tell } from '../app/story.js'
 import { EXIT } from './exit.js'
 import { exitCodeOf } from './exit-codes.js'
 import type { CheckFlags } from './flags.js'
@@ -34,6 +33,7 @@ export async function check(names: readonly string[], flags: CheckFlags): Promis
     workers: flags.workers,
     cache: flags.cache,
     checkpoint: flags.checkpoint,
+    told: (found) => format.wants(found),
     onProgress: (p) => progress.update(p),
     onNotice: say,
     signal: interruption.signal,
@@ -41,9 +41,8 @@ export async function check(names: readonly string[], flags: CheckFlags): Promis
   progress.clear()
   const code = exitCodeOf(results.cells.map((c) => c.verdict))
   process.exitCode = code
-  const stories = new Map(format.wants(results).map(([c, f]) => [f, tell(c, f)]))
   interruption.release()
-  out(format.render(results, stories, lookFor(process.stdout, named)))
+  out(format.render(results, results.stories, lookFor(process.stdout, named)))
   if (!results.interrupted) return code
   say(`interrupted: ${unfinished(results)} of ${results.asked} cells were not finished`)
   return EXIT.SIGNAL + interruption.number

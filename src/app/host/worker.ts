@@ -13,6 +13,7 @@ import { UserError } from '../error.js'
 import { gathered } from '../judge.js'
 import { sampleScenario } from '../sampled.js'
 import { concludeShares, exploreShare } from '../shares.js'
+import { storyOf } from '../story.js'
 import { hash32 } from '../token.js'
 import type { Verdict } from '../verdict.js'
 import { dropCheckpoint, readCheckpoint, saveCheckpoint } from './checkpoint.js'
@@ -60,6 +61,9 @@ async function run(job: Job): Promise<Message> {
   assertSameCode(code)
   const task = await taskOf(job)
   const { scenario, design } = task
+  if (job.finding !== undefined) {
+    return { kind: 'story', job: number, story: storyOf(scenario, design, job.finding) }
+  }
   if (job.question.sample !== undefined) {
     const verdict = sampled(task, job.question.sample)
     return { kind: 'verdict', job: number, verdict, final: true }
