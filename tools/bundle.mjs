@@ -13,10 +13,17 @@ import { build } from 'esbuild'
 /** Files that run when they are imported: they are in no bundle. */
 const PROGRAMS = ['cli/main.js', 'app/host/worker.js']
 
-/** What is loaded together: all that these import, without what is in a bundle before. */
+/**
+ * What is loaded together: all that these modules and folders import, without what is in a bundle
+ * before.
+ */
 const BUNDLES = {
-  'start.js': ['cli/main.js', 'cli/list.js', 'cli/explain.js'],
-  'core.js': ['app/host/index.js', 'app/host/worker.js', 'cli/check.js', 'cli/replay.js'],
+  'start.js': ['cli/main.js'],
+  'commands.js': ['cli/program.js', 'cli/list.js', 'cli/explain.js'],
+  'core.js': [
+    ...['app/host/index.js', 'app/host/worker.js', 'cli/check.js', 'cli/replay.js'],
+    'report/formats/',
+  ],
 }
 
 const OPTIONS = {
@@ -82,10 +89,9 @@ function bundled(modules) {
     if (!PROGRAMS.includes(place)) owner.set(place, bundle)
   }
   for (const [bundle, roots] of Object.entries(BUNDLES)) {
-    for (const root of roots) {
-      for (const next of modules.get(root).imports) add(next, bundle)
-      add(root, bundle)
-    }
+    const isRoot = (place) =>
+      roots.some((r) => place === r || (r.endsWith('/') && place.startsWith(r)))
+    for (const place of [...modules.keys()].filter(isRoot)) add(place, bundle)
   }
   return owner
 }

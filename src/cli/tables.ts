@@ -32,7 +32,9 @@ export async function tables(
     'host-words': hostWords().map(({ name, value, text, source }) => ({
       name,
       text:
-        value === undefined ? text : `${text} (${value > 9 ? `0x${value.toString(16)}` : value})`,
+        value === undefined
+          ? text
+          : `${text} (${value >>> 0 > 9 ? `0x${(value >>> 0).toString(16)}` : value})`,
       source,
     })),
     sanitizers: [...SANITIZERS, ...HOST_SANITIZERS].map((s) => ({
