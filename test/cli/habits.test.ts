@@ -133,7 +133,11 @@ describe('words', () => {
   test('complete in a shell', () => {
     const { out } = run(['completion'])
     assert.match(out, /complete -o default -F _restrictedmem restrictedmem/)
-    assert.equal(spawnSync('bash', ['-n'], { input: out }).status ?? 0, 0)
+    const asks = 'COMP_WORDS=(restrictedmem check --format js) COMP_CWORD=3; _restrictedmem'
+    const shell = spawnSync('bash', ['-c', `${out}\n${asks}; echo "\${COMPREPLY[*]}"`], {
+      encoding: 'utf8',
+    })
+    assert.ok(shell.error !== undefined || shell.stdout === 'json\n', shell.stdout)
   })
 })
 

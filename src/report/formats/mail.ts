@@ -30,7 +30,8 @@ export const format: Format = {
     })
     if (told.length > 0) return told.join(`\n\n${'-'.repeat(WIDTH)}\n\n`)
     return cells
-      .map(({ verdict: v }) => `${v.scenario} on ${v.design}: ${v.verdict}\n${proofLine(v)}`)
+      .flatMap(({ verdict: v }) => [`${v.scenario} on ${v.design}: ${v.verdict}`, proofLine(v)])
+      .map((line) => wrap(line, WIDTH, ''))
       .join('\n')
   },
 }
