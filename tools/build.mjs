@@ -22,6 +22,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import ts from 'typescript'
 import { bundle } from './bundle.mjs'
 import { hostWithInternals } from './internals.mjs'
+import { buildLab } from './lab.mjs'
 import { marksIn } from './marks.mjs'
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..')
@@ -137,6 +138,9 @@ write(`${NEXT}/dictionary.json`, JSON.stringify(harvest(program.getProgram(), RO
 const { tables } = await built('cli/tables')
 write(`${NEXT}/lists.json`, JSON.stringify(await tables(marksIn(program.getProgram(), ROOT))))
 write(`${NEXT}/${MADE_BY}`, by)
+
+rmSync(`${NEXT}/lab`, { recursive: true, force: true })
+await buildLab(ROOT, NEXT)
 
 if (existsSync(DIST)) renameSync(DIST, LAST)
 renameSync(NEXT, DIST)

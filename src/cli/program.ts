@@ -4,7 +4,7 @@ import { UserError } from '../app/error.js'
 import { CODE } from '../app/host/package.js'
 import { MACHINES } from '../hosts/host.js'
 import { suggest } from '../litmus/error.js'
-import type { CheckFlags, ConformFlags, ReplayFlags } from './flags.js'
+import type { CheckFlags, ConformFlags, LabFlags, ReplayFlags } from './flags.js'
 import { formatNames } from './formats.js'
 import { LISTS } from './lists.js'
 import { addPatchCommands } from './patch-commands.js'
@@ -126,6 +126,17 @@ export function program(end: (code: number) => void): Command {
     .action(async (word: string) => {
       const { explain } = await import('./explain.js')
       out(await explain(word))
+    })
+  main
+    .command('lab [what]')
+    .description('the page: a matrix, findings step by step, an editor; or a token, or a file')
+    .option('--port <n>', 'port of the loopback address (default: any)', count, 0)
+    .option('--no-open', 'print the address, and open no browser')
+    .option('--out <dir>', 'write a folder for a static host instead')
+    .option('--single <file.html>', 'write one file that works without a server')
+    .action(async (what: string | undefined, flags: LabFlags) => {
+      const { lab } = await import('./lab.js')
+      end(await lab(what, flags))
     })
   main
     .command('conform')
