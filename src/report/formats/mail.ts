@@ -28,7 +28,7 @@ export const format: Format = {
     if (told.length > 0) return told.join(`\n\n${'-'.repeat(LETTER_WIDTH)}\n\n`)
     return cells
       .flatMap(({ verdict: v }) => [`${v.scenario} on ${v.design}: ${v.verdict}`, proofLine(v)])
-      .map((line) => wrap(line, WIDTH, ''))
+      .map((line) => wrap(line, LETTER_WIDTH, ''))
       .join('\n')
   },
 }
