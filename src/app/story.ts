@@ -1,9 +1,7 @@
 /** Executions that show what a verdict says, told step by step. */
 import type { Move } from '../cell/schedule.js'
-import type { Design } from '../designs/design.js'
 import { type Hindsight, LOOK_BACK, lookBack } from '../explore/tell/hindsight.js'
 import { replayScenario } from '../explore/tell/replay.js'
-import type { Scenario } from '../litmus/scenario.js'
 import type { Trace } from '../trace/events.js'
 import type { CellResult } from './results.js'
 import { encodeToken } from './token.js'
@@ -22,17 +20,15 @@ export interface Story {
   readonly hindsight: Hindsight | undefined
 }
 
-/** Tell a finding of a cell. */
-export function tell({ file, design }: CellResult, finding: Finding): Story {
-  return storyOf(file.scenario, design.design, finding)
-}
-
-/** Tell a finding of a scenario on a design. */
-export function storyOf(
-  scenario: Scenario,
-  design: Design,
-  { id, schedule }: Pick<Finding, 'id' | 'schedule'>,
+/** Tell a finding of a cell; `keepGoing` is asked whether there is time to look back. */
+export function tell(
+  cell: CellResult,
+  finding: Finding,
+  keepGoing: () => boolean = () => true,
 ): Story {
-  const { trace } = replayScenario(scenario, design, schedule, 'lowered')
-  return { trace, hindsight: lookBack(scenario, design, schedule, id, LOOK_BACK) }
+  const { scenario } = cell.file
+  const { design } = cell.design
+  const { trace } = replayScenario(scenario, design, finding.schedule, 'lowered')
+  const limits = { ...LOOK_BACK, keepGoing }
+  return { trace, hindsight: lookBack(scenario, design, finding.schedule, finding.id, limits) }
 }

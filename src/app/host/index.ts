@@ -16,5 +16,5 @@ export {
   resolveDesign as loadDesign,
   resolveDesigns as loadDesigns,
 } from './designs.js'
-export { type CheckRequest, check, type ToldResults } from './run.js'
+export { type CheckRequest, check } from './run.js'
 export { builtInScenarios, readScenarios as loadScenarios } from './scenarios.js'

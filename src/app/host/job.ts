@@ -5,8 +5,7 @@ import type { Share } from '../../explore/states/shared.js'
 import type { Known } from '../../litmus/scenario.js'
 import { type Limits, type Question, questionKey } from '../ask.js'
 import type { ShareResult } from '../shares.js'
-import type { Story } from '../story.js'
-import type { Finding, Verdict } from '../verdict.js'
+import type { Verdict } from '../verdict.js'
 import type { DesignRef } from './designs.js'
 import { CODE } from './package.js'
 
@@ -27,8 +26,6 @@ export interface Job {
   readonly shares?: readonly (ShareResult | undefined)[]
   /** When the job was begun, by `Date.now()`. */
   readonly begun?: number
-  /** A finding of the job's cell: it is to be told, and nothing checked. */
-  readonly finding?: Finding
 }
 
 export type Message =
@@ -47,7 +44,6 @@ export type Message =
       readonly final: boolean
     }
   | { readonly kind: 'share'; readonly job: number; readonly share: ShareResult | undefined }
-  | { readonly kind: 'story'; readonly job: number; readonly story: Story }
   /** What several workers have seen can't be put together. */
   | { readonly kind: 'alone'; readonly job: number }
   /** Something that the user should know, and that changes nothing. */

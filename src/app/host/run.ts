@@ -4,14 +4,13 @@ import { isExhaustive, type Limits, type Question } from '../ask.js'
 import { UserError } from '../error.js'
 import { knownNames } from '../known.js'
 import type { CellResult, LoadedDesign, Progress, Results, ScenarioFile } from '../results.js'
-import { type Story, tell } from '../story.js'
-import type { Finding, Verdict } from '../verdict.js'
+import type { Verdict } from '../verdict.js'
 import { recall, remember } from './cache.js'
 import { claim } from './claim.js'
 import { tokenHash } from './designs.js'
 import type { Job } from './job.js'
 import { assertSameCode, CODE } from './package.js'
-import { type Listener, Pool, type Run } from './pool.js'
+import { type Listener, type Run, runJobs } from './pool.js'
 import { runTogether } from './together.js'
 
 /** Worker threads that a run may have: more would only wait for one another. */
@@ -29,21 +28,14 @@ export interface CheckRequest {
   readonly cache?: boolean
   /** Of the only cell: file from which to go on, if it exists, and to which to save. */
   readonly checkpoint?: string | undefined
-  /** Findings to tell, given the results: each costs a replay. */
-  readonly told?: (results: Results) => readonly (readonly [CellResult, Finding])[]
   readonly onProgress?: (p: Progress) => void
   readonly onNotice?: (text: string) => void
   /** Stops all searches; what was seen until then is returned. */
   readonly signal?: AbortSignal
 }
 
-/** Results, with the stories that were asked for. */
-export interface ToldResults extends Results {
-  readonly stories: ReadonlyMap<Finding, Story>
-}
-
 /** Check every scenario on every design. @throws UserError */
-export async function check(request: CheckRequest): Promise<ToldResults> {
+export async function check(request: CheckRequest): Promise<Results> {
   const start = performance.now()
   const jobs = jobsOf(request)
   const { question = {}, checkpoint, cache = true, workers } = request
@@ -58,43 +50,24 @@ export async function check(request: CheckRequest): Promise<ToldResults> {
   const plain = isExhaustive(question) && question.exact !== true && checkpoint === undefined
   const together = open.length === 1 && plain && (workers ?? 1) > 1
   const release = checkpoint === undefined ? undefined : claim(checkpoint)
-  const pool = new Pool(together ? 0 : Math.min(threads, open.length))
+  let run: Run
   try {
-    const run =
+    run =
       together && only !== undefined
         ? await runTogether(only, threads, listenerOf(request))
-        : await pool.run(open, listenerOf(request))
-    assertSameCode()
-    keep(open, run, verdicts, useCache)
-    const results = {
-      version: CODE.version,
-      cells: cellsOf(request, verdicts),
-      asked: jobs.length,
-      interrupted: run.interrupted,
-      seconds: (performance.now() - start) / 1000,
-    }
-    return { ...results, stories: await storiesOf(request, results, jobs, pool) }
+        : await runJobs(open, threads, listenerOf(request))
   } finally {
-    await pool.close()
     release?.()
   }
-}
-
-/** What is to be told, by who has checked it; the rest here. */
-async function storiesOf(
-  { told }: CheckRequest,
-  results: Results,
-  jobs: readonly Job[],
-  pool: Pool,
-): Promise<ReadonlyMap<Finding, Story>> {
-  const stories = new Map<Finding, Story>()
-  for (const [cell, finding] of told?.(results) ?? []) {
-    const { text } = cell.file
-    const job = jobs.find((j) => j.text === text && j.design.id === cell.design.id)
-    const story = job && (await pool.tell(job, finding))
-    stories.set(finding, story ?? tell(cell, finding))
+  assertSameCode()
+  keep(open, run, verdicts, useCache)
+  return {
+    version: CODE.version,
+    cells: cellsOf(request, verdicts),
+    asked: jobs.length,
+    interrupted: run.interrupted,
+    seconds: (performance.now() - start) / 1000,
   }
-  return stories
 }
 
 function listenerOf({ onProgress, onNotice, signal }: CheckRequest): Listener {

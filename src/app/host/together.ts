@@ -4,8 +4,9 @@ import { CONTROL } from '../../explore/states/shared.js'
 import { UserError } from '../error.js'
 import type { Progress } from '../results.js'
 import type { ShareResult } from '../shares.js'
-import type { Job, Message } from './job.js'
-import { answer, type Listener, Pool, type Run, startWorker } from './pool.js'
+import { type Job, type Message, WorkerBug } from './job.js'
+import { failureOf, type Listener, type Run, runJobs, startWorker } from './pool.js'
+import { Watch } from './watch.js'
 
 /**
  * Bytes of the first table. It can't grow: when it is full, all begin again with one that is larger
@@ -37,12 +38,7 @@ export async function runTogether(job: Job, threads: number, listener: Listener)
   } finally {
     await Promise.all(workers.map((w) => w.terminate()))
   }
-  const pool = new Pool(1)
-  try {
-    return await pool.run([job], listener)
-  } finally {
-    await pool.close()
-  }
+  return runJobs([job], 1, listener)
 }
 
 type Results = readonly (ShareResult | undefined)[]
@@ -116,4 +112,31 @@ function tableOf(bytes: number): SharedArrayBuffer | undefined {
 function timeLeft(job: Job, begun: number): number | undefined {
   const limit = job.limits.milliseconds
   return limit === undefined ? undefined : limit - (Date.now() - begun)
+}
+
+/** Give a worker a job and wait for its last word on it. */
+function answer(worker: Worker, job: Job, onProgress: (m: Message) => void): Promise<Message> {
+  return new Promise((resolve, reject) => {
+    const watch = new Watch(reject)
+    const fail = (error: Error): void => {
+      watch.end()
+      reject(failureOf(error))
+    }
+    const listen = (m: Message): void => {
+      watch.heard()
+      if (m.kind === 'progress') onProgress(m)
+      if (m.kind === 'progress' || m.kind === 'notice') return
+      if (m.kind === 'verdict' && !m.final) return
+      watch.end()
+      worker.off('message', listen)
+      worker.off('error', fail)
+      if (m.kind === 'bug') reject(new WorkerBug(m.text))
+      else if (m.kind === 'mistake') reject(new UserError(m.text))
+      else resolve(m)
+    }
+    worker.on('message', listen)
+    worker.once('error', fail)
+    watch.begin(job)
+    worker.postMessage(job)
+  })
 }
