@@ -50,7 +50,14 @@ export interface FidelityRow {
 
 /** The words into which C is translated; written by the build. */
 export function dictionary(): Dictionary {
-  return JSON.parse(readFileSync(packagedFile('dist/dictionary.json'), 'utf8')) as Dictionary
+  const text = readFileSync(packagedFile('dist/dictionary.json'), 'utf8')
+  return JSON.parse(text, withoutPrototype) as Dictionary
+}
+
+/** A C name may be that of something every object has, and is no word for that. */
+function withoutPrototype(_key: string, value: unknown): unknown {
+  const isRecord = typeof value === 'object' && value !== null && !Array.isArray(value)
+  return isRecord ? Object.setPrototypeOf(value, null) : value
 }
 
 /** The designs that stand for a kernel version each. */
