@@ -42,6 +42,7 @@ function rendered(name, text) {
     .parse(text, { gfm: true })
     .replace(/href="(?:\.\/)?([\w-]+)\.md(?:#[^"]*)?"/g, 'href="#docs/$1"')
     .replace(/<a href="(?!#|https?:)[^"]*">(.*?)<\/a>/g, '$1')
+    .replace(/<img[^>]*>/g, '')
     .replace(/<pre>/g, '<pre tabindex="0">')
     .replace(/<table>/g, '<table tabindex="0">')
   const title = /^# (.*)$/m.exec(text)?.[1] ?? name

@@ -101,6 +101,16 @@ export interface CellVerdict {
   }[]
 }
 
+/** Outcomes of a cell that come with the page. */
+export const MOST_OUTCOMES = 24
+
+/** What a verdict says wherever it was come to, as text to compare: all but how long it took. */
+export function factsOf(v: CellVerdict): string {
+  const findings = v.findings.map((f) => [f.id, f.title, f.token])
+  const outcomes = v.outcomes.slice(0, MOST_OUTCOMES).map((o) => [o.values, o.token])
+  return JSON.stringify([v.verdict, v.states, v.executions, v.asExpected, findings, outcomes])
+}
+
 /** A mistake in a scenario's text, or none. */
 export interface Mistake {
   readonly line: number
