@@ -16,7 +16,7 @@ import {
   type TreeFile,
 } from '../patch/calibrate.js'
 import { scopeOf } from '../patch/facts.js'
-import type { Dictionary } from '../patch/model/dictionary.js'
+import { type Dictionary, readDictionary } from '../patch/model/dictionary.js'
 import type { Scope } from '../patch/model/scope.js'
 import { EXIT } from './exit.js'
 import { startCParser } from './grammar.js'
@@ -50,14 +50,7 @@ export interface FidelityRow {
 
 /** The words into which C is translated; written by the build. */
 export function dictionary(): Dictionary {
-  const text = readFileSync(packagedFile('dist/dictionary.json'), 'utf8')
-  return JSON.parse(text, withoutPrototype) as Dictionary
-}
-
-/** A C name may be that of something every object has, and is no word for that. */
-function withoutPrototype(_key: string, value: unknown): unknown {
-  const isRecord = typeof value === 'object' && value !== null && !Array.isArray(value)
-  return isRecord ? Object.setPrototypeOf(value, null) : value
+  return readDictionary(readFileSync(packagedFile('dist/dictionary.json'), 'utf8'))
 }
 
 /** The designs that stand for a kernel version each. */
