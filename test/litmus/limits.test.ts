@@ -21,6 +21,11 @@ const LARGER: readonly (readonly [name: string, text: string, says: RegExp])[] =
     /8 memslots/,
   ],
   [
+    'shared anonymous memory',
+    'task t\n  mmap(-1, PROT_READ, MAP_SHARED|MAP_ANONYMOUS, 1P)\n',
+    /shared anonymous memory is not modelled/,
+  ],
+  [
     'a guest address that no processor has',
     `${VM}task t\n  guest_read(vm, gpa=0xfffffffffffff000)\n`,
     /52 bits/,

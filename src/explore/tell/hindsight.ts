@@ -174,8 +174,12 @@ class Look {
       },
       arrived: ({ task }) => {
         if (rule !== FREE) rule.passed(task, froms.pop() as Site)
+        if (!this.#limits.keepGoing()) {
+          this.#tooLarge = true
+          return 'stop'
+        }
         const goesOn = this.#judge(rule, goal)
-        return this.#met || !this.#limits.keepGoing() ? 'stop' : goesOn ? 'on' : 'back'
+        return this.#met ? 'stop' : goesOn ? 'on' : 'back'
       },
       returned: () => {
         rule.key = keys.pop() as number
@@ -196,7 +200,7 @@ class Look {
       this.#met = this.#endsWell() && goal === 'end'
       return false
     }
-    if (this.#seen.size >= this.#limits.states || !this.#limits.keepGoing()) this.#tooLarge = true
+    if (this.#seen.size >= this.#limits.states) this.#tooLarge = true
     const salted = this.#run.lo ^ Math.imul(rule.key + 1, 0x9e3779b1)
     return !this.#tooLarge && this.#seen.insert(salted, this.#run.hi)
   }
