@@ -21,7 +21,7 @@ import { offlinePages } from '../kernel/mm/memory_hotplug.js'
 import { migratePagesLoop, putbackMovablePages } from '../kernel/mm/migrate.js'
 import { softOffline, unpoison } from '../kernel/mm/soft_offline.js'
 import { folioIsolateLru, folioPut, folioTryGet, lruAddDrainAll } from '../kernel/mm/swap.js'
-import { alsoReads, read } from '../machine/effects.js'
+import { alsoReads, alsoWrites, read } from '../machine/effects.js'
 import { fn, type Kernel } from '../machine/fn.js'
 import { fileMapping } from './harness.js'
 
@@ -129,6 +129,7 @@ export const offlineMemory = fn(function* offline_memory(fd: number): Kernel<num
   if (index < 0) return -ENOENT
   while (index >= 0) {
     const folio = xaLoad(mapping.iPages, index) as Folio
+    alsoWrites(folio, 'offlineBlock')
     folio.offlineBlock = true
     index = xaFindAfterIndex(mapping.iPages, index, PGOFF_MAX) as Pgoff
   }

@@ -21,6 +21,7 @@ import { folioIsolateLru, folioPut, folioTryGet, lruAddDrainAll } from './swap.j
 function nextInBlock(after: Folio | null): Folio | null {
   let next: Folio | null = null
   forEachFolio((folio) => {
+    alsoReads(folio, 'offlineBlock')
     if (!folio.offlineBlock || (after !== null && folio.pfn <= after.pfn)) return
     if (next === null || folio.pfn < next.pfn) next = folio
   })
@@ -69,6 +70,8 @@ export const testPagesIsolated = fn(function* test_pages_isolated(): Kernel<numb
   yield read(first, 'buddy')
   let folio: Folio | null = first
   while (folio !== null) {
+    alsoReads(folio, 'buddy')
+    alsoReads(folio, 'hwpoison')
     if (!folio.buddy && !folio.hwpoison) return -EBUSY
     folio = nextInBlock(folio)
   }
@@ -83,6 +86,7 @@ export const testPagesIsolated = fn(function* test_pages_isolated(): Kernel<numb
 export const scanMovablePages = fn(function* scan_movable_pages(): Kernel<Folio | null> {
   let folio = nextInBlock(null)
   while (folio !== null) {
+    alsoReads(folio, 'buddy')
     if (!folio.buddy) {
       yield read(folio, 'lru')
       if (folio.lru) return folio
@@ -123,6 +127,7 @@ export const doMigrateFrame = fn(function* do_migrate_frame(folio: Folio): Kerne
     if (folio.mapcount > 0) yield* tryToUnmap(folio, 0)
     return
   }
+  alsoReads(folio, 'buddy')
   if (!folio.buddy && (yield* folioTryGet(folio))) yield* migrateOffBlock(folio)
 })
 
