@@ -68,6 +68,11 @@ const callsItself: FnTag & ((n: number) => Kernel<number>) = fn(function* deep(
 
 const OPERATION = { fn: callsItself, args: [{ value: 0 }], text: 'deep()' }
 
+/** Returns what no register holds. */
+const tooLarge = fn(function too_large(): number {
+  return 2 ** 60
+})
+
 const nothing = fn(function nothing(): number {
   return 0
 })
@@ -178,6 +183,11 @@ describe('how much there is room for', () => {
     boot('lowered', () => {})
     load({ tasks: [{ name: 'deep', operations: [OPERATION] }], faults: 0 })
     until1st(() => step(0, 0))
+  })
+  test('bits of what a call returns', () => {
+    const operation = { fn: tooLarge, args: [], text: 'too_large()' }
+    load({ tasks: [{ name: 'a', operations: [operation] }], faults: 0 })
+    refused(() => step(0, 0))
   })
   test('bits of a local', () => {
     refused(() => saveNum(thing.at + 1, 2 ** 31))
