@@ -47,6 +47,8 @@ export interface Hello {
     readonly doc: string
   }[]
   readonly constants: readonly string[]
+  /** By value: `-EBUSY` for -16. */
+  readonly errno: Readonly<Record<string, string>>
   readonly findings: readonly {
     readonly id: string
     readonly short: string

@@ -235,3 +235,41 @@ test('a tree that has the patch already is taken back to before it', () => {
   assert.match(notes[0] ?? '', /has this patch already/)
   assert.match(functions[0]?.before?.node.text ?? '', /res = MF_FAILED;\n\s*goto/)
 })
+
+/** Statements that would do something if C's words were taken for those of the model's language. */
+const HOSTILE = [
+  "init_rwsem(&p['+process.exit(1)+']);",
+  'init_rwsem(&p["+process.exit(1)+"]);',
+  'process.exit(1);',
+  'globalThis.process.exit(1);',
+  'constructor(p);',
+  'toString(p);',
+  'hasOwnProperty(p, p);',
+  '__proto__(p);',
+  'p->constructor = p;',
+  'p->__proto__ = 0;',
+  'p->mapping->toString = 0;',
+  'p->mapping->a_ops->constructor(p);',
+  'struct constructor *q = p;',
+  'eval("process.exit(1)");',
+  'WARN_ON(p == "`+process.exit(1)+`");',
+  'pr_info("*/ process.exit(1) /*");',
+  "res = '`';",
+  "res = '\\\\';",
+  "res = 1'0;",
+  'import("node:fs");',
+  'require("child_process");',
+  'new_Function("x")();',
+  'res = p\u2028process;',
+]
+
+test('text of the mail runs in no other way than through the translation', () => {
+  for (const line of HOSTILE) {
+    const to = changed('\tunlock_page(p);', `\t${line}\n\tunlock_page(p);`)
+    const module = moduleText(planned(FAILURE, to, { calibrated: 'alone' }).pieces, scope, line)
+    const code = module.replace(/"(?:\\.|[^"\\])*"|'[^'\n]*'|\/\*[\s\S]*?\*\//g, '')
+    const words =
+      /\b(?:process|globalThis|eval|require|constructor|toString|__proto__)\b|import\(|`\$\{(?!what)/
+    assert.doesNotMatch(code, words, line)
+  }
+})
