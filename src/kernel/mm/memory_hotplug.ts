@@ -3,12 +3,14 @@
  * page that refuses is asked again and again; in Linux only a signal ends it, and there are no
  * signals here, so it shows as a livelock.
  *
- * The block is the set of frames with `offlineBlock` set; `isolateBlock` is set while it is isolated.
+ * The block is the set of frames with the task's bit in `offlineBlock`; `isolateBlock` is set while it
+ * is isolated.
  * Left out: the frames' removal from the memmap.
  */
 import { alsoReads, alsoWrites, read, rmw } from '../../machine/effects.js'
 import { warnOn } from '../../machine/fault.js'
 import { fn, type Kernel } from '../../machine/fn.js'
+import { currentTaskNumber } from '../../machine/task.js'
 import { EBUSY } from '../include/errno.js'
 import { type Folio, MIGRATE_SYNC, MR_MEMORY_HOTPLUG, NUMA_NO_NODE } from '../include/mm.js'
 import { memHotplugBegin, memHotplugDone } from './hotplug_lock.js'
@@ -22,7 +24,8 @@ function nextInBlock(after: Folio | null): Folio | null {
   let next: Folio | null = null
   forEachFolio((folio) => {
     alsoReads(folio, 'offlineBlock')
-    if (!folio.offlineBlock || (after !== null && folio.pfn <= after.pfn)) return
+    if (!(folio.offlineBlock & (1 << currentTaskNumber()))) return
+    if (after !== null && folio.pfn <= after.pfn) return
     if (next === null || folio.pfn < next.pfn) next = folio
   })
   return next
