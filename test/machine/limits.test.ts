@@ -69,7 +69,7 @@ const callsItself: FnTag & ((n: number) => Kernel<number>) = fn(function* deep(
 const OPERATION = { fn: callsItself, args: [{ value: 0 }], text: 'deep()' }
 
 /** Returns what no register holds. */
-const tooLarge = fn(function too_large(): number {
+const tooLarge = fn(function* too_large(): Kernel<number> {
   return 2 ** 60
 })
 
