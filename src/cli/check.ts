@@ -5,6 +5,8 @@ import { check as run } from '../app/host/run.js'
 import { builtInScenarios, hostScenarios, readScenarios } from '../app/host/scenarios.js'
 import type { LoadedDesign, Results, ScenarioFile } from '../app/results.js'
 import { tell } from '../app/story.js'
+import { MACHINES } from '../hosts/host.js'
+import { designsOn } from '../hosts/index.js'
 import { EXIT } from './exit.js'
 import { exitCodeOf } from './exit-codes.js'
 import type { CheckFlags } from './flags.js'
@@ -52,7 +54,15 @@ export async function check(names: readonly string[], flags: CheckFlags): Promis
 /** The designs that are named, or all; with --host, as they run on that machine. @throws UserError */
 async function designsFor({ design, host }: CheckFlags): Promise<readonly LoadedDesign[]> {
   const named = design.length > 0 ? await resolveDesigns(design) : builtInDesigns()
-  return host === undefined ? named : designsOnMachine(named, host)
+  if (host === undefined) return named
+  // Designs that one host alone has are in no list of designs.
+  return design.length > 0 ? designsOnMachine(named, host) : resolveDesigns(namesOn(host))
+}
+
+/** Names of all designs on a machine. */
+function namesOn(host: string): readonly string[] {
+  const machine = MACHINES.find((m) => m === host)
+  return machine === undefined ? [] : designsOn(machine).map((d) => d.id)
 }
 
 /** The scenarios that are named, or all; with --host, those about that machine. @throws UserError */

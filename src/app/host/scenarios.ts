@@ -1,5 +1,5 @@
 /** Scenarios by name or by path. */
-import { DESIGNS } from '../../designs/index.js'
+import { designIds } from '../../hosts/index.js'
 import { LitmusError } from '../../litmus/error.js'
 import { type Known, readScenario } from '../../litmus/scenario.js'
 import { FINDING_KINDS } from '../../sanitizers/index.js'
@@ -10,7 +10,7 @@ import { builtInFiles, filesOf, hostFiles, isBuiltIn, readText } from './files.j
 /** What a scenario may name: built-in designs, those in addition, and findings. */
 export function knownNames(designs: readonly string[] = []): Known {
   return {
-    designs: [...new Set([...DESIGNS.map((d) => d.id), ...designs])],
+    designs: [...new Set([...designIds(), ...designs])],
     findings: FINDING_KINDS.map((k) => k.id),
   }
 }
