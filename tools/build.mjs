@@ -21,6 +21,7 @@ import { dirname, join, relative, sep } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import ts from 'typescript'
 import { hostWithInternals } from './internals.mjs'
+import { buildLab } from './lab.mjs'
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..')
   .split(sep)
@@ -128,6 +129,9 @@ const { version } = JSON.parse(readFileSync(`${ROOT}/package.json`, 'utf8'))
 const code = hash.digest('hex').slice(0, 16)
 write(`${NEXT}/version.json`, `${JSON.stringify({ version, code })}\n`)
 write(`${NEXT}/${MADE_BY}`, by)
+
+rmSync(`${NEXT}/lab`, { recursive: true, force: true })
+await buildLab(ROOT, NEXT)
 
 if (existsSync(DIST)) renameSync(DIST, LAST)
 renameSync(NEXT, DIST)

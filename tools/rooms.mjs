@@ -10,8 +10,9 @@ const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..')
 const PAGE = join(ROOT, 'docs/rooms.md')
 const { ROOMS } = await import(pathToFileURL(join(ROOT, 'dist/test/architecture/rooms.js')).href)
 
-const notes = ({ node, usesNull, circles }) =>
+const notes = ({ node, browser, usesNull, circles }) =>
   [
+    browser === true ? 'runs in a browser' : browser ? `\`${browser}\` runs in a browser` : '',
     node === true ? 'talks to Node' : node === undefined ? '' : `\`${node}\` talks to Node`,
     usesNull ? '`null` is NULL' : '',
     circles === undefined ? '' : `circles: ${circles}`,

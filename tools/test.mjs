@@ -17,6 +17,8 @@ function tests(dir) {
   })
 }
 
+const TSC = join(ROOT, 'node_modules/typescript/bin/tsc')
+
 const wanted = process.argv.slice(2)
 const DIST = join(ROOT, 'dist')
 const named = (f) => relative(DIST, f).split(sep).join('/')
@@ -46,6 +48,7 @@ stream.on('end', () => {
       ['page of invariants', [join(ROOT, 'tools/invariants.mjs'), '--check']],
       ['table of errors', [join(ROOT, 'tools/errno.mjs'), '--check']],
       ['page of calls', [join(ROOT, 'tools/calls.mjs'), '--check']],
+      ['types of the page', [TSC, '-p', join(ROOT, 'src/lab/page')]],
     ]
     for (const [name, args] of checks) {
       const { status, stdout, stderr } = spawnSync(process.execPath, args, {

@@ -35,6 +35,11 @@ export function hash8(text: string): string {
   return hash32(text).toString(16).padStart(8, '0')
 }
 
+/** What tokens of a cell are bound to: the code, the scenario's text, what the design is. */
+export function cellHash(code: string, text: string, identity: string): string {
+  return hash8(`${code}\n${text}\n${identity}`)
+}
+
 /** Numbers as base64 digits of 5 bits, the sixth saying that more follow. */
 function pack(numbers: readonly number[]): string {
   let text = ''

@@ -42,3 +42,10 @@ export interface ConformFlags {
   readonly qemu?: string
   readonly all?: boolean
 }
+
+export interface LabFlags {
+  readonly port: number
+  readonly open: boolean
+  readonly out?: string
+  readonly single?: string
+}

@@ -10,7 +10,7 @@ import { MACHINES } from '../hosts/host.js'
 import { suggest } from '../litmus/error.js'
 import { wrap } from '../report/paint.js'
 import { EXIT } from './exit.js'
-import type { CheckFlags, ConformFlags, ReplayFlags } from './flags.js'
+import type { CheckFlags, ConformFlags, LabFlags, ReplayFlags } from './flags.js'
 import { formatNames } from './formats.js'
 import { LISTS } from './lists.js'
 import { addPatchCommands } from './patch-commands.js'
@@ -145,6 +145,17 @@ function program(): Command {
     .action(async (word: string) => {
       const { explain } = await import('./explain.js')
       out(await explain(word))
+    })
+  main
+    .command('lab [what]')
+    .description('the page: a matrix, findings step by step, an editor; or a token, or a file')
+    .option('--port <n>', 'port of the loopback address (default: any)', count, 0)
+    .option('--no-open', 'print the address, and open no browser')
+    .option('--out <dir>', 'write a folder for a static host instead')
+    .option('--single <file.html>', 'write one file that works without a server')
+    .action(async (what: string | undefined, flags: LabFlags) => {
+      const { lab } = await import('./lab.js')
+      code = await lab(what, flags)
     })
   main
     .command('conform')

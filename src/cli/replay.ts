@@ -2,12 +2,8 @@
 import { readFileSync } from 'node:fs'
 import { UserError } from '../app/error.js'
 import { resolveDesign, tokenHash } from '../app/host/designs.js'
-import {
-  builtInScenarios,
-  hostScenarios,
-  knownNames,
-  readScenarios,
-} from '../app/host/scenarios.js'
+import { builtInScenarios, hostScenarios, readScenarios } from '../app/host/scenarios.js'
+import { knownNames } from '../app/known.js'
 import type { LoadedDesign, ScenarioFile } from '../app/results.js'
 import { decodeToken, isNamedBy, type Token, TokenError } from '../app/token.js'
 import { SetupFailure } from '../cell/boot.js'

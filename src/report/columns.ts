@@ -19,7 +19,7 @@ export function isWorthSeeing(c: Change): boolean {
 }
 
 /** The changes to show; of an object that came or went in this step, only that. */
-function visibleChanges(changes: readonly Change[]): Change[] {
+export function visibleChanges(changes: readonly Change[]): Change[] {
   const whole = new Set(changes.filter((c) => c.field === 'memory').map((c) => c.object))
   return changes.filter((c) => isWorthSeeing(c) && (c.field === 'memory' || !whole.has(c.object)))
 }
@@ -62,7 +62,7 @@ const PRIMITIVES =
   /^(fput|fget|iput|ihold|folio_(get|put|put_refs|try_get|lock|trylock|unlock)|alloc_pages|(mutex|spin|read|write)_lock|(down|up)_(read|write)|find_get_entry|filemap_get_folio)$/
 
 /** The function at work; for a primitive, who called it. */
-function functionText(s: TraceStep): string {
+export function functionText(s: TraceStep): string {
   const level = s.stack.find((l) => !PRIMITIVES.test(l.cName)) ?? s.stack[0]
   return level?.cName ?? 'user mode'
 }

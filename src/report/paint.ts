@@ -17,6 +17,9 @@ export interface Page {
   readonly width: number
 }
 
+/** Columns of a letter: they survive being quoted twice. */
+export const LETTER_WIDTH = 72
+
 export const PLAIN_PAGE: Page = { paint: PLAIN, width: 79 }
 
 /** Pad before painting: colour codes have no width on the screen. */

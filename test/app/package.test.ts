@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { after, describe, test } from 'node:test'
@@ -65,6 +65,13 @@ describe('installed in an empty folder', () => {
     assert.equal(code, 0, out)
     assert.match(out, /secondary-use-after-free/)
     assert.equal(node(COMMAND, 'explain', 'EBUSY').code, 0)
+  })
+
+  test('the page is in it, so that it can be served without the tools that built it', () => {
+    assert.equal(node(COMMAND, 'lab', '--single', 'lab.html', 'no-such-file').code, 2)
+    for (const name of ['app.js', 'single.js', 'worker.js', 'style.css', 'docs.json']) {
+      assert.ok(existsSync(join(folder, 'node_modules/restrictedmem/dist/lab', name)), name)
+    }
   })
 
   test("a user's design is checked on a user's scenario, and an editor resolves its imports", () => {

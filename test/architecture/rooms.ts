@@ -12,6 +12,8 @@ export interface Room {
   readonly inner?: true
   /** May talk to Node: all of it, or one file. */
   readonly node?: true | string
+  /** Runs in a browser, whose clock it may ask: all of it, or one file. */
+  readonly browser?: true | string
   /** `null` is the kernel's NULL here. */
   readonly usesNull?: true
   /** Why its files may import each other in a circle. */
@@ -119,7 +121,7 @@ export const ROOMS: readonly Room[] = [
   {
     name: 'app',
     what: 'the library: checks, verdicts, tokens; what the package exports',
-    may: ['machine', 'designs', 'litmus', 'cell', 'explore', 'trace'],
+    may: ['machine', 'designs', 'hosts', 'sanitizers', 'litmus', 'cell', 'explore', 'trace'],
   },
   {
     name: 'app/host',
@@ -161,6 +163,29 @@ export const ROOMS: readonly Room[] = [
     circles: 'one grammar: statements hold calls, and calls hold expressions',
   },
   {
+    name: 'lab',
+    what: 'the page: what its workers can be asked',
+    may: [
+      ...['app', 'calls', 'machine', 'designs', 'hosts', 'sanitizers', 'litmus', 'cell'],
+      ...['explore', 'trace', 'report'],
+    ],
+    browser: 'lab/worker.ts',
+  },
+  {
+    name: 'lab/page',
+    what: 'the page itself, in a browser: types of the model, and pure renderers',
+    may: ['lab', 'report', 'trace', 'explore/tell'],
+    inner: true,
+    browser: true,
+  },
+  {
+    name: 'lab/host',
+    what: 'the page on Node: served, or written to files',
+    may: ['lab', 'app', 'app/host', 'litmus', 'report'],
+    inner: true,
+    node: true,
+  },
+  {
     name: 'cli',
     what: 'commands',
     may: [
@@ -168,6 +193,7 @@ export const ROOMS: readonly Room[] = [
       'sanitizers',
       ...['litmus', 'cell', 'explore', 'trace', 'report', 'lower', 'conform', 'live', 'promela'],
       'patch',
+      ...['lab', 'lab/host'],
     ],
     node: true,
   },

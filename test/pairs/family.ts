@@ -1,5 +1,5 @@
 /** Every call of a set-up alone, and every two beside each other, as scenarios. */
-import { knownNames } from '../../src/app/host/scenarios.js'
+import { knownNames } from '../../src/app/known.js'
 import type { ScenarioFile } from '../../src/app/results.js'
 import { readScenario } from '../../src/litmus/scenario.js'
 import { SETUPS, type Setup } from './setups.js'

@@ -6,7 +6,7 @@ import { designNamed, HOSTS } from '../../hosts/index.js'
 import { suggest } from '../../litmus/error.js'
 import { UserError } from '../error.js'
 import type { LoadedDesign } from '../results.js'
-import { hash8 } from '../token.js'
+import { cellHash } from '../token.js'
 import { CODE } from './package.js'
 
 /** A design and, for one by path, its lowered text, by which a worker can load it too. */
@@ -19,7 +19,7 @@ export interface DesignRef {
 
 /** The hash in a token: the code, the scenario's text, the design's text. */
 export function tokenHash(scenarioText: string, design: DesignRef): string {
-  return hash8(`${CODE.code}\n${scenarioText}\n${design.identity}`)
+  return cellHash(CODE.code, scenarioText, design.identity)
 }
 
 /** Load a design's module: JavaScript text that exports `design`. */

@@ -2,6 +2,7 @@
 import { availableParallelism } from 'node:os'
 import { isExhaustive, type Limits, type Question } from '../ask.js'
 import { UserError } from '../error.js'
+import { knownNames } from '../known.js'
 import type { CellResult, LoadedDesign, Progress, Results, ScenarioFile } from '../results.js'
 import type { Verdict } from '../verdict.js'
 import { recall, remember } from './cache.js'
@@ -10,7 +11,6 @@ import { tokenHash } from './designs.js'
 import type { Job } from './job.js'
 import { assertSameCode, CODE } from './package.js'
 import { type Listener, type Run, runJobs } from './pool.js'
-import { knownNames } from './scenarios.js'
 import { runTogether } from './together.js'
 
 /** Worker threads that a run may have: more would only wait for one another. */

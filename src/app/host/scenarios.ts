@@ -1,19 +1,10 @@
 /** Scenarios by name or by path. */
-import { designIds } from '../../hosts/index.js'
 import { LitmusError } from '../../litmus/error.js'
-import { type Known, readScenario } from '../../litmus/scenario.js'
-import { FINDING_KINDS } from '../../sanitizers/index.js'
+import { readScenario } from '../../litmus/scenario.js'
 import { UserError } from '../error.js'
+import { knownNames } from '../known.js'
 import type { ScenarioFile } from '../results.js'
 import { builtInFiles, filesOf, hostFiles, isBuiltIn, readText } from './files.js'
-
-/** What a scenario may name: built-in designs, those in addition, and findings. */
-export function knownNames(designs: readonly string[] = []): Known {
-  return {
-    designs: [...new Set([...designIds(), ...designs])],
-    findings: FINDING_KINDS.map((k) => k.id),
-  }
-}
 
 /** All scenarios that come with the project. */
 export function builtInScenarios(designs: readonly string[] = []): ScenarioFile[] {

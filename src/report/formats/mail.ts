@@ -5,12 +5,9 @@ import type { Story } from '../../app/story.js'
 import type { Finding } from '../../app/verdict.js'
 import { renderColumns } from '../columns.js'
 import type { Format, Look } from '../format.js'
-import { PLAIN, wrap } from '../paint.js'
+import { LETTER_WIDTH, PLAIN, wrap } from '../paint.js'
 import { replayLines } from '../suggest.js'
 import { proofLine } from '../verdict.js'
-
-/** Columns that survive being quoted twice. */
-const WIDTH = 72
 
 /** What a mail is about: what is not as it should be; else, all that was found. */
 function subjects(cells: readonly CellResult[]): readonly CellResult[] {
@@ -28,7 +25,7 @@ export const format: Format = {
       const [finding] = c.verdict.findings
       return finding === undefined ? [] : [letter(c, finding, stories.get(finding), look)]
     })
-    if (told.length > 0) return told.join(`\n\n${'-'.repeat(WIDTH)}\n\n`)
+    if (told.length > 0) return told.join(`\n\n${'-'.repeat(LETTER_WIDTH)}\n\n`)
     return cells
       .map(({ verdict: v }) => `${v.scenario} on ${v.design}: ${v.verdict}\n${proofLine(v)}`)
       .join('\n')
@@ -44,12 +41,12 @@ function letter(
   const { file, design, verdict } = cell
   const others = verdict.findings.slice(1).map((f) => f.id)
   return [
-    wrap(`${design.id}: ${finding.id} in ${finding.function}()`, WIDTH, ''),
+    wrap(`${design.id}: ${finding.id} in ${finding.function}()`, LETTER_WIDTH, ''),
     '',
-    wrap(file.scenario.question, WIDTH, ''),
+    wrap(file.scenario.question, LETTER_WIDTH, ''),
     '',
-    wrap(`${finding.title}.`, WIDTH, ''),
-    ...(others.length === 0 ? [] : [wrap(`Also: ${others.join(', ')}.`, WIDTH, '')]),
+    wrap(`${finding.title}.`, LETTER_WIDTH, ''),
+    ...(others.length === 0 ? [] : [wrap(`Also: ${others.join(', ')}.`, LETTER_WIDTH, '')]),
     '',
     'The scenario:',
     '',
@@ -60,11 +57,11 @@ function letter(
     '',
     ...(story === undefined
       ? []
-      : [renderColumns(story.trace, { paint: PLAIN, width: WIDTH }, story.hindsight), '']),
-    wrap(`Explored: ${proofLine(verdict)}.`, WIDTH, ''),
+      : [renderColumns(story.trace, { paint: PLAIN, width: LETTER_WIDTH }, story.hindsight), '']),
+    wrap(`Explored: ${proofLine(verdict)}.`, LETTER_WIDTH, ''),
     '',
     'To see it again:',
     '',
-    replayLines(cell, finding, command, '  ', WIDTH),
+    replayLines(cell, finding, command, '  ', LETTER_WIDTH),
   ].join('\n')
 }

@@ -1,0 +1,192 @@
+/** What a worker of the page can be asked: the library, without files and threads. */
+import { checkScenario } from '../app/check.js'
+import { UserError } from '../app/error.js'
+import { gathered } from '../app/judge.js'
+import { knownNames } from '../app/known.js'
+import type { CellResult, LoadedDesign } from '../app/results.js'
+import { cellHash, decodeToken, isNamedBy, type Token, TokenError } from '../app/token.js'
+import { CONSTANTS } from '../calls/constants.js'
+import { CALLS } from '../calls/table.js'
+import { SetupFailure } from '../cell/boot.js'
+import { DESIGNS } from '../designs/index.js'
+import { type Hindsight, LOOK_BACK, lookBack } from '../explore/tell/hindsight.js'
+import { replayPictured, type Shown } from '../explore/tell/pictured.js'
+import { designNamed } from '../hosts/index.js'
+import { LitmusError } from '../litmus/error.js'
+import { readScenario, type Scenario } from '../litmus/scenario.js'
+import { LimitError } from '../machine/fault.js'
+import { PLAIN_LOOK } from '../report/format.js'
+import { format as json } from '../report/formats/json.js'
+import { shortFinding } from '../report/words.js'
+import { FINDING_KINDS } from '../sanitizers/index.js'
+import type {
+  Answers,
+  CellVerdict,
+  Hello,
+  Mistake,
+  Request,
+  ScenarioText,
+  Start,
+  StoryAnswer,
+  StoryRequest,
+  Told,
+} from './protocol.js'
+
+/** What a search is given besides its question. */
+export interface Surroundings {
+  readonly now: () => number
+  readonly onProgress: (states: number, depth: number) => void
+}
+
+export class Engine {
+  readonly #start: Start
+  readonly #parsed = new Map<string, Scenario>()
+
+  constructor(start: Start) {
+    this.#start = start
+  }
+
+  /** @throws UserError */
+  answer(request: Request, around: Surroundings): Answers[Request['kind']] {
+    try {
+      switch (request.kind) {
+        case 'hello':
+          return hello()
+        case 'story':
+          return this.#story(request)
+        case 'hindsight':
+          return this.#hindsight(request.token, request.text)
+        case 'parse':
+          return mistakeIn(request.text)
+        case 'check':
+          return this.#check(request.text, request.design, around)
+      }
+    } catch (error) {
+      const told =
+        error instanceof TokenError || error instanceof SetupFailure || error instanceof LimitError
+      if (told) throw new UserError(error.message)
+      if (error instanceof LitmusError) {
+        throw new UserError(`line ${error.line}, column ${error.column}: ${error.message}`)
+      }
+      throw error
+    }
+  }
+
+  #scenario(text: string): Scenario {
+    const known = this.#parsed.get(text) ?? readScenario(text, knownNames())
+    this.#parsed.set(text, known)
+    return known
+  }
+
+  /** The scenario that a token names: the text that came with it, or one of the project's. */
+  #textOf(token: Token, own: string | undefined): ScenarioText {
+    const { scenarios } = this.#start
+    const named = scenarios.filter((s) => isNamedBy(token, s.name))
+    const builtIn = named.find((s) => this.#fits(token, s.text)) ?? named[0]
+    if (own !== undefined && (builtIn === undefined || !this.#fits(token, builtIn.text))) {
+      const { name, question } = this.#scenario(own)
+      if (!isNamedBy(token, name)) {
+        throw new UserError(`the token is of "${token.scenario}", the scenario here is "${name}"`)
+      }
+      return { name, question, text: own }
+    }
+    if (builtIn !== undefined) return builtIn
+    throw new UserError(
+      `the token is of a scenario "${token.scenario}" that is not built in: its text must come with the link`,
+    )
+  }
+
+  #fits(token: Token, text: string): boolean {
+    return cellHash(this.#start.code, text, token.design) === token.hash
+  }
+
+  #story({ token: packed, text: own, on }: StoryRequest): StoryAnswer {
+    const token = decodeToken(packed)
+    const text = this.#textOf(token, own)
+    const scenario = this.#scenario(text.text)
+    const show = (design: string, onward: boolean): Told => {
+      const found = designOf(design)
+      const shown = replayPictured(scenario, found, token.schedule, 'lowered', onward)
+      return toldOf(design, shown)
+    }
+    return {
+      scenario: text,
+      own: show(token.design, false),
+      other: on === undefined || on === token.design ? undefined : show(on, true),
+      stale: !this.#fits(token, text.text),
+    }
+  }
+
+  #hindsight(packed: string, own: string | undefined): Hindsight | undefined {
+    const token = decodeToken(packed)
+    const scenario = this.#scenario(this.#textOf(token, own).text)
+    const design = designOf(token.design)
+    const { trace, divergence } = replayPictured(scenario, design, token.schedule, 'lowered', false)
+    const id =
+      trace.steps.at(-1)?.findings[0]?.id ?? (trace.stuck.length > 0 ? 'deadlock' : undefined)
+    if (id === undefined || divergence !== undefined) return undefined
+    return lookBack(scenario, design, token.schedule, id, LOOK_BACK)
+  }
+
+  #check(text: string, id: string, { now, onProgress }: Surroundings): CellVerdict {
+    const scenario = this.#scenario(text)
+    const design = designOf(id)
+    const { stop } = this.#start
+    const checked = checkScenario(scenario, design, {
+      now,
+      keepGoing: (states, depth) => {
+        onProgress(states, depth)
+        return stop === undefined || Atomics.load(stop, 0) === 0
+      },
+    })
+    const findings = checked.findings.map((f) => (f.first ? gathered(scenario, design, f) : f))
+    const builtIn = this.#start.scenarios.some((s) => s.text === text)
+    const loaded: LoadedDesign = { id, design, module: undefined, identity: id, path: undefined }
+    const cell: CellResult = {
+      file: { path: scenario.name, builtIn, text, scenario },
+      design: loaded,
+      verdict: { ...checked, findings },
+      hash: cellHash(this.#start.code, text, id),
+    }
+    const { version } = this.#start
+    const results = { version, cells: [cell], asked: 1, interrupted: false, seconds: 0 }
+    return (JSON.parse(json.render(results, new Map(), PLAIN_LOOK)) as { results: [CellVerdict] })
+      .results[0]
+  }
+}
+
+function designOf(id: string): NonNullable<ReturnType<typeof designNamed>> {
+  const design = designNamed(id)
+  if (design !== undefined) return design
+  throw new UserError(`there is no design "${id}" here: ${DESIGNS.map((d) => d.id).join(', ')}`)
+}
+
+function toldOf(design: string, { trace, pictured, divergence, followed }: Shown): Told {
+  const text = divergence && `${divergence.expected} was to step, but ${divergence.why}`
+  const at = divergence && { step: divergence.step, text: text as string }
+  return { design, trace, pictured, followed, divergence: at }
+}
+
+function mistakeIn(text: string): Mistake | undefined {
+  try {
+    readScenario(text, knownNames())
+    return undefined
+  } catch (error) {
+    if (!(error instanceof LitmusError)) throw error
+    const { line, column, message } = error
+    return { line, column, message: message.split('\n')[0] ?? message }
+  }
+}
+
+function hello(): Hello {
+  return {
+    designs: DESIGNS.map(({ id, summary }) => ({ id, summary })),
+    operations: Object.entries(CALLS).map(([name, { parameters, doc }]) => ({
+      name,
+      parameters: parameters.map((p) => p.name),
+      doc,
+    })),
+    constants: Object.keys(CONSTANTS),
+    findings: FINDING_KINDS.map(({ id, sentence }) => ({ id, sentence, short: shortFinding(id) })),
+  }
+}

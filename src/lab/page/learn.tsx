@@ -1,0 +1,99 @@
+/** The documentation, the glossary, and a tour of the mail. */
+import { useEffect, useState } from 'preact/hooks'
+import { hashOf, route } from './route.js'
+import { type Doc, shipped } from './shipped.js'
+import { verdicts } from './state.js'
+import { TERMS } from './terms.js'
+import { type Stop, TOUR } from './tour.js'
+
+function tokenOf({ scenario, design, finding }: Stop): string | undefined {
+  const v = verdicts.value.find((x) => x.scenario === scenario && x.design === design)
+  const found = v?.findings.find((f) => f.id === finding) ?? v?.findings[0]
+  return found?.token ?? v?.outcomes[0]?.token
+}
+
+export function Tour() {
+  return (
+    <section class="page tour">
+      <h1>Ten steps through one mail</h1>
+      <p class="lead">
+        “Somewhat dubious, but I think it should be safe”, said the thread about pages that KVM maps
+        without a reference. Each step leads to an execution that you can walk through; come back
+        with your browser’s Back.
+      </p>
+      <ol>
+        {TOUR.map((stop) => {
+          const token = tokenOf(stop)
+          return (
+            <li key={stop.title}>
+              <h2>{stop.title}</h2>
+              <p>{stop.text}</p>
+              <p>
+                {token === undefined ? (
+                  <span class="dim">This cell has not been checked yet.</span>
+                ) : (
+                  <a href={hashOf({ token, on: stop.on, step: stop.step })}>
+                    See it
+                    {stop.on === undefined
+                      ? ` on ${stop.design}`
+                      : ` on ${stop.design} and ${stop.on}`}
+                  </a>
+                )}
+              </p>
+            </li>
+          )
+        })}
+      </ol>
+    </section>
+  )
+}
+
+function useDocs(): readonly Doc[] {
+  const [docs, setDocs] = useState<readonly Doc[]>([])
+  useEffect(() => {
+    void shipped('docs.json').then(setDocs)
+  }, [])
+  return docs
+}
+
+export function Learn() {
+  const docs = useDocs()
+  return (
+    <section class="page learn">
+      <h1>Learn</h1>
+      <p class="lead">
+        Begin with <a href="#tour">the tour</a>: ten steps, each an execution. Then change a
+        scenario in <a href="#edit">the editor</a>.
+      </p>
+      <h2>Pages</h2>
+      <ul class="docs">
+        {docs.map((d) => (
+          <li key={d.name}>
+            <a href={hashOf({ screen: 'docs', name: d.name })}>{d.title}</a>
+          </li>
+        ))}
+      </ul>
+      <h2>Words of the field</h2>
+      <dl class="terms">
+        {Object.entries(TERMS)
+          .sort(([a], [b]) => (a.toLowerCase() < b.toLowerCase() ? -1 : 1))
+          .map(([term, meaning]) => (
+            <div key={term}>
+              <dt>{term}</dt>
+              <dd>{meaning}</dd>
+            </div>
+          ))}
+      </dl>
+    </section>
+  )
+}
+
+export function DocPage() {
+  const docs = useDocs()
+  const doc = docs.find((d) => d.name === route.value.name)
+  if (doc === undefined) {
+    return <p class="page dim">{docs.length === 0 ? 'Loading…' : 'There is no such page.'}</p>
+  }
+  // What is put in here was made by the build from the project's own pages, and from nothing else.
+  return <article class="page prose" dangerouslySetInnerHTML={{ __html: doc.html }} />
+}

@@ -1,0 +1,113 @@
+/**
+ * Where the page is: the hash of its address, and nothing else. `#matrix`, `#edit&l=…`, `#learn`,
+ * `#tour`, `#docs/litmus`, or a story: `#token&on=…&l=…&s=…`, the step last, so that no mail program
+ * that cuts a dash or an underscore off a link damages it.
+ */
+import { signal } from '@preact/signals'
+
+export type Screen = 'matrix' | 'story' | 'edit' | 'learn' | 'tour' | 'docs'
+
+export interface Route {
+  readonly screen: Screen
+  /** Of a story: the token as it came. */
+  readonly token: string
+  /** Another design, for the same schedule. */
+  readonly on: string | undefined
+  readonly step: number | undefined
+  /** The text of a scenario, deflated. */
+  readonly own: string | undefined
+  /** Of a page of the documentation or a scenario to edit: its name. */
+  readonly name: string
+}
+
+const SCREENS: readonly Screen[] = ['matrix', 'edit', 'learn', 'tour', 'docs']
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
+
+/** Read a hash; anything that names no screen is taken for a token. */
+export function parseHash(hash: string): Route {
+  const text = decoded(hash.replace(/^#/, ''))
+  const [head = '', ...rest] = text.split('&')
+  const value = (name: string): string | undefined =>
+    rest.find((part) => part.startsWith(`${name}=`))?.slice(name.length + 1)
+  const [word = '', ...more] = head.trim().split('/')
+  const screen = word === '' ? 'matrix' : (SCREENS.find((s) => s === word) ?? 'story')
+  const step = Number(value('s') ?? Number.NaN)
+  return {
+    screen,
+    token: screen === 'story' ? head : '',
+    on: value('on') || undefined,
+    step: Number.isSafeInteger(step) && step >= 0 ? step : undefined,
+    own: value('l') || undefined,
+    name: more.join('/'),
+  }
+}
+
+export function hashOf(route: Partial<Route>): string {
+  const { screen = 'story', token = '', on, own, step, name = '' } = route
+  const head = screen === 'story' ? token : name === '' ? screen : `${screen}/${name}`
+  const parts = [
+    head,
+    ...(on === undefined ? [] : [`on=${on}`]),
+    ...(own === undefined ? [] : [`l=${own}`]),
+    ...(step === undefined ? [] : [`s=${step}`]),
+  ]
+  return `#${parts.join('&')}`
+}
+
+export const route = signal<Route>(parseHash(location.hash))
+
+addEventListener('hashchange', () => {
+  route.value = parseHash(location.hash)
+})
+
+/** Go to another place, from which one can go back. */
+export function go(to: Partial<Route>): void {
+  location.hash = hashOf(to)
+}
+
+/** The same place, a little different: no new entry in the browser's history. */
+export function adjust(change: Partial<Route>): void {
+  const next = { ...route.value, ...change }
+  history.replaceState(null, '', hashOf(next))
+  route.value = next
+}
+
+async function through(bytes: Uint8Array, stream: GenericTransformStream): Promise<Uint8Array> {
+  const body = new Blob([bytes as BlobPart]).stream().pipeThrough(stream as never)
+  return new Uint8Array(await new Response(body).arrayBuffer())
+}
+
+/** A text as base64 without signs that an address or a mail would change. */
+export async function deflate(text: string): Promise<string> {
+  const bytes = await through(new TextEncoder().encode(text), new CompressionStream('deflate-raw'))
+  const base = btoa(String.fromCharCode(...bytes))
+  return `${base.replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '')}.`
+}
+
+/** Texts longer than this come in no link. */
+const LONGEST = 200_000
+
+/** @throws Error if it is damaged. */
+export async function inflate(packed: string): Promise<string> {
+  const base = packed
+    .replace(/[^\w-]/g, '')
+    .replaceAll('-', '+')
+    .replaceAll('_', '/')
+  try {
+    const bytes = Uint8Array.from(atob(base), (c) => c.charCodeAt(0))
+    const text = new TextDecoder().decode(
+      await through(bytes, new DecompressionStream('deflate-raw')),
+    )
+    if (text.length <= LONGEST) return text
+  } catch {
+    // Said below.
+  }
+  throw new Error('the scenario in this link is damaged: part of the link is missing')
+}

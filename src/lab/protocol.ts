@@ -1,0 +1,128 @@
+/**
+ * What the page and its workers say to each other. Every request has a number, and its answers carry
+ * it: they may come in any order, and progress comes before the answer.
+ */
+import type { Hindsight } from '../explore/tell/hindsight.js'
+import type { Trace } from '../trace/events.js'
+import type { Pictured } from '../trace/memory.js'
+
+/** A token, and the text of the scenario if it is the user's own. */
+export interface StoryRequest {
+  readonly kind: 'story'
+  readonly token: string
+  readonly text: string | undefined
+  /** Another design for the same schedule. */
+  readonly on: string | undefined
+}
+
+export type Request =
+  | { readonly kind: 'hello' }
+  | StoryRequest
+  | { readonly kind: 'hindsight'; readonly token: string; readonly text: string | undefined }
+  | { readonly kind: 'parse'; readonly text: string }
+  | { readonly kind: 'check'; readonly text: string; readonly design: string }
+
+/** What the page starts a worker with. */
+export interface Start {
+  readonly kind: 'start'
+  /** Of the code that verdicts and tokens are bound to, and of the package. */
+  readonly code: string
+  readonly version: string
+  readonly scenarios: readonly ScenarioText[]
+  /** Not 0 when a search is to stop; undefined where pages can't share memory with workers. */
+  readonly stop: Int32Array | undefined
+}
+
+export interface ScenarioText {
+  readonly name: string
+  readonly question: string
+  readonly text: string
+}
+
+export interface Hello {
+  readonly designs: readonly { readonly id: string; readonly summary: string }[]
+  readonly operations: readonly {
+    readonly name: string
+    readonly parameters: readonly string[]
+    readonly doc: string
+  }[]
+  readonly constants: readonly string[]
+  readonly findings: readonly {
+    readonly id: string
+    readonly short: string
+    readonly sentence: string
+  }[]
+}
+
+/** One side of a story. */
+export interface Told {
+  readonly design: string
+  readonly trace: Trace
+  readonly pictured: Pictured
+  /** How many steps are the schedule's; what follows is its continuation. */
+  readonly followed: number
+  /** Why the schedule could not be followed to its end. */
+  readonly divergence: { readonly step: number; readonly text: string } | undefined
+}
+
+export interface StoryAnswer {
+  readonly scenario: ScenarioText
+  readonly own: Told
+  readonly other: Told | undefined
+  /** The token is of another version of the scenario or of the code. */
+  readonly stale: boolean
+}
+
+/** A verdict as `check --json` prints it. */
+export interface CellVerdict {
+  readonly scenario: string
+  readonly design: string
+  readonly verdict: 'clean' | 'finding' | 'inconclusive' | 'vacuous' | 'skipped'
+  readonly proof?: string
+  readonly stopped: boolean
+  readonly states: number
+  readonly executions: number
+  readonly ms: number
+  readonly asExpected?: boolean
+  readonly reason?: string
+  readonly findings: readonly {
+    readonly id: string
+    readonly title: string
+    readonly task: string
+    readonly function: string
+    readonly steps: number
+    readonly preemptions: number
+    readonly first: boolean
+    readonly token: string
+  }[]
+  readonly outcomes: readonly {
+    readonly values: Readonly<Record<string, number>>
+    readonly token: string
+  }[]
+}
+
+/** A mistake in a scenario's text, or none. */
+export interface Mistake {
+  readonly line: number
+  readonly column: number
+  readonly message: string
+}
+
+export interface Answers {
+  readonly hello: Hello
+  readonly story: StoryAnswer
+  readonly hindsight: Hindsight | undefined
+  readonly parse: Mistake | undefined
+  readonly check: CellVerdict
+}
+
+export type Reply =
+  | { readonly id: number; readonly kind: 'answer'; readonly value: unknown }
+  /** Something that the user can mend, or not: said as it is. */
+  | { readonly id: number; readonly kind: 'error'; readonly message: string; readonly bug: boolean }
+  | {
+      readonly id: number
+      readonly kind: 'progress'
+      readonly states: number
+      readonly depth: number
+    }
