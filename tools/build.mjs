@@ -1,6 +1,6 @@
 /**
- * Builds dist/: type-checks, lowers the kernel code, emits JavaScript and declarations. The lowering
- * is TypeScript itself, so it is transpiled first.
+ * Builds dist/: type-checks, lowers the kernel code, emits JavaScript and declarations, and bundles
+ * what is loaded together. The lowering is TypeScript itself, so it is transpiled first.
  *
  * What has not changed since the last build, and does not depend on what has, is taken from there.
  * The new dist/ is made beside the old one and takes its place when it is whole: a mistake in a
@@ -20,8 +20,10 @@ import {
 import { dirname, join, relative, sep } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import ts from 'typescript'
+import { bundle } from './bundle.mjs'
 import { hostWithInternals } from './internals.mjs'
 import { buildLab } from './lab.mjs'
+import { marksIn } from './marks.mjs'
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..')
   .split(sep)
@@ -69,7 +71,10 @@ function maker() {
 
 /** Path below the root, with forward slashes everywhere. */
 const nameOf = (path) => relative(ROOT, path).split(sep).join('/')
-const inDist = (path, ext) => `${NEXT}/${nameOf(path).replace(/\.ts$/, ext)}`
+/** Where the declarations of a source go, and where its JavaScript: of src/, what is bundled. */
+const declared = (path) => `${NEXT}/${nameOf(path).replace(/\.ts$/, '.d.ts')}`
+const emitted = (path) =>
+  `${NEXT}/${nameOf(path).replace(/^src\//, 'parts/src/')}`.replace(/\.ts$/, '.js')
 
 function write(path, text) {
   mkdirSync(dirname(path), { recursive: true })
@@ -114,20 +119,24 @@ if (problems.length > 0) {
   process.exit(1)
 }
 
-for (const { source, text } of files) write(inDist(source, '.js'), text)
-sweep(NEXT, new Set(sources.flatMap((s) => [inDist(s, '.js'), inDist(s, '.d.ts')])))
-
-const { harvest } = await import(pathToFileURL(`${NEXT}/src/patch/model/harvest.js`).href)
-write(`${NEXT}/dictionary.json`, JSON.stringify(harvest(program.getProgram(), ROOT)))
+for (const { source, text } of files) write(emitted(source), text)
+sweep(NEXT, new Set(sources.flatMap((s) => [emitted(s), declared(s)])))
+await bundle(`${NEXT}/parts/src`, `${NEXT}/src`)
 
 const hash = createHash('sha256')
 for (const source of sources) {
   const name = nameOf(source)
-  if (JUDGING.test(name)) hash.update(`${name}\n${readFileSync(inDist(source, '.js'), 'utf8')}`)
+  if (JUDGING.test(name)) hash.update(`${name}\n${readFileSync(emitted(source), 'utf8')}`)
 }
 const { version } = JSON.parse(readFileSync(`${ROOT}/package.json`, 'utf8'))
 const code = hash.digest('hex').slice(0, 16)
 write(`${NEXT}/version.json`, `${JSON.stringify({ version, code })}\n`)
+
+const built = (module) => import(pathToFileURL(`${NEXT}/src/${module}.js`).href)
+const { harvest } = await built('patch/model/harvest')
+write(`${NEXT}/dictionary.json`, JSON.stringify(harvest(program.getProgram(), ROOT)))
+const { tables } = await built('cli/tables')
+write(`${NEXT}/lists.json`, JSON.stringify(await tables(marksIn(program.getProgram(), ROOT))))
 write(`${NEXT}/${MADE_BY}`, by)
 
 rmSync(`${NEXT}/lab`, { recursive: true, force: true })

@@ -1,11 +1,12 @@
 /**
  * Builds the page: bundles it and its worker, and renders the documentation. The worker is made of
- * the lowered code in dist/, the page of its sources.
+ * the lowered code before it is bundled for Node, the page of its sources.
  */
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { build } from 'esbuild'
 import { marked } from 'marked'
+import ts from 'typescript'
 
 /** Pages of the documentation, in the order in which one would read them. */
 const DOCS = [
@@ -28,6 +29,40 @@ const COMMON = {
   jsxImportSource: 'preact',
 }
 
+/** A module of lowered code without the plain functions, which are for a task that is alone. */
+function withoutStraight(text) {
+  const file = ts.createSourceFile(
+    'lowered.js',
+    text,
+    ts.ScriptTarget.ES2022,
+    false,
+    ts.ScriptKind.JS,
+  )
+  const cuts = []
+  const visit = (node) => {
+    const isFn = ts.isCallExpression(node) && node.expression.getText(file) === 'fn'
+    const straight = isFn && node.arguments.length === 5 ? node.arguments[2] : undefined
+    if (straight !== undefined) cuts.push([straight.getStart(file), straight.getEnd()])
+    else ts.forEachChild(node, visit)
+  }
+  visit(file)
+  return cuts.reduceRight((t, [from, to]) => `${t.slice(0, from)}undefined${t.slice(to)}`, text)
+}
+
+/** Nothing in the page runs a task alone. */
+const LEAN = {
+  name: 'without plain functions',
+  setup(bundle) {
+    bundle.onLoad(
+      { filter: /[/\\]src[/\\](kernel|user|designs|hosts)[/\\].*\.js$/ },
+      ({ path }) => ({
+        contents: withoutStraight(readFileSync(path, 'utf8')),
+        loader: 'js',
+      }),
+    )
+  },
+}
+
 function sourcesIn(root, folder) {
   return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((e) => {
     const name = `${folder}/${e.name}`
@@ -42,6 +77,7 @@ function rendered(name, text) {
     .parse(text, { gfm: true })
     .replace(/href="(?:\.\/)?([\w-]+)\.md(?:#[^"]*)?"/g, 'href="#docs/$1"')
     .replace(/<a href="(?!#|https?:)[^"]*">(.*?)<\/a>/g, '$1')
+    .replace(/<img[^>]*>/g, '')
     .replace(/<pre>/g, '<pre tabindex="0">')
     .replace(/<table>/g, '<table tabindex="0">')
   const title = /^# (.*)$/m.exec(text)?.[1] ?? name
@@ -79,8 +115,9 @@ export async function buildLab(root, dist) {
     build({
       ...COMMON,
       ...modules,
-      entryPoints: { worker: join(dist, 'src/lab/worker.js') },
+      entryPoints: { worker: join(dist, 'parts/src/lab/worker.js') },
       format: 'iife',
+      plugins: [LEAN],
       outdir: out,
     }),
     build({ ...COMMON, ...modules, entryPoints: { style: join(page, 'style.css') }, outdir: out }),

@@ -117,7 +117,14 @@ const ready = (stamp, hash) => existsSync(stamp) && readFileSync(stamp, 'utf8') 
 if (!ready(installed, packages) || !ready(built, sources)) {
   lock()
   once(installed, packages, () =>
-    run('Installing packages…', 'npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']),
+    // All that is needed comes with the packages: none of them runs anything when it is installed.
+    run('Installing packages…', 'npm', [
+      'ci',
+      '--ignore-scripts',
+      '--no-audit',
+      '--no-fund',
+      '--loglevel=error',
+    ]),
   )
   once(built, sources, () => run('Building…', process.execPath, [join(ROOT, 'tools/build.mjs')]))
   rmSync(LOCK, { recursive: true, force: true })

@@ -29,6 +29,8 @@ export interface Effort extends Question {
   readonly resume?: CellSnapshot | undefined
   /** Called now and then with states and depth; false stops the search. */
   readonly keepGoing: (states: number, depth: number, probe: CellProbe) => boolean
+  /** Steps between two such calls, if not the usual number. */
+  readonly askEvery?: number | undefined
   /** Milliseconds from some fixed point; the core has no clock of its own. */
   readonly now: () => number
 }
@@ -150,6 +152,7 @@ export function run(cell: Cell, effort: Effort, options: Partial<SearchOptions>)
   return search(cell.judges, {
     bound: undefined,
     memory: effort.memory,
+    askEvery: effort.askEvery,
     keepGoing: (states, depth, { bytes }) =>
       effort.keepGoing(states, depth, { bytes, snapshot: undefined }),
     listeners: [cell.outcomes],

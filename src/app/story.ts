@@ -20,10 +20,15 @@ export interface Story {
   readonly hindsight: Hindsight | undefined
 }
 
-/** Tell a finding of a cell. */
-export function tell(cell: CellResult, finding: Finding): Story {
+/** Tell a finding of a cell; `keepGoing` is asked whether there is time to look back. */
+export function tell(
+  cell: CellResult,
+  finding: Finding,
+  keepGoing: () => boolean = () => true,
+): Story {
   const { scenario } = cell.file
   const { design } = cell.design
   const { trace } = replayScenario(scenario, design, finding.schedule, 'lowered')
-  return { trace, hindsight: lookBack(scenario, design, finding.schedule, finding.id, LOOK_BACK) }
+  const limits = { ...LOOK_BACK, keepGoing }
+  return { trace, hindsight: lookBack(scenario, design, finding.schedule, finding.id, limits) }
 }

@@ -3,8 +3,9 @@ import { UserError } from '../app/error.js'
 import { builtInDesigns, designsOnMachine, resolveDesigns } from '../app/host/designs.js'
 import { check as run } from '../app/host/run.js'
 import { builtInScenarios, hostScenarios, readScenarios } from '../app/host/scenarios.js'
-import type { LoadedDesign, Results, ScenarioFile } from '../app/results.js'
-import { tell } from '../app/story.js'
+import type { CellResult, LoadedDesign, Results, ScenarioFile } from '../app/results.js'
+import { type Story, tell } from '../app/story.js'
+import type { Finding } from '../app/verdict.js'
 import { MACHINES } from '../hosts/host.js'
 import { designsOn } from '../hosts/index.js'
 import { EXIT } from './exit.js'
@@ -43,7 +44,7 @@ export async function check(names: readonly string[], flags: CheckFlags): Promis
   progress.clear()
   const code = exitCodeOf(results.cells.map((c) => c.verdict))
   process.exitCode = code
-  const stories = new Map(format.wants(results).map(([c, f]) => [f, tell(c, f)]))
+  const stories = storiesOf(format.wants(results), flags.time)
   interruption.release()
   out(format.render(results, stories, lookFor(process.stdout, named)))
   if (!results.interrupted) return code
@@ -78,6 +79,22 @@ function scenariosFor(
   const about = all.filter((f) => f.scenario.hosts.some((h) => h === host))
   if (about.length > 0) return about
   throw new UserError(`none of these scenarios is about the host "${host}": theirs is another one`)
+}
+
+/** The findings that a format tells, within `--time` for each cell. */
+function storiesOf(
+  wanted: readonly (readonly [CellResult, Finding])[],
+  seconds?: number,
+): Map<Finding, Story> {
+  const begun = new Map<CellResult, number>()
+  const stories = new Map<Finding, Story>()
+  for (const [cell, finding] of wanted) {
+    const start = begun.get(cell) ?? performance.now()
+    begun.set(cell, start)
+    const left = (): boolean => seconds === undefined || performance.now() - start < seconds * 1000
+    stories.set(finding, tell(cell, finding, left))
+  }
+  return stories
 }
 
 function unfinished({ cells, asked }: Results): number {

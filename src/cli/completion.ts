@@ -1,6 +1,7 @@
 /** Completion for bash and zsh, from the commands and options as they are declared. */
 import type { Command } from 'commander'
 import { builtInFiles, nameOf } from '../app/host/files.js'
+import { formatNames } from './formats.js'
 import { LISTS } from './lists.js'
 
 function optionsOf(command: Command): string[] {
@@ -23,6 +24,7 @@ ${cases.join('\n')}
     *) words='' ;;
   esac
   if [ "$COMP_CWORD" -le 1 ]; then words='${top}'; fi
+  if [ "\${COMP_WORDS[COMP_CWORD-1]}" = --format ]; then words='${formatNames().join(' ')}'; fi
   COMPREPLY=($(compgen -W "$words" -- "\${COMP_WORDS[COMP_CWORD]}"))
 }
 complete -o default -F _restrictedmem restrictedmem`

@@ -1,9 +1,11 @@
 /** `conform`: programs of system calls on the model and on a real kernel, call by call. */
+import { UserError } from '../app/error.js'
 import { builtInTranscripts, readTranscript } from '../app/host/transcripts.js'
 import { compareTranscript, type Difference } from '../conform/compare.js'
 import { countByCall, describeDifference } from '../conform/describe.js'
 import { Model, profileOf } from '../conform/model.js'
 import type { Transcript } from '../conform/program.js'
+import { LimitError } from '../machine/fault.js'
 import { conformGuest } from './conform-guest.js'
 import { conformLive, conformProbe } from './conform-live.js'
 import { conformQemu } from './conform-qemu.js'
@@ -34,12 +36,21 @@ export function conformTranscripts(paths: readonly string[], all: boolean): numb
   for (const path of paths) {
     const transcript = readTranscript(path)
     const { profile, exact } = profileOf(transcript.kernel)
-    const model = new Model(profile)
-    const differences = compareTranscript(transcript, model)
+    const differences = differencesOf(path, transcript, new Model(profile))
     out(`${path}\n${report(transcript, profile, differences, all)}`)
     if (differences.length > 0 && exact) code = EXIT.DIFFERS
   }
   return code
+}
+
+/** @throws UserError if a program needs more than the model has */
+function differencesOf(path: string, transcript: Transcript, model: Model): Difference[] {
+  try {
+    return compareTranscript(transcript, model)
+  } catch (error) {
+    if (error instanceof LimitError) throw new UserError(`${path}: ${error.message}`)
+    throw error
+  }
 }
 
 function report(

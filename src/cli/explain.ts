@@ -1,26 +1,14 @@
 /** `explain`: what a word means, wherever in a report, a scenario or a mail it was met. */
 import { readFileSync } from 'node:fs'
 import { UserError } from '../app/error.js'
-import { builtInFiles, nameOf } from '../app/host/files.js'
+import { builtInFiles, hostFiles, nameOf } from '../app/host/files.js'
 import { packagedFile } from '../app/host/package.js'
-import { decodeToken, TokenError } from '../app/token.js'
 import { ERRNO } from '../kernel/include/errno.js'
 import { suggest } from '../litmus/error.js'
 import { wrap } from '../report/paint.js'
-import { findingOfShort, VERDICT_WORDS } from '../report/words.js'
-import { type Entry, TABLES } from './list.js'
-
-/** Names that `list` knows besides those of scenarios. */
-const NAMED = [
-  'findings',
-  'designs',
-  'hosts',
-  'host-words',
-  'operations',
-  'constants',
-  'marks',
-  'formats',
-] as const
+import { shortFinding, VERDICT_WORDS } from '../report/words.js'
+import { builtLists } from './list.js'
+import type { Entry } from './lists.js'
 
 /** @throws UserError if nothing is called so. */
 export async function explain(word: string): Promise<string> {
@@ -29,17 +17,18 @@ export async function explain(word: string): Promise<string> {
   if (/^rm\d+\./.test(word)) return explainToken(word)
   const said = VERDICT_WORDS[word.replace(/[?!]+$/, '') as keyof typeof VERDICT_WORDS]
   if (said !== undefined) return wrap(`${word}: ${said}`, 79, '')
-  const path = builtInFiles().find((f) => nameOf(f) === word)
+  const path = [...builtInFiles(), ...hostFiles()].find((f) => nameOf(f) === word)
   if (path !== undefined) return readFileSync(path, 'utf8').trimEnd()
+  const lists = builtLists()
+  const entries = Object.values(lists).flat()
+  const named = (name: string): Entry | undefined => entries.find((e) => bare(e) === name)
   // A cell of the matrix may say how many more there are.
-  const name = findingOfShort(word.replace(/(\+\d+)?[?!]*$/, '')) ?? word
-  const known: string[] = builtInFiles().map(nameOf)
-  for (const table of NAMED) {
-    const entries = await TABLES[table]()
-    const found = entries.find((e) => bare(e) === name)
-    if (found !== undefined) return textOf(found)
-    known.push(...entries.map(bare))
-  }
+  const short = word.replace(/(\+\d+)?[?!]*$/, '')
+  const found = named(word) ?? lists.findings.find(({ name }) => shortFinding(name) === short)
+  if (found !== undefined) return textOf(found)
+  const [design, host] = word.split('@').map(named)
+  if (design !== undefined && host !== undefined) return `${textOf(design)}\n${textOf(host)}`
+  const known = [...builtInFiles().map(nameOf), ...entries.map(bare)]
   const hint = suggest(word, known).replace(/ (?:Accepted|The nearest).*/, '')
   throw new UserError(`nothing is called "${word}".${hint}`)
 }
@@ -75,7 +64,8 @@ function explainErrno(name: string, value: number): string {
   return [`-${name} is ${value}${when}`, ...lines].join('\n')
 }
 
-function explainToken(text: string): string {
+async function explainToken(text: string): Promise<string> {
+  const { decodeToken, TokenError } = await import('../app/token.js')
   try {
     const t = decodeToken(text)
     const steps = `${t.schedule.length} steps of ${new Set(t.schedule.map((m) => m.task)).size} tasks`

@@ -16,7 +16,7 @@ import {
   type TreeFile,
 } from '../patch/calibrate.js'
 import { scopeOf } from '../patch/facts.js'
-import type { Dictionary } from '../patch/model/dictionary.js'
+import { type Dictionary, readDictionary } from '../patch/model/dictionary.js'
 import type { Scope } from '../patch/model/scope.js'
 import { EXIT } from './exit.js'
 import { startCParser } from './grammar.js'
@@ -50,7 +50,7 @@ export interface FidelityRow {
 
 /** The words into which C is translated; written by the build. */
 export function dictionary(): Dictionary {
-  return JSON.parse(readFileSync(packagedFile('dist/dictionary.json'), 'utf8')) as Dictionary
+  return readDictionary(readFileSync(packagedFile('dist/dictionary.json'), 'utf8'))
 }
 
 /** The designs that stand for a kernel version each. */

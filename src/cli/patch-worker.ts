@@ -24,9 +24,16 @@ export interface PatchJob {
   /** Lowered modules that export `made`. */
   readonly modules: readonly string[]
   /** The variants: which of the functions in `made` each replaces; undefined for all. */
-  readonly variants: readonly { readonly module: number; readonly slots: readonly string[] }[]
+  readonly variants: readonly Variant[]
   /** Run a variant only if the base runs one of these bodies. */
   readonly reach: readonly (readonly string[])[]
+}
+
+export interface Variant {
+  readonly module: number
+  readonly slots: readonly string[]
+  /** The number of the variant that it is compared with; the base if it is left out. */
+  readonly against?: number
 }
 
 export interface FoundFinding {
@@ -95,7 +102,8 @@ async function run(job: PatchJob): Promise<PatchResult> {
   const facts = judgeCell(scenario, probed.design)
   const ran = new Set(probed.ran)
   const report = (f: CellFacts): CellReport => reportOf(f, scenario.name, base.id)
-  const variants = job.variants.map(({ module, slots }, i): VariantReport => {
+  const seen: CellFacts[] = []
+  const variants = job.variants.map(({ module, slots, against }, i): VariantReport => {
     const places = job.reach[i] ?? []
     if (places.length > 0 && !places.some((p) => ran.has(p))) {
       return { cell: undefined, difference: undefined }
@@ -103,7 +111,9 @@ async function run(job: PatchJob): Promise<PatchResult> {
     const of = made[module] ?? {}
     const replaces = slots.flatMap((s) => (of[s] === undefined ? [] : [of[s]]))
     const other = judged(scenario, { ...base, base, replaces })
-    return { cell: report(other), difference: difference(facts, other) }
+    seen[i] = other
+    const beside = against === undefined ? facts : seen[against]
+    return { cell: report(other), difference: beside && difference(beside, other) }
   })
   return {
     number: job.number,

@@ -2,7 +2,8 @@
 import { readFileSync } from 'node:fs'
 import { UserError } from '../app/error.js'
 import { resolveDesign, tokenHash } from '../app/host/designs.js'
-import { builtInScenarios, hostScenarios, readScenarios } from '../app/host/scenarios.js'
+import { builtInFiles, hostFiles, nameOf } from '../app/host/files.js'
+import { readScenarios } from '../app/host/scenarios.js'
 import { knownNames } from '../app/known.js'
 import type { LoadedDesign, ScenarioFile } from '../app/results.js'
 import { decodeToken, isNamedBy, type Token, TokenError } from '../app/token.js'
@@ -15,6 +16,7 @@ import type { Divergence, Replayed } from '../explore/tell/replay.js'
 import { designNamed } from '../hosts/index.js'
 import { suggest } from '../litmus/error.js'
 import type { Scenario } from '../litmus/scenario.js'
+import { LimitError } from '../machine/fault.js'
 import { renderColumns, renderList } from '../report/columns.js'
 import { renderMemory } from '../report/memory.js'
 import { wrap } from '../report/paint.js'
@@ -52,7 +54,9 @@ export async function replay(text: string, flags: ReplayFlags): Promise<number> 
     const there = replayPictured(file.scenario, own.design, token.schedule, mode, false)
     return compare(replayed, there, flags)
   } catch (error) {
-    if (error instanceof SetupFailure) throw new UserError(error.message)
+    if (error instanceof SetupFailure || error instanceof LimitError) {
+      throw new UserError(error.message)
+    }
     throw error
   }
 }
@@ -73,16 +77,17 @@ function fileOf(
   other: LoadedDesign,
   { file: path }: ReplayFlags,
 ): ScenarioFile {
-  const ids = [own.id, other.id]
-  const files =
-    path === undefined
-      ? [...builtInScenarios(ids), ...hostScenarios(ids)]
-      : readScenarios([path], ids)
+  const builtIn = [...builtInFiles(), ...hostFiles()]
+  const paths = path === undefined ? builtIn.filter((f) => isNamedBy(token, nameOf(f))) : [path]
+  const files = readScenarios(paths, [own.id, other.id])
   const named = files.filter((f) => isNamedBy(token, f.scenario.name))
   const file = named.find((f) => tokenHash(f.text, own) === token.hash) ?? named[0]
   if (file !== undefined) return file
-  const names = files.map((f) => f.scenario.name.replace(/^.*\//, ''))
-  const hint = suggest(token.scenario, names)
+  const names = path === undefined ? builtIn.map(nameOf) : files.map((f) => f.scenario.name)
+  const hint = suggest(
+    token.scenario,
+    names.map((name) => name.replace(/^.*\//, '')),
+  )
   throw new UserError(`there is no scenario "${token.scenario}".${hint} A file: --file.`)
 }
 

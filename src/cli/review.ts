@@ -25,13 +25,13 @@ import {
   treeFile,
 } from '../patch/plan.js'
 import { tell } from '../patch/tell.js'
-import { moduleText } from '../patch/translate/module.js'
+import { HOLE_MARK, moduleText } from '../patch/translate/module.js'
 import { type CellPair, type Review, reviewOf } from '../patch/verdicts.js'
 import { EXIT } from './exit.js'
 import { dictionary, KERNELS, ownerOf } from './fidelity-tree.js'
 import { startCParser } from './grammar.js'
 import { comparePatches } from './patch-pool.js'
-import type { PatchJob, PatchResult } from './patch-worker.js'
+import type { PatchJob, PatchResult, Variant, VariantReport } from './patch-worker.js'
 import { checkTree, release, treeText } from './tree.js'
 
 export interface ReviewFlags {
@@ -66,8 +66,13 @@ export async function review(mail: string, flags: ReviewFlags): Promise<number> 
   const isPatched = hasPatch(best.draft, sides)
   const from = isPatched ? inverted(best.draft) : best.draft
   const basis = sides[isPatched ? 'after' : 'before']
-  const made = build(from, basis, assumptions(flags.assume), lowerModule)
-  const results = await judge(made, design, threads)
+  const assumed = assumptions(flags.assume)
+  const made = build(from, basis, assumed, lowerModule, 'whole')
+  const other = build(from, basis, assumed, lowerModule, 'merged')
+  const both = made.entries.filter(
+    (e, i) => e.how === 'translated' && other.entries[i]?.how === 'merged',
+  )
+  const results = await judge(both.length > 0 ? [made, other] : [made], design, threads)
   const pairs = results.map(pairOf).map((p) => (isPatched ? turned(p) : p))
   const reviewed = reviewOf(pairs, made.entries)
   const notes = isPatched
@@ -158,15 +163,11 @@ async function calibrate(
 }
 
 /** Base and patched change places. */
-function turned({ scenario, base, patched, difference }: CellPair): CellPair {
-  if (patched === undefined) return { scenario, base, patched, difference }
+function turned(pair: CellPair): CellPair {
+  const { base, patched } = pair
+  if (patched === undefined) return pair
   const { findings, skipped } = base
-  return {
-    scenario,
-    base: patched,
-    patched: { findings, skipped, marks: patched.marks },
-    difference,
-  }
+  return { ...pair, base: patched, patched: { findings, skipped, marks: patched.marks } }
 }
 
 async function calibrateSide(
@@ -216,9 +217,10 @@ function planned(
   basis: ReadonlyMap<string, Calibrated>,
   assumed: ReadonlyMap<string, readonly string[]>,
   broken: ReadonlyMap<string, string>,
+  prefer: 'whole' | 'merged' = 'whole',
 ): Plan {
   const calibrated = (name: string): Calibrated => basis.get(name)
-  return plan(from, { calibrated, checks: from.checks, assumed, broken, merge: mergeEdit })
+  return plan(from, { calibrated, checks: from.checks, assumed, broken, merge: mergeEdit, prefer })
 }
 
 function bothWays(from: Draft, sides: Sides): readonly [Plan, Plan] {
@@ -243,10 +245,11 @@ function build(
   basis: ReadonlyMap<string, Calibrated>,
   assumed: ReadonlyMap<string, readonly string[]>,
   lower: Lower,
+  prefer: 'whole' | 'merged',
 ): Made {
   const broken = new Map<string, string>()
   for (let tries = 0; tries < 20; tries++) {
-    const made = planned(from, basis, assumed, broken)
+    const made = planned(from, basis, assumed, broken, prefer)
     const source = moduleText(made.pieces, from.scope, 'made by review')
     const { text, problems } = lower(source)
     if (problems.length === 0) return { ...made, module: text }
@@ -260,23 +263,38 @@ function build(
   throw new UserError(`the patch cannot be made a design: ${[...broken.values()][0] ?? ''}`)
 }
 
-async function judge(made: Made, design: Design, threads: number): Promise<readonly PatchResult[]> {
-  const replaced = made.pieces.flatMap((p) => p.replaces ?? [])
-  const places = made.entries.flatMap((e) =>
-    e.how === 'no effect' ? [] : e.targets.map((t) => t.place),
-  )
+/** All scenarios on the base and on the design; a second one is compared with the first. */
+async function judge(
+  ways: readonly Made[],
+  design: Design,
+  threads: number,
+): Promise<readonly PatchResult[]> {
+  const reach = ways.map(({ entries }) => {
+    const places = entries.flatMap((e) =>
+      e.how === 'no effect' ? [] : e.targets.map((t) => t.place),
+    )
+    return places.length === 0 ? ['nothing of the patch runs'] : places
+  })
+  const variants = ways.map(({ pieces }, module): Variant => {
+    const slots = pieces.flatMap((p) => p.replaces ?? [])
+    return module === 0 ? { module, slots } : { module, slots, against: 0 }
+  })
+  const modules = ways.map((w) => w.module)
   const jobs = builtInScenarios().map(
-    ({ text }, number): PatchJob => ({
-      ...{ number, text, base: design.id, modules: [made.module] },
-      variants: [{ module: 0, slots: replaced }],
-      reach: [places.length === 0 ? ['nothing of the patch runs'] : places],
-    }),
+    ({ text }, number): PatchJob => ({ number, text, base: design.id, modules, variants, reach }),
   )
   return comparePatches(jobs, threads)
 }
 
 function pairOf({ scenario, base, variants }: PatchResult): CellPair {
-  return { scenario, base, patched: variants[0]?.cell, difference: variants[0]?.difference }
+  const [patched, other] = variants
+  const otherWay = isWhole(patched) && isWhole(other) ? other?.difference : undefined
+  return { scenario, base, patched: patched?.cell, difference: patched?.difference, otherWay }
+}
+
+/** Did it come to its end without a trap? */
+function isWhole(v: VariantReport | undefined): boolean {
+  return v?.cell?.marks.some((m) => m.startsWith(HOLE_MARK)) === false
 }
 
 function say(

@@ -17,7 +17,7 @@ import {
 } from '../kernel/virt/kvm/invalidate.js'
 import { storeAttributes } from '../kernel/virt/kvm/memory_attributes.js'
 import { kvmFget, kvmOf } from '../kernel/virt/kvm/vm_file.js'
-import { write } from '../machine/effects.js'
+import { read, write } from '../machine/effects.js'
 import { fn, type Kernel } from '../machine/fn.js'
 import { mutexLock, mutexUnlock, writeLock, writeUnlock } from '../machine/locks.js'
 import { srcuReadLock, srcuReadUnlock } from '../machine/rcu.js'
@@ -35,6 +35,7 @@ export const kvmUnmapMemRange = fn(function* kvm_unmap_mem_range(
   start: Gfn,
   end: Gfn,
 ): Kernel<void> {
+  yield read(kvm, 'memslots')
   const slots = kvm.memslots!
   let flush = false
   for (let n = 0; n < MEMSLOT_PLACES; n++) {

@@ -12,6 +12,7 @@ import { DESIGNS } from '../designs/index.js'
 import { type Hindsight, LOOK_BACK, lookBack } from '../explore/tell/hindsight.js'
 import { replayPictured, type Shown } from '../explore/tell/pictured.js'
 import { designNamed } from '../hosts/index.js'
+import { ERRNO, errnoName } from '../kernel/include/errno.js'
 import { LitmusError } from '../litmus/error.js'
 import { readScenario, type Scenario } from '../litmus/scenario.js'
 import { LimitError } from '../machine/fault.js'
@@ -187,6 +188,7 @@ function hello(): Hello {
       doc,
     })),
     constants: Object.keys(CONSTANTS),
+    errno: Object.fromEntries(Object.values(ERRNO).map((n) => [String(-n), errnoName(-n)])),
     findings: FINDING_KINDS.map(({ id, sentence }) => ({ id, sentence, short: shortFinding(id) })),
   }
 }

@@ -47,6 +47,8 @@ export interface Hello {
     readonly doc: string
   }[]
   readonly constants: readonly string[]
+  /** By value: `-EBUSY` for -16. */
+  readonly errno: Readonly<Record<string, string>>
   readonly findings: readonly {
     readonly id: string
     readonly short: string
@@ -99,6 +101,16 @@ export interface CellVerdict {
     readonly values: Readonly<Record<string, number>>
     readonly token: string
   }[]
+}
+
+/** Outcomes of a cell that come with the page. */
+export const MOST_OUTCOMES = 24
+
+/** What a verdict says wherever it was come to, as text to compare: all but how long it took. */
+export function factsOf(v: CellVerdict): string {
+  const findings = v.findings.map((f) => [f.id, f.title, f.token])
+  const outcomes = v.outcomes.slice(0, MOST_OUTCOMES).map((o) => [o.values, o.token])
+  return JSON.stringify([v.verdict, v.states, v.executions, v.asExpected, findings, outcomes])
 }
 
 /** A mistake in a scenario's text, or none. */

@@ -11,10 +11,20 @@ export class LitmusError extends Error {
     const line = before.split('\n').length
     const column = offset - before.lastIndexOf('\n')
     const text = (source.split('\n')[line - 1] ?? '').replace(/\t/g, ' ')
-    super(`${message}\n  ${text}\n  ${' '.repeat(column - 1)}^`)
+    super(`${message}\n${excerpt(text, column - 1)}`)
     this.line = line
     this.column = column
   }
+}
+
+/** Of a line that is longer, only what is around the place is shown. */
+const MOST_SHOWN = 100
+
+/** A line with a caret under a place of it. */
+function excerpt(line: string, at: number): string {
+  const from = line.length > MOST_SHOWN ? Math.max(0, at - MOST_SHOWN / 2) : 0
+  const shown = line.slice(from, from + MOST_SHOWN)
+  return `  ${shown}\n  ${' '.repeat(at - from)}^`
 }
 
 /** More names than this are not all told. */

@@ -112,6 +112,44 @@ export function variablesOf(file: ts.SourceFile): LoweringProblem[] {
   })
 }
 
+/** What JavaScript has and a kernel's code may not use: clocks, randomness, what runs elsewhere. */
+const AMBIENT = new Set([
+  ...['Date', 'Intl', 'globalThis', 'eval', 'Function', 'Promise', 'Atomics', 'SharedArrayBuffer'],
+  ...['FinalizationRegistry', 'WeakRef', 'WeakMap', 'WeakSet'],
+])
+
+/**
+ * What a step does may depend on nothing but the words of the arena: two steps from one state that
+ * do not do the same make a search meaningless.
+ */
+export function ambientOf(file: ts.SourceFile, checker: ts.TypeChecker): LoweringProblem[] {
+  const problems: LoweringProblem[] = []
+  const visit = (node: ts.Node): void => {
+    if (ts.isTypeNode(node)) return
+    const name = ambientName(node)
+    if (name !== undefined && isOfLibrary(node, checker)) {
+      const reason = `${name} is not the same in every execution: a step may depend on the state alone`
+      problems.push(located(file, { pos: node.getStart(file), reason }))
+    }
+    ts.forEachChild(node, visit)
+  }
+  visit(file)
+  return problems
+}
+
+function ambientName(node: ts.Node): string | undefined {
+  if (ts.isIdentifier(node)) return AMBIENT.has(node.text) ? node.text : undefined
+  if (!ts.isPropertyAccessExpression(node) || node.name.text !== 'random') return undefined
+  return node.expression.getText() === 'Math' ? node.getText() : undefined
+}
+
+/** Is it declared by the library of the language, and not by the file itself? */
+function isOfLibrary(node: ts.Node, checker: ts.TypeChecker): boolean {
+  const declared = checker.getSymbolAtLocation(node)?.declarations
+  // The global object has no declaration.
+  return declared?.every((d) => /\/lib\.[\w.]+\.d\.ts$/.test(d.getSourceFile().fileName)) ?? true
+}
+
 /** What a module of the machine calls what this name stands for; undefined for anything else. */
 function machineExport(
   name: ts.Identifier,

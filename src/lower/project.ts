@@ -3,7 +3,7 @@
  * Both type-check first. Files come from a host, so that this module needs no file system.
  */
 import ts from 'typescript'
-import { emit, lowerFile, variablesOf } from './lower.js'
+import { ambientOf, emit, lowerFile, variablesOf } from './lower.js'
 
 /** A mistake in a source file, by the compiler or by the lowering. */
 export interface SourceProblem {
@@ -150,8 +150,9 @@ export function lowerDesign(
   const folder = fileName.slice(0, fileName.lastIndexOf('/') + 1)
   const runtime = `${PACKAGE}/machine/lowered.js`
   const name = FOLDER + fileName.slice(folder.length)
-  const lowered = lowerFile(file, program.getTypeChecker(), runtime, name)
-  const wrong = [...lowered.problems, ...variablesOf(file)]
+  const checker = program.getTypeChecker()
+  const lowered = lowerFile(file, checker, runtime, name)
+  const wrong = [...lowered.problems, ...variablesOf(file), ...ambientOf(file, checker)]
   problems.push(...wrong.map(({ reason, ...at }) => ({ ...at, message: reason })))
   problems.push(...foreignImports(file, layout))
   if (problems.length > 0) return { text: '', identity: '', problems }

@@ -186,15 +186,23 @@ export function faultingStack(): Level[] {
   return levelsFrom(lastFp)
 }
 
-function levelsFrom(innermost: number): Level[] {
+/** The innermost level of task `n`; undefined in user mode. */
+export function innermost(n: number): Level | undefined {
+  const { sp } = taskNumber(n)
+  return sp === 0 ? undefined : levelAt(sp)
+}
+
+function levelsFrom(sp: number): Level[] {
   const levels: Level[] = []
-  for (let fp = innermost; fp !== 0; fp = mem[fp + 2] as number) {
-    const body = bodyNumber(mem[fp] as number)
-    const site = body.lowered?.sites[mem[fp + 1] as number]
-    const file = body.place.slice(0, body.place.lastIndexOf(':'))
-    levels.push({ cName: body.cName, file, line: site?.line ?? 0, text: site?.text ?? '' })
-  }
+  for (let fp = sp; fp !== 0; fp = mem[fp + 2] as number) levels.push(levelAt(fp))
   return levels
+}
+
+function levelAt(fp: number): Level {
+  const { cName, lowered, place } = bodyNumber(mem[fp] as number)
+  const site = lowered?.sites[mem[fp + 1] as number]
+  const file = place.slice(0, place.lastIndexOf(':'))
+  return { cName, file, line: site?.line ?? 0, text: site?.text ?? '' }
 }
 
 /** Write a 32-bit number into a frame. */

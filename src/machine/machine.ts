@@ -355,7 +355,9 @@ function deliver(task: Task, value: unknown): void {
 
 function asResult(value: unknown): number | bigint {
   if (typeof value === 'bigint') return value
-  return Number.isSafeInteger(value) ? (value as number) : Number(value === true)
+  if (typeof value !== 'number') return Number(value === true)
+  if (Number.isSafeInteger(value)) return value
+  throw new LimitError(`a call can return whole numbers up to 53 bits, not ${value}`)
 }
 
 /**

@@ -4,6 +4,7 @@ import { parseC, squash } from './c/parse.js'
 import { shownChanges } from './hunks.js'
 import { applyPatch } from './mail/apply.js'
 import type { FilePatch, Patch } from './mail/patch.js'
+import { type Outside, outsideOf, type Span, spansOf } from './outside.js'
 
 /** A file of the tree, before and after. */
 export interface ChangedFile {
@@ -19,6 +20,8 @@ export interface Side {
   readonly functions: ReadonlyMap<string, CFunction>
   readonly tables: ReadonlyMap<string, CTable>
   readonly prototypes: ReadonlySet<string>
+  /** What stands at the top of the file, by lines. */
+  readonly spans: readonly Span[]
 }
 
 export type ChangeKind = 'changed' | 'new' | 'removed'
@@ -43,6 +46,8 @@ export interface Changes {
     readonly file: string
     readonly isNew: boolean
   }[]
+  /** Types, data and macros. */
+  readonly outside: readonly (Outside & { readonly file: string })[]
   readonly notes: readonly string[]
 }
 
@@ -100,6 +105,7 @@ export function changesOf(
     files,
     functions: files.flatMap(functionChanges),
     tables: files.flatMap(tableChanges),
+    outside: files.flatMap(outsideChanges),
     notes: [...notes],
   }
 }
@@ -143,12 +149,22 @@ function turned(
 
 function sideOf(text: string): Side {
   const root = parseC(text)
+  const tables = tablesOf(root)
   return {
     text,
     functions: functionsOf(root),
-    tables: tablesOf(root),
+    tables,
     prototypes: prototypesOf(root),
+    spans: spansOf(root, new Set(tables.keys())),
   }
+}
+
+function outsideChanges({ path, before, after, misfits }: ChangedFile): Changes['outside'] {
+  if (misfits.length > 0) return []
+  const now = outsideOf(after.text, after.spans, freshLines(before.text, after.text))
+  const was = outsideOf(before.text, before.spans, freshLines(after.text, before.text))
+  const gone = was.filter((o) => !now.some((n) => n.name === o.name || n.line === o.line))
+  return [...now, ...gone].map((o) => ({ ...o, file: path }))
 }
 
 function functionChanges({ path, before, after, misfits }: ChangedFile): Change[] {

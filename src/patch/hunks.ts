@@ -14,6 +14,7 @@ import {
 import { parseC, squash } from './c/parse.js'
 import type { Change, ChangedFile, Changes, Side } from './changes.js'
 import type { FilePatch, Hunk, Patch } from './mail/patch.js'
+import { type Outside, outsideOf, spansOf } from './outside.js'
 
 interface Line {
   readonly text: string
@@ -50,6 +51,7 @@ export function shownChanges(
     files: shown.map((s) => s.file),
     functions: shown.flatMap((s) => s.functions),
     tables: shown.flatMap((s) => s.tables),
+    outside: shown.flatMap((s) => s.outside),
     notes: ['without a tree: what the hunks do not show is taken to be as the model has it'],
   }
 }
@@ -58,6 +60,7 @@ interface Shown {
   readonly file: ChangedFile
   readonly functions: readonly Change[]
   readonly tables: Changes['tables']
+  readonly outside: Changes['outside']
 }
 
 function fileShown(path: string, list: readonly FilePatch[], reverse: boolean): Shown {
@@ -86,7 +89,9 @@ function fileShown(path: string, list: readonly FilePatch[], reverse: boolean): 
     if (old !== undefined && JSON.stringify(old.slots) === JSON.stringify(table.slots)) return []
     return [{ table, file: path, isNew: old === undefined && isShownWhole(table, now.flat()) }]
   })
-  return { file: { path, before, after, misfits: [] }, functions, tables }
+  const outside = outsideShown(now.flat())
+  const files = { path, before, after, misfits: [] }
+  return { file: files, functions, tables, outside: outside.map((o) => ({ ...o, file: path })) }
 }
 
 // ---- Segments ----------------------------------------------------------------------------------------
@@ -254,7 +259,23 @@ function wholeSide(segments: readonly Segment[]): Side {
     for (const [name, t] of tablesOf(root)) tables.set(name, t)
     for (const name of prototypesOf(root)) prototypes.add(name)
   }
-  return { text: texts.join('\n'), functions, tables, prototypes }
+  return { text: texts.join('\n'), functions, tables, prototypes, spans: [] }
+}
+
+/** Types, data and macros, as far as a new line of them is shown with where they begin. */
+function outsideShown(segments: readonly Segment[]): Outside[] {
+  return segments
+    .filter((s) => s.kind === 'file')
+    .flatMap((s) => {
+      const text = placed(s.lines)
+      const root = parseC(closedTable(text))
+      const spans = spansOf(root, new Set(tablesOf(root).keys()))
+      return outsideOf(
+        text,
+        spans,
+        s.lines.filter((l) => l.isNew).map((l) => l.number),
+      )
+    })
 }
 
 /** Text whose lines have the numbers that they have in the file. */

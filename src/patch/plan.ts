@@ -25,7 +25,7 @@ export type How =
 export interface Entry {
   readonly name: string
   readonly file: string
-  readonly kind: Change['kind'] | 'table'
+  readonly kind: Change['kind'] | 'table' | 'outside'
   readonly how: How
   /** The model's functions that run it. */
   readonly targets: readonly ModelFunction[]
@@ -111,6 +111,8 @@ export function plan(
     readonly assumed: ReadonlyMap<string, readonly string[]>
     readonly broken: ReadonlyMap<string, string>
     readonly merge: Merge
+    /** Which of the two ways is taken where both are open. */
+    readonly prefer?: 'whole' | 'merged'
   },
 ): Plan {
   const brought = new Set(changes.functions.filter((c) => c.kind === 'new').map((c) => c.name))
@@ -136,6 +138,7 @@ export function plan(
     else entries.push(changedEntry(change, uses))
   }
   for (const t of changes.tables) entries.push(tableEntry(t, uses))
+  for (const o of changes.outside) entries.push(outsideEntry(o))
   return { entries, pieces: [...session.pieces, ...pieces] }
 }
 
@@ -149,6 +152,7 @@ interface Context {
   readonly checks: readonly Check[]
   readonly broken: ReadonlyMap<string, string>
   readonly merge: Merge
+  readonly prefer?: 'whole' | 'merged'
 }
 
 function sourcesAfter(changes: Changes): Sources {
@@ -207,7 +211,7 @@ export function bodiesFor(scope: Scope, name: string): ModelFunction[] {
 }
 
 function changedEntry(change: Change, uses: Context): Entry {
-  const { scope, session, pieces, trap, broken } = uses
+  const { scope, trap, broken } = uses
   const { after } = change
   const bodies = bodiesFor(scope, change.name)
   const names = [change.name, RENAMED[change.name] ?? change.name]
@@ -222,16 +226,45 @@ function changedEntry(change: Change, uses: Context): Entry {
   if (after === undefined || after.node.broken)
     return refuse([note(change, 'the C parser cannot read it')])
   const [target] = bodies
-  let why: readonly HoleNote[] = []
-  if (after.partial === true) why = []
-  else if (target !== undefined && bodies.length === 1 && !broken.has(`${target.ts}$`)) {
-    const whole = wholly(change, target, uses)
-    if ('how' in whole) return whole
-    why = whole.holes
-  } else if (target !== undefined && broken.has(`${target.ts}$`)) {
-    why = [note(change, broken.get(`${target.ts}$`) ?? '')]
-  } else why = [note(change, 'the model has it in other pieces')]
-  const merged = targets.map((t) => ({ t, m: uses.merge(change, t, session) }))
+  const notWhole = whyNotWhole(change, bodies, broken)
+  const byWhole = (): Entry | { readonly holes: readonly HoleNote[] } =>
+    target === undefined || notWhole !== undefined
+      ? { holes: notWhole ?? [] }
+      : wholly(change, target, uses)
+  const byMerge = (): Entry | { readonly holes: readonly HoleNote[] } =>
+    mergedInto(change, targets, uses)
+  const ways = uses.prefer === 'merged' ? [byMerge, byWhole] : [byWhole, byMerge]
+  const holes: HoleNote[] = []
+  for (const way of ways) {
+    const found = way()
+    if ('how' in found) return found
+    holes.unshift(...found.holes)
+  }
+  return refuse(holes)
+}
+
+/** Why nobody may try to translate it whole; undefined if one may. */
+function whyNotWhole(
+  change: Change,
+  bodies: readonly ModelFunction[],
+  broken: ReadonlyMap<string, string>,
+): readonly HoleNote[] | undefined {
+  if (change.after?.partial === true) return []
+  const [target] = bodies
+  if (target === undefined || bodies.length > 1) {
+    return [note(change, 'the model has it in other pieces')]
+  }
+  const refused = broken.get(`${target.ts}$`)
+  return refused === undefined ? undefined : [note(change, refused)]
+}
+
+/** The edit merged into the one of the model's functions in which it has a place. */
+function mergedInto(
+  change: Change,
+  targets: readonly ModelFunction[],
+  { merge, session, broken, pieces, scope }: Context,
+): Entry | { readonly holes: readonly HoleNote[] } {
+  const merged = targets.map((t) => ({ t, m: merge(change, t, session) }))
   const able = merged.filter(({ t, m }) => 'text' in m && !broken.has(`${t.ts}$`))
   // Where the statement itself was found is better than where its words are.
   const certain = able.filter(({ m }) => 'text' in m && !m.byWords)
@@ -239,18 +272,15 @@ function changedEntry(change: Change, uses: Context): Entry {
   const [only] = good
   if (good.length === 1 && only !== undefined && 'text' in only.m) {
     pieces.push(replacementOf(change, only.t, only.m.text, scope))
-    return entryOf(change, 'merged', {
-      targets: [only.t],
-      edits: only.m.edits,
-      found: only.m.found,
-    })
+    const { edits, found } = only.m
+    return entryOf(change, 'merged', { targets: [only.t], edits, found })
   }
   const conflicts = merged.flatMap(({ m }) => ('conflict' in m ? [note(change, m.conflict)] : []))
   if (good.length > 1) {
     const names = good.map(({ t }) => t.c).join(' and ')
     conflicts.unshift(note(change, `the edit fits in ${names}`))
   }
-  return refuse([...conflicts, ...why])
+  return { holes: conflicts }
 }
 
 /** The function translated whole, if that can be trusted; otherwise why not. */
@@ -345,4 +375,13 @@ function tableEntry(
   if (slot === undefined) return { ...base, how: 'no effect' }
   const reason = `.${slot[0]} of a table that the model has already`
   return { ...base, how: 'not translated', holes: [{ reason, line: table.line, c: '' }] }
+}
+
+/** A type, data or a macro: the model has its own. */
+function outsideEntry({ name, file, line }: Changes['outside'][number]): Entry {
+  const reason = 'outside of functions, where the model has its own'
+  return {
+    ...{ name, file, kind: 'outside', how: 'not modelled', lines: new Set<number>() },
+    ...{ targets: [], dropped: [], assumptions: [], holes: [{ reason, line, c: '' }] },
+  }
 }

@@ -40,7 +40,7 @@ function section(title: string, lines: readonly string[]): string[] {
 }
 
 function entryLines(e: Entry, told: Told, width: number): string[] {
-  const call = e.kind === 'table' ? e.name : `${e.name}()`
+  const call = e.kind === 'table' || e.kind === 'outside' ? e.name : `${e.name}()`
   const edits = e.edits === undefined ? '' : ` (${e.edits} edit${e.edits === 1 ? '' : 's'})`
   const check = told.checkOf(e.name)
   const head = `${call}: ${e.how}${edits}${check === '' ? '' : `, ${check}`}`

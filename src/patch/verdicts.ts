@@ -22,7 +22,14 @@ export interface CellPair {
         readonly marks: readonly string[]
       }
     | undefined
-  readonly difference: { readonly what: string; readonly detail: string } | undefined
+  readonly difference: Apart | undefined
+  /** What the patch does otherwise if it is merged where it was translated whole. */
+  readonly otherWay?: Apart | undefined
+}
+
+interface Apart {
+  readonly what: string
+  readonly detail: string
 }
 
 export type CellWord = 'not judged' | 'finds' | 'clean again' | 'behaves otherwise' | 'as before'
@@ -77,7 +84,7 @@ const ORDER: readonly CellWord[] = [
   'as before',
 ]
 
-function cellOf({ scenario, base, patched, difference }: CellPair): CellVerdict {
+function cellOf({ scenario, base, patched, difference, otherWay }: CellPair): CellVerdict {
   const none = { scenario, found: [], gone: [], detail: '' }
   if (patched === undefined || (base.skipped !== undefined && difference === undefined)) {
     return { ...none, word: 'as before' }
@@ -85,6 +92,10 @@ function cellOf({ scenario, base, patched, difference }: CellPair): CellVerdict 
   const holes = patched.marks.filter((m) => m.startsWith(HOLE_MARK))
   if (holes.length > 0) {
     return { ...none, word: 'not judged', detail: (holes[0] as string).slice(HOLE_MARK.length) }
+  }
+  if (otherWay !== undefined) {
+    const detail = `translated whole and merged it is not the same: ${otherWay.what}, ${otherWay.detail}`
+    return { ...none, word: 'not judged', detail }
   }
   if (difference?.what === 'unfinished' || (patched.skipped !== undefined && difference)) {
     return { ...none, word: 'not judged', detail: difference?.detail ?? '' }
@@ -94,7 +105,10 @@ function cellOf({ scenario, base, patched, difference }: CellPair): CellVerdict 
   const found = patched.findings.filter((f) => lacks(base.findings, f))
   const gone = base.findings.filter((f) => lacks(patched.findings, f))
   const both = { scenario, found, gone }
-  if (found.length > 0) return { ...both, word: 'finds', detail: '' }
+  if (found.length > 0) {
+    const detail = gone.length > 0 ? `no longer: ${gone.map((f) => f.id).join(', ')}` : ''
+    return { ...both, word: 'finds', detail }
+  }
   if (gone.length > 0) return { ...both, word: 'clean again', detail: '' }
   if (difference === undefined) return { ...both, word: 'as before', detail: '' }
   const demand = patched.findings.find((f) => f.isDemand)

@@ -62,11 +62,6 @@ export function shortFinding(id: string): string {
   return SHORT[id] ?? id.slice(0, 6)
 }
 
-/** The finding that a short word stands for. */
-export function findingOfShort(word: string): string | undefined {
-  return Object.keys(SHORT).find((id) => SHORT[id] === word)
-}
-
 /** What a report says of a cell, besides findings. */
 export const VERDICT_WORDS = {
   clean: 'every interleaving was explored, and nothing was found.',

@@ -19,10 +19,12 @@ import { xaFindAfterIndex, xaFindIndex, xaLoad } from '../kernel/lib/xarray.js'
 import { memoryFailure } from '../kernel/mm/memory_failure.js'
 import { offlinePages } from '../kernel/mm/memory_hotplug.js'
 import { migratePagesLoop, putbackMovablePages } from '../kernel/mm/migrate.js'
+import { forEachFolio } from '../kernel/mm/page_alloc.js'
 import { softOffline, unpoison } from '../kernel/mm/soft_offline.js'
 import { folioIsolateLru, folioPut, folioTryGet, lruAddDrainAll } from '../kernel/mm/swap.js'
-import { alsoReads, read } from '../machine/effects.js'
+import { alsoReads, alsoWrites, read } from '../machine/effects.js'
 import { fn, type Kernel } from '../machine/fn.js'
+import { currentTaskNumber } from '../machine/task.js'
 import { fileMapping } from './harness.js'
 
 /** The folio that holds a page of the file now, without a reference; null if none is cached. */
@@ -127,9 +129,15 @@ export const offlineMemory = fn(function* offline_memory(fd: number): Kernel<num
   alsoReads(mapping.iPages, 'xaHead')
   let index = xaFindIndex(mapping.iPages, 0, PGOFF_MAX) as Pgoff
   if (index < 0) return -ENOENT
+  const bit = 1 << currentTaskNumber()
+  // What this task has asked of other blocks before is over.
+  forEachFolio((folio) => {
+    alsoWrites(folio, 'offlineBlock')
+    if (folio.offlineBlock & bit) folio.offlineBlock &= ~bit
+  })
   while (index >= 0) {
     const folio = xaLoad(mapping.iPages, index) as Folio
-    folio.offlineBlock = true
+    folio.offlineBlock |= bit
     index = xaFindAfterIndex(mapping.iPages, index, PGOFF_MAX) as Pgoff
   }
   return yield* offlinePages()

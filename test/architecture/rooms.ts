@@ -166,8 +166,8 @@ export const ROOMS: readonly Room[] = [
     name: 'lab',
     what: 'the page: what its workers can be asked',
     may: [
-      ...['app', 'calls', 'machine', 'designs', 'hosts', 'sanitizers', 'litmus', 'cell'],
-      ...['explore', 'trace', 'report'],
+      ...['app', 'calls', 'machine', 'kernel', 'designs', 'hosts', 'sanitizers', 'litmus'],
+      ...['cell', 'explore', 'trace', 'report'],
     ],
     browser: 'lab/worker.ts',
   },

@@ -6,8 +6,16 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { after, describe, test } from 'node:test'
+import type { Question } from '../../src/app/ask.js'
+import { UserError } from '../../src/app/error.js'
+import { resolveDesign, resolveDesigns } from '../../src/app/host/designs.js'
+import { check } from '../../src/app/host/run.js'
+import { readScenarios } from '../../src/app/host/scenarios.js'
 import { decodeToken, encodeToken } from '../../src/app/token.js'
+import type { Verdict } from '../../src/app/verdict.js'
+import { exitCodeOf } from '../../src/cli/exit-codes.js'
 import { DESIGNS } from '../../src/designs/index.js'
+import { endless } from './endless.js'
 
 const ROOT = resolve(import.meta.dirname, '../../..')
 const MAIN = join(ROOT, 'dist/src/cli/main.js')
@@ -24,6 +32,28 @@ function run(...args: string[]): { code: number | null; out: string; err: string
   })
   assert.doesNotMatch(stderr, /\n {4}at /, 'no stack trace')
   return { code: status, out: stdout, err: stderr }
+}
+
+/** What the command prints, before it is printed: one scenario on one design. */
+async function verdictOf(
+  design: string,
+  name: string,
+  more: { question?: Question; workers?: number; memory?: number } = {},
+): Promise<Verdict> {
+  const designs = await resolveDesigns([design])
+  const { question = {}, workers, memory } = more
+  const { cells } = await check({
+    scenarios: readScenarios(
+      [name],
+      designs.map((d) => d.id),
+    ),
+    designs,
+    question,
+    workers,
+    limits: { bytes: memory },
+    cache: false,
+  })
+  return cells[0]?.verdict as Verdict
 }
 
 function file(name: string, text: string): string {
@@ -57,43 +87,45 @@ describe('check ends with the code of the contract', () => {
     assert.match(out, /exhaustive: \d+ states/)
     assert.match(out, /kcompactd:r1=-EAGAIN/)
   })
-  test('10 for a finding that is not expected, 13 for one that did not appear', () => {
+  const codeOf = async (design: string, path: string): Promise<number> =>
+    exitCodeOf([await verdictOf(design, path)])
+
+  test('10 for a finding that is not expected, 13 for one that did not appear', async () => {
     assert.equal(run('check', '-d', 'upm', file('a.litmus', scenario('* clean'))).code, 10)
     const missing = file('b.litmus', scenario('* finds null-dereference'))
-    assert.equal(run('check', '-d', 'upm-aops', missing).code, 13)
+    assert.equal(await codeOf('upm-aops', missing), 13)
   })
-  test('11 for a deadlock that is not expected', () => {
+  test('11 for a deadlock that is not expected', async () => {
     const text = `litmus own/stuck\n"?"\nsetup\n  vm = kvm_create_vm()\n  fd = private_memory(vm, 1P)
   bind(vm, slot=0, gpa=0, size=1P, fd=fd)\n  set_attributes(vm, gpa=0, size=1P, PRIVATE)
   guest_write(vm, gpa=0, 1)\ntask t\n  offline_memory(fd)\nexpect\n  * clean\n`
-    assert.equal(run('check', '-d', 'upm-aops', file('c.litmus', text)).code, 11)
+    assert.equal(await codeOf('upm-aops', file('c.litmus', text)), 11)
   })
-  test('4 when everything is skipped', () => {
-    const { code } = run('check', '-d', 'upm', file('d.litmus', scenario('* skip "why not"')))
-    assert.equal(code, 4)
+  test('4 when everything is skipped', async () => {
+    assert.equal(await codeOf('upm', file('d.litmus', scenario('* skip "why not"'))), 4)
   })
   test('20 when a bound was hit', () => {
     const { code, out } = run('check', '--bound', '0', '-d', 'upm-aops', RACE)
     assert.equal(code, 20)
     assert.match(out, /bounded, at most 0 preemptions/)
   })
-  test('21 when a reach mark never fired', () => {
+  test('21 when a reach mark never fired', async () => {
     const text = scenario('* clean', 'reach slot-deleted')
-    assert.equal(run('check', '-d', 'upm-aops', file('e.litmus', text)).code, 21)
+    assert.equal(await codeOf('upm-aops', file('e.litmus', text)), 21)
   })
-  test('21 when a condition that is said to hold sometimes never does', () => {
-    const text = scenario('* clean', 'sometimes mce:r0 == -ENXIO')
-    const { code, out } = run('check', '-d', 'upm-aops', file('s.litmus', text))
-    assert.equal(code, 21)
-    assert.match(out, /never reached: mce:r0 == -ENXIO/)
+  test('21 when a condition that is said to hold sometimes never does', async () => {
+    const never = scenario('* clean', 'sometimes mce:r0 == -ENXIO')
+    const verdict = await verdictOf('upm-aops', file('s.litmus', never))
+    assert.equal(exitCodeOf([verdict]), 21)
+    assert.equal(verdict.reason, 'never reached: mce:r0 == -ENXIO')
     const holds = scenario('* clean', 'sometimes mce:r0 == 0')
-    assert.equal(run('check', '-d', 'upm-aops', file('t.litmus', holds)).code, 0)
+    assert.equal(await codeOf('upm-aops', file('t.litmus', holds)), 0)
   })
-  test('a set-up that goes wrong or never ends is skipped with the reason', () => {
+  test('a set-up that goes wrong or never ends is skipped with the reason', async () => {
     const wrong = scenario('* clean').replace('== 1', '== 2')
-    const { code, out } = run('check', '-d', 'upm', file('f.litmus', wrong))
-    assert.equal(code, 4)
-    assert.match(out, /the set-up fails: unexpected-result: pwrite/)
+    const verdict = await verdictOf('upm', file('f.litmus', wrong))
+    assert.equal(exitCodeOf([verdict]), 4)
+    assert.match(verdict.reason ?? '', /the set-up fails: unexpected-result: pwrite/)
   })
 })
 
@@ -152,12 +184,13 @@ describe('a design of the user', () => {
     assert.equal(code, 0)
     assert.match(out, /on mine: clean, as expected/)
   })
-  test('the three examples say what docs/designs.md says of them', () => {
-    assert.match(run('check', '-d', 'examples/kirill.ts', RACE).out, /on kirill: clean/)
-    assert.match(run('check', '-d', 'examples/sean.ts', RACE).out, /on sean: clean/)
-    const wrong = run('check', '-d', 'examples/wrong.ts', RACE)
-    assert.equal(wrong.code, 10)
-    assert.match(wrong.out, /stale-secondary-mapping/)
+  test('the three examples say what docs/designs.md says of them', async () => {
+    const of = (name: string): Promise<Verdict> => verdictOf(join(ROOT, 'examples', name), RACE)
+    assert.equal((await of('kirill.ts')).verdict, 'clean')
+    assert.equal((await of('sean.ts')).verdict, 'clean')
+    const wrong = await of('wrong.ts')
+    assert.equal(exitCodeOf([wrong]), 10)
+    assert.equal(wrong.findings[0]?.id, 'stale-secondary-mapping')
   })
   test('outside the subset is refused with file, line, column and reason', () => {
     const path = file(
@@ -173,32 +206,26 @@ describe('a design of the user', () => {
       /try\.ts:9:3: a TryStatement cannot contain or span a yield/,
     )
   })
-  test('a local that cannot live across a yield is named with its type', () => {
-    const path = file(
-      'array.ts',
-      DESIGN(
-        '  const list = [fd]\n  yield* mutexLock(mmState().mfMutex)\n  mutexUnlock(mmState().mfMutex)\n  return list.length',
-      ),
-    )
-    const { code, err } = run('check', '-d', path, RACE)
-    assert.equal(code, 2)
-    assert.match(
-      err.replace(/\s+/g, ' '),
+  const refused = (path: string, says: RegExp): Promise<void> =>
+    assert.rejects(resolveDesign(path), (error) => {
+      assert.ok(error instanceof UserError)
+      assert.match(error.message, says)
+      return true
+    })
+  test('a local that cannot live across a yield is named with its type', async () => {
+    const body =
+      '  const list = [fd]\n  yield* mutexLock(mmState().mfMutex)\n  mutexUnlock(mmState().mfMutex)\n  return list.length'
+    await refused(
+      file('array.ts', DESIGN(body)),
       /array\.ts:9:9: list is a number\[\] and would live across a yield/,
     )
   })
-  test('a type error is told like the compiler does', () => {
-    const path = file('type.ts', DESIGN("  return 'text'"))
-    const { code, err } = run('check', '-d', path, RACE)
-    assert.equal(code, 2)
-    assert.match(err, /type\.ts:\d+:\d+: /)
+  test('a type error is told like the compiler does', async () => {
+    await refused(file('type.ts', DESIGN("  return 'text'")), /type\.ts:\d+:\d+: /)
   })
-  test('a file that exports no design, or is not there', () => {
-    assert.match(
-      run('check', '-d', file('none.ts', 'export const x = 1\n')).err,
-      /exports no `design`/,
-    )
-    assert.match(run('check', '-d', './nowhere.ts').err, /no such file/)
+  test('a file that exports no design, or is not there', async () => {
+    await refused(file('none.ts', 'export const x = 1\n'), /exports no `design`/)
+    await refused('./nowhere.ts', /no such file/)
   })
 })
 
@@ -208,27 +235,25 @@ describe('several workers on one cell', () => {
     ['upm-aops', 'punch/punch-vs-guest-fault'],
     ['upm-aops', 'hotplug/offline-a-block-of-restricted-pages'],
   ] as const) {
-    test(`say what one says: ${name}`, () => {
-      const results = ['1', '2'].map((workers) => {
-        const args = ['--json', '--no-cache', '--workers', workers, '-d', design, name]
-        const [verdict] = JSON.parse(run('check', ...args).out).results
-        const { states, executions, findings, asExpected, proof } = verdict
-        const found = findings.map((f: { id: string; preemptions: number; first: boolean }) => [
-          f.id,
-          f.preemptions,
-          f.first,
-        ])
-        return { verdict: verdict.verdict, states, executions, found, asExpected, proof }
-      })
-      assert.deepEqual(results[1], results[0])
+    test(`say what one says: ${name}`, async () => {
+      const facts = async (workers: number): Promise<object> => {
+        const v = await verdictOf(design, name, { workers })
+        const found = v.findings.map((f) => [f.id, f.preemptions, f.first])
+        const { verdict, states, executions, asExpected, proof } = v
+        return { verdict, states, executions, found, asExpected, proof }
+      }
+      assert.deepEqual(await facts(2), await facts(1))
     })
   }
 
-  test('begin again with a larger table, or say that there is no room', () => {
-    const args = ['--no-cache', '--workers', '2', '-d', 'upm']
-    const cell = 'migration/anonymous-page-vs-compaction'
-    assert.match(run('check', ...args, '--memory', '4096', cell).out, /exhaustive: \d+ states/)
-    assert.match(run('check', ...args, '--memory', '1', cell).out, /out of memory/)
+  test('begin again with a larger table, or say that there is no room', async () => {
+    const of = (mebibytes: number): Promise<Verdict> =>
+      verdictOf('upm', 'migration/anonymous-page-vs-compaction', {
+        workers: 2,
+        memory: mebibytes * 2 ** 20,
+      })
+    assert.equal((await of(4096)).proof, 'exhaustive')
+    assert.equal((await of(1)).outOfMemory, true)
   })
 })
 
@@ -320,25 +345,7 @@ describe('for programs and readers', () => {
 })
 
 describe('a search that is stopped', () => {
-  const long = `litmus own/long
-"More than anybody waits for."
-setup
-  vm = kvm_create_vm(SW_PROTECTED)
-  fd = private_memory(vm, 2P)
-  bind(vm, slot=0, gpa=0, size=2P, fd=fd, offset=0)
-  set_attributes(vm, gpa=0, size=2P, PRIVATE)
-task vcpu0
-  guest_write(vm, gpa=0, 1)
-  guest_write(vm, gpa=4096, 1)
-task vcpu1
-  guest_write(vm, gpa=4096, 2)
-  guest_write(vm, gpa=0, 2)
-task vmm
-  fallocate(fd, KEEP_SIZE|PUNCH_HOLE, 0, 2P)
-task kcompactd
-  migrate(fd, page=0)
-  migrate(fd, page=1)
-`
+  const long = endless('long')
   test('by its time limit says that it was, and ends with 20', () => {
     const path = file('long.litmus', long)
     const { code, out } = run('check', '-d', 'upm-aops', '--time', '1', path)
@@ -370,22 +377,5 @@ task kcompactd
     const other = run('check', '-d', 'upm', '--checkpoint', saved, path)
     assert.equal(other.code, 2)
     assert.match(other.err, /the checkpoint belongs to\s+another/)
-  })
-
-  test('by the user prints what it had, and ends with 130', async () => {
-    const path = file('long.litmus', long)
-    const child = spawn(process.execPath, [MAIN, 'check', '-d', 'upm-aops', path], { cwd: ROOT })
-    let [out, err] = ['', '']
-    child.stdout.on('data', (text) => {
-      out += text
-    })
-    child.stderr.on('data', (text) => {
-      err += text
-    })
-    setTimeout(() => child.kill('SIGINT'), 3000)
-    const [code] = await once(child, 'close')
-    assert.equal(code, 130)
-    assert.match(out, /own\/long on upm-aops/)
-    assert.match(err, /interrupted: 1 of 1 cells were not finished/)
   })
 })

@@ -14,6 +14,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { after, describe, test } from 'node:test'
+import { endless } from './endless.js'
 
 const ROOT = resolve(import.meta.dirname, '../../..')
 const MAIN = join(ROOT, 'dist/src/cli/main.js')
@@ -132,7 +133,11 @@ describe('words', () => {
   test('complete in a shell', () => {
     const { out } = run(['completion'])
     assert.match(out, /complete -o default -F _restrictedmem restrictedmem/)
-    assert.equal(spawnSync('bash', ['-n'], { input: out }).status ?? 0, 0)
+    const asks = 'COMP_WORDS=(restrictedmem check --format js) COMP_CWORD=3; _restrictedmem'
+    const shell = spawnSync('bash', ['-c', `${out}\n${asks}; echo "\${COMPREPLY[*]}"`], {
+      encoding: 'utf8',
+    })
+    assert.ok(shell.error !== undefined || shell.stdout === 'json\n', shell.stdout)
   })
 })
 
@@ -217,46 +222,35 @@ describe('a bound, a limit or a sample', () => {
   })
 })
 
-const endless = `litmus own/endless
-"More than anybody waits for."
-setup
-  vm = kvm_create_vm(SW_PROTECTED)
-  fd = private_memory(vm, 2P)
-  bind(vm, slot=0, gpa=0, size=2P, fd=fd, offset=0)
-  set_attributes(vm, gpa=0, size=2P, PRIVATE)
-task vcpu0
-  guest_write(vm, gpa=0, 1)
-  guest_write(vm, gpa=4096, 1)
-task vcpu1
-  guest_write(vm, gpa=4096, 2)
-  guest_write(vm, gpa=0, 2)
-task vmm
-  fallocate(fd, KEEP_SIZE|PUNCH_HOLE, 0, 2P)
-task kcompactd
-  migrate(fd, page=0)
-  migrate(fd, page=1)
-`
-
 describe('rough handling', () => {
-  test('SIGTERM prints and saves what there is, and ends with 143', async () => {
-    const path = file('endless.litmus', endless)
-    const saved = join(folder, 'endless.checkpoint')
-    const args = ['check', '-d', 'upm-aops', '--checkpoint', saved, path]
-    const child = spawn(process.execPath, [MAIN, ...args], { cwd: ROOT, env })
-    let out = ''
-    child.stdout.on('data', (text) => {
-      out += text
+  for (const [signal, ends] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const) {
+    test(`${signal} prints and saves what there is, and ends with ${ends}`, async () => {
+      const path = file(`${signal}.litmus`, endless(signal))
+      const saved = join(folder, `${signal}.checkpoint`)
+      const args = ['check', '-d', 'upm-aops', '--checkpoint', saved, path]
+      const child = spawn(process.execPath, [MAIN, ...args], { cwd: ROOT, env })
+      let [out, err] = ['', '']
+      child.stdout.on('data', (text) => {
+        out += text
+      })
+      child.stderr.on('data', (text) => {
+        err += text
+      })
+      while (!existsSync(saved)) await new Promise((wake) => setTimeout(wake, 50))
+      rmSync(saved)
+      child.kill(signal)
+      const [code] = await once(child, 'close')
+      assert.equal(code, ends)
+      assert.match(out, new RegExp(`own/${signal} on upm-aops: inconclusive`))
+      assert.match(err, /interrupted: 1 of 1 cells were not finished/)
+      assert.ok(existsSync(saved))
     })
-    while (!existsSync(saved)) await new Promise((wake) => setTimeout(wake, 50))
-    rmSync(saved)
-    child.kill('SIGTERM')
-    const [code] = await once(child, 'close')
-    assert.equal(code, 143)
-    assert.match(out, /own\/endless on upm-aops: inconclusive/)
-    assert.ok(existsSync(saved))
-  })
+  }
   test('a checkpoint that cannot be saved is told, and the search goes on', () => {
-    const path = file('endless2.litmus', endless.replace('endless', 'endless2'))
+    const path = file('endless.litmus', endless('endless'))
     const nowhere = join(folder, 'no/such/folder/file')
     const args = ['check', '-d', 'upm-aops', '--checkpoint', nowhere, '--time', '3', path]
     const { code, err } = run(args)

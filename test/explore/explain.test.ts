@@ -4,17 +4,20 @@ import { describe, test } from 'node:test'
 import { checkScenario } from '../../src/app/check.js'
 import { builtInScenarios } from '../../src/app/host/scenarios.js'
 import { gathered } from '../../src/app/judge.js'
+import { knownNames } from '../../src/app/known.js'
 import type { Finding } from '../../src/app/verdict.js'
 import { Cell } from '../../src/cell/cell.js'
 import type { Move } from '../../src/cell/schedule.js'
 import type { Design } from '../../src/designs/design.js'
 import { DESIGNS } from '../../src/designs/index.js'
 import { Witnesses } from '../../src/explore/listen/witnesses.js'
+import { Dependence } from '../../src/explore/stateless/independence.js'
+import { causesOf } from '../../src/explore/tell/causes.js'
 import { blocksOf } from '../../src/explore/tell/gather.js'
 import { LOOK_BACK, lookBack } from '../../src/explore/tell/hindsight.js'
 import { reduceScenario } from '../../src/explore/tell/reduce.js'
 import { replayScenario } from '../../src/explore/tell/replay.js'
-import type { Scenario } from '../../src/litmus/scenario.js'
+import { readScenario, type Scenario } from '../../src/litmus/scenario.js'
 import { FINDING_KINDS } from '../../src/sanitizers/index.js'
 import { type Draw, drawFrom } from '../engine/programs.js'
 
@@ -46,6 +49,55 @@ describe('an execution told in few blocks shows the same finding', () => {
       }
     })
   }
+})
+
+test('what happens before what is as a comparison of every two steps says', () => {
+  const dependence = new Dependence()
+  let compared = 0
+  for (const name of ['memslot/unbind-during-punch', 'migration/guest-touch-vs-compaction']) {
+    const { scenario } = fileOf(name)
+    for (const { schedule } of findingsOf(scenario, designOf('v10'))) {
+      const steps = causesOf(scenario, designOf('v10'), schedule)!
+      const clocks: number[][] = []
+      for (const [i, { move, footprint, number, clock }] of steps.entries()) {
+        const own = clock.map(() => 0)
+        for (const [j, s] of steps.slice(0, i).entries()) {
+          const same = s.move.task === move.task
+          if (!same && !dependence.dependent(footprint, s.footprint)) continue
+          for (const t of own.keys()) own[t] = Math.max(own[t]!, clocks[j]![t]!)
+        }
+        own[move.task] = number
+        clocks.push([...own])
+        if (move.task >= scenario.main.tasks.length) break
+        assert.deepEqual([...clock], [...own], `step ${i + 1}`)
+        compared++
+      }
+    }
+  }
+  assert.ok(compared > 50)
+})
+
+/** A scenario of one task of so many calls, after which a condition does not hold. */
+function longScenario(calls: number): Scenario {
+  const lines = Array.from({ length: calls }, () => '  pwrite(fd, 0, 1, 1)')
+  const setUp = 'setup\n  fd = memfd_create()\n  ftruncate(fd, 1P)'
+  return readScenario(
+    `litmus test/long\n"?"\n${setUp}\ntask t\n${lines.join('\n')}\n  r0 = fsync(fd)\nalways t:r0 == 7\n`,
+    knownNames(),
+  )
+}
+
+test('an execution of thousands of steps is told, and not when there is no time', () => {
+  const scenario = longScenario(260)
+  const effort = { asMet: true, keepGoing: () => true, now: () => 0 }
+  const [found] = checkScenario(scenario, upm, effort).findings
+  const { schedule, id } = gathered(scenario, upm, found!)
+  assert.equal(id, 'condition-violated')
+  assert.ok(schedule.length > 3000, `${schedule.length} steps`)
+  const back = (goes: boolean) =>
+    lookBack(scenario, upm, schedule, id, { ...LOOK_BACK, keepGoing: () => goes })
+  assert.deepEqual(back(true), { pointOfNoReturn: 0, prevention: undefined })
+  assert.equal(back(false), undefined)
 })
 
 /** Run a schedule, then at random to an end; was the finding seen? */

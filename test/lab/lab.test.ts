@@ -21,7 +21,7 @@ let cells: readonly CellVerdict[]
 
 before(async () => {
   served = await serve({}, [TOUCH])
-  cells = (served.verdicts.now() as { cells: CellVerdict[] }).cells
+  cells = served.verdicts.now().cells
   if (noBrowser === false) browser = await launch()
 })
 after(async () => {

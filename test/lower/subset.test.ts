@@ -62,6 +62,15 @@ const REFUSED: readonly (readonly [what: string, body: string, expected: RegExp]
     /^2: a kernel function is called with yield\*/,
   ],
   [
+    'a generator that fn() has not made',
+    `const inner = function* (): Kernel<number> {\n${LOCK}\nreturn 1\n}\nreturn yield* inner()`,
+    /^5: a kernel function is made by fn\(\)/,
+  ],
+  ['a clock', `${LOCK}\nreturn Date.now()`, /^2: Date is not the same in every execution/],
+  ['randomness', `${LOCK}\nreturn Math.random()`, /^2: Math.random is not the same/],
+  ['a way out', `${LOCK}\nreturn Object.keys(globalThis).length`, /^2: globalThis is not the same/],
+  ['a number that announces nothing', `yield 5\nreturn 0`, /^1: Type 'number' is not assignable/],
+  [
     'a yield in an object',
     `const o = { a: yield* fget(fd) }\nreturn o.a === null ? 0 : 1`,
     /^1: a yield cannot stand inside this ObjectLiteral/,

@@ -11,6 +11,7 @@ import { mergeEdit } from '../../src/patch/merge/merge.js'
 import type { Scope } from '../../src/patch/model/scope.js'
 import { type Calibrated, draft, type Entry, type Plan, plan } from '../../src/patch/plan.js'
 import { moduleText } from '../../src/patch/translate/module.js'
+import { reviewOf } from '../../src/patch/verdicts.js'
 
 let scope: Scope
 
@@ -48,6 +49,7 @@ unlock:
 `
 
 interface Asked {
+  readonly prefer?: 'whole' | 'merged'
   readonly calibrated?: Calibrated
   readonly assumed?: ReadonlyMap<string, readonly string[]>
 }
@@ -72,6 +74,7 @@ function planned(from: string, to: string, asked: Asked = {}): Plan {
     assumed: asked.assumed ?? new Map(),
     broken: new Map(),
     merge: mergeEdit,
+    ...(asked.prefer === undefined ? {} : { prefer: asked.prefer }),
   })
 }
 
@@ -99,6 +102,24 @@ test('a function whose translation agrees before the patch is translated whole',
   })
   assert.equal(only(made.entries).how, 'translated')
   assert.doesNotMatch(compiles(made), /restrictedmemErrorPage/)
+})
+
+test('where both ways are open the other one can be had, to be compared', () => {
+  const to = changed('\trestrictedmem_error_page(p, mapping);\n', '')
+  const [whole, merged] = (['whole', 'merged'] as const).map((prefer) =>
+    planned(FAILURE, to, { calibrated: 'alone', prefer }),
+  )
+  assert.equal(only(whole!.entries).how, 'translated')
+  assert.equal(only(merged!.entries).how, 'merged')
+  assert.notEqual(compiles(whole!), compiles(merged!))
+})
+
+test('a cell in which the two ways part is not judged', () => {
+  const cell = { findings: [], skipped: undefined, marks: [] }
+  const pair = { scenario: 's', base: cell, patched: cell, difference: undefined }
+  const otherWay = { what: 'final states', detail: '1 of 2 gone' }
+  const words = [pair, { ...pair, otherWay }].map((p) => reviewOf([p], []).cells[0]?.word)
+  assert.deepEqual(words, ['as before', 'not judged'])
 })
 
 test('one that differs has the edit merged into the model’s own statements', () => {
@@ -172,6 +193,16 @@ test('a helper that the patch brings is translated with it', () => {
   assert.match(compiles(made), /yield\* isOurs\$\(/)
 })
 
+test('types and macros are said not to be judged; prototypes and comments are nothing', () => {
+  const top = '#define LIMIT 4\nstruct seen {\n\tint a;\n};\nint f(void);\n'
+  const to = top.replace('LIMIT 4', 'LIMIT 5').replace('int a', 'long a').replace('int f', 'long f')
+  const { entries } = planned(top + FAILURE, `${to}/* A comment. */\n${FAILURE}`)
+  assert.deepEqual(
+    entries.map((e) => `${e.name.split(' ').slice(0, 2).join(' ')}: ${e.how}`),
+    ['LIMIT: not modelled', 'struct seen: not modelled'],
+  )
+})
+
 test('what the model does not have is said, not judged', () => {
   const from = 'int vendor_hook(struct vendor *v)\n{\n\treturn v->a;\n}\n'
   const made = planned(from, from.replace('v->a', 'v->b'))
@@ -203,4 +234,42 @@ test('a tree that has the patch already is taken back to before it', () => {
   const { functions, notes } = changesOf(patchesOf(mail), () => to, false)
   assert.match(notes[0] ?? '', /has this patch already/)
   assert.match(functions[0]?.before?.node.text ?? '', /res = MF_FAILED;\n\s*goto/)
+})
+
+/** Statements that would do something if C's words were taken for those of the model's language. */
+const HOSTILE = [
+  "init_rwsem(&p['+process.exit(1)+']);",
+  'init_rwsem(&p["+process.exit(1)+"]);',
+  'process.exit(1);',
+  'globalThis.process.exit(1);',
+  'constructor(p);',
+  'toString(p);',
+  'hasOwnProperty(p, p);',
+  '__proto__(p);',
+  'p->constructor = p;',
+  'p->__proto__ = 0;',
+  'p->mapping->toString = 0;',
+  'p->mapping->a_ops->constructor(p);',
+  'struct constructor *q = p;',
+  'eval("process.exit(1)");',
+  'WARN_ON(p == "`+process.exit(1)+`");',
+  'pr_info("*/ process.exit(1) /*");',
+  "res = '`';",
+  "res = '\\\\';",
+  "res = 1'0;",
+  'import("node:fs");',
+  'require("child_process");',
+  'new_Function("x")();',
+  'res = p\u2028process;',
+]
+
+test('text of the mail runs in no other way than through the translation', () => {
+  for (const line of HOSTILE) {
+    const to = changed('\tunlock_page(p);', `\t${line}\n\tunlock_page(p);`)
+    const module = moduleText(planned(FAILURE, to, { calibrated: 'alone' }).pieces, scope, line)
+    const code = module.replace(/"(?:\\.|[^"\\])*"|'[^'\n]*'|\/\*[\s\S]*?\*\//g, '')
+    const words =
+      /\b(?:process|globalThis|eval|require|constructor|toString|__proto__)\b|import\(|`\$\{(?!what)/
+    assert.doesNotMatch(code, words, line)
+  }
 })

@@ -139,7 +139,8 @@ function readAll(file: number, length: number, sum?: Hash): Uint8Array | undefin
   return bytes
 }
 
-/** The check is finished. */
+/** The check is finished: of those that were killed while they saved there is nothing left either. */
 export function dropCheckpoint(path: string): void {
+  rmSync(`${path}.new`, { force: true })
   rmSync(path, { force: true })
 }

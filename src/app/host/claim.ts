@@ -1,9 +1,9 @@
 /**
  * One check at a time works on a checkpoint: a file beside it says which process. Whoever is killed
- * leaves it there, so it is worth no more than its process: number and time of its start.
+ * leaves it there, so it is worth no more than its process: number and time of its start. Of two
+ * that find such a file at the same instant, both may go on.
  */
-import { randomUUID } from 'node:crypto'
-import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { UserError } from '../error.js'
 
 /** Who a process is; a number alone comes again. Empty if there is none. */
@@ -40,29 +40,31 @@ function isStale(holder: string): boolean {
  */
 export function claim(path: string): () => void {
   const lock = `${path}.lock`
-  const own = `${lock}.${randomUUID()}`
   try {
-    writeFileSync(own, identityOf(process.pid))
-    while (!isLinked(own, lock)) {
-      const holder = readFileSync(lock, 'utf8')
+    while (!isMade(lock)) {
+      const holder = holderOf(lock)
       if (!isStale(holder)) {
         throw new UserError(`${path}: another check works on it, process ${holder.split(' ')[0]}`)
       }
-      takeFrom(holder, lock, `${own}.stale`)
+      rmSync(lock)
     }
   } catch (error) {
     if (error instanceof UserError) throw error
     return () => {}
-  } finally {
-    rmSync(own, { force: true })
   }
-  return () => rmSync(lock, { force: true })
+  return () => {
+    try {
+      rmSync(lock, { force: true })
+    } catch {
+      // It stays, and is worth nothing when this process has ended.
+    }
+  }
 }
 
-/** Put the file in the place of the lock, unless there is one. */
-function isLinked(own: string, lock: string): boolean {
+/** Make the file, unless there is one. */
+function isMade(lock: string): boolean {
   try {
-    linkSync(own, lock)
+    writeFileSync(lock, identityOf(process.pid), { flag: 'wx' })
     return true
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
@@ -70,12 +72,13 @@ function isLinked(own: string, lock: string): boolean {
   }
 }
 
-/** Remove the lock of a process that has ended; one that somebody has made since is put back. */
-function takeFrom(holder: string, lock: string, aside: string): void {
-  renameSync(lock, aside)
-  try {
-    if (readFileSync(aside, 'utf8') !== holder) linkSync(aside, lock)
-  } finally {
-    rmSync(aside, { force: true })
-  }
+/** In milliseconds. */
+const WRITING = 50
+
+function holderOf(lock: string): string {
+  const holder = readFileSync(lock, 'utf8')
+  if (holder !== '') return holder
+  // Whoever has made it may be about to write who it is.
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, WRITING)
+  return readFileSync(lock, 'utf8')
 }

@@ -18,8 +18,13 @@ export interface CodeVersion {
   readonly code: string
 }
 
+/** Something that the build has written down beside the code. */
+export function builtFile(name: string): string {
+  return readFileSync(new URL(`../../../${name}`, import.meta.url), 'utf8')
+}
+
 function onDisk(): CodeVersion {
-  return JSON.parse(readFileSync(packagedFile('dist/version.json'), 'utf8')) as CodeVersion
+  return JSON.parse(builtFile('version.json')) as CodeVersion
 }
 
 /** The code that this process runs, as it was when the process began. */

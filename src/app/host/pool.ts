@@ -5,6 +5,7 @@ import type { Progress } from '../results.js'
 import type { Verdict } from '../verdict.js'
 import { type Job, type Message, type Start, WorkerBug } from './job.js'
 import { CODE } from './package.js'
+import { Watch } from './watch.js'
 
 /** How a run ended: all verdicts there are, and whether it was interrupted. */
 export interface Run {
@@ -52,16 +53,25 @@ export async function runJobs(
   let done = 0
   const stop = new Int32Array(new SharedArrayBuffer(4))
   const workers = Array.from({ length: Math.min(threads, jobs.length) }, () => startWorker(stop))
+  const watches: Watch[] = []
   const work = (worker: Worker): Promise<void> =>
     new Promise((resolve, reject) => {
+      const watch = new Watch(reject)
+      watches.push(watch)
       const give = (): void => {
         const job = Atomics.load(stop, 0) === 0 ? jobs[next++] : undefined
-        if (job === undefined) resolve()
-        else worker.postMessage(job)
+        if (job === undefined) {
+          watch.end()
+          resolve()
+          return
+        }
+        watch.begin(job)
+        worker.postMessage(job)
       }
       worker.on('error', (error) => reject(failureOf(error)))
       worker.on('exit', () => reject(new WorkerBug('a worker ended before its work was done')))
       worker.on('message', (m: Message) => {
+        watch.heard()
         if (m.kind === 'bug') {
           reject(new WorkerBug(m.text))
           return
@@ -105,6 +115,7 @@ export async function runJobs(
     await Promise.race([Promise.all(workers.map(work)), cutOff])
   } finally {
     clearTimeout(timer)
+    for (const w of watches) w.end()
     await Promise.all(workers.map((w) => w.terminate()))
   }
   return { verdicts, interrupted: Atomics.load(stop, 0) !== 0 }

@@ -6,6 +6,7 @@ import type { Progress } from '../results.js'
 import type { ShareResult } from '../shares.js'
 import { type Job, type Message, WorkerBug } from './job.js'
 import { failureOf, type Listener, type Run, runJobs, startWorker } from './pool.js'
+import { Watch } from './watch.js'
 
 /**
  * Bytes of the first table. It can't grow: when it is full, all begin again with one that is larger
@@ -116,11 +117,17 @@ function timeLeft(job: Job, begun: number): number | undefined {
 /** Give a worker a job and wait for its last word on it. */
 function answer(worker: Worker, job: Job, onProgress: (m: Message) => void): Promise<Message> {
   return new Promise((resolve, reject) => {
-    const fail = (error: Error): void => reject(failureOf(error))
+    const watch = new Watch(reject)
+    const fail = (error: Error): void => {
+      watch.end()
+      reject(failureOf(error))
+    }
     const listen = (m: Message): void => {
+      watch.heard()
       if (m.kind === 'progress') onProgress(m)
       if (m.kind === 'progress' || m.kind === 'notice') return
       if (m.kind === 'verdict' && !m.final) return
+      watch.end()
       worker.off('message', listen)
       worker.off('error', fail)
       if (m.kind === 'bug') reject(new WorkerBug(m.text))
@@ -129,6 +136,7 @@ function answer(worker: Worker, job: Job, onProgress: (m: Message) => void): Pro
     }
     worker.on('message', listen)
     worker.once('error', fail)
+    watch.begin(job)
     worker.postMessage(job)
   })
 }

@@ -2,6 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { uniformInt } from 'pure-rand/distribution/uniformInt'
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus'
+import { SetupFailure } from '../../cell/boot.js'
 import type { Design } from '../../designs/design.js'
 import type { Draw } from '../../explore/sample/samplers.js'
 import { readScenario, type Scenario } from '../../litmus/scenario.js'
@@ -11,6 +12,7 @@ import { type CellSnapshot, checkScenario, type Effort } from '../check.js'
 import { type AskModel, crossCheck } from '../cross.js'
 import { UserError } from '../error.js'
 import { gathered } from '../judge.js'
+import { notRepeated } from '../repeatable.js'
 import { sampleScenario } from '../sampled.js'
 import { concludeShares, exploreShare } from '../shares.js'
 import { hash32 } from '../token.js'
@@ -60,6 +62,7 @@ async function run(job: Job): Promise<Message> {
   assertSameCode(code)
   const task = await taskOf(job)
   const { scenario, design } = task
+  if (job.design.module !== undefined) mustRepeat(task)
   if (job.question.sample !== undefined) {
     const verdict = sampled(task, job.question.sample)
     return { kind: 'verdict', job: number, verdict, final: true }
@@ -79,6 +82,22 @@ async function run(job: Job): Promise<Message> {
   if (!checked.stopped && checked.fewest !== false) saver?.drop()
   const verdict = await explained(task, announced(task, checked))
   return { kind: 'verdict', job: number, verdict, final: true }
+}
+
+/** @throws UserError if what a design of the user's does can't be repeated */
+function mustRepeat(task: Task): void {
+  const { scenario, design } = task
+  let where: string | undefined
+  try {
+    where = notRepeated(scenario, design, drawFor(task, 1))
+  } catch (error) {
+    // The check will say so.
+    if (!(error instanceof SetupFailure)) throw error
+  }
+  if (where === undefined) return
+  throw new UserError(
+    `${design.id}: ${where} did something else when it was done again: what a step does may depend on nothing but the state, and a design keeps its state in structs`,
+  )
 }
 
 /** Numbers at random, the same for the same cell, whichever others are asked for. */
@@ -151,7 +170,7 @@ class Saver {
   readonly #path: string
   readonly #job: Job
   #next = performance.now() + FIRST_SAVE
-  /** Why the last save failed: once is enough. */
+  /** What was told last: once is enough. */
   #said = ''
 
   constructor(path: string, job: Job) {
@@ -169,16 +188,24 @@ class Saver {
     try {
       saveCheckpoint(this.#path, jobHash(this.#job), snapshot())
     } catch (error) {
-      const text = `${this.#path}: the checkpoint can't be saved: ${(error as Error).message}`
-      if (text !== this.#said) send({ kind: 'notice', job: this.#job.number, text })
-      this.#said = text
+      this.#say(`the checkpoint can't be saved: ${(error as Error).message}`)
     }
     const cost = performance.now() - start
     this.#next = start + Math.max(LEAST_INTERVAL, 20 * cost)
   }
 
   drop(): void {
-    dropCheckpoint(this.#path)
+    try {
+      dropCheckpoint(this.#path)
+    } catch (error) {
+      this.#say(`the checkpoint can't be deleted: ${(error as Error).message}`)
+    }
+  }
+
+  #say(what: string): void {
+    const text = `${this.#path}: ${what}`
+    if (text !== this.#said) send({ kind: 'notice', job: this.#job.number, text })
+    this.#said = text
   }
 }
 
@@ -193,8 +220,12 @@ function send(message: Message): void {
 /** What the user asked for and can't have; undefined if it is our mistake. */
 function mistakeIn(error: Error, { design }: Job): string | undefined {
   if (error instanceof UserError) return error.message
-  if (!(error instanceof LimitError)) return undefined
-  return `on ${design.id} the scenario needs more than the model has: ${error.message}`
+  if (error instanceof LimitError) {
+    return `on ${design.id} the scenario needs more than the model has: ${error.message}`
+  }
+  // What its code calls may have been given nonsense, too.
+  if (design.module === undefined || !/\bdata:text\/javascript/.test(error.stack ?? '')) return
+  return `the code of ${design.id} fails: ${error.message}`
 }
 
 parentPort?.on('message', (job: Job) => {

@@ -15,6 +15,7 @@ import { mem } from '../../machine/arena.js'
 import { EFFECT, effectAddr, effectKind, setTogetherTap } from '../../machine/effects.js'
 import { isTelling } from '../../machine/fault.js'
 import { phaseOf } from '../../machine/machine.js'
+import { SrcuStruct } from '../../machine/rcu.js'
 import { CENSUS, HEADER, objectAt, setAccessHook, structNamed } from '../../machine/struct.js'
 import { MAX_TASKS, taskNumber } from '../../machine/task.js'
 
@@ -37,12 +38,15 @@ interface Word {
   readonly plainWrites: Clock
 }
 
-/**
- * Locks, RCU and tasks synchronise by themselves, and judges only look: every access to what is
- * not the kernel's orders.
- */
+/** Locks, RCU and tasks synchronise by themselves: every access to them orders. */
 function isSynchronising(struct: string): boolean {
-  return structNamed(struct).role !== 'kernel'
+  return structNamed(struct).role === 'machine'
+}
+
+/** What judges note and what a call returned is nothing of the kernel's: it neither races nor orders. */
+function isBeside(struct: string): boolean {
+  const { role } = structNamed(struct)
+  return role === 'judge' || role === 'harness'
 }
 
 const clock = (): Clock => new Int32Array(MAX_TASKS)
@@ -123,7 +127,7 @@ export class AccessJudge {
     // That an object is there is not announced: who frees it must wait for its users.
     if (field === HEADER || field === CENSUS) return
     // A judge looks at what it likes; it is the kernel that must announce.
-    if (isTelling()) return
+    if (isTelling() || isBeside(struct)) return
     const task = this.#task
     const key = keyOf(at)
     if (isSynchronising(struct)) {
@@ -168,6 +172,8 @@ function keyOf(at: Addr): number {
 }
 
 function embeddedKey(name: string, base: number, at: number): number {
+  // Who reads under SRCU has words of its own, and meets no other reader by that.
+  if (name === SrcuStruct.name) return at
   // A lock is one thing: who takes it waits for all of its words.
   if (isSynchronising(name) && name !== 'Task') return base
   for (const placed of structNamed(name).fields.values()) {

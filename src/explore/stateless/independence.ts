@@ -82,13 +82,18 @@ export class Dependence {
     return rule !== this.#without
   }
 
+  /** The modes that conflict with one of these. */
+  against(modes: number): number {
+    let against = 0
+    for (let rest = modes; rest !== 0; rest &= rest - 1) {
+      against |= this.#against[31 - Math.clz32(rest & -rest)] as number
+    }
+    return against
+  }
+
   /** Do two sets of modes at one place conflict? */
   conflict(one: number, other: number): boolean {
-    for (let rest = one; rest !== 0; rest &= rest - 1) {
-      const bit = 31 - Math.clz32(rest & -rest)
-      if ((this.#against[bit] as number) & other) return true
-    }
-    return false
+    return (this.against(one) & other) !== 0
   }
 
   /** Did a step look at something that an earlier one had changed? */

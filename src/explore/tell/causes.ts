@@ -39,7 +39,7 @@ export function causesOf(
   const recorder = new Recorder()
   const heard = new Heard()
   const run = cell.begin('lowered', [recorder, heard])
-  const dependence = new Dependence()
+  const past = new Past()
   const steps: Caused[] = []
   for (const move of schedule) {
     if (!run.allows(move)) break
@@ -48,8 +48,10 @@ export function causesOf(
     run.take(move.task, move.choice)
     run.ready()
     const { footprint } = recorder
-    const time = timeOf(move.task, footprint, steps, dependence)
-    steps.push({ move, footprint, ...time, ...heard.now(), preempts })
+    const time = past.timeOf(move.task, footprint)
+    const step = { move, footprint, ...time, ...heard.now(), preempts }
+    past.add(step)
+    steps.push(step)
   }
   cell.judges.detach()
   return steps.length === schedule.length ? steps : undefined
@@ -75,21 +77,51 @@ class Heard implements Listener {
   }
 }
 
-function timeOf(
-  task: number,
-  footprint: Footprint,
-  steps: readonly Caused[],
-  dependence: Dependence,
-): Pick<Caused, 'number' | 'clock'> {
-  const clock = new Int32Array(MAX_TASKS)
-  let number = 1
-  for (const s of steps) {
-    const own = s.move.task === task
-    if (own) number++
-    if (!own && phaseOf(task) === 0 && !dependence.dependent(footprint, s.footprint)) continue
-    for (let t = 0; t < MAX_TASKS; t++)
-      clock[t] = Math.max(clock[t] as number, s.clock[t] as number)
+/**
+ * What the steps so far have touched. Of the steps of one task that a new one depends on, the last
+ * one has all others behind it; so for each place and mode that one is enough.
+ */
+class Past {
+  readonly #dependence = new Dependence()
+  readonly #last: (Caused | undefined)[] = []
+  /** By place, then by task and bit of the mode. */
+  readonly #touched = new Map<number, (Caused | undefined)[]>()
+
+  /** When a step of a task comes that has this footprint. */
+  timeOf(task: number, footprint: Footprint): Pick<Caused, 'number' | 'clock'> {
+    const clock = new Int32Array(MAX_TASKS)
+    const behind = (s: Caused | undefined): void => {
+      s?.clock.forEach((n, t) => {
+        clock[t] = Math.max(clock[t] as number, n)
+      })
+    }
+    const own = this.#last[task]
+    behind(own)
+    if (footprint.halts || phaseOf(task) > 0) this.#last.forEach(behind)
+    for (const [place, modes] of footprint.modes) {
+      const steps = this.#touched.get(place)
+      if (steps === undefined) continue
+      for (let rest = this.#dependence.against(modes); rest !== 0; rest &= rest - 1) {
+        for (let t = 0; t < MAX_TASKS; t++) if (t !== task) behind(steps[slotOf(t, rest)])
+      }
+    }
+    const number = (own?.number ?? 0) + 1
+    clock[task] = number
+    return { number, clock }
   }
-  clock[task] = number
-  return { number, clock }
+
+  add(step: Caused): void {
+    const { task } = step.move
+    this.#last[task] = step
+    for (const [place, modes] of step.footprint.modes) {
+      const steps = this.#touched.get(place) ?? []
+      for (let rest = modes; rest !== 0; rest &= rest - 1) steps[slotOf(task, rest)] = step
+      this.#touched.set(place, steps)
+    }
+  }
+}
+
+/** Of the lowest bit of some modes. */
+function slotOf(task: number, modes: number): number {
+  return (31 - Math.clz32(modes & -modes)) * MAX_TASKS + task
 }

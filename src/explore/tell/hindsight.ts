@@ -6,13 +6,14 @@
 
 import { Cell } from '../../cell/cell.js'
 import { describeStuck } from '../../cell/deadlock.js'
-import type { Execution, Listener, Sighting } from '../../cell/execution.js'
+import { Execution, type Listener, type Sighting } from '../../cell/execution.js'
 import type { Move } from '../../cell/schedule.js'
 import { walk } from '../../cell/walk.js'
 import type { Design } from '../../designs/design.js'
 import type { Scenario } from '../../litmus/scenario.js'
-import { backtrace } from '../../machine/frames.js'
+import { innermost } from '../../machine/frames.js'
 import { operationOf, taskName } from '../../machine/machine.js'
+import { Memo } from '../../machine/memo.js'
 import { taskNumber } from '../../machine/task.js'
 import { Dependence } from '../stateless/independence.js'
 import { VisitedTable } from '../states/visited.js'
@@ -55,7 +56,10 @@ interface Site {
   readonly op: number
   /** Function and line, to tell places apart. */
   readonly at: string
-  /** For people: the call, and the function with what it announces. */
+}
+
+/** A site of the execution; for people, the call, and the function with what it announces. */
+interface ToldSite extends Site {
   readonly call: string
   readonly where: string
 }
@@ -75,12 +79,14 @@ export function lookBack(
   if (steps === undefined) return undefined
   const cell = new Cell(scenario, design)
   const ids = new Ids()
-  const run = cell.begin('lowered', [ids])
+  cell.boot('lowered')
+  // The same steps come up in one question after the other.
+  const run = new Execution(cell.judges, [ids], new Memo())
   const look = new Look(run, ids, id, limits)
   const pointOfNoReturn = noReturn(run, schedule, look)
   run.backTo(0)
   const sites = schedule.map((move) => {
-    const site = siteOf(move.task)
+    const site = tell(siteOf(move.task))
     run.take(move.task, move.choice)
     return site
   })
@@ -103,30 +109,34 @@ class Ids implements Listener {
 }
 
 function siteOf(task: number): Site {
-  const top = backtrace(task)[0]
+  const top = innermost(task)
+  return { task, op: taskNumber(task).op, at: top ? `${top.cName}:${top.line}` : '' }
+}
+
+/** The site at which its task stands, for people. */
+function tell(site: Site): ToldSite {
+  const { task } = site
+  const top = innermost(task)
   return {
-    task,
-    op: taskNumber(task).op,
-    at: top ? `${top.cName}:${top.line}` : '',
+    ...site,
     call: `${taskName(task)}'s ${operationOf(task)?.text ?? 'start'}`,
     where: `${taskName(task)} in ${top ? `${top.cName} (${top.text})` : 'user mode'}`,
   }
 }
 
-/** The first step after which no good end can be reached. Once lost, it stays lost. */
+/**
+ * The first step after which no good end can be reached. Once lost, it stays lost: from the end
+ * backwards, states that a later step could reach need not be looked at again.
+ */
 function noReturn(run: Execution, schedule: readonly Move[], look: Look): number | undefined {
-  let lost = schedule.length
-  let good = -1
-  while (lost - good > 1) {
-    const middle = (lost + good) >> 1
-    run.backTo(Math.min(run.depth, middle))
-    run.follow(schedule.slice(run.depth, middle))
+  run.follow(schedule)
+  for (let good = schedule.length - 1; good >= 0; good--) {
+    run.backTo(good)
     const ends = look.canEndWell()
     if (ends === undefined) return undefined
-    if (ends) good = middle
-    else lost = middle
+    if (ends) return good + 1
   }
-  return lost
+  return 0
 }
 
 /** Questions about the part of the state graph that can be reached from the present state. */
@@ -136,6 +146,8 @@ class Look {
   readonly #id: string
   readonly #limits: HindsightLimits
   #seen = new VisitedTable()
+  /** What the questions about good ends have seen: all without one, up to the first that met one. */
+  readonly #lost = new VisitedTable()
   #met = false
   #tooLarge = false
   #ended = false
@@ -149,18 +161,18 @@ class Look {
 
   /** Is there an end without the finding? Undefined if the question was too large. */
   canEndWell(): boolean | undefined {
-    const met = this.#meets(FREE, 'end')
+    const met = this.#meets(FREE, 'end', this.#lost)
     return this.#tooLarge && !met ? undefined : met
   }
 
   /** Does the finding never come up under a rule, though some execution ends? */
   isPreventedBy(rule: Rule): boolean {
-    return !this.#meets(rule, 'finding') && this.#ended && !this.#tooLarge
+    return !this.#meets(rule, 'finding', new VisitedTable()) && this.#ended && !this.#tooLarge
   }
 
   /** Is there such an end, or such a step, in what follows? */
-  #meets(rule: Rule, goal: Goal): boolean {
-    this.#seen = new VisitedTable()
+  #meets(rule: Rule, goal: Goal, seen: VisitedTable): boolean {
+    this.#seen = seen
     this.#met = this.#tooLarge = this.#ended = false
     if (this.#run.ready() === 0) return this.#endsWell() && goal === 'end'
     const keys: number[] = []
@@ -174,8 +186,12 @@ class Look {
       },
       arrived: ({ task }) => {
         if (rule !== FREE) rule.passed(task, froms.pop() as Site)
+        if (!this.#limits.keepGoing()) {
+          this.#tooLarge = true
+          return 'stop'
+        }
         const goesOn = this.#judge(rule, goal)
-        return this.#met || !this.#limits.keepGoing() ? 'stop' : goesOn ? 'on' : 'back'
+        return this.#met ? 'stop' : goesOn ? 'on' : 'back'
       },
       returned: () => {
         rule.key = keys.pop() as number
@@ -196,7 +212,7 @@ class Look {
       this.#met = this.#endsWell() && goal === 'end'
       return false
     }
-    if (this.#seen.size >= this.#limits.states || !this.#limits.keepGoing()) this.#tooLarge = true
+    if (this.#seen.size >= this.#limits.states) this.#tooLarge = true
     const salted = this.#run.lo ^ Math.imul(rule.key + 1, 0x9e3779b1)
     return !this.#tooLarge && this.#seen.insert(salted, this.#run.hi)
   }
@@ -215,7 +231,7 @@ const MOST_TRIED = 24
 function prevented(
   look: Look,
   steps: readonly Caused[],
-  sites: readonly Site[],
+  sites: readonly ToldSite[],
   schedule: readonly Move[],
 ): string | undefined {
   const tasks = new Set(schedule.map((m) => m.task))
@@ -226,7 +242,7 @@ function prevented(
 }
 
 /** Two calls of two tasks that overlap on the execution: one lock around both. */
-function exclusions(sites: readonly Site[]): Rule[] {
+function exclusions(sites: readonly ToldSite[]): Rule[] {
   const rules = new Map<string, Rule>()
   sites.forEach((one, i) => {
     const next = sites[i + 1]
@@ -237,7 +253,7 @@ function exclusions(sites: readonly Site[]): Rule[] {
   return [...rules.values()]
 }
 
-function exclusion(one: Site, other: Site): Rule {
+function exclusion(one: ToldSite, other: ToldSite): Rule {
   const inside = (p: Site, bit: number): number => (taskNumber(p.task).op === p.op ? bit : 0)
   const rule: Rule = {
     text: `one lock around both ${one.call} and ${other.call}`,
@@ -261,7 +277,7 @@ function exclusion(one: Site, other: Site): Rule {
 }
 
 /** Two steps of two tasks that depend on each other: the later one first. */
-function orders(steps: readonly Caused[], sites: readonly Site[], most: number): Rule[] {
+function orders(steps: readonly Caused[], sites: readonly ToldSite[], most: number): Rule[] {
   const dependence = new Dependence()
   const rules: Rule[] = []
   for (let j = steps.length - 1; j >= 0; j--) {
@@ -269,13 +285,13 @@ function orders(steps: readonly Caused[], sites: readonly Site[], most: number):
       const [a, b] = [steps[i] as Caused, steps[j] as Caused]
       if (a.move.task === b.move.task) continue
       if (!dependence.dependent(a.footprint, b.footprint)) continue
-      rules.push(order(sites[j] as Site, sites[i] as Site))
+      rules.push(order(sites[j] as ToldSite, sites[i] as ToldSite))
     }
   }
   return rules
 }
 
-function order(first: Site, second: Site): Rule {
+function order(first: ToldSite, second: ToldSite): Rule {
   const isAt = (p: Site, q: Site): boolean => p.task === q.task && p.op === q.op && p.at === q.at
   const rule: Rule = {
     text: `${first.where} always before ${second.where}`,

@@ -57,8 +57,8 @@ export interface Folio extends Obj {
   movableBlock: boolean
   /** Which NUMA node it is on (page_to_nid). Constant while it is in use; 0 for free frames. */
   nid: number
-  /** In the memory block that somebody wants offline; stays so. */
-  offlineBlock: boolean
+  /** In the memory block that a task wants offline: a bit for each task. */
+  offlineBlock: number
   /** Its page block is MIGRATE_ISOLATE, on the way offline: never allocated. Guard: the zone. */
   isolateBlock: boolean
   /** Content, see machine/blob. */
@@ -91,7 +91,7 @@ export const Folio: Struct<Folio> = struct<Folio>(
     swap: num(),
     movableBlock: flag(),
     nid: num(),
-    offlineBlock: flag(),
+    offlineBlock: num(),
     isolateBlock: flag(),
     data: num(),
   },

@@ -6,7 +6,7 @@
  * Left out: the zone's statistics, skip hints and deferral, which decide when and where compaction
  * looks, not what it does to a page that it finds.
  */
-import { read, rmw } from '../../machine/effects.js'
+import { alsoReads, read, rmw } from '../../machine/effects.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { EBUSY } from '../include/errno.js'
 import { type Folio, MIGRATE_SYNC, MR_COMPACTION, NUMA_NO_NODE } from '../include/mm.js'
@@ -33,10 +33,24 @@ export const compactUnevictableAllowed = fn(function compact_unevictable_allowed
 export function nextFrame(after: Folio | null): Folio | null {
   let next: Folio | null = null
   forEachFolio((folio) => {
+    alsoReads(folio, 'buddy')
     if (folio.buddy || (after !== null && folio.pfn <= after.pfn)) return
     if (next === null || folio.pfn < next.pfn) next = folio
   })
   return next
+}
+
+/**
+ * What is guessed from without a lock is read at once: each answer is also that of some order of
+ * reading, and a wrong one only makes the migration fail, or be tried another time.
+ */
+export function alsoReadsGuess(folio: Folio): void {
+  alsoReads(folio, 'refcount')
+  alsoReads(folio, 'mapcount')
+  alsoReads(folio, 'lru')
+  alsoReads(folio, 'unevictable')
+  alsoReads(folio, 'writeback')
+  alsoReads(folio, 'dirty')
 }
 
 /**
@@ -52,6 +66,7 @@ export const migratepageSuitable = fn(function* migratepage_suitable(
 ): Kernel<boolean> {
   yield read(folio, 'mapping')
   const mapping = folioMapping(folio)
+  alsoReadsGuess(folio)
   if (mapping === null && folio.refcount - 1 > folio.mapcount) return false
   if (!(mode & ISOLATE_UNEVICTABLE) && folio.unevictable) return false
   if (!(mode & ISOLATE_ASYNC_MIGRATE)) return true
@@ -79,6 +94,7 @@ export const isolateMigratepage = fn(function* isolate_migratepages_block(
   mode: number,
 ): Kernel<number> {
   yield read(folio, 'lru')
+  alsoReads(folio, 'buddy')
   if (folio.buddy || !folio.lru) return -EBUSY
   // Not before the reference is ours may PG_lru be cleared: who frees the page relies on it.
   if (!(yield* folioTryGet(folio))) return -EBUSY

@@ -78,6 +78,11 @@ const errorStates: readonly PageState[] = [
 
 /** The flags that the table asks for, as `page->flags` would be copied. */
 export function pageFlags(p: Folio): number {
+  alsoReads(p, 'dirty')
+  alsoReads(p, 'lru')
+  alsoReads(p, 'unevictable')
+  alsoReads(p, 'swap')
+  alsoReads(p, 'mlockCount')
   return (
     (p.dirty ? PG_DIRTY : 0) |
     (p.lru ? PG_LRU : 0) |

@@ -3,12 +3,14 @@
  * page that refuses is asked again and again; in Linux only a signal ends it, and there are no
  * signals here, so it shows as a livelock.
  *
- * The block is the set of frames with `offlineBlock` set; `isolateBlock` is set while it is isolated.
+ * The block is the set of frames with the task's bit in `offlineBlock`; `isolateBlock` is set while it
+ * is isolated.
  * Left out: the frames' removal from the memmap.
  */
 import { alsoReads, alsoWrites, read, rmw } from '../../machine/effects.js'
 import { warnOn } from '../../machine/fault.js'
 import { fn, type Kernel } from '../../machine/fn.js'
+import { currentTaskNumber } from '../../machine/task.js'
 import { EBUSY } from '../include/errno.js'
 import { type Folio, MIGRATE_SYNC, MR_MEMORY_HOTPLUG, NUMA_NO_NODE } from '../include/mm.js'
 import { memHotplugBegin, memHotplugDone } from './hotplug_lock.js'
@@ -21,7 +23,9 @@ import { folioIsolateLru, folioPut, folioTryGet, lruAddDrainAll } from './swap.j
 function nextInBlock(after: Folio | null): Folio | null {
   let next: Folio | null = null
   forEachFolio((folio) => {
-    if (!folio.offlineBlock || (after !== null && folio.pfn <= after.pfn)) return
+    alsoReads(folio, 'offlineBlock')
+    if (!(folio.offlineBlock & (1 << currentTaskNumber()))) return
+    if (after !== null && folio.pfn <= after.pfn) return
     if (next === null || folio.pfn < next.pfn) next = folio
   })
   return next
@@ -69,6 +73,8 @@ export const testPagesIsolated = fn(function* test_pages_isolated(): Kernel<numb
   yield read(first, 'buddy')
   let folio: Folio | null = first
   while (folio !== null) {
+    alsoReads(folio, 'buddy')
+    alsoReads(folio, 'hwpoison')
     if (!folio.buddy && !folio.hwpoison) return -EBUSY
     folio = nextInBlock(folio)
   }
@@ -83,6 +89,7 @@ export const testPagesIsolated = fn(function* test_pages_isolated(): Kernel<numb
 export const scanMovablePages = fn(function* scan_movable_pages(): Kernel<Folio | null> {
   let folio = nextInBlock(null)
   while (folio !== null) {
+    alsoReads(folio, 'buddy')
     if (!folio.buddy) {
       yield read(folio, 'lru')
       if (folio.lru) return folio
@@ -123,6 +130,7 @@ export const doMigrateFrame = fn(function* do_migrate_frame(folio: Folio): Kerne
     if (folio.mapcount > 0) yield* tryToUnmap(folio, 0)
     return
   }
+  alsoReads(folio, 'buddy')
   if (!folio.buddy && (yield* folioTryGet(folio))) yield* migrateOffBlock(folio)
 })
 

@@ -67,6 +67,8 @@ export const folioMigrateMapping = fn(function* folio_migrate_mapping(
 
   newfolio.refcount += nrPages(folio)
   // Dirty moves while nobody can set it on the old folio or has seen the new one.
+  alsoWrites(newfolio, 'dirty')
+  alsoWrites(folio, 'dirty')
   newfolio.dirty = folio.dirty
   folio.dirty = false
   let index = folio.index
@@ -98,7 +100,10 @@ export const folioMigrateFlags = fn(function folio_migrate_flags(
   else if (folio.unevictable) newfolio.unevictable = true
   folio.active = false
   folio.unevictable = false
-  if (folio.dirty) newfolio.dirty = true
+  alsoReads(folio, 'dirty')
+  if (!folio.dirty) return
+  alsoWrites(newfolio, 'dirty')
+  newfolio.dirty = true
 })
 
 /**

@@ -1,5 +1,5 @@
 /** mlock(2) and munlock(2): memory that stays, faulted in at once. */
-import { rmw } from '../../machine/effects.js'
+import { alsoWrites, rmw } from '../../machine/effects.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { downWrite, upWrite } from '../../machine/locks.js'
 import { isVmHugetlbPage } from '../fs/hugetlbfs.js'
@@ -24,6 +24,7 @@ export const mlockVmaPages = fn(function* mlock_vma_pages_range(
 ): Kernel<void> {
   const mm = vma.vmMm!
   let at = vma.vmStart
+  alsoWrites(vma, 'vmFlags')
   if (lock) vma.vmFlags |= VM_LOCKED
   for (;;) {
     yield rmw(mm.pageTable, 'xaHead')
@@ -35,6 +36,7 @@ export const mlockVmaPages = fn(function* mlock_vma_pages_range(
     if (lock) mlockVmaFolio(pteFolio(pte), vma)
     else munlockVmaFolio(pteFolio(pte), vma)
   }
+  alsoWrites(vma, 'vmFlags')
   if (!lock) vma.vmFlags &= ~VM_LOCKED
 })
 

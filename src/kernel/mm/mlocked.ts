@@ -6,7 +6,7 @@
  * PG_mlocked can get lost in them: seen on 6.18.44 of a page that was unmapped, mapped again, and
  * then met by the next drain.
  */
-import { alsoWrites } from '../../machine/effects.js'
+import { alsoReads, alsoWrites } from '../../machine/effects.js'
 import type { Folio } from '../include/mm.js'
 import { VM_LOCKED, type VmArea } from '../include/mm_types.js'
 
@@ -22,6 +22,8 @@ export function folioEvictable(folio: Folio): boolean {
  * Models: 6.2 mm/internal.h mlock_vma_folio and mm/mlock.c mlock_folio.
  */
 export function mlockVmaFolio(folio: Folio, vma: VmArea): void {
+  // Who comes by way of the page holds no mmap_lock.
+  alsoReads(vma, 'vmFlags')
   if (!(vma.vmFlags & VM_LOCKED)) return
   alsoWrites(folio, 'mlockCount')
   folio.mlockCount++
@@ -34,6 +36,7 @@ export function mlockVmaFolio(folio: Folio, vma: VmArea): void {
  * Models: 6.2 mm/internal.h munlock_vma_folio and mm/mlock.c munlock_page.
  */
 export function munlockVmaFolio(folio: Folio, vma: VmArea): void {
+  alsoReads(vma, 'vmFlags')
   if (!(vma.vmFlags & VM_LOCKED)) return
   alsoWrites(folio, 'mlockCount')
   folio.mlockCount--
@@ -42,7 +45,9 @@ export function munlockVmaFolio(folio: Folio, vma: VmArea): void {
 
 /** The folio joins the list that it now belongs to. */
 function update(folio: Folio): void {
+  alsoReads(folio, 'lru')
   if (!folio.lru) return
+  alsoReads(folio, 'mapping')
   alsoWrites(folio, 'unevictable')
   folio.unevictable = !folioEvictable(folio)
   if (folio.unevictable) folio.active = false

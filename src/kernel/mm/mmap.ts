@@ -4,6 +4,7 @@
  */
 import { kfree, kzalloc } from '../../machine/alloc.js'
 import { rmw } from '../../machine/effects.js'
+import { LimitError } from '../../machine/fault.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { downWrite, upWrite } from '../../machine/locks.js'
 import { fget, fput, getFile } from '../fs/file_table.js'
@@ -241,6 +242,9 @@ export const doMmap = fn(function* do_mmap(
     return BigInt(-EEXIST)
   }
   if (file === null) {
+    if ((flags & MAP_TYPE) === MAP_SHARED) {
+      throw new LimitError('shared anonymous memory is not modelled; a memfd is such a file')
+    }
     if ((flags & MAP_TYPE) !== MAP_PRIVATE) return BigInt(-EINVAL)
     const vmFlags = vmFlagsOf(prot, flags) | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
     return yield* mmapRegion(null, at, len, vmFlags, bytesToPgoff(at))

@@ -1,5 +1,5 @@
 /** mprotect(2): what a mapping allows from now on, as far as the file and the seals let it. */
-import { rmw } from '../../machine/effects.js'
+import { alsoWrites, rmw } from '../../machine/effects.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { downWrite, upWrite } from '../../machine/locks.js'
 import { EACCES, EINVAL, ENOMEM } from '../include/errno.js'
@@ -82,6 +82,7 @@ export const mprotectRange = fn(function* do_mprotect_pkey(
     if (error !== 0) return error
     const vma = findVma(mm, at) as VmArea
     const before = vma.vmFlags
+    alsoWrites(vma, 'vmFlags')
     vma.vmFlags = (before & ~ACCESS) | rights
     yield* changeProtection(vma)
     // Locked memory that becomes writable and private is copied now, not in a major fault.

@@ -49,6 +49,7 @@ function frame(pfn: Pfn): Folio {
     constructAt(MEMMAP, at, 0)
     const folio = Folio.at(at) as Folio
     folio.pfn = pfn
+    alsoWrites(folio, 'buddy')
     folio.buddy = true
     folio.data = STALE_PAGE
   }
@@ -114,6 +115,8 @@ export function freeFolio(folio: Folio): void {
   }
   folio.mapping = null
   folio.uptodate = false
+  // KVM may still zap a mapping that it should not have.
+  alsoWrites(folio, 'dirty')
   folio.dirty = false
   folio.unevictable = false
   folio.active = false

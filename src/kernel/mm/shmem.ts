@@ -273,6 +273,7 @@ export const zeroPartial = fn(function* truncate_inode_partial_folio(
 ): Kernel<void> {
   const folio = yield* filemapLockFolio(inode.iMapping!, index)
   if (folio === null) return
+  alsoWrites(folio, 'dirty')
   folio.dirty = true
   const pos = pgoffToBytes(index)
   const from = lstart > pos ? Number(lstart - pos) : 0

@@ -4,7 +4,7 @@
  */
 import { offStack, onStack } from '../../machine/alloc.js'
 import { type Blob, withBytes } from '../../machine/blob.js'
-import { read, write } from '../../machine/effects.js'
+import { alsoWrites, read, write } from '../../machine/effects.js'
 import { mark } from '../../machine/fault.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { downRead, downWrite, upRead, upWrite } from '../../machine/locks.js'
@@ -84,6 +84,7 @@ export const allocateRange = fn(function* shmem_allocate_range(
     }
     index = addPages(index, 1)
     // Dirty, so that reclaim does not drop what fallocate() has promised.
+    alsoWrites(folio!, 'dirty')
     folio!.dirty = true
     yield* folioUnlock(folio!)
     yield* folioPut(folio!)
@@ -191,6 +192,7 @@ export const writePage = fn(function* shmem_write_page(
   directMapStore(folio)
   folio.data = withBytes(fresh, offset, len, byte)
   folio.uptodate = true
+  alsoWrites(folio, 'dirty')
   folio.dirty = true
   if (end > inode.iSize) inode.iSize = end
   yield* folioUnlock(folio)

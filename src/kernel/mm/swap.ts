@@ -97,6 +97,7 @@ export const folioAddLru = fn(function* folio_add_lru(folio: Folio): Kernel<void
  * not by way of a batch, which would hold a reference meanwhile.
  */
 export const folioMarkAccessed = fn(function folio_mark_accessed(folio: Folio): void {
+  alsoWrites(folio, 'referenced')
   if (!folio.referenced) {
     folio.referenced = true
     return

@@ -2,7 +2,7 @@
  * Taking pages out of a mapping: truncation, which asks nobody, and invalidation, which takes only
  * what is clean and what nobody else has a reference to.
  */
-import { read, until } from '../../machine/effects.js'
+import { alsoWrites, read, until } from '../../machine/effects.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { EIO } from '../include/errno.js'
 import type { AddressSpace } from '../include/fs.js'
@@ -31,6 +31,8 @@ export const truncateInodeFolio = fn(function* truncate_inode_folio(
 ): Kernel<number> {
   if (folio.mapping !== mapping) return -EIO
   yield* unmapMappingFolio(folio)
+  // Whoever sets it now, as a zap of KVM's may, sets it of a page that is on its way out.
+  alsoWrites(folio, 'dirty')
   folio.dirty = false
   yield* filemapRemoveFolio(folio)
   return 0

@@ -66,6 +66,7 @@ export const __removeMapping = fn(function* __remove_mapping(
   reclaimed: boolean,
 ): Kernel<boolean> {
   yield rmw(folio, 'refcount')
+  alsoReads(folio, 'dirty')
   if (folio.refcount !== nrPages(folio) + 1 || folio.dirty) return false
   folio.refcount = 0
   const entry = folio.swap

@@ -9,7 +9,7 @@ import { builtInScenarios, readScenarios } from '../../app/host/scenarios.js'
 import type { CellResult, ScenarioFile } from '../../app/results.js'
 import { PLAIN_LOOK } from '../../report/format.js'
 import { format as json } from '../../report/formats/json.js'
-import type { CellVerdict, ScenarioText } from '../protocol.js'
+import { type CellVerdict, MOST_OUTCOMES, type ScenarioText } from '../protocol.js'
 
 /** What the page is opened with. */
 export interface Opening {
@@ -17,11 +17,16 @@ export interface Opening {
   readonly text?: string
 }
 
+/** What the page begins with. */
+export interface ShippedData {
+  readonly version: string
+  readonly code: string
+  readonly scenarios: readonly ScenarioText[]
+  readonly open: Opening
+}
+
 /** Scenarios that are checked before a reader hears of them. */
 const AT_ONCE = 8
-
-/** Outcomes of a cell that are told; a story can be had of each. */
-const MOST_OUTCOMES = 24
 
 /** The file of the build with this name. */
 export function builtFile(name: string): Buffer {
@@ -34,7 +39,7 @@ export function builtFiles(): string[] {
 }
 
 /** What `shipped('data.json')` of the page reads. */
-export function dataOf(open: Opening): object {
+export function dataOf(open: Opening): ShippedData {
   const scenarios = builtInFiles().map(
     (path): ScenarioText => ({ ...headOf(path), text: readText(path) }),
   )
@@ -79,7 +84,7 @@ export class Verdicts {
     }
   }
 
-  now(): object {
+  now(): { readonly cells: readonly CellVerdict[]; readonly pending: number } {
     return { cells: this.#cells, pending: this.#pending }
   }
 }

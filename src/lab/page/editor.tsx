@@ -165,7 +165,7 @@ function Verdict({ v, own }: { v: CellVerdict; own: string }) {
     token: o.token,
     text: Object.entries(o.values)
       .filter(([name]) => name.includes(':'))
-      .map(([name, value]) => `${name} = ${value}`)
+      .map(([name, value]) => `${name} = ${hello.value?.errno[String(value)] ?? value}`)
       .join('  '),
   }))
   return (

@@ -1,6 +1,6 @@
 /** All scenarios on all designs, with the verdicts that came with the page. */
 import { signal } from '@preact/signals'
-import type { CellVerdict, ScenarioText } from '../protocol.js'
+import { type CellVerdict, factsOf, type ScenarioText } from '../protocol.js'
 import { hashOf } from './route.js'
 import { clients, data, hello, pending, verdicts } from './state.js'
 
@@ -55,19 +55,6 @@ function Cell({ v, design }: { v: CellVerdict | undefined; design: string }) {
   )
 }
 
-/** The same word, states and tokens? */
-export function isSame(a: CellVerdict, b: CellVerdict): boolean {
-  const facts = (v: CellVerdict): string =>
-    JSON.stringify([
-      v.verdict,
-      v.states,
-      v.executions,
-      v.findings.map((f) => [f.id, f.token]),
-      v.outcomes.map((o) => [o.values, o.token]),
-    ])
-  return facts(a) === facts(b)
-}
-
 /** Check every cell of these scenarios again, in this browser, one after the other. */
 async function checkAgain(scenarios: readonly ScenarioText[]): Promise<void> {
   running.value = true
@@ -78,7 +65,7 @@ async function checkAgain(scenarios: readonly ScenarioText[]): Promise<void> {
       const key = keyOf(v.scenario, v.design)
       again.value = new Map(again.value).set(key, 'running')
       const own = await clients.search.ask({ kind: 'check', text: s.text, design: v.design })
-      again.value = new Map(again.value).set(key, isSame(own, v) ? 'same' : 'differs')
+      again.value = new Map(again.value).set(key, factsOf(own) === factsOf(v) ? 'same' : 'differs')
     }
   }
   running.value = false

@@ -66,9 +66,14 @@ export interface Effects {
   readonly findings: TraceStep['findings']
 }
 
+/** An arrow that no line is broken in. */
+export function arrows(text: string): string {
+  return text.replaceAll('->', '→')
+}
+
 export function effectsOf(s: TraceStep, names: Told['pictured']['names']): Effects {
   return {
-    changes: visibleChanges(s.changes).map((c) => named(changeText(c), names)),
+    changes: visibleChanges(s.changes).map((c) => arrows(named(changeText(c), names))),
     returned: s.returned,
     findings: s.findings,
   }

@@ -9,6 +9,7 @@ import { copyLink, Share } from './share.js'
 import { Stack } from './stack.js'
 import {
   alignment,
+  arrows,
   cursor,
   effectsOf,
   findingOf,
@@ -191,8 +192,9 @@ function Designs({ shown }: { shown: Shown }) {
               <button type="button" class="link" onClick={() => moveTo(parts.step)}>
                 step {parts.step}
               </button>
-              , {parts.task}: {own.design} <code>{parts.here?.text ?? 'does nothing more'}</code>,{' '}
-              {other.design} <code>{parts.there?.text ?? 'does nothing more'}</code>.{' '}
+              , {parts.task}: {own.design}{' '}
+              <code>{arrows(parts.here?.text ?? 'does nothing more')}</code>, {other.design}{' '}
+              <code>{arrows(parts.there?.text ?? 'does nothing more')}</code>.{' '}
             </>
           )}
           {endOf(shown)}

@@ -71,6 +71,17 @@ export interface Dictionary {
   readonly designs: Readonly<Record<string, { readonly file: string; readonly name: string }>>
 }
 
+/** The dictionary as the build wrote it. */
+export function readDictionary(text: string): Dictionary {
+  return JSON.parse(text, withoutPrototype) as Dictionary
+}
+
+/** A C name may be that of something every object has, and is no word for that. */
+function withoutPrototype(_key: string, value: unknown): unknown {
+  const isRecord = Object.prototype.toString.call(value) === '[object Object]'
+  return isRecord ? Object.setPrototypeOf(value, null) : value
+}
+
 /** `shmemGetFolio` → `shmem_get_folio`. */
 export function snakeCase(name: string): string {
   return name

@@ -84,6 +84,7 @@ const allocate: Special = (_w, _args, e, want) => {
 
 /** KVM_BUG_ON(condition, kvm) and friends: the condition decides. */
 const SPECIAL: Readonly<Record<string, Special>> = {
+  __proto__: null as never,
   WARN_ON: warn,
   WARN_ON_ONCE: warn,
   WARN_ONCE: warn,
@@ -213,7 +214,9 @@ function fill(w: Work, template: string, args: readonly CNode[], e: CNode, param
   }
   // The text of an argument is the name of a lock.
   const named = /^'#(\d)'$/.exec(template)?.[1]
-  if (named !== undefined) return `'${squash(args[Number(named)]?.text ?? '').replace(/^&/, '')}'`
+  if (named !== undefined) {
+    return JSON.stringify(squash(args[Number(named)]?.text ?? '').replace(/^&/, ''))
+  }
   return template.replace(/\$(\d)(!?)(?:\.(\w+))?/g, (_all, n: string, bang: string, member) => {
     const argument = args[Number(n)]
     if (argument === undefined) throw new Hole('an argument is missing', e)

@@ -285,3 +285,9 @@ export const RENAMED: Readonly<Record<string, string>> = {
   __kvm_set_memory_region: 'kvm_set_memory_region',
   kvm_faultin_pfn: 'kvm_mmu_faultin_pfn',
 }
+
+// A C name may be that of something every object has: `constructor` is no row.
+for (const table of [EXPRESSIONS, CALLS, ASSIGNMENTS, STRUCTS, FIELDS, SLOTS, LISTS, GLOBALS]) {
+  Object.setPrototypeOf(table, null)
+}
+for (const table of [STATEMENTS, PHRASES, GUARDS, RENAMED]) Object.setPrototypeOf(table, null)

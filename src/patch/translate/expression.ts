@@ -40,8 +40,9 @@ export function value(w: Work, e: CNode, want?: Type): Value {
     case 'parenthesized_expression':
       return value(w, e.kids[0] as CNode, want)
     case 'number_literal':
+      return number(e, want)
     case 'char_literal':
-      return number(e.text, want)
+      return character(e)
     case 'true':
     case 'false':
       return atom(e.text, BOOL)
@@ -138,14 +139,22 @@ export function sure(v: Value): string {
   return within(v, BIND.atom)
 }
 
-function number(text: string, want: Type | undefined): Value {
-  const plain = text.replace(/[uUlL]+$/, '')
-  if (/^-1[uU]?[lL]+$/.test(text)) return atom('PGOFF_MAX', { k: 'wide', name: 'Pgoff' })
+function number(e: CNode, want: Type | undefined): Value {
+  const { text } = e
+  const plain = text.replace(/[uUlL]+$/, '').replace(/^0(?=[0-7]+$)/, '0o')
+  if (!/^(?:0[xX][\da-fA-F]+|0o[0-7]+|0|[1-9]\d*)$/.test(plain))
+    throw new Hole(`the number ${text}`, e)
   if (want?.k === 'big') return { ...atom(`${plain}n`, BIG), literal: true }
   if (want?.k === 'wide' && plain !== '0x0') {
     return { code: `${plain} as ${want.name}`, type: want, bind: BIND.as, literal: true }
   }
   return { ...atom(plain, NUM), literal: true }
+}
+
+function character(e: CNode): Value {
+  const [, c] = /^'([^\\'])'$/.exec(e.text) ?? []
+  if (c === undefined) throw new Hole(`the character ${e.text}`, e)
+  return { ...atom(String(c.codePointAt(0)), NUM), literal: true }
 }
 
 function name(w: Work, e: CNode): Value {

@@ -101,6 +101,7 @@ export function modelType(text: string, scope: Scope): Type | undefined {
 }
 
 const MODEL: Readonly<Record<string, Type>> = {
+  __proto__: null as never,
   number: NUM,
   boolean: BOOL,
   bigint: BIG,
@@ -118,6 +119,7 @@ export function fieldType(text: string, scope: Scope): Type | undefined {
 
 /** C type names that are not plain integers. */
 const C_TYPES: Readonly<Record<string, Type>> = {
+  __proto__: null as never,
   bool: BOOL,
   _Bool: BOOL,
   void: VOID,

@@ -27,7 +27,8 @@ export const format: Format = {
     })
     if (told.length > 0) return told.join(`\n\n${'-'.repeat(LETTER_WIDTH)}\n\n`)
     return cells
-      .map(({ verdict: v }) => `${v.scenario} on ${v.design}: ${v.verdict}\n${proofLine(v)}`)
+      .flatMap(({ verdict: v }) => [`${v.scenario} on ${v.design}: ${v.verdict}`, proofLine(v)])
+      .map((line) => wrap(line, LETTER_WIDTH, ''))
       .join('\n')
   },
 }

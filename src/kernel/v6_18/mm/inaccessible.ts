@@ -7,7 +7,7 @@ import { read, write } from '../../../machine/effects.js'
 import { fn, type Kernel } from '../../../machine/fn.js'
 import { EOPNOTSUPP } from '../../include/errno.js'
 import type { Folio } from '../../include/mm.js'
-import { ISOLATE_ASYNC_MIGRATE, ISOLATE_UNEVICTABLE } from '../../mm/compaction.js'
+import { alsoReadsGuess, ISOLATE_ASYNC_MIGRATE, ISOLATE_UNEVICTABLE } from '../../mm/compaction.js'
 import { folioTrylock, folioUnlock } from '../../mm/filemap.js'
 import { fallbackMigrateFolio, migrateFolio } from '../../mm/migrate.js'
 import { folioMapping } from '../../mm/swap_state.js'
@@ -24,6 +24,7 @@ export const migratepageAccessible = fn(function* migratepage_suitable(
 ): Kernel<boolean> {
   yield read(folio, 'mapping')
   const mapping = folioMapping(folio)
+  alsoReadsGuess(folio)
   if (mapping === null && folio.refcount - 1 > folio.mapcount) return false
   if (!folio.lru) return false
   if (!(mode & ISOLATE_UNEVICTABLE) && folio.unevictable) return false

@@ -1,5 +1,5 @@
 /** Memory offline of 6.18: a poisoned page on an LRU list is nothing to be surprised at. */
-import { read } from '../../../machine/effects.js'
+import { alsoReads, read } from '../../../machine/effects.js'
 import { fn, type Kernel } from '../../../machine/fn.js'
 import type { Folio } from '../../include/mm.js'
 import { folioLock, folioUnlock } from '../../mm/filemap.js'
@@ -16,6 +16,7 @@ import { folioIsolateLru, folioPut, folioTryGet } from '../../mm/swap.js'
  * same as far as is known.
  */
 export const doMigrateFrameLocked = fn(function* do_migrate_frame(folio: Folio): Kernel<void> {
+  alsoReads(folio, 'buddy')
   if (folio.buddy || !(yield* folioTryGet(folio))) return
   yield read(folio, 'hwpoison')
   if (!folio.hwpoison) {

@@ -1,0 +1,57 @@
+/** What `list` and `explain` know besides scenarios: the build writes it down as `lists.json`. */
+import type { Call } from '../calls/call.js'
+import { CONSTANTS } from '../calls/constants.js'
+import { CALLS } from '../calls/table.js'
+import { DESIGNS } from '../designs/index.js'
+import { HOSTS, hostWords } from '../hosts/index.js'
+import { FINDING_KINDS, HOST_SANITIZERS, SANITIZERS } from '../sanitizers/index.js'
+import { formatNamed, formatNames } from './formats.js'
+import type { BuiltList, Entry } from './lists.js'
+
+/** A mark that kernel code declares, and the files that pass it. */
+export interface Mark {
+  readonly name: string
+  readonly files: readonly string[]
+}
+
+/** All lists, given the marks, which only the compiler sees. */
+export async function tables(
+  marks: readonly Mark[],
+): Promise<Readonly<Record<BuiltList, readonly Entry[]>>> {
+  return {
+    designs: DESIGNS.map((d) => ({
+      name: d.id,
+      text: `${d.summary}${d.base === undefined ? '' : ` Base: ${d.base.id}.`}`,
+      source: d.cite.join(', '),
+    })),
+    hosts: HOSTS.map((h) => ({
+      name: h.id,
+      text: h.summary,
+      source: [...new Set(Object.values(h.versions).flatMap((v) => v.cite))].join(', '),
+    })),
+    'host-words': hostWords().map(({ name, value, text, source }) => ({
+      name,
+      text:
+        value === undefined
+          ? text
+          : `${text} (${value >>> 0 > 9 ? `0x${(value >>> 0).toString(16)}` : value})`,
+      source,
+    })),
+    sanitizers: [...SANITIZERS, ...HOST_SANITIZERS].map((s) => ({
+      name: s.name,
+      text: s.kinds.map((k) => k.id).join(', '),
+    })),
+    findings: FINDING_KINDS.map((k) => ({ name: k.id, text: k.sentence, source: k.source })),
+    operations: Object.entries<Call>(CALLS).map(([name, c]) => ({
+      name: `${name}(${c.parameters
+        .map((p) => (p.preset === undefined ? p.name : `${p.name}=${p.preset}`))
+        .join(', ')})`,
+      text: c.doc,
+    })),
+    constants: [...CONSTANTS].map(([name, value]) => ({ name, text: String(value) })),
+    marks: marks.map(({ name, files }) => ({ name, text: files.join(', ') })),
+    formats: await Promise.all(
+      formatNames().map(async (name) => ({ name, text: (await formatNamed(name)).doc })),
+    ),
+  }
+}
