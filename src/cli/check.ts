@@ -6,6 +6,8 @@ import { builtInScenarios, hostScenarios, readScenarios } from '../app/host/scen
 import type { CellResult, LoadedDesign, Results, ScenarioFile } from '../app/results.js'
 import { type Story, tell } from '../app/story.js'
 import type { Finding } from '../app/verdict.js'
+import { MACHINES } from '../hosts/host.js'
+import { designsOn } from '../hosts/index.js'
 import { EXIT } from './exit.js'
 import { exitCodeOf } from './exit-codes.js'
 import type { CheckFlags } from './flags.js'
@@ -53,7 +55,15 @@ export async function check(names: readonly string[], flags: CheckFlags): Promis
 /** The designs that are named, or all; with --host, as they run on that machine. @throws UserError */
 async function designsFor({ design, host }: CheckFlags): Promise<readonly LoadedDesign[]> {
   const named = design.length > 0 ? await resolveDesigns(design) : builtInDesigns()
-  return host === undefined ? named : designsOnMachine(named, host)
+  if (host === undefined) return named
+  // Designs that one host alone has are in no list of designs.
+  return design.length > 0 ? designsOnMachine(named, host) : resolveDesigns(namesOn(host))
+}
+
+/** Names of all designs on a machine. */
+function namesOn(host: string): readonly string[] {
+  const machine = MACHINES.find((m) => m === host)
+  return machine === undefined ? [] : designsOn(machine).map((d) => d.id)
 }
 
 /** The scenarios that are named, or all; with --host, those about that machine. @throws UserError */

@@ -114,6 +114,14 @@ export function program(end: (code: number) => void): Command {
       end(await replay(token.join(''), flags))
     })
   main
+    .command('thread')
+    .description('what the mailing list argued about, host by host, from cells checked now')
+    .option('--tokens', 'also how to replay each finding')
+    .action(async ({ tokens = false }: { tokens?: boolean }) => {
+      const { thread } = await import('./thread.js')
+      end(await thread(tokens))
+    })
+  main
     .command('list [what]')
     .description(`list ${LISTS.join(', ')}`)
     .action(async (what = 'scenarios') => {

@@ -50,6 +50,8 @@ export interface Host {
   readonly summary: string
   /** The words of its tables. */
   readonly words: readonly HostWord[]
+  /** Designs that make sense on this host alone. */
+  readonly own?: readonly Design[]
   /** Makes what the machine has at power-on. */
   readonly init: FnTag | undefined
   /** Classes of the locks that its side of Linux brings, if any. */

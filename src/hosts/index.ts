@@ -17,8 +17,13 @@ export function hostsOf(machine: Machine): readonly Host[] {
 export function designsOn(machine: Machine): readonly Design[] {
   if (machine === 'sw') return DESIGNS
   return hostsOf(machine).flatMap((h) =>
-    DESIGNS.filter((d) => supports(h, d)).map((d) => onHost(d, h)),
+    [...DESIGNS.filter((d) => supports(h, d)), ...(h.own ?? [])].map((d) => onHost(d, h)),
   )
+}
+
+/** Ids of the designs that come with the project, those that one host alone has included. */
+export function designIds(): readonly string[] {
+  return [...DESIGNS, ...HOSTS.flatMap((h) => h.own ?? [])].map((d) => d.id)
 }
 
 /** Every design on every host. */

@@ -121,7 +121,7 @@ export const ROOMS: readonly Room[] = [
   {
     name: 'app',
     what: 'the library: checks, verdicts, tokens; what the package exports',
-    may: ['machine', 'designs', 'sanitizers', 'litmus', 'cell', 'explore', 'trace'],
+    may: ['machine', 'designs', 'hosts', 'sanitizers', 'litmus', 'cell', 'explore', 'trace'],
   },
   {
     name: 'app/host',

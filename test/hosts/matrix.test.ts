@@ -4,12 +4,13 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { test } from 'node:test'
 import { checkScenario } from '../../src/app/check.js'
-import { hostScenarios } from '../../src/app/host/scenarios.js'
+import { builtInScenarios, hostScenarios } from '../../src/app/host/scenarios.js'
 import type { Verdict } from '../../src/app/verdict.js'
 import type { Design } from '../../src/designs/design.js'
 import { replayScenario } from '../../src/explore/tell/replay.js'
 import { HOST_IDS, MACHINE_OF } from '../../src/hosts/host.js'
-import { designsOn } from '../../src/hosts/index.js'
+import { designNamed, designsOn } from '../../src/hosts/index.js'
+import { renderThread } from '../../src/report/thread.js'
 
 const GOLDEN = join(resolve(import.meta.dirname, '../../..'), 'test/hosts/matrix.golden.txt')
 
@@ -32,7 +33,9 @@ const cells = files.flatMap(({ scenario }) =>
       .map((design) => ({ scenario, design })),
   ),
 )
-const verdicts = cells.map((c) => checkScenario(c.scenario, c.design, effort))
+const all = cells.map((c) => checkScenario(c.scenario, c.design, effort))
+/** What a scenario says nothing about is no cell. */
+const verdicts = all.filter((v) => v.verdict !== 'skipped')
 
 /** One line for a cell: what is claimed, by what proof, with how few preemptions. */
 function line(v: Verdict): string {
@@ -53,8 +56,30 @@ test('every cell of every host is exhaustive, and as its scenario expects', () =
   }
 })
 
+/** A cell of the table that is none of a host's. */
+function checkedNow(scenario: string, design: string): Verdict {
+  const file = builtInScenarios().find((f) => f.scenario.name === scenario)
+  return checkScenario(file!.scenario, designNamed(design)!, effort)
+}
+
+test("the README's table of the thread is what the cells say", () => {
+  const text = renderThread(
+    ({ scenario, design }) =>
+      verdicts.find((v) => v.scenario === scenario && v.design === design) ??
+      checkedNow(scenario, design),
+  )
+  const readme = join(resolve(import.meta.dirname, '../../..'), 'README.md')
+  const now = readFileSync(readme, 'utf8').replace(
+    /(<!-- thread -->\n```\n)[\s\S]*?(\n```\n<!-- \/thread -->)/,
+    (_, open: string, close: string) => open + text + close,
+  )
+  if (process.env.UPDATE_GOLDEN !== undefined) writeFileSync(readme, now)
+  assert.equal(readFileSync(readme, 'utf8'), now)
+  assert.ok(now.includes(text))
+})
+
 test('the schedule of a finding leads to it again, on both ways of running', () => {
-  verdicts.forEach((v, i) => {
+  all.forEach((v, i) => {
     const { scenario, design } = cells[i]!
     for (const finding of v.findings) {
       if (finding.id === 'livelock') continue

@@ -22,6 +22,7 @@ import { type Replacement, replace } from '../../machine/fn.js'
 import { confidentialVm, guestAccept, guestConvert, launch } from '../../user/confidential.js'
 import type { Host } from '../host.js'
 import { sevGmemInvalidate, sevGmemPrepare, sevHandleRmpFault } from './gmem.js'
+import { gmemMove } from './gmem-move.js'
 import { snpFaultIsPrivate, snpGuestAccept, snpGuestConvert, snpVcpuRun } from './guest.js'
 import { ownerOf } from './rmp.js'
 import {
@@ -62,6 +63,7 @@ export const snp: Host = {
   id: 'snp',
   summary: 'AMD SEV-SNP: a table says who owns each frame, and memory is encrypted by address.',
   words: SNP_WORDS,
+  own: [gmemMove],
   init: snpInit,
   locks: ['sev_bitmap_lock', 'sev_cmd_mutex'],
   ownerOf,

@@ -227,11 +227,13 @@ export const tdxVcpuRun = fn(function* vcpu_run(
       dropTlb(vcpu)
       td.staleTlb.set(vcpu.id, 0)
     }
-    const shared = tdxOf(kvm).sharedGfns.get(gfn) !== 0 && byte !== ACCEPT
+    let shared = false
     let result = TO_KVM
     if (byte === ACCEPT) result = yield* tdAccept(td, gfn)
     else {
       yield rmw(td, 'state')
+      alsoReads(tdxOf(kvm), 'sharedGfns')
+      shared = tdxOf(kvm).sharedGfns.get(gfn) !== 0
       result = instruction(vcpu, gfn, offset, byte, shared)
     }
     tdExit(td, vcpu.id)
