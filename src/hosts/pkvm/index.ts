@@ -3,6 +3,9 @@
  * does not own; the host's half of KVM in `vm.ts`; the guest and its faults in `guest.ts`. There are
  * two hypervisors: up to 7.0, which knows no way back from an access that is not allowed, and from
  * 7.1 on.
+ *
+ * Only the abort of the host was read in a source, that of 6.12. The table is from notes on 6.16, the
+ * rest from notes on 7.3-rc4; what is said to model 6.18 or 7.1 has not been read beside them.
  */
 import { vcpuRun } from '../../kernel/arch/x86/kvm/guest.js'
 import { kvmMmuZapAll, kvmTdpMmuZap } from '../../kernel/arch/x86/kvm/tdp_mmu.js'

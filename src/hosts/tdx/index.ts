@@ -3,6 +3,11 @@
  * host that touches a TD's memory; KVM: `kvm.ts`; the guest: `guest.ts`. Two hosts: KVM with a
  * reference for each leaf, up to 6.18, and without. On restricted memory the series of 2023 had the
  * reference too, because nothing kept the pages from moving.
+ *
+ * What is said here to model 6.18 or 6.19 was written from notes on 6.16 and on a tree of 2026, and
+ * has not been read beside those versions; that the series of 2023 had the reference is all that is
+ * taken from it. The accesses that step over one instruction again and again (zero-step) and their
+ * lock on the tree are left out.
  */
 import { vcpuRun } from '../../kernel/arch/x86/kvm/guest.js'
 import { kvmMmuZapAll, kvmTdpMmuMap, kvmTdpMmuZap } from '../../kernel/arch/x86/kvm/tdp_mmu.js'
