@@ -16,7 +16,6 @@ import type { Divergence, Replayed } from '../explore/tell/replay.js'
 import { designNamed } from '../hosts/index.js'
 import { suggest } from '../litmus/error.js'
 import type { Scenario } from '../litmus/scenario.js'
-import { LimitError } from '../machine/fault.js'
 import { renderColumns, renderList } from '../report/columns.js'
 import { renderMemory } from '../report/memory.js'
 import { wrap } from '../report/paint.js'
@@ -54,9 +53,7 @@ export async function replay(text: string, flags: ReplayFlags): Promise<number> 
     const there = replayPictured(file.scenario, own.design, token.schedule, mode, false)
     return compare(replayed, there, flags)
   } catch (error) {
-    if (error instanceof SetupFailure || error instanceof LimitError) {
-      throw new UserError(error.message)
-    }
+    if (error instanceof SetupFailure) throw new UserError(error.message)
     throw error
   }
 }
