@@ -19,7 +19,7 @@ import { announceAll } from '../../src/machine/frames.js'
 import { boot, load } from '../../src/machine/machine.js'
 import { addressOf, constructAt, type Obj, type Struct } from '../../src/machine/struct.js'
 import { drawFrom } from '../engine/programs.js'
-import { Bench, setA, setB, setUpBench } from '../engine/repertoire.js'
+import { BENCH_LOCKS, Bench, setA, setB, setUpBench } from '../engine/repertoire.js'
 import { retryUntilFault, Shared, spinForFlag } from './loops.js'
 
 const RUNS = 4000
@@ -40,7 +40,7 @@ interface Step {
 function executions(sampler: Sampler, ...tasks: readonly string[]): Step[][] {
   const runs: Step[][] = []
   announceAll(true)
-  boot('lowered', setUpBench)
+  boot('lowered', setUpBench, BENCH_LOCKS)
   const judges = new Judges([])
   judges.attach()
   load({
