@@ -99,7 +99,8 @@ const lines = [
   '',
   'Most of what 6.18 runs was written beside 6.2. The last column says how it is known to hold',
   'there too: by the source of 6.18, or of what the line names; by recordings of 6.18 in which the',
-  'function runs and every answer agrees; or not at all.',
+  'function runs and every answer agrees; or not at all. A version with `(notes)` behind it is known',
+  'from notes on its source, which was not read beside the function.',
   '',
 ]
 let count = 0

@@ -72,7 +72,7 @@ function memoryFault(vcpu: KvmVcpu, errno: number): number {
  * Give the page to the guest, and remember that. What is there already is another vCPU's work, or
  * poison. 0, or -EFAULT for poison, or what the hypervisor says. mmu_lock is held for writing.
  *
- * Models: 7.1 arch/arm64/kvm/pkvm.c pkvm_pgtable_stage2_map, for a protected VM.
+ * Models: 7.1 (notes) arch/arm64/kvm/pkvm.c pkvm_pgtable_stage2_map, for a protected VM.
  */
 export const mapGuest = fn(function* pkvm_host_map_guest(
   vcpu: KvmVcpu,
@@ -154,7 +154,7 @@ export const pkvmMemAbort = fn(function* pkvm_mem_abort(
  * A fault of a protected guest: 0, back to the guest; else the error with which KVM_RUN returns,
  * -ENXIO standing for an exit to a device. SRCU is held.
  *
- * Models: 7.1 arch/arm64/kvm/mmu.c kvm_handle_guest_abort, as far as it goes. Simplifies: the cache
+ * Models: 7.1 (notes) arch/arm64/kvm/mmu.c kvm_handle_guest_abort, as far as it goes. Simplifies: the cache
  * from which the hypervisor takes pages for its tables is filled to the one that it may need.
  */
 export const handleGuestAbort = fn(function* kvm_handle_guest_abort(
@@ -202,7 +202,7 @@ const plainRun = original(vcpuRun)
 /**
  * Run a protected guest until one access is done: the byte or 0; errors as of any guest.
  *
- * Models: 6.18 arch/arm64/kvm/arm.c kvm_arch_vcpu_ioctl_run, as far as faults go.
+ * Models: 6.18 (notes) arch/arm64/kvm/arm.c kvm_arch_vcpu_ioctl_run, as far as faults go.
  */
 export const pkvmVcpuRun = fn(function* vcpu_run(
   vcpu: KvmVcpu,
@@ -249,7 +249,7 @@ const RELINQUISH = 2
  * A hypercall of the guest: 0 or the hypervisor's error. What the guest gives away for good the host
  * forgets, and unpins.
  *
- * Models: 7.1 arch/arm64/kvm/hyp/nvhe/pkvm.c pkvm_memshare_call and its counterpart; RELINQUISH is
+ * Models: 7.1 (notes) arch/arm64/kvm/hyp/nvhe/pkvm.c pkvm_memshare_call and its counterpart; RELINQUISH is
  * Android's.
  */
 export const hypercall = fn(function* handle_pvm_hvc64(

@@ -5,7 +5,7 @@
  * 7.1 on.
  *
  * Only the abort of the host was read in a source, that of 6.12. The table is from notes on 6.16, the
- * rest from notes on 7.3-rc4; what is said to model 6.18 or 7.1 has not been read beside them.
+ * rest from notes on 7.3-rc4; what models 6.18 or 7.1 (notes) was not read beside them.
  */
 import { vcpuRun } from '../../kernel/arch/x86/kvm/guest.js'
 import { kvmMmuZapAll, kvmTdpMmuZap } from '../../kernel/arch/x86/kvm/tdp_mmu.js'

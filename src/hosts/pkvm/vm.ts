@@ -65,7 +65,7 @@ export const pkvmHasPrivateMem = fn(function kvm_arch_has_private_mem(type: numb
   return type === KVM_VM_TYPE_ARM_PROTECTED
 })
 
-/** Models: 7.1 arch/arm64/kvm/pkvm.c pkvm_init_host_vm: the handle is reserved at once. */
+/** Models: 7.1 (notes) arch/arm64/kvm/pkvm.c pkvm_init_host_vm: the handle is reserved at once. */
 export const pkvmInitHostVm = fn(function* pkvm_init_host_vm(kvm: Kvm): Kernel<number> {
   if (!isProtected(kvm)) return 0
   const vm = hypVm(kvm)
@@ -88,7 +88,7 @@ export const unpin = fn(function* unpin_user_page(spte: Spte): Kernel<void> {
  * The VM is taken down: the hypervisor is told first, then it gives the pages back one by one, and
  * each is unpinned behind that. mmu_lock is held for writing.
  *
- * Models: 7.1 arch/arm64/kvm/pkvm.c __pkvm_pgtable_stage2_reclaim, with start_teardown.
+ * Models: 7.1 (notes) arch/arm64/kvm/pkvm.c __pkvm_pgtable_stage2_reclaim, with start_teardown.
  */
 export const reclaimAll = fn(function* __pkvm_pgtable_stage2_reclaim(kvm: Kvm): Kernel<void> {
   const vm = hypVm(kvm)
@@ -108,14 +108,14 @@ export const reclaimAll = fn(function* __pkvm_pgtable_stage2_reclaim(kvm: Kvm): 
   }
 })
 
-/** Models: 7.1 arch/arm64/kvm/mmu.c kvm_arch_flush_shadow_all. */
+/** Models: 7.1 (notes) arch/arm64/kvm/mmu.c kvm_arch_flush_shadow_all. */
 export const pkvmFlushShadowAll = fn(function* kvm_mmu_zap_all(kvm: Kvm): Kernel<void> {
   yield* writeLock(kvm.mmuLock)
   if (isProtected(kvm) && headerAt(VMS, hypVm(kvm).at) === PkvmVm.id) yield* reclaimAll(kvm)
   writeUnlock(kvm.mmuLock)
 })
 
-/** Models: 7.1 arch/arm64/kvm/pkvm.c pkvm_destroy_hyp_vm: the handle is free again. */
+/** Models: 7.1 (notes) arch/arm64/kvm/pkvm.c pkvm_destroy_hyp_vm: the handle is free again. */
 export const pkvmDestroyHypVm: typeof kvmX86VmDestroy = fn(function* pkvm_destroy_hyp_vm(
   kvm: Kvm,
 ): Kernel<void> {
@@ -128,7 +128,7 @@ export const pkvmDestroyHypVm: typeof kvmX86VmDestroy = fn(function* pkvm_destro
  * Who backs the memory says that [start, end) goes. Nothing is unmapped: of a page of the process the
  * pin keeps it, of one of a file nothing does. True would mean that TLBs are to be flushed.
  *
- * Models: 7.1 arch/arm64/kvm/pkvm.c pkvm_pgtable_stage2_unmap, which refuses for a protected VM.
+ * Models: 7.1 (notes) arch/arm64/kvm/pkvm.c pkvm_pgtable_stage2_unmap, which refuses for a protected VM.
  */
 export const pkvmUnmapRefused = fn(function* tdp_mmu_zap_leafs(
   _kvm: Kvm,

@@ -195,7 +195,7 @@ const plainRun = original(vcpuRun)
  * -EIO also for what the guest has not accepted, and -EINVAL before the TD is finalised. A vCPU that
  * is barred waits outside.
  *
- * Models: 6.18 arch/x86/kvm/vmx/tdx.c tdx_vcpu_run and tdx_handle_ept_violation.
+ * Models: 6.18 (notes) arch/x86/kvm/vmx/tdx.c tdx_vcpu_run and tdx_handle_ept_violation.
  */
 export const tdxVcpuRun = fn(function* vcpu_run(
   vcpu: KvmVcpu,
@@ -260,7 +260,7 @@ export const enterGate = fn(function* tdx_vcpu_run_gate(kvm: Kvm): Kernel<void> 
 /**
  * The guest touched what it has not accepted.
  *
- * Models: 6.18 vmx/tdx.c tdx_handle_ept_violation: kvm_vm_dead().
+ * Models: 6.18 (notes) vmx/tdx.c tdx_handle_ept_violation: kvm_vm_dead().
  */
 export const unaccepted = fn(function* tdx_unaccepted(vcpu: KvmVcpu): Kernel<number> {
   yield write(vcpu.kvm, 'vmDead')
@@ -269,7 +269,7 @@ export const unaccepted = fn(function* tdx_unaccepted(vcpu: KvmVcpu): Kernel<num
   return -EIO
 })
 
-/** Models: 6.19 vmx/tdx.c tdx_handle_ept_violation: KVM_EXIT_SHUTDOWN, for which -EIO stands here. */
+/** Models: 6.19 (notes) vmx/tdx.c tdx_handle_ept_violation: KVM_EXIT_SHUTDOWN, for which -EIO stands here. */
 export const unacceptedShutdown = fn(function* tdx_unaccepted(vcpu: KvmVcpu): Kernel<number> {
   vcpu.exitReason = KVM_EXIT_SHUTDOWN
   mark('touched-before-accept')

@@ -4,7 +4,7 @@
  * reference for each leaf, up to 6.18, and without. On restricted memory the series of 2023 had the
  * reference too, because nothing kept the pages from moving.
  *
- * What is said here to model 6.18 or 6.19 was written from notes on 6.16 and on a tree of 2026, and
+ * What is said here to model 6.18 or 6.19 (notes) was written from notes on 6.16 and on a tree of 2026, and
  * has not been read beside those versions; that the series of 2023 had the reference is all that is
  * taken from it. The accesses that step over one instruction again and again (zero-step) and their
  * lock on the tree are left out.

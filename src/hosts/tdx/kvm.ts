@@ -130,7 +130,7 @@ function opState(s: OpState): number {
 }
 
 /**
- * Models: 6.18 arch/x86/kvm/vmx/tdx.c tdx_vm_init and __tdx_td_init. Simplifies: KVM_TDX_INIT_VM is
+ * Models: 6.18 (notes) arch/x86/kvm/vmx/tdx.c tdx_vm_init and __tdx_td_init. Simplifies: KVM_TDX_INIT_VM is
  * part of it; keys never run out.
  */
 export const tdxVmInit = fn(function* tdx_vm_init(kvm: Kvm): Kernel<number> {
@@ -146,7 +146,7 @@ export const tdxConfidentialVm = fn(function* confidential_vm(): Kernel<number> 
   return yield* sysKvmCreateVm(KVM_X86_TDX_VM)
 })
 
-/** KVM_TDX_FINALIZE_VM: -EINVAL if that was done. Models: 6.18 vmx/tdx.c tdx_td_finalize. */
+/** KVM_TDX_FINALIZE_VM: -EINVAL if that was done. Models: 6.18 (notes) vmx/tdx.c tdx_td_finalize. */
 export const tdxLaunch = fn(function* launch(vm: number): Kernel<number> {
   const file = yield* kvmFget(vm)
   if (isErr(file)) return ptrErr(file)
@@ -161,12 +161,12 @@ export const tdxLaunch = fn(function* launch(vm: number): Kernel<number> {
   return ret
 })
 
-/** A leaf's reference to its page. Models: 6.18 vmx/tdx.c tdx_sept_set_private_spte, get_page(). */
+/** A leaf's reference to its page. Models: 6.18 (notes) vmx/tdx.c tdx_sept_set_private_spte, get_page(). */
 export const tdxPin = fn(function* tdx_pin(folio: Folio): Kernel<void> {
   yield* folioGet(folio)
 })
 
-/** Models: 6.18 vmx/tdx.c tdx_unpin. */
+/** Models: 6.18 (notes) vmx/tdx.c tdx_unpin. */
 export const tdxUnpin = fn(function* tdx_unpin(folio: Folio): Kernel<void> {
   yield* folioPut(folio)
 })
@@ -177,7 +177,7 @@ export const noPin = fn(function* tdx_pin(_folio: Folio): Kernel<void> {})
 /**
  * A page comes back with the TD's ciphertext in it: the host clears it with stores of whole lines.
  *
- * Models: 6.18 vmx/tdx.c tdx_clear_page.
+ * Models: 6.18 (notes) vmx/tdx.c tdx_clear_page.
  */
 export const tdxClearPage = fn(function* tdx_clear_page(folio: Folio): Kernel<void> {
   yield write(folio, 'data')
@@ -192,7 +192,7 @@ export const noClear = fn(function* tdx_clear_page(_folio: Folio): Kernel<void> 
  * the TD, and then the leaf is written. If a lock of the module is taken nothing is installed, and
  * the guest faults again. mmu_lock is held for reading.
  *
- * Models: 6.18 arch/x86/kvm/mmu/tdp_mmu.c tdp_mmu_set_spte_atomic, vmx/tdx.c tdx_mem_page_aug.
+ * Models: 6.18 (notes) arch/x86/kvm/mmu/tdp_mmu.c tdp_mmu_set_spte_atomic, vmx/tdx.c tdx_mem_page_aug.
  */
 export const setPrivateSpte = fn(function* tdx_sept_set_private_spte(
   kvm: Kvm,
@@ -231,7 +231,7 @@ function isBusy(code: number): boolean {
  * Drive every vCPU out of the guest that is inside, and wait until each has been outside; it may be
  * inside again by then.
  *
- * Models: 6.18 virt/kvm/kvm_main.c kvm_make_all_cpus_request with KVM_REQ_OUTSIDE_GUEST_MODE, which
+ * Models: 6.18 (notes) virt/kvm/kvm_main.c kvm_make_all_cpus_request with KVM_REQ_OUTSIDE_GUEST_MODE, which
  * waits for the acknowledgements.
  */
 export const kickAll = fn(function* kvm_make_all_cpus_request(kvm: Kvm): Kernel<void> {
@@ -246,14 +246,14 @@ export const kickAll = fn(function* kvm_make_all_cpus_request(kvm: Kvm): Kernel<
   }
 })
 
-/** Models: 6.18 vmx/tdx.c tdx_no_vcpus_enter_start. mmu_lock is held for writing. */
+/** Models: 6.18 (notes) vmx/tdx.c tdx_no_vcpus_enter_start. mmu_lock is held for writing. */
 export const noVcpusEnterStart = fn(function* tdx_no_vcpus_enter_start(kvm: Kvm): Kernel<void> {
   yield write(tdxOf(kvm), 'barred')
   tdxOf(kvm).barred = true
   yield* kickAll(kvm)
 })
 
-/** Models: 6.18 vmx/tdx.c tdx_no_vcpus_enter_stop. */
+/** Models: 6.18 (notes) vmx/tdx.c tdx_no_vcpus_enter_stop. */
 export const noVcpusEnterStop = fn(function* tdx_no_vcpus_enter_stop(kvm: Kvm): Kernel<void> {
   yield write(tdxOf(kvm), 'barred')
   tdxOf(kvm).barred = false
@@ -275,7 +275,7 @@ export const seamcall = fn(function* seamcall(kvm: Kvm, call: number, gfn: Gfn):
 /**
  * The call, and once more with all vCPUs out if somebody had a lock. False: the VM is given up.
  *
- * Models: 6.18 vmx/tdx.c tdx_sept_zap_private_spte, tdx_track and tdx_sept_drop_private_spte, what
+ * Models: 6.18 (notes) vmx/tdx.c tdx_sept_zap_private_spte, tdx_track and tdx_sept_drop_private_spte, what
  * they share; it is a macro in 6.19.
  */
 export const seamcallRetried = fn(function* tdh_do_no_vcpus(
@@ -304,7 +304,7 @@ export const seamcallRetried = fn(function* tdh_do_no_vcpus(
 /**
  * A new epoch, and every vCPU out of the guest, so that none is in an old one.
  *
- * Models: 6.18 vmx/tdx.c tdx_track.
+ * Models: 6.18 (notes) vmx/tdx.c tdx_track.
  */
 export const tdxTrack = fn(function* tdx_track(kvm: Kvm, gfn: Gfn): Kernel<boolean> {
   if (tdOf(kvm).opState !== opState('RUNNABLE')) return true
@@ -317,7 +317,7 @@ export const tdxTrack = fn(function* tdx_track(kvm: Kvm, gfn: Gfn): Kernel<boole
  * Take one page from the TD. If that fails the page is neither cleared nor unpinned; KVM's own leaf
  * goes all the same. mmu_lock is held for writing.
  *
- * Models: 6.18 vmx/tdx.c tdx_sept_remove_private_spte.
+ * Models: 6.18 (notes) vmx/tdx.c tdx_sept_remove_private_spte.
  */
 export const removePrivateSpte = fn(function* tdx_sept_remove_private_spte(
   kvm: Kvm,
@@ -360,7 +360,7 @@ export const tdxZap = fn(function* tdp_mmu_zap_leafs(
   return flush
 })
 
-/** The process's memory goes; the TD's own pages are none of it. Models: 6.18 kvm_mmu_zap_all. */
+/** The process's memory goes; the TD's own pages are none of it. Models: 6.18 (notes) kvm_mmu_zap_all. */
 export const tdxZapAll = fn(function* kvm_mmu_zap_all(kvm: Kvm): Kernel<void> {
   yield* writeLock(kvm.mmuLock)
   let gfn = xaFindIndex(kvm.tdpMmu, 0, GFN_END - 1)
@@ -381,7 +381,7 @@ export const tdxZapAll = fn(function* kvm_mmu_zap_all(kvm: Kvm): Kernel<void> {
 /**
  * The key is given back, and then the pages, whatever became of the VM.
  *
- * Models: 6.18 vmx/tdx.c tdx_mmu_release_hkid and tdx_vm_destroy, with the zap of the mirror root in
+ * Models: 6.18 (notes) vmx/tdx.c tdx_mmu_release_hkid and tdx_vm_destroy, with the zap of the mirror root in
  * between. Simplifies: no vCPU is inside, since nobody has the VM.
  */
 export const tdxVmDestroy: typeof kvmX86VmDestroy = fn(function* tdx_vm_destroy(
@@ -414,7 +414,7 @@ export const tdxVmDestroy: typeof kvmX86VmDestroy = fn(function* tdx_vm_destroy(
  * KVM_TDX_INIT_VCPU: the call has the TDR to itself, which block, track and remove want for their
  * share. Two steps, since it takes a while.
  *
- * Models: 6.18 vmx/tdx.c tdx_td_vcpu_init.
+ * Models: 6.18 (notes) vmx/tdx.c tdx_td_vcpu_init.
  */
 export const tdVcpuInit = fn(function* tdx_td_vcpu_init(kvm: Kvm): Kernel<void> {
   yield rmw(tdOf(kvm), 'state')
@@ -423,7 +423,7 @@ export const tdVcpuInit = fn(function* tdx_td_vcpu_init(kvm: Kvm): Kernel<void> 
   if (locked) unlockTdr(tdOf(kvm))
 })
 
-/** Models: 6.19 vmx/tdx.c tdx_td_vcpu_init, under mmu_lock, so that no zap is under way. */
+/** Models: 6.19 (notes) vmx/tdx.c tdx_td_vcpu_init, under mmu_lock, so that no zap is under way. */
 export const tdVcpuInitLocked = fn(function* tdx_td_vcpu_init(kvm: Kvm): Kernel<void> {
   yield* writeLock(kvm.mmuLock)
   yield rmw(tdOf(kvm), 'state')
