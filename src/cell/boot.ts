@@ -14,10 +14,10 @@ import {
   load,
   type Mode,
   type Program,
-  runToEnd,
   type StepResult,
   type TaskProgram,
 } from '../machine/machine.js'
+import { runToEnd } from '../machine/set-up.js'
 import { processInit } from '../user/layout.js'
 
 /** `finally` runs when the scenario's tasks have ended, the exit of the process after it. */
