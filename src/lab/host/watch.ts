@@ -11,7 +11,7 @@ export function watchFile(path: string, signal: AbortSignal, heard: () => void):
   let timer: NodeJS.Timeout | undefined
   // The folder, since an editor may put another file in the place of the old one.
   watch(dirname(resolve(path)), { signal }, (_event, changed) => {
-    if (changed !== null && changed !== name) return
+    if (typeof changed === 'string' && changed !== name) return
     clearTimeout(timer)
     timer = setTimeout(() => {
       if (!signal.aborted && existsSync(path)) heard()
