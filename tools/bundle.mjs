@@ -44,7 +44,10 @@ function specifier(from, to) {
   return path.startsWith('.') ? path : `./${path}`
 }
 
-/** Modules by their place below `folder`: what each exports, and imports as soon as it is loaded. */
+/**
+ * Modules by their place below `folder`: what each imports as soon as it is loaded, and exports. All
+ * are bundled, for nothing: only so is it known what `export * from` comes to.
+ */
 async function readModules(folder) {
   const places = readdirSync(folder, { recursive: true }).map(slashed)
   const modules = new Map()
@@ -58,7 +61,7 @@ async function readModules(folder) {
         const to = slashed(relative(folder, resolve(dirname(importer), path)))
         const from = slashed(relative(folder, importer))
         if (kind === 'import-statement') modules.get(from).imports.add(to)
-        return { external: true }
+        return { path: join(folder, to) }
       })
       onResolve({ filter: /^[^./]/ }, ({ path }) => ({ path, external: true }))
     },
@@ -69,10 +72,12 @@ async function readModules(folder) {
     entryPoints,
     outdir: folder,
     outbase: folder,
+    splitting: true,
     metafile: true,
     plugins: [graph],
   })
   for (const { entryPoint, exports } of Object.values(metafile.outputs)) {
+    if (entryPoint === undefined) continue
     modules.get(slashed(relative(folder, resolve(entryPoint)))).exports = exports
   }
   return modules

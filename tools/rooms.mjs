@@ -32,6 +32,12 @@ const page = `${[
   ...ROOMS.map(
     (r) => `| \`${r.name}\` | ${r.what} | ${r.may.join(', ') || 'nothing'} | ${notes(r)} |`,
   ),
+  ...ROOMS.filter((r) => r.layers !== undefined).flatMap((r) => [
+    '',
+    `Inside \`${r.name}\` imports go down, in this order from below:`,
+    '',
+    ...r.layers.map((l) => `- ${l.what}: ${l.files.map((f) => `\`${f}.ts\``).join(', ')}`),
+  ]),
 ].join('\n')}\n`
 
 if (process.argv.includes('--check')) {

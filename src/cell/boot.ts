@@ -14,10 +14,10 @@ import {
   load,
   type Mode,
   type Program,
-  runToEnd,
   type StepResult,
   type TaskProgram,
 } from '../machine/machine.js'
+import { runToEnd } from '../machine/set-up.js'
 import { processInit } from '../user/layout.js'
 
 /** `finally` runs when the scenario's tasks have ended, the exit of the process after it. */
@@ -41,7 +41,7 @@ function runAlone(program: Program, what: string, stepped?: (result: StepResult)
 
 /** Boot a design's kernel: init, then the design's initcall. */
 export function bootKernel(design: Design, mode: Mode): void {
-  activate(replacementsOf(design))
+  activate(replacementsOf(design), design.slots)
   boot(mode, () => {}, locksOf(design))
   const power = design.host?.init
   if (power !== undefined) {

@@ -24,7 +24,7 @@ import {
 import { folioUnlock } from '../kernel/mm/filemap.js'
 import { shmemGetFolio } from '../kernel/mm/shmem.js'
 import { folioGet, folioPut } from '../kernel/mm/swap.js'
-import { read, rmw } from '../machine/effects.js'
+import { rmw } from '../machine/effects.js'
 import { fn, type Kernel, original, replace } from '../machine/fn.js'
 import { isErr, ptrErr } from '../machine/struct.js'
 import { defineDesign } from './design.js'
@@ -57,19 +57,24 @@ export const pinUptodateFolio = fn(function* restrictedmem_get_page_pinned(
   return folio
 })
 
-/** Derived: drop the pins of the pages in [start, end) that are still in the cache. */
+/**
+ * Derived: drop the pins of the pages in [start, end) that are still in the cache. Each page is
+ * found and its mark taken away in one step, as under the array's lock: whose step it is, puts.
+ */
 export const unpinRange = fn(function* restrictedmem_unpin(
   rm: Restrictedmem,
   start: Pgoff,
   end: Pgoff,
 ): Kernel<void> {
   const pages = rm.memfd!.fMapping!.iPages
-  yield read(pages, 'xaHead')
+  yield rmw(pages, 'xaHead')
   let index = xaFindIndex(pages, start, addPages(end, -1))
   while (index >= 0) {
     if (xaGetMark(pages, index, PINNED)) {
+      const folio = xaLoad(pages, index) as Folio
       xaClearMark(pages, index, PINNED)
-      yield* folioPut(xaLoad(pages, index) as Folio)
+      yield* folioPut(folio)
+      yield rmw(pages, 'xaHead')
     }
     index = xaFindAfterIndex(pages, index, addPages(end, -1))
   }

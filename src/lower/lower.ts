@@ -91,13 +91,13 @@ export function kernelFunction(
 }
 
 function isFn(name: ts.Identifier, checker: ts.TypeChecker): boolean {
-  return machineExport(name, 'fn', checker) === 'fn'
+  return machineExport(name, checker) === 'fn'
 }
 
 /** Whether this is `original(f)`, which is told where it stands. */
 function isOriginal(node: ts.Node, checker: ts.TypeChecker): node is ts.CallExpression {
   if (!ts.isCallExpression(node) || !ts.isIdentifier(node.expression)) return false
-  return node.arguments.length === 1 && machineExport(node.expression, 'fn', checker) === 'original'
+  return node.arguments.length === 1 && machineExport(node.expression, checker) === 'original'
 }
 
 /**
@@ -150,18 +150,14 @@ function isOfLibrary(node: ts.Node, checker: ts.TypeChecker): boolean {
   return declared?.every((d) => /\/lib\.[\w.]+\.d\.ts$/.test(d.getSourceFile().fileName)) ?? true
 }
 
-/** What a module of the machine calls what this name stands for; undefined for anything else. */
-function machineExport(
-  name: ts.Identifier,
-  module: string,
-  checker: ts.TypeChecker,
-): string | undefined {
+/** What the machine calls what this name stands for; undefined for anything else. */
+function machineExport(name: ts.Identifier, checker: ts.TypeChecker): string | undefined {
   let symbol = checker.getSymbolAtLocation(name)
   if (symbol !== undefined && symbol.flags & ts.SymbolFlags.Alias) {
     symbol = checker.getAliasedSymbol(symbol)
   }
   const file = symbol?.declarations?.[0]?.getSourceFile().fileName ?? ''
-  return new RegExp(`/machine/${module}\\.(d\\.)?ts$`).test(file) ? symbol?.name : undefined
+  return /\/machine\/[^/]+\.(d\.)?ts$/.test(file) ? symbol?.name : undefined
 }
 
 /**
@@ -170,7 +166,7 @@ function machineExport(
  */
 function misnamedStruct(node: ts.Node, checker: ts.TypeChecker): string | undefined {
   if (!ts.isCallExpression(node) || !ts.isIdentifier(node.expression)) return undefined
-  const kind = machineExport(node.expression, 'struct', checker)
+  const kind = machineExport(node.expression, checker)
   const [name] = node.arguments
   if (!/^(ptr|ptrs|embed)$/.test(kind ?? '') || name === undefined) return undefined
   if (!ts.isStringLiteral(name)) return `${kind}() takes the name of a struct as it is written`

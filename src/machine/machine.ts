@@ -18,6 +18,7 @@ import {
 } from './fault.js'
 import { bodyOf, type FnTag, type Kernel, numberFunctions } from './fn.js'
 import { lastResult, runFrames, startFrames } from './frames.js'
+import type { Operation, Program } from './program.js'
 import { RCU_STATE } from './rcu.js'
 import {
   constructAt,
@@ -42,39 +43,7 @@ import {
 } from './task.js'
 import { Workqueue } from './work.js'
 
-/** An argument of an operation: a constant, or the result of an earlier operation. */
-export type Arg =
-  | { readonly value: unknown }
-  | { readonly variable: number; readonly as?: 'int' | 'wide' | 'bytes' }
-
-/** One call that a task makes. */
-export interface Operation {
-  readonly fn: FnTag
-  readonly args: readonly Arg[]
-  /** Where the result goes. */
-  readonly variable?: number
-  /** What the result must be, if the scenario says so in place. */
-  readonly expected?: number
-  /** How reports name the call. */
-  readonly text: string
-}
-
-export interface TaskProgram {
-  readonly name: string
-  readonly operations: readonly Operation[]
-  /** A task that serves others: it never ends, and waiting for ever is its normal state. */
-  readonly daemon?: boolean
-  /** A task of a later phase starts when all of the earlier phases have ended; 0 by default. */
-  readonly phase?: number
-}
-
-export interface Program {
-  readonly tasks: readonly TaskProgram[]
-  /** How many faults may strike. */
-  readonly faults: number
-  /** Runs on the way back to user mode when task work is queued. */
-  readonly exitWork?: FnTag
-}
+export type { Arg, Operation, Program, TaskProgram } from './program.js'
 
 export type Mode = 'lowered' | 'direct'
 
@@ -423,31 +392,4 @@ export function hasDied(n: number): boolean {
 export function allEnded(): boolean {
   for (let n = 0; n < tasks; n++) if (!isDaemon(n) && !hasEnded(n)) return false
   return true
-}
-
-/** A program that is still running after so many steps of each task does not end. */
-const MOST_ROUNDS = 1_000_000
-
-/**
- * Run a program of one task to its end, as a set-up does; `stepped` hears of every step. Returns the
- * fault or the name of the operation that cannot go on, if the program did not end.
- */
-export function runToEnd(
-  stepped: (result: StepResult) => void = () => {},
-): KernelFault | string | undefined {
-  for (let rounds = 0; rounds < MOST_ROUNDS; rounds++) {
-    let moved = false
-    for (let n = 0; n < taskCount(); n++) {
-      if (hasEnded(n) || !canStep(n)) continue
-      const result = step(n, 0)
-      const { fault, remarks } = result
-      stepped(result)
-      if (fault !== undefined) return fault
-      if (remarks[0] !== undefined) return `${remarks[0].id}: ${remarks[0].message}`
-      moved = true
-    }
-    if (allEnded()) return undefined
-    if (!moved) return `${operationOf(0)?.text ?? 'the set-up'} never returns`
-  }
-  return `${operationOf(0)?.text ?? 'the set-up'} runs for ever`
 }

@@ -9,6 +9,7 @@
  * object of another type is a finding and not a wrong value.
  */
 
+import { CENSUS, debug, HEADER } from './access.js'
 import { compileHandles, type FieldPlace } from './accessors.js'
 import {
   type Addr,
@@ -19,226 +20,26 @@ import {
   note,
   noting,
   poke,
-  pokeFrame,
-  startNoting,
-  stopNoting,
   UNINITIALISED,
 } from './arena.js'
 import { type Facts, KernelFault, LimitError, remark } from './fault.js'
+import type { Field, Layout, Obj, PlacedField, Struct, StructOptions } from './layout.js'
+import { byOwnName, opsNumber, opsNumbered, placeOpsTables } from './ops.js'
 
-/** What every handle is: an address with a struct's accessors on it. */
-export interface Obj {
-  readonly at: Addr
-}
-
-/** One field of a layout: how many words it takes and how it is read and written. */
-export interface Field<T> {
-  readonly words: number
-  readonly kind: 'num' | 'flag' | 'ptr' | 'any' | 'wide' | 'i64' | 'embed' | 'ops' | 'vec' | 'ptrs'
-  /** The struct that a pointer or an embedded field names. */
-  readonly target?: string
-  readonly __type?: T
-}
-
-export type Layout<S> = { readonly [K in Exclude<keyof S, 'at'>]: Field<S[K]> }
-
-/** A numeric vector inside a struct, indexed from 0. */
-export interface Vec {
-  readonly length: number
-  get(i: number): number
-  set(i: number, value: number): void
-}
-
-/** A vector of pointers inside a struct, indexed from 0. */
-export interface PtrVec<T> {
-  readonly length: number
-  get(i: number): T | null
-  set(i: number, value: T | null): void
-}
-
-/** A signed 32-bit number. */
-export function num<T extends number = number>(): Field<T> {
-  return { words: 1, kind: 'num' }
-}
-
-export function flag(): Field<boolean> {
-  return { words: 1, kind: 'flag' }
-}
-
-/** A page offset or anything else up to 2^53 - 1. */
-export function wide<T extends number = number>(): Field<T> {
-  return { words: 2, kind: 'wide' }
-}
-
-/** A 64-bit number, used for bytes. */
-export function i64(): Field<bigint> {
-  return { words: 2, kind: 'i64' }
-}
-
-/** A pointer to a struct, named in TypeScript's spelling. */
-export function ptr<T>(target: string): Field<T> {
-  return { words: 1, kind: 'ptr', target }
-}
-
-/** A pointer to an object of any struct, as `void *`. */
-export function anyPtr(): Field<Obj | null> {
-  return { words: 1, kind: 'any' }
-}
+export {
+  type AccessHook,
+  CENSUS,
+  HEADER,
+  noteAccesses,
+  notedAccesses,
+  setAccessHook,
+} from './access.js'
+export * from './layout.js'
+export { allOpsTables, opsAt, opsTable, saveOps } from './ops.js'
 
 /** A struct inside a struct. It has a header of its own, so `containerOf` can be judged. */
 export function embed<T extends Obj>(target: string): Field<T> {
   return { words: structNamed(target).words, kind: 'embed', target }
-}
-
-/** A pointer to a constant table of functions. */
-export function ops<T>(): Field<T> {
-  return { words: 1, kind: 'ops' }
-}
-
-export function vec(length: number): Field<Vec> {
-  return { words: length, kind: 'vec' }
-}
-
-export function ptrs<T extends Obj>(target: string, length: number): Field<PtrVec<T>> {
-  return { words: length, kind: 'ptrs', target }
-}
-
-/**
- * Who is told of each access in a debug run: address, whether it writes, and the names; then the
- * object and how many words. What is read of an object besides its fields has a field of its own:
- * `HEADER`, or for a walk over all objects of a struct, with the address of its slab, `CENSUS`.
- */
-export type AccessHook = (
-  at: Addr,
-  write: boolean,
-  struct: string,
-  field: string,
-  object?: Addr,
-  words?: number,
-) => void
-
-export const HEADER = ''
-export const CENSUS = '*'
-
-const debug: { hook: AccessHook | undefined } = { hook: undefined }
-
-/** Watch every access to a struct field; `undefined` switches it off. */
-export function setAccessHook(next: AccessHook | undefined): void {
-  debug.hook = next
-}
-
-/** Note all that is accessed through handles from here on: fields, and headers that are tested. */
-export function noteAccesses(): void {
-  startNoting()
-  debug.hook = (at, _write, _struct, _field, object, words) => {
-    if (object === undefined) return
-    note(object)
-    for (let i = 0; i < (words as number); i++) note(at + i)
-  }
-}
-
-/** What has been noted: address, value. Valid until the next. */
-export function notedAccesses(): Int32Array {
-  debug.hook = undefined
-  return stopNoting()
-}
-
-/** Every table of functions has a name, as its variable has in C. */
-interface NamedTable {
-  readonly name: string
-}
-
-const opsTables: NamedTable[] = []
-const newTables: NamedTable[] = []
-
-/** Register a constant table of functions, so that a word of the arena can point to it. */
-export function opsTable<T extends NamedTable>(table: T): T {
-  newTables.push(table)
-  return table
-}
-
-/** All ops tables, once a machine has booted; the number of one in the arena is its place + 1. */
-export function allOpsTables(): readonly object[] {
-  return opsTables
-}
-
-/** Number of an ops table in the arena; 0 is NULL. */
-function opsNumber(table: object | null): number {
-  if (table === null) return 0
-  const i = opsTables.indexOf(table as NamedTable)
-  if (i < 0) throw new Error('an ops table was stored that opsTable() has not registered')
-  return i + 1
-}
-
-/** The ops table with a number; null for 0. */
-function opsNumbered(n: number): object | null {
-  return n === 0 ? null : (opsTables[n - 1] as object)
-}
-
-/** Write a pointer to an ops table into a word of a frame. */
-export function saveOps(at: number, table: object | null): void {
-  pokeFrame(at, opsNumber(table))
-}
-
-/** The ops table that a word of a frame points to. */
-export function opsAt(at: number): object | null {
-  return opsNumbered(mem[at] as number)
-}
-
-/**
- * Whose objects these are. Of the kernel's it is judged that they are announced where no lock
- * orders them, and that none is left over; the machine's own (locks, tasks, RCU) order by
- * themselves; a judge keeps its memory in the state so that it is taken back with it; the harness
- * holds what a scenario has been told.
- */
-export type Role = 'kernel' | 'machine' | 'judge' | 'harness'
-
-export interface StructOptions {
-  /** How many objects can be alive at once; 512 if it isn't said. */
-  readonly capacity?: number
-  /** `kernel` if it isn't said. */
-  readonly role?: Role
-  /**
-   * What a report of an execution leaves out, because it only orders things or follows from what is
-   * shown: all changes of its objects, or those of these fields.
-   */
-  readonly quiet?: true | readonly string[]
-  /** Its objects never leave, so that none of them is left over: the memmap. */
-  readonly permanent?: true
-  /**
-   * Fields that steps of two tasks may write in either order, so that they do not depend on each
-   * other by them. Say at the struct why that is so.
-   */
-  readonly commutes?: readonly string[]
-}
-
-/** A declared struct: its layout and how to get a handle. */
-export interface Struct<S extends Obj> {
-  /** Name in TypeScript's spelling. */
-  readonly name: string
-  /** Name in C's spelling. */
-  readonly cName: string
-  readonly id: number
-  /** Words of one object, header included. */
-  readonly words: number
-  /** First word of this struct's slab, and how many objects it has room for. */
-  readonly base: number
-  readonly capacity: number
-  readonly role: Role
-  readonly permanent: boolean
-  readonly quiet: true | readonly string[]
-  readonly commutes: readonly string[]
-  readonly fields: ReadonlyMap<string, PlacedField>
-  /** Handle of the object at an address; null for address 0. */
-  at(addr: number): S | null
-}
-
-export interface PlacedField {
-  readonly name: string
-  readonly offset: number
-  readonly field: Field<unknown>
-  /** Where the bits of the sanitizers that read this field are kept. */
-  readonly watch: number
 }
 
 type Unplaced = { -readonly [K in keyof Struct<Obj>]: Struct<Obj>[K] }
@@ -353,15 +154,13 @@ function notPlaced(): never {
   throw new Error('no machine has been booted since the struct was declared')
 }
 
-const byOwnName = (a: NamedTable, b: NamedTable): number => (a.name < b.name ? -1 : 1)
-
 /**
  * Give what has been declared since the last call its numbers and its places in the arena, in the
  * order of names: states and their fingerprints do not depend on the order of imports. A machine
  * that boots calls this; what a design brings later comes behind.
  */
 export function placeStructs(): void {
-  opsTables.push(...newTables.splice(0).sort(byOwnName))
+  placeOpsTables()
   for (const s of newStructs.splice(0).sort(byOwnName)) {
     const end = nextBase + s.words * s.capacity
     if (end > ARENA_WORDS) throw new LimitError(`the arena has no room for struct ${s.name}`)

@@ -93,12 +93,43 @@ test('no files import each other in a circle, but where their room says why', ()
   )
 })
 
+test('a room with layers has each file in one, and imports go down', () => {
+  const wrong: string[] = []
+  for (const { name, layers } of ROOMS.filter((r) => r.layers !== undefined)) {
+    const layerOf = (file: string): number =>
+      layers?.findIndex((l) => l.files.includes(basename(file, '.ts'))) ?? -1
+    for (const path of sources(join(SRC, name))) {
+      const own = layerOf(path)
+      if (own < 0) wrong.push(`${nameOf(path)} lies in no layer`)
+      for (const specifier of importsOf(path).filter((s) => s.startsWith('.'))) {
+        if (layerOf(target(path, specifier)) > own)
+          wrong.push(`${nameOf(path)} imports ${specifier}`)
+      }
+    }
+    const files = layers?.flatMap((l) => l.files) ?? []
+    assert.equal(new Set(files).size, sources(join(SRC, name)).length)
+  }
+  assert.deepEqual(wrong, [])
+})
+
 test('a room names only rooms', () => {
   const names = new Set(ROOMS.map((r) => r.name))
   assert.deepEqual(
     ROOMS.flatMap((r) => r.may).filter((name) => !names.has(name)),
     [],
   )
+})
+
+test('one place steps the machine for all others', () => {
+  const stepping = ['src', 'test', 'bench', 'mutants']
+    .flatMap((folder) => sources(join(ROOT, folder)))
+    .filter((path) =>
+      /\{[^}]*\bstep\b[^}]*\} from '[./\w]*\/machine\.js'/.test(readFileSync(path, 'utf8')),
+    )
+    .map((path) => relative(ROOT, path).split(sep).join('/'))
+  // A set-up is a part of the boot; the tests of the machine are below what they would have to use.
+  const own = stepping.filter((path) => !/^(src|test)\/machine\//.test(path))
+  assert.deepEqual(own, ['src/cell/execution.ts'])
 })
 
 test('no two files of explore have one name', () => {

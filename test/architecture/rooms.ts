@@ -16,6 +16,8 @@ export interface Room {
   readonly browser?: true | string
   /** `null` is the kernel's NULL here. */
   readonly usesNull?: true
+  /** Its files from below: each imports from its own layer and those before it. */
+  readonly layers?: readonly { readonly what: string; readonly files: readonly string[] }[]
   /** Why its files may import each other in a circle. */
   readonly circles?: string
 }
@@ -28,6 +30,21 @@ export const ROOMS: readonly Room[] = [
     what: 'arena, structs, allocator, tasks, effects, locks, RCU, deferred work',
     may: [],
     usesNull: true,
+    layers: [
+      {
+        what: 'words, and objects on them',
+        files: [
+          ...['arena', 'fault', 'blob', 'accessors', 'access', 'layout', 'ops', 'struct'],
+          'census',
+        ],
+      },
+      {
+        what: 'tasks, and the code that they run',
+        files: ['effects', 'task', 'alloc', 'fn', 'straight', 'frames', 'lowered', 'memo'],
+      },
+      { what: 'what orders tasks', files: ['rcu', 'locks', 'wait', 'work'] },
+      { what: 'programs on it', files: ['program', 'machine', 'set-up', 'alone'] },
+    ],
   },
   {
     name: 'lower',

@@ -38,6 +38,9 @@ export function swpOffset(entry: SwpEntry): Pgoff {
 export function folioMapping(folio: Folio): AddressSpace | null {
   alsoReads(folio, 'swap')
   if (folio.swap !== 0) return swapAddressSpace()
+  // One word in C. Callers that hold no folio lock race with whoever maps or truncates the page.
+  alsoReads(folio, 'anon')
+  alsoReads(folio, 'mapping')
   return folio.anon ? null : folio.mapping
 }
 

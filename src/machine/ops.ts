@@ -1,0 +1,57 @@
+/**
+ * Tables of functions that a word of the arena can point to, as Linux's constant ops structs. They
+ * are numbered in the order of their names, when a machine boots.
+ */
+import { mem, pokeFrame } from './arena.js'
+
+/** Every table of functions has a name, as its variable has in C. */
+export interface NamedTable {
+  readonly name: string
+}
+
+const opsTables: NamedTable[] = []
+const newTables: NamedTable[] = []
+
+/** Register a constant table of functions, so that a word of the arena can point to it. */
+export function opsTable<T extends NamedTable>(table: T): T {
+  newTables.push(table)
+  return table
+}
+
+/** Number the tables that have been registered since the last call. */
+export function placeOpsTables(): void {
+  opsTables.push(...newTables.splice(0).sort(byOwnName))
+}
+
+/** In the order of names, which no order of imports changes. */
+export function byOwnName(a: NamedTable, b: NamedTable): number {
+  return a.name < b.name ? -1 : 1
+}
+
+/** All ops tables, once a machine has booted; the number of one in the arena is its place + 1. */
+export function allOpsTables(): readonly object[] {
+  return opsTables
+}
+
+/** Number of an ops table in the arena; 0 is NULL. */
+export function opsNumber(table: object | null): number {
+  if (table === null) return 0
+  const i = opsTables.indexOf(table as NamedTable)
+  if (i < 0) throw new Error('an ops table was stored that opsTable() has not registered')
+  return i + 1
+}
+
+/** The ops table with a number; null for 0. */
+export function opsNumbered(n: number): object | null {
+  return n === 0 ? null : (opsTables[n - 1] as object)
+}
+
+/** Write a pointer to an ops table into a word of a frame. */
+export function saveOps(at: number, table: object | null): void {
+  pokeFrame(at, opsNumber(table))
+}
+
+/** The ops table that a word of a frame points to. */
+export function opsAt(at: number): object | null {
+  return opsNumbered(mem[at] as number)
+}
