@@ -8,13 +8,13 @@ import { fn, type Kernel } from '../../../machine/fn.js'
 import { mutexInit, rwLockInit, spinLockInit } from '../../../machine/locks.js'
 import { opsTable } from '../../../machine/struct.js'
 import { kvmIsVmTypeSupported, kvmX86VmDestroy, kvmX86VmInit } from '../../arch/x86/kvm/x86_ops.js'
-import { allocFilePseudo, fdInstall, getUnusedFd, putUnusedFd } from '../../fs/file_table.js'
+import { allocFilePseudo, fdInstall, getUnusedFdFlags, putUnusedFd } from '../../fs/file_table.js'
 import { allocAnonInode } from '../../fs/inode.js'
 import { EINVAL } from '../../include/errno.js'
 import { type File, type FileOperations, fsState, type Inode } from '../../include/fs.js'
 import { Kvm, KvmMemslots, MEMSLOT_PLACES, SEQ_NOW } from '../../include/kvm.js'
 import { currentMm } from '../../include/mm_types.js'
-import { O_RDWR } from '../../include/uapi.js'
+import { O_CLOEXEC, O_RDWR } from '../../include/uapi.js'
 import { xaDestroy, xaInit } from '../../lib/xarray.js'
 import { mmuNotifierUnregister } from '../../mm/mmu_notifier.js'
 import { kvmFreeMemslot } from './memslots.js'
@@ -104,9 +104,12 @@ function kvmCreateVm(type: number): Kvm {
  * Simplifies: vCPUs come into being when a task first runs in the guest.
  */
 export const sysKvmCreateVm = fn(function* kvm_dev_ioctl_create_vm(type: number): Kernel<number> {
-  if (!kvmIsVmTypeSupported(type)) return -EINVAL
-  const fd = yield* getUnusedFd()
+  const fd = yield* getUnusedFdFlags(O_CLOEXEC)
   if (fd < 0) return fd
+  if (!kvmIsVmTypeSupported(type)) {
+    yield* putUnusedFd(fd)
+    return -EINVAL
+  }
   const kvm = kvmCreateVm(type)
   const error = yield* kvmX86VmInit(kvm)
   if (error !== 0) {

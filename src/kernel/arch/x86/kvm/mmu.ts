@@ -109,14 +109,11 @@ export const directPageFault = fn(function* direct_page_fault(
   yield read(kvm, 'mmuInvalidateSeq')
   alsoWrites(vcpu, 'mmuSeq')
   vcpu.mmuSeq = kvm.mmuInvalidateSeq
-  if (slot === null) {
-    if (isPrivate) return memoryFaultExit(vcpu)
-    return (yield* isRootObsolete(vcpu)) ? BACK_TO_GUEST : mmioExit(vcpu)
-  }
-  if (slot.flags & KVM_MEMSLOT_INVALID) return BACK_TO_GUEST
+  if (slot !== null && slot.flags & KVM_MEMSLOT_INVALID) return BACK_TO_GUEST
   yield read(kvm.memAttrArray, 'xaHead')
   if (isPrivate !== attrPrivate(kvm, gfn)) return memoryFaultExit(vcpu)
-  if (isPrivate && !(slot.flags & KVM_MEM_PRIVATE)) return memoryFaultExit(vcpu)
+  if (isPrivate && !(slot !== null && slot.flags & KVM_MEM_PRIVATE)) return memoryFaultExit(vcpu)
+  if (slot === null) return (yield* isRootObsolete(vcpu)) ? BACK_TO_GUEST : mmioExit(vcpu)
 
   const folio = yield* faultinPfn(fault, isPrivate)
   if (isErr(folio)) return isPrivate ? BACK_TO_GUEST : errorPfn(vcpu, ptrErr(folio))
