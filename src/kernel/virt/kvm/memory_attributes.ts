@@ -19,7 +19,11 @@ import {
 } from './invalidate.js'
 import { kvmFget, kvmOf } from './vm_file.js'
 
-/** Is a gfn private? Models: v10 include/linux/kvm_host.h kvm_mem_is_private. */
+/**
+ * Is a gfn private?
+ *
+ * Models: v10 include/linux/kvm_host.h kvm_mem_is_private. Compared: 6.17 and 7.0 source.
+ */
 export function attrPrivate(kvm: Kvm, gfn: Gfn): boolean {
   const entry = xaLoadEntry(kvm.memAttrArray, gfn)
   return xaIsValue(entry) && (xaToValue(entry) & KVM_MEMORY_ATTRIBUTE_PRIVATE) !== 0
