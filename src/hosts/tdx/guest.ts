@@ -263,8 +263,8 @@ export const enterGate = fn(function* tdx_vcpu_run_gate(kvm: Kvm): Kernel<void> 
 /**
  * The guest touched what it has not accepted.
  *
- * Models: 6.17 vmx/tdx.c tdx_handle_ept_violation: kvm_vm_dead(). Compared: 7.0 and 7.1 source; a tree
- * of 2026 leaves with KVM_EXIT_SHUTDOWN instead, and the VM lives.
+ * Models: 6.17 vmx/tdx.c tdx_handle_ept_violation: kvm_vm_dead(). A tree of 2026 leaves with
+ * KVM_EXIT_SHUTDOWN instead, and the VM lives. Compared: 7.0 and 7.1 source.
  */
 export const unaccepted = fn(function* tdx_unaccepted(vcpu: KvmVcpu): Kernel<number> {
   yield write(vcpu.kvm, 'vmDead')

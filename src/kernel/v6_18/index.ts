@@ -35,7 +35,6 @@ import { kvmListenerGone } from '../virt/kvm/kvm_main.js'
 import { sysKvmSetMemoryAttributes } from '../virt/kvm/memory_attributes.js'
 import {
   __kvmSetMemoryRegion,
-  kvmArchCommitMemoryRegion,
   kvmArchFlushShadowMemslot,
   kvmFreeMemslot,
 } from '../virt/kvm/memslots.js'
@@ -74,7 +73,6 @@ import {
 import { kvmListenerGoneChecked } from './virt/kvm/kvm_main.js'
 import { kvmVmIoctlSetMemAttributes } from './virt/kvm/memory_attributes.js'
 import {
-  kvmArchCommitFlags,
   kvmArchFlushSlotOnly,
   kvmFreeMemslotGmem,
   kvmSetMemoryRegion,
@@ -86,7 +84,6 @@ const KVM: readonly Replacement[] = [
   replace(kvmFreeMemslot, kvmFreeMemslotGmem),
   replace(kvmListenerGone, kvmListenerGoneChecked),
   replace(kvmArchFlushShadowMemslot, kvmArchFlushSlotOnly),
-  replace(kvmArchCommitMemoryRegion, kvmArchCommitFlags),
   replace(sysKvmSetMemoryAttributes, kvmVmIoctlSetMemAttributes),
   replace(sysKvmCreateGuestMemfd, kvmGmemCreate),
   replace(sysKvmPreFaultMemory, kvmVcpuIoctlPreFault),
