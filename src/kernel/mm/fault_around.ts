@@ -49,8 +49,8 @@ export const tryUptodate = fn(function* next_uptodate_page(
  * faulting address is now mapped, else 0.
  *
  * Models: 6.2 mm/filemap.c filemap_map_pages, with next_uptodate_page and do_set_pte. Simplifies:
- * a lookup takes its own reference instead of going on under one RCU section; the page table lock
- * is taken for each page, not for all.
+ * a lookup takes its own reference instead of going on under one RCU section, in 6.2 also to a page
+ * that it finds locked; the page table lock is taken for each page, not for all.
  */
 export const filemapMapPages = fn(function* filemap_map_pages(
   vmf: VmFault,

@@ -68,7 +68,7 @@ export function gupFaultFlags(write: boolean): number {
  *
  * Models: 6.2 mm/gup.c check_vma_flags.
  *
- * Compared: 6.12 source.
+ * Compared: 6.17 and 7.0 source.
  */
 export function checkVmaFlags(vma: VmArea, write: boolean): number {
   if (vmaIsSecretmem(vma)) return -EFAULT
@@ -81,7 +81,7 @@ export function checkVmaFlags(vma: VmArea, write: boolean): number {
  * Models: 6.2 mm/gup.c gup_pte_range, by get_user_page_fast_only. Simplifies: taking the reference
  * and looking at the PTE again are one step.
  *
- * Compared: 6.12 source.
+ * Compared: 6.17 and 7.0 source.
  */
 export const gupFast = fn(function* gup_pte_range(
   address: bigint,

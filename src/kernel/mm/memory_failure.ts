@@ -325,7 +325,7 @@ export const unmapPoisonedFolio = fn(function* unmap_poisoned_folio(p: Folio): K
  * Models: 6.2 mm/memory-failure.c hwpoison_user_mappings. Simplifies: nobody asked to be killed
  * early, so the signal waits for the next access.
  *
- * Compared: 6.12 source.
+ * Compared: 6.17 and 7.0 source.
  */
 export const hwpoisonUserMappings = fn(function* hwpoison_user_mappings(p: Folio): Kernel<boolean> {
   yield read(p, 'mapcount')
@@ -346,7 +346,7 @@ export const hwpoisonUserMappings = fn(function* hwpoison_user_mappings(p: Folio
  * Models: 6.2 mm/memory-failure.c memory_failure, from lock_page() on. Simplifies: no
  * hwpoison_filter.
  *
- * Compared: 6.12 source.
+ * Compared: 6.17 and 7.0 source.
  */
 export const memoryFailureLocked = fn(function* memory_failure_locked(p: Folio): Kernel<number> {
   yield* lruAddDrainPerCpu(p)
@@ -379,9 +379,11 @@ export const hwpoisonFilter = fn(function* hwpoison_filter(_p: Folio): Kernel<vo
  *
  * Models: 6.2 mm/memory-failure.c memory_failure, from try_again on. Simplifies: a task that must
  * be told of an old poison (MF_ACTION_REQUIRED) is not looked for in the page table; 6.18 also
- * traces, but does not count, a failure of a page that was poisoned before.
+ * traces, but does not count, a failure of a page that was poisoned before. With a reference of the
+ * caller's 7.0 asks once more whether the page can be handled, 6.17 does not; of 6.18 it is not
+ * known.
  *
- * Compared: 6.12 source.
+ * Compared: 6.17 and 7.0 source.
  */
 export const memoryFailureOnline = fn(function* memory_failure_online(
   p: Folio,

@@ -48,7 +48,7 @@ export const mlockVmaPages = fn(function* mlock_vma_pages_range(
  *
  * Models: 6.2 mm/mlock.c mlock_fixup.
  *
- * Compared: 6.12 source, live 6.18.44.
+ * Compared: 6.17 and 7.0 source, live 6.18.44.
  */
 export const mlockFixup = fn(function* mlock_fixup(
   whole: VmArea,

@@ -105,6 +105,8 @@ export const allocFolioMayFail = fn(function* alloc_pages(movable: boolean): Ker
  * and so does a poisoned one, without a report; each with the flags that it has.
  *
  * Models: 6.2 mm/page_alloc.c free_unref_page, with free_pages_prepare and free_page_is_bad.
+ * Simplifies: 6.18 looks, and reports, only with CONFIG_DEBUG_VM; what it would report is a bug in
+ * any case.
  *
  * Compared: 6.17 and 7.0 source.
  */

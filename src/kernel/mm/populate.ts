@@ -19,6 +19,7 @@ import { checkVmaFlags, faultErrno, gupFaultFlags, pteAllows, touchPage } from '
 import { handleMmFault } from './memory.js'
 import { pteAt } from './pgtable.js'
 import { vmaIsSecretmem } from './secretmem.js'
+import { lruAddDrain } from './swap.js'
 import { findVma, vmaLookup } from './vma.js'
 
 /**
@@ -45,16 +46,8 @@ export const faultinPage = fn(function* faultin_page(
   }
 })
 
-/**
- * Fault in [start, end): 0; -ENOMEM where nothing is mapped; -EINVAL where the mapping does not
- * allow it; -EFAULT where there is nothing behind it; -EHWPOISON. mmap_lock is held for reading,
- * and may have been dropped meanwhile.
- *
- * Models: 6.2 mm/madvise.c madvise_populate and mm/gup.c faultin_vma_page_range.
- *
- * Compared: 6.17 and 7.0 source.
- */
-export const madvisePopulate = fn(function* madvise_populate(
+/** Fault in [start, end). See `madvisePopulate`. */
+export const faultinRange = fn(function* faultin_page_range(
   mm: MmStruct,
   start: bigint,
   end: bigint,
@@ -76,6 +69,26 @@ export const madvisePopulate = fn(function* madvise_populate(
   return 0
 })
 
+/**
+ * Fault in [start, end): 0; -ENOMEM where nothing is mapped; -EINVAL where the mapping does not
+ * allow it; -EFAULT where there is nothing behind it; -EHWPOISON. mmap_lock is held for reading,
+ * and may have been dropped meanwhile. What was new has left this CPU's batch then.
+ *
+ * Models: 6.2 mm/madvise.c madvise_populate and mm/gup.c faultin_vma_page_range.
+ *
+ * Compared: 6.17 and 7.0 source.
+ */
+export const madvisePopulate = fn(function* madvise_populate(
+  mm: MmStruct,
+  start: bigint,
+  end: bigint,
+  write: boolean,
+): Kernel<number> {
+  const ret = yield* faultinRange(mm, start, end, write)
+  yield* lruAddDrain()
+  return ret
+})
+
 /** Shared mappings are read, private ones that can be written are. */
 function populateFlags(vma: VmArea): boolean {
   return (vma.vmFlags & (VM_WRITE | VM_SHARED)) === VM_WRITE
@@ -91,7 +104,7 @@ function mayPopulate(vma: VmArea): number {
  * is done.
  *
  * Models: 6.2 mm/gup.c __mm_populate and populate_vma_page_range. Simplifies: mmap_lock is held for
- * each page, not from one to the next.
+ * each page, not from one to the next, and the batch is drained behind each page, not each VMA.
  *
  * Compared: 6.17 and 7.0 source.
  */
@@ -111,7 +124,10 @@ export const mmPopulate = fn(function* __mm_populate(
     }
     if (vma.vmStart > at) at = vma.vmStart
     ret = mayPopulate(vma)
-    if (ret === 0) ret = yield* faultinPage(vma, at, populateFlags(vma))
+    if (ret === 0) {
+      ret = yield* faultinPage(vma, at, populateFlags(vma))
+      yield* lruAddDrain()
+    }
     if (ret === -EAGAIN) {
       ret = 0
       continue
@@ -126,24 +142,25 @@ export const mmPopulate = fn(function* __mm_populate(
  * Fault in all of a private VMA that can be written, each page for its own: the first error ends
  * it, and nobody hears of it. mmap_lock is held for writing, so no fault may drop it.
  *
- * Models: 6.2 mm/gup.c populate_vma_page_range, without `locked`. Compared: 6.12 source.
+ * Models: 6.2 mm/gup.c populate_vma_page_range, without `locked`. Compared: 6.17 and 7.0 source.
  */
 export const populateVmaPageRange = fn(function* populate_vma_page_range(
   vma: VmArea,
 ): Kernel<void> {
   if (checkVmaFlags(vma, true) !== 0) return
   let at = vma.vmStart
-  while (at < vma.vmEnd) {
+  let fault = 0
+  while (at < vma.vmEnd && !(fault & VM_FAULT_ERROR)) {
     yield read(vma.vmMm!.pageTable, 'xaHead')
     const pte = pteAt(vma.vmMm!, at)
     if (pteAllows(pte, true)) {
       touchPage(pte, true)
       at += PAGE_SIZE
     } else {
-      const fault = yield* handleMmFault(vma, at, FAULT_FLAG_WRITE)
-      if (fault & VM_FAULT_ERROR) return
+      fault = yield* handleMmFault(vma, at, FAULT_FLAG_WRITE)
     }
   }
+  yield* lruAddDrain()
 })
 
 /**

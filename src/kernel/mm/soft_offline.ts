@@ -74,7 +74,7 @@ export const isolatePage = fn(function* isolate_page(p: Folio): Kernel<boolean> 
  *
  * Models: 6.2 mm/memory-failure.c soft_offline_in_use_page.
  *
- * Compared: 6.12 source.
+ * Compared: 6.17 and 7.0 source.
  */
 export const softOfflineInUsePage = fn(function* soft_offline_in_use_page(
   p: Folio,
@@ -120,7 +120,7 @@ export const softOfflineLost = fn(function soft_offline_lost(): number {
  *
  * Models: 6.2 mm/memory-failure.c soft_offline_page, between the mutex and its end.
  *
- * Compared: 6.12 source.
+ * Compared: 6.17 and 7.0 source.
  */
 export const softOfflineOnline = fn(function* soft_offline_online(
   p: Folio,
