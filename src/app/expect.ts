@@ -30,11 +30,13 @@ const BUILT_IN: ReadonlySet<string> = new Set(DESIGNS.map((d) => d.id))
 
 /**
  * The row that speaks of a design, which may be one on a host, as `upm@snp`: one that names both,
- * else all others on this host, else the design wherever it runs, else all others. A host that is a
- * version of a machine goes by its own name before it goes by the machine's. A design that
- * does not come with the project, so that no scenario knows of it, is skipped and expected to be
- * clean where its base is. What the base shows is nothing to expect of it: most are written to mend
- * that, and one that does not is told so.
+ * else all others on this host, else the design wherever it runs. A host that is a version of a
+ * machine goes by its own name before it goes by the machine's.
+ *
+ * A design that no row names is skipped where all others are; else it goes as what it is a diff of,
+ * and at last as all others. A design that does not come with the project, so that no scenario can
+ * name it, always goes as its base; but what the base shows is nothing to expect of it: most are
+ * written to mend that, and one that does not is told so.
  */
 export function expectationFor(scenario: Scenario, design: Lineage): Expectation | undefined {
   const [own = ''] = design.id.split('@')
@@ -47,8 +49,10 @@ export function expectationFor(scenario: Scenario, design: Lineage): Expectation
     if (row !== undefined) return row
   }
   const { base } = design
-  if (base === undefined || BUILT_IN.has(own)) return rowOf('*')
+  const others = rowOf('*')
+  if (base === undefined) return others
   const inherited = expectationFor(scenario, { ...base, host })
+  if (BUILT_IN.has(own)) return others?.outcome === 'skip' ? others : inherited
   return inherited?.outcome === 'finds' ? undefined : inherited
 }
 

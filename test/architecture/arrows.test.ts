@@ -120,6 +120,18 @@ test('a room names only rooms', () => {
   )
 })
 
+test('one place steps the machine for all others', () => {
+  const stepping = ['src', 'test', 'bench', 'mutants']
+    .flatMap((folder) => sources(join(ROOT, folder)))
+    .filter((path) =>
+      /\{[^}]*\bstep\b[^}]*\} from '[./\w]*\/machine\.js'/.test(readFileSync(path, 'utf8')),
+    )
+    .map((path) => relative(ROOT, path).split(sep).join('/'))
+  // A set-up is a part of the boot; the tests of the machine are below what they would have to use.
+  const own = stepping.filter((path) => !/^(src|test)\/machine\//.test(path))
+  assert.deepEqual(own, ['src/cell/execution.ts'])
+})
+
 test('no two files of explore have one name', () => {
   const names = sources(join(SRC, 'explore')).map((path) => basename(path))
   assert.deepEqual(

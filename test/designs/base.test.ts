@@ -67,6 +67,13 @@ test("a user's design is skipped and clean as its base is, and shows what it sho
   assert.equal(outcome(alone), 'skip')
 })
 
+test('a design that no row names goes as its base, before it goes as all others', () => {
+  const text = 'litmus a/b\n"q"\ntask t\n  compact()\nexpect\n  upm  finds deadlock\n  * clean\n'
+  const scenario = readScenario(text, { designs: ['upm'], findings: ['deadlock'] })
+  assert.equal(expectationFor(scenario, upmAops)?.outcome, 'finds')
+  assert.equal(expectationFor(scenario, gmem618)?.outcome, 'clean')
+})
+
 test('a variable in the module of a design is refused with its place', () => {
   const folder = mkdtempSync(join(tmpdir(), 'restrictedmem-design-'))
   try {

@@ -4,13 +4,15 @@
  */
 
 import { bootKernel } from '../../src/cell/boot.js'
+import { Execution, type Listener } from '../../src/cell/execution.js'
+import { Judges } from '../../src/cell/judges.js'
 import type { Design } from '../../src/designs/design.js'
 import { taskWorkRun } from '../../src/kernel/task_work.js'
-import { remark } from '../../src/machine/fault.js'
 import type { FnTag } from '../../src/machine/fn.js'
 import { backtrace, faultingStack, type Level } from '../../src/machine/frames.js'
-import { canStep, hasDied, hasEnded, load, step, variable } from '../../src/machine/machine.js'
-import { setLockTap } from '../../src/machine/task.js'
+import { canStep, hasDied, hasEnded, load, variable } from '../../src/machine/machine.js'
+import type { Sanitizer } from '../../src/sanitizers/sanitizer.js'
+import { sleepInAtomic } from '../../src/sanitizers/sleep-in-atomic.js'
 
 let findings: string[] = []
 let stacks: string[][] = []
@@ -39,19 +41,36 @@ export function arrive(where: string): void {
   place = where
 }
 
+/** Keeps the stack of who sleeps, as a kernel prints it with the splat. */
+const sleepers: Sanitizer = {
+  ...sleepInAtomic,
+  mightSleep(task, where, context) {
+    const report: typeof context.report = (...splat) => {
+      context.report(...splat)
+      keepStack(backtrace(task.number))
+    }
+    sleepInAtomic.mightSleep?.(task, where, { report, crashed: context.crashed })
+  },
+}
+
+const listener: Listener = {
+  stepped({ fault }) {
+    if (fault !== undefined) keepStack(faultingStack())
+  },
+  found({ observed }) {
+    findings.push(...observed.map(({ id }) => id))
+  },
+}
+
+let judges = new Judges([])
+
 /** Boot a design's kernel; a function that may sleep is reported in atomic context. */
 export function bootRecorded(design: Design): void {
   bootKernel(design, 'lowered')
   findings = []
   stacks = []
-  setLockTap({
-    acquired: () => {},
-    mightSleep: (task, where) => {
-      if (task.preemptCount === 0) return
-      remark('sleep-in-atomic', where)
-      keepStack(backtrace(task.number))
-    },
-  })
+  judges = new Judges([sleepers])
+  judges.attach()
 }
 
 /** More steps than any call here takes, unless it goes on for ever. */
@@ -61,6 +80,8 @@ export type Call = readonly [f: FnTag, ...args: unknown[]]
 
 /** Tasks of one call each; nobody moves unless told to. */
 export class Tasks {
+  readonly #run: Execution
+
   constructor(...calls: readonly Call[]) {
     load({
       faults: 0,
@@ -70,6 +91,7 @@ export class Tasks {
         operations: [{ fn, args: args.map((value) => ({ value })), variable: n, text: fn.cName }],
       })),
     })
+    this.#run = new Execution(judges, [listener])
   }
 
   /** Let a task go on until its kernel code arrives at a place. False if it never does. */
@@ -92,13 +114,8 @@ export class Tasks {
 
   /** At most so many steps of a task; fewer if it ends, cannot go on, or `enough` says so. */
   steps(n: number, most: number, enough: () => boolean = () => false): void {
-    for (let i = 0; i < most && !hasEnded(n) && canStep(n); i++) {
-      const { fault, remarks } = step(n, 0)
-      findings.push(...remarks.map(({ id }) => id))
-      if (fault !== undefined) {
-        findings.push(fault.id)
-        keepStack(faultingStack())
-      }
+    for (let i = 0; i < most && canStep(n); i++) {
+      this.#run.take(n, 0)
       if (enough()) return
     }
     if (this.isStuck(n)) keepStack(backtrace(n))

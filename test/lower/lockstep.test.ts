@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { Execution } from '../../src/cell/execution.js'
+import { Judges } from '../../src/cell/judges.js'
 import { Alone, Misbehaviour } from '../../src/machine/alone.js'
 import { fingerprintHi, fingerprintLo, mem } from '../../src/machine/arena.js'
 import {
@@ -10,7 +12,6 @@ import {
   hasEnded,
   load,
   type Mode,
-  step,
   variable,
 } from '../../src/machine/machine.js'
 import { constructAt, type Obj, type Struct } from '../../src/machine/struct.js'
@@ -20,7 +21,14 @@ import { Cell, deadLocals, PROGRAMS, ring } from './programs.js'
 const CELLS = 2
 const TASKS = 2
 
-function start(mode: Mode, programs: readonly number[]): void {
+/** Nobody judges: what is compared is what the code does. */
+function begin(): Execution {
+  const judges = new Judges([])
+  judges.attach()
+  return new Execution(judges)
+}
+
+function start(mode: Mode, programs: readonly number[]): Execution {
   boot(mode, () => {
     for (let i = 0; i < CELLS; i++) {
       constructAt(Cell as unknown as Struct<Obj>, Cell.base + i * Cell.words, 0)
@@ -37,6 +45,7 @@ function start(mode: Mode, programs: readonly number[]): void {
       operations: [{ fn: PROGRAMS[p % PROGRAMS.length]!, args: [], variable: i, text: `p${p}` }],
     })),
   })
+  return begin()
 }
 
 /** What both ways of running must agree on after each step. */
@@ -48,14 +57,14 @@ function observe(): unknown {
 
 /** Run a schedule to the end; numbers pick among who can step and among alternatives. */
 function history(mode: Mode, programs: readonly number[], picks: readonly number[]): unknown[] {
-  start(mode, programs)
+  const run = start(mode, programs)
   const seen = [observe()]
   for (let i = 0; i < 400; i++) {
-    const runnable = Array.from({ length: TASKS }, (_, n) => n).filter((n) => canStep(n))
-    if (runnable.length === 0) break
+    const tasks = [...new Set(run.moves().map((m) => m.task))]
+    if (tasks.length === 0) break
     const pick = picks[i % picks.length] ?? 0
-    const task = runnable[pick % runnable.length] as number
-    step(task, pick % alternatives(task))
+    const task = tasks[pick % tasks.length] as number
+    run.take(task, pick % alternatives(task))
     seen.push(observe())
   }
   return seen
@@ -110,9 +119,8 @@ test('ways that differ only in dead locals lead to one state', () => {
       faults: 0,
       tasks: [{ name: 't', operations: [{ fn: deadLocals, args: [], text: 'dead_locals' }] }],
     })
-    step(0, 0)
-    step(0, choice)
-    step(0, 0)
+    const run = begin()
+    for (const c of [0, choice, 0]) run.take(0, c)
     return [fingerprintLo(), fingerprintHi(), ring().value, canStep(0)]
   }
   const one = after(0)
