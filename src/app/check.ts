@@ -148,6 +148,7 @@ function find(cell: Cell, effort: Effort): Found {
 export function run(cell: Cell, effort: Effort, options: Partial<SearchOptions>): SearchResult {
   return search(cell.judges, {
     bound: undefined,
+    memo: cell.memo,
     memory: effort.memory,
     askEvery: effort.askEvery,
     keepGoing: (states, depth, { bytes }) =>

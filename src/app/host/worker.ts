@@ -114,10 +114,8 @@ function announced(task: Task, verdict: Verdict): Verdict {
   return doubted(verdict, unannounced(scenario, design, drawFor(task, 1)))
 }
 
-/** With its findings told in few blocks; those that only follow another one stay as they are. */
 function told({ scenario, design }: Task, verdict: Verdict): Verdict {
-  const findings = verdict.findings.map((f) => (f.first ? gathered(scenario, design, f) : f))
-  return { ...verdict, findings }
+  return { ...verdict, findings: gathered(scenario, design, verdict.findings) }
 }
 
 /** With findings in their shortest form, and what other searches say, if they are asked. */
