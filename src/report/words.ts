@@ -62,6 +62,17 @@ export function shortFinding(id: string): string {
   return SHORT[id] ?? id.slice(0, 6)
 }
 
+/** The short words of all findings. */
+export const SHORT_WORDS: readonly string[] = Object.values(SHORT)
+
+/** What stands in the matrix besides words. */
+export const MATRIX_SIGNS = {
+  '-': 'the scenario does not apply to the design.',
+  '?': 'behind a word: not everything was explored, so there may be more.',
+  '!': 'behind a word: it is not what the scenario expects of the design.',
+  '+n': 'behind a word: n more findings with which executions first go wrong; check the cell alone.',
+} as const
+
 /** What a report says of a cell, besides findings. */
 export const VERDICT_WORDS = {
   clean: 'every interleaving was explored, and nothing was found.',
