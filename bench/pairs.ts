@@ -59,14 +59,14 @@ for (const setup of setups) {
   })
   cells.push(...judged)
   const states = judged.reduce((sum, c) => sum + c.verdict.states, 0)
-  const skipped = judged.filter((c) => c.verdict.verdict === 'skipped').length
+  const skipped = judged.filter((c) => c.verdict.proof === undefined).length
   say(
     `${setup.name}: ${judged.length} cells, ${states} states, ${skipped} without a set-up, ${seconds()}`,
   )
 }
 
 const open = cells.filter(
-  ({ verdict }) => verdict.verdict !== 'skipped' && verdict.proof !== 'exhaustive',
+  ({ verdict }) => verdict.proof !== undefined && verdict.proof !== 'exhaustive',
 )
 for (const { verdict } of open) {
   const why = verdict.unannounced?.join('; ') ?? 'not explored to its end'
