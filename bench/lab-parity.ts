@@ -1,24 +1,33 @@
 /**
- * Do browsers come to the same verdicts as Node? Every cell is checked by the page's own worker in
- * Chromium and in Firefox, whichever there are, and its word, states, executions and tokens are held
- * to those of `check`. Areas or scenarios may be named.
+ * Do browsers come to the same verdicts and stories as Node? Every cell of every matrix is checked by
+ * the page's own worker in Chromium and in Firefox, whichever there are. Its word, states, executions
+ * and tokens are held to those of `check`; the story of each finding, step by step with functions,
+ * changes and final state, to what `replay --json` prints. Scenarios or areas may be named, and one
+ * browser: `--chromium`, `--firefox`.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
-import { createServer } from 'node:http'
+import { createServer, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { builtFile, dataOf, Verdicts } from '../src/lab/host/ship.js'
+import { knownNames } from '../src/app/known.js'
+import { decodeToken } from '../src/app/token.js'
+import type { Design } from '../src/designs/design.js'
+import { replayPictured } from '../src/explore/tell/pictured.js'
+import { designNamed } from '../src/hosts/index.js'
+import { builtFile, dataOf, MATRICES, Verdicts } from '../src/lab/host/ship.js'
 import { type CellVerdict, factsOf } from '../src/lab/protocol.js'
+import { readScenario } from '../src/litmus/scenario.js'
 
-interface Engine {
+interface Browser {
   readonly name: string
   readonly path: string
   args(profile: string, url: string): readonly string[]
 }
 
-const ENGINES: readonly Engine[] = [
+const BROWSERS: readonly Browser[] = [
   {
     name: 'chromium',
     path: '/usr/bin/chromium',
@@ -35,100 +44,209 @@ const ENGINES: readonly Engine[] = [
   },
 ]
 
-/** Asks the worker for each cell in turn, and tells the server of each. */
+/** A browser that says nothing for so many milliseconds is given up. */
+const SILENCE = 300_000
+
+/** Milliseconds between two lines of progress. */
+const BETWEEN = 10_000
+
+interface Job {
+  readonly text: string
+  readonly design: string
+  readonly tokens: readonly string[]
+}
+
+/** What a browser says of a job. */
+interface Said {
+  readonly id: number
+  readonly cell?: CellVerdict
+  /** Hashes of the traces, in the order of the tokens. */
+  readonly stories: readonly string[]
+  readonly error?: string
+}
+
+/** Asks the worker for each cell and its stories in turn, and tells the server of each. */
 const PAGE = `<!doctype html><meta charset="utf-8"><title>parity</title><script type="module">
 const data = await (await fetch('data.json')).json()
 const jobs = await (await fetch('jobs.json')).json()
-const worker = new Worker('worker.js')
+const worker = new Worker('worker-hosts.js')
 worker.postMessage({ kind: 'start', ...data, stop: undefined })
-let next = 0
-const ask = () => {
-  const job = jobs[next]
-  if (job === undefined) fetch('done', { method: 'POST', body: '{}' })
-  else worker.postMessage({ id: next, request: { kind: 'check', ...job } })
+let heard
+worker.onmessage = ({ data: reply }) => reply.kind === 'progress' || heard(reply)
+worker.onerror = (e) => heard({ kind: 'error', message: e.message })
+const ask = (request) => new Promise((resolve, reject) => {
+  heard = (r) => r.kind === 'error' ? reject(new Error(r.message)) : resolve(r.value)
+  worker.postMessage({ id: 0, request })
+})
+const hash = async (value) => {
+  const bytes = new TextEncoder().encode(JSON.stringify(value))
+  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))
+  return Array.from(digest, (b) => b.toString(16).padStart(2, '0')).join('')
 }
-worker.onmessage = async ({ data: reply }) => {
-  if (reply.kind === 'progress') return
-  await fetch('cell', { method: 'POST', body: JSON.stringify(reply) })
-  next++
-  ask()
+for (const [id, { text, design, tokens }] of jobs.entries()) {
+  const said = { id, stories: [] }
+  try {
+    said.cell = await ask({ kind: 'check', text, design })
+    for (const token of tokens) {
+      const { own } = await ask({ kind: 'story', token })
+      said.stories.push(own.divergence === undefined ? await hash(own.trace) : 'diverges')
+    }
+  } catch (error) {
+    said.error = error.message
+  }
+  await fetch('said', { method: 'POST', body: JSON.stringify(said) })
 }
-ask()
+fetch('done', { method: 'POST', body: '{}' })
 </script>`
 
-/** Run the jobs in a browser; hears each answer. */
+async function bodyOf(request: IncomingMessage): Promise<string> {
+  let body = ''
+  for await (const part of request) body += String(part)
+  return body
+}
+
+function serve(jobs: readonly Job[], hear: (name: string, body: string) => void): Server {
+  const made: Record<string, () => string | Buffer> = {
+    '': () => PAGE,
+    'data.json': () => JSON.stringify(dataOf({})),
+    'jobs.json': () => JSON.stringify(jobs),
+    'worker-hosts.js': () => builtFile('worker-hosts.js'),
+  }
+  return createServer(async (request, response) => {
+    const name = (request.url ?? '/').slice(1)
+    if (request.method === 'POST') {
+      const body = await bodyOf(request)
+      response.end()
+      hear(name, body)
+      return
+    }
+    const make = made[name]
+    const type = name.endsWith('.js') ? 'text/javascript' : 'text/html'
+    response.writeHead(make === undefined ? 404 : 200, { 'content-type': type })
+    response.end(make?.())
+  })
+}
+
+/** Run the jobs in a browser; hears each answer. Resolves with how it ended before its time, if so. */
 function runIn(
-  engine: Engine,
-  jobs: readonly object[],
-  hear: (reply: { id: number; value: CellVerdict; message?: string }) => void,
-): Promise<void> {
+  browser: Browser,
+  jobs: readonly Job[],
+  hear: (said: Said) => void,
+): Promise<string | undefined> {
   const profile = mkdtempSync(join(tmpdir(), 'lab-parity-'))
   return new Promise((resolve, reject) => {
-    const server = createServer((request, response) => {
-      const name = (request.url ?? '/').slice(1)
-      if (request.method === 'POST') {
-        let body = ''
-        request.on('data', (part: Buffer) => {
-          body += part.toString()
-        })
-        request.on('end', () => {
-          response.end()
-          if (name === 'cell') hear(JSON.parse(body))
-          else child?.kill()
-        })
-        return
-      }
-      const made: Record<string, () => string | Buffer> = {
-        '': () => PAGE,
-        'data.json': () => JSON.stringify(dataOf({})),
-        'jobs.json': () => JSON.stringify(jobs),
-        'worker.js': () => builtFile('worker.js'),
-      }
-      const make = made[name]
-      const type = name.endsWith('.js') ? 'text/javascript' : 'text/html'
-      response.writeHead(make === undefined ? 404 : 200, { 'content-type': type })
-      response.end(make?.())
-    })
     let child: ChildProcess | undefined
+    let early: string | undefined = 'the browser ended'
+    let timer: NodeJS.Timeout | undefined
+    const wait = (): void => {
+      clearTimeout(timer)
+      timer = setTimeout(() => {
+        early = `nothing heard for ${SILENCE / 1000} s`
+        child?.kill()
+      }, SILENCE)
+    }
+    const server = serve(jobs, (name, body) => {
+      wait()
+      if (name === 'said') hear(JSON.parse(body))
+      if (name !== 'done') return
+      early = undefined
+      child?.kill()
+    })
     server.listen(0, '127.0.0.1', () => {
       const { port } = server.address() as AddressInfo
-      const url = `http://127.0.0.1:${port}/`
-      child = spawn(engine.path, engine.args(profile, url), { stdio: 'ignore' })
+      child = spawn(browser.path, browser.args(profile, `http://127.0.0.1:${port}/`), {
+        stdio: 'ignore',
+      })
+      wait()
       child.on('error', reject)
       child.on('exit', () => {
+        clearTimeout(timer)
         server.closeAllConnections()
         server.close()
         rmSync(profile, { recursive: true, force: true, maxRetries: 5 })
-        resolve()
+        resolve(early)
       })
     })
   })
 }
 
-const named = process.argv.slice(2)
-const verdicts = new Verdicts(new AbortController().signal, named.length > 0 ? named : undefined)
-await verdicts.all()
-const { cells } = verdicts.now()
-const texts = new Map(dataOf({}).scenarios.map((s) => [s.name, s.text]))
-const jobs = cells.map((c) => ({ text: texts.get(c.scenario), design: c.design }))
-for (const engine of ENGINES) {
-  if (!existsSync(engine.path)) {
-    process.stdout.write(`${engine.name}: not on this machine\n`)
-    continue
-  }
-  let same = 0
-  const differ: string[] = []
-  const start = performance.now()
-  await runIn(engine, jobs, ({ id, value, message }) => {
-    const cell = cells[id] as CellVerdict
-    if (message === undefined && factsOf(value) === factsOf(cell)) same++
-    else
-      differ.push(
-        `${cell.scenario} on ${cell.design}${message === undefined ? '' : `: ${message}`}`,
-      )
-  })
-  const seconds = ((performance.now() - start) / 1000).toFixed(0)
-  process.stdout.write(`${engine.name}: ${same} of ${cells.length} cells the same, ${seconds} s\n`)
-  for (const d of differ) process.stdout.write(`  differs: ${d}\n`)
-  if (same !== cells.length) process.exitCode = 1
+interface Expected {
+  readonly cell: CellVerdict
+  readonly job: Job
+  readonly stories: readonly string[]
 }
+
+/** Of the trace that `replay --json` prints. */
+function hashOfTrace(token: string, text: string): string {
+  const { design, schedule } = decodeToken(token)
+  const scenario = readScenario(text, knownNames())
+  const on = designNamed(design) as Design
+  const { trace } = replayPictured(scenario, on, schedule, 'lowered', false)
+  return createHash('sha256').update(JSON.stringify(trace)).digest('hex')
+}
+
+/** All cells of a matrix, or those of the scenarios that are named, as Node has them. */
+async function expectedOf(id: string, only: readonly string[] | undefined): Promise<Expected[]> {
+  const verdicts = new Verdicts(new AbortController().signal, only, id)
+  await verdicts.all()
+  const texts = new Map(dataOf({}).scenarios.map((s) => [s.name, s.text]))
+  return verdicts.now().cells.map((cell) => {
+    const text = texts.get(cell.scenario) as string
+    const tokens = cell.findings.map((f) => f.token)
+    const stories = tokens.map((token) => hashOfTrace(token, text))
+    return { cell, job: { text, design: cell.design, tokens }, stories }
+  })
+}
+
+/** In what the browser differs; undefined if in nothing. */
+function differenceOf({ cell, stories }: Expected, said: Said): string | undefined {
+  if (said.error !== undefined || said.cell === undefined) return said.error ?? 'no answer'
+  if (factsOf(said.cell) !== factsOf(cell)) return 'the verdict'
+  const at = stories.findIndex((s, i) => s !== said.stories[i])
+  return at < 0 ? undefined : `the story of ${cell.findings[at]?.token}`
+}
+
+async function main(args: readonly string[]): Promise<void> {
+  const only = args.filter((a) => !a.startsWith('--'))
+  const wanted = args.filter((a) => a.startsWith('--')).map((a) => a.slice(2))
+  const start = performance.now()
+  const seconds = (): string => `${((performance.now() - start) / 1000).toFixed(0)} s`
+  const say = (text: string): void => void process.stderr.write(`${text}, ${seconds()}\n`)
+  const expected: Expected[] = []
+  for (const id of MATRICES) {
+    expected.push(...(await expectedOf(id, only.length > 0 ? only : undefined)))
+    say(`node: ${id}, ${expected.length} cells`)
+  }
+  const findings = expected.reduce((sum, e) => sum + e.stories.length, 0)
+  const total = `${expected.length} cells and ${findings} stories`
+  for (const browser of BROWSERS.filter((b) => wanted.length === 0 || wanted.includes(b.name))) {
+    if (!existsSync(browser.path)) {
+      process.stdout.write(`${browser.name}: not on this machine\n`)
+      continue
+    }
+    let same = 0
+    let heard = 0
+    let last = performance.now()
+    const jobs = expected.map((e) => e.job)
+    const early = await runIn(browser, jobs, (said) => {
+      const cell = expected[said.id] as Expected
+      const difference = differenceOf(cell, said)
+      heard++
+      if (difference === undefined) same++
+      else {
+        const { scenario, design } = cell.cell
+        process.stdout.write(`${browser.name}: ${scenario} on ${design} differs: ${difference}\n`)
+      }
+      if (performance.now() - last < BETWEEN) return
+      last = performance.now()
+      say(`${browser.name}: ${heard} of ${expected.length} cells`)
+    })
+    const end = early === undefined ? '' : `; ended early: ${early}`
+    process.stdout.write(
+      `${browser.name}: ${same} of ${total.replace(' and', ' the same, with')}${end}, ${seconds()}\n`,
+    )
+    if (same !== expected.length || early !== undefined) process.exitCode = 1
+  }
+}
+
+await main(process.argv.slice(2))

@@ -64,13 +64,14 @@ import { PKVM_MUTANTS } from './pkvm.js'
 import { SNP_MUTANTS } from './snp.js'
 import { TDX_MUTANTS } from './tdx.js'
 
-const GUEST = `
+const BOUND = `
 setup
   vm = kvm_create_vm(SW_PROTECTED)
   fd = private_memory(vm, 1P)
   bind(vm, slot=0, gpa=0, size=1P, fd=fd, offset=0)
   set_attributes(vm, gpa=0, size=1P, PRIVATE)
-  guest_write(vm, gpa=0, 0x5a) == 0
+`
+const GUEST = `${BOUND}  guest_write(vm, gpa=0, 0x5a) == 0
 `
 const scenario = (body: string): string => `litmus mutants/own\n"A seeded bug."\n${body}\n`
 const alone = (call: string): string =>
@@ -450,7 +451,7 @@ task t
     'end-without-start',
     upmAops,
     [replace(upmNotifyStart, noStart)],
-    scenario(`${GUEST}\ntask t\n  fallocate(fd, PUNCH_HOLE|KEEP_SIZE, offset=0, size=1P)`),
+    scenario(`${BOUND}\ntask t\n  fallocate(fd, PUNCH_HOLE|KEEP_SIZE, offset=0, size=1P)`),
     'invalidation',
     'unbalanced-invalidation',
   ),

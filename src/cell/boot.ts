@@ -41,7 +41,7 @@ function runAlone(program: Program, what: string, stepped?: (result: StepResult)
 
 /** Boot a design's kernel: init, then the design's initcall. */
 export function bootKernel(design: Design, mode: Mode): void {
-  activate(replacementsOf(design))
+  activate(replacementsOf(design), design.slots)
   boot(mode, () => {}, locksOf(design))
   const power = design.host?.init
   if (power !== undefined) {

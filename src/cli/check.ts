@@ -1,14 +1,23 @@
 /** `check` and the matrix: from the command line to a report on the standard output. */
 import { UserError } from '../app/error.js'
 import { builtInDesigns, designsOnMachine, resolveDesigns } from '../app/host/designs.js'
-import { check as run } from '../app/host/run.js'
+import { type Answer, check as run } from '../app/host/run.js'
 import { builtInScenarios, hostScenarios, readScenarios } from '../app/host/scenarios.js'
+import {
+  type Command,
+  commandOf,
+  isOf,
+  type Shard,
+  shardFile,
+  writeShard,
+} from '../app/host/shard.js'
 import type { CellResult, LoadedDesign, Results, ScenarioFile } from '../app/results.js'
 import { type Story, tell } from '../app/story.js'
 import type { Finding } from '../app/verdict.js'
 import { MACHINES } from '../hosts/host.js'
 import { designsOn } from '../hosts/index.js'
 import { suggest } from '../litmus/error.js'
+import type { Format } from '../report/format.js'
 import { EXIT } from './exit.js'
 import { exitCodeOf } from './exit-codes.js'
 import type { CheckFlags } from './flags.js'
@@ -29,14 +38,19 @@ export async function check(names: readonly string[], flags: CheckFlags): Promis
   if (flags.promela !== undefined) await writePromela(scenarios, designs, flags.promela)
   const progress = new ProgressLine()
   const interruption = new Interruption()
+  const question = questionOf(flags)
+  const limits = {
+    milliseconds: flags.time === undefined ? undefined : flags.time * 1000,
+    bytes: flags.memory === undefined ? undefined : flags.memory * 2 ** 20,
+  }
+  const { shard } = flags
   const results = await run({
     scenarios,
     designs,
-    question: questionOf(flags),
-    limits: {
-      milliseconds: flags.time === undefined ? undefined : flags.time * 1000,
-      bytes: flags.memory === undefined ? undefined : flags.memory * 2 ** 20,
-    },
+    question,
+    limits,
+    only: shard && ((cell) => isOf(shard, cell)),
+    answer: await answerOf(flags, names),
     workers: flags.workers,
     cache: flags.cache,
     checkpoint: flags.checkpoint,
@@ -45,14 +59,60 @@ export async function check(names: readonly string[], flags: CheckFlags): Promis
     signal: interruption.signal,
   })
   progress.clear()
+  if (shard !== undefined && !results.interrupted) {
+    const { host } = flags
+    const command = commandOf(scenarios, designs, {
+      question,
+      limits,
+      format: flags.format,
+      named,
+      host,
+    })
+    return saveShard(shard, command, results, flags.result)
+  }
+  const code = shard === undefined ? print(results, format, named, limits.milliseconds) : EXIT.OK
+  interruption.release()
+  if (!results.interrupted) return code
+  const file = shard === undefined ? '' : '; no file is written'
+  say(`interrupted: ${unfinished(results)} of ${results.asked} cells were not finished${file}`)
+  return EXIT.SIGNAL + interruption.number
+}
+
+/** Print results; returns the exit code. Stories of a cell may take so many milliseconds. */
+export function print(
+  results: Results,
+  format: Format,
+  named: boolean,
+  milliseconds: number | undefined,
+): number {
   const code = exitCodeOf(results.cells.map((c) => c.verdict))
   process.exitCode = code
-  const stories = storiesOf(format.wants(results), flags.time)
-  interruption.release()
+  const stories = storiesOf(format.wants(results), milliseconds)
   out(format.render(results, stories, lookFor(process.stdout, named)))
-  if (!results.interrupted) return code
-  say(`interrupted: ${unfinished(results)} of ${results.asked} cells were not finished`)
-  return EXIT.SIGNAL + interruption.number
+  return code
+}
+
+/** Who answers: workers on a queue, if one is named. */
+async function answerOf(
+  { queue, patience }: CheckFlags,
+  names: readonly string[],
+): Promise<Answer | undefined> {
+  if (queue === undefined) return undefined
+  const { answerOnQueue } = await import('../app/host/queue/cell-answer.js')
+  const { partLines } = await import('./queue.js')
+  return answerOnQueue({
+    ...{ url: queue, patience, what: ['check', ...names].join(' ') },
+    onParts: (by) => partLines(by).forEach(say),
+  })
+}
+
+/** What its cells say is for `merge` to tell. */
+function saveShard(shard: Shard, command: Command, results: Results, path?: string): number {
+  const { number, of } = shard
+  const file = path ?? `shard-${number}-of-${of}.json`
+  writeShard(file, shardFile(shard, command, results))
+  say(`shard ${number} of ${of}: ${results.cells.length} cells, written to ${file}`)
+  return EXIT.OK
 }
 
 /** The designs that are named, or all; with --host, as they run on that machine. @throws UserError */
@@ -98,17 +158,17 @@ function sayUnknownMarks(scenarios: readonly ScenarioFile[]): void {
   }
 }
 
-/** The findings that a format tells, within `--time` for each cell. */
+/** The findings that a format tells, within the time for each cell. */
 function storiesOf(
   wanted: readonly (readonly [CellResult, Finding])[],
-  seconds?: number,
+  milliseconds: number | undefined,
 ): Map<Finding, Story> {
   const begun = new Map<CellResult, number>()
   const stories = new Map<Finding, Story>()
   for (const [cell, finding] of wanted) {
     const start = begun.get(cell) ?? performance.now()
     begun.set(cell, start)
-    const left = (): boolean => seconds === undefined || performance.now() - start < seconds * 1000
+    const left = (): boolean => performance.now() - start < (milliseconds ?? Infinity)
     stories.set(finding, tell(cell, finding, left))
   }
   return stories

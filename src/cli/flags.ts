@@ -1,4 +1,5 @@
 /** What the command line can say, as it arrives from it. */
+import type { Shard } from '../app/host/shard.js'
 
 export interface CheckFlags {
   readonly design: string[]
@@ -17,6 +18,12 @@ export interface CheckFlags {
   readonly undeclared?: boolean
   readonly sample?: number
   readonly seed?: number
+  readonly shard?: Shard
+  /** Where a shard goes. */
+  readonly result?: string
+  /** URL of the server by way of which workers answer, and seconds that it may be gone for. */
+  readonly queue?: string
+  readonly patience: number
 }
 
 export interface ReplayFlags {

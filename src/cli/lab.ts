@@ -1,12 +1,14 @@
 /** `lab`: the page, served to this machine, or written to files. */
 import { spawn } from 'node:child_process'
-import { existsSync, watch } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { UserError } from '../app/error.js'
 import { readText } from '../app/host/files.js'
 import { decodeToken, TokenError } from '../app/token.js'
 import { LabServer } from '../lab/host/serve.js'
-import { type Opening, Verdicts } from '../lab/host/ship.js'
+import { MATRICES, Verdicts } from '../lab/host/ship.js'
+import { watchFile } from '../lab/host/watch.js'
 import { writeFolder, writeSingle } from '../lab/host/write.js'
+import type { Opening } from '../lab/protocol.js'
 import { EXIT } from './exit.js'
 import type { LabFlags } from './flags.js'
 import { out, say } from './terminal.js'
@@ -15,7 +17,7 @@ import { out, say } from './terminal.js'
 function openingOf(what: string | undefined): Opening {
   if (what === undefined) return {}
   const text = what === '-' || existsSync(what) ? readText(what) : what
-  if (/^litmus\s/m.test(text) && !/^rm\d+\./.test(text)) return { text }
+  if (/^litmus\s/m.test(text) && !/^rm\d+\./.test(text)) return { text, live: what !== '-' }
   try {
     decodeToken(text)
     return { token: text.replace(/^[>\s]+/gm, '').replace(/\s+/g, '') }
@@ -43,16 +45,54 @@ function openBrowser(url: string): void {
   child.unref()
 }
 
+/** Files are read by others: they hold every matrix. */
 async function write(flags: LabFlags, opening: Opening): Promise<number> {
-  const verdicts = new Verdicts(new AbortController().signal)
-  await verdicts.all((pending) => {
-    if (process.stderr.isTTY) process.stderr.write(`\r${pending} cells to go   `)
-  })
+  const { signal } = new AbortController()
+  const known = new Map<string, object>()
+  for (const id of MATRICES) {
+    const verdicts = new Verdicts(signal, undefined, id)
+    await verdicts.all((pending) => {
+      if (process.stderr.isTTY) process.stderr.write(`\r${id}: ${pending} cells to go   `)
+    })
+    known.set(id, verdicts.now())
+  }
   if (process.stderr.isTTY) process.stderr.write('\r\x1b[K')
-  if (flags.out !== undefined) writeFolder(flags.out, opening, verdicts.now())
-  if (flags.single !== undefined) writeSingle(flags.single, opening, verdicts.now())
+  const { live: _, ...open } = opening
+  const contents = { open: () => open, verdicts: (id: string) => known.get(id) as object }
+  if (flags.out !== undefined) writeFolder(flags.out, contents)
+  if (flags.single !== undefined) writeSingle(flags.single, contents)
   out([flags.out, flags.single].filter((p) => p !== undefined).join('\n'))
   return EXIT.OK
+}
+
+/** The matrices of a page that is served; each is checked when it is first asked for. */
+class Matrices {
+  readonly #known = new Map<string, Verdicts>()
+  readonly #signal: AbortSignal
+  #checking: Promise<void> = Promise.resolve()
+  #fail: (error: Error) => void = () => {}
+  /** Rejects when a check goes wrong. */
+  readonly failed = new Promise<never>((_, reject) => {
+    this.#fail = reject
+  })
+
+  constructor(signal: AbortSignal) {
+    this.#signal = signal
+  }
+
+  now(id: string): object {
+    const known = this.#known.get(id) ?? new Verdicts(this.#signal, undefined, id)
+    if (!this.#known.has(id)) {
+      this.#checking = this.#checking.then(() => known.all()).catch(this.#fail)
+    }
+    this.#known.set(id, known)
+    return known.now()
+  }
+
+  /** Resolves when nothing is being checked. */
+  idle(): Promise<void> {
+    return this.#checking
+  }
 }
 
 /** Serve until a signal comes, or write what was asked for; returns the exit code. */
@@ -60,27 +100,38 @@ export async function lab(what: string | undefined, flags: LabFlags): Promise<nu
   let opening = openingOf(what)
   if (flags.out !== undefined || flags.single !== undefined) return write(flags, opening)
   const stop = new AbortController()
-  const verdicts = new Verdicts(stop.signal)
-  const server = new LabServer(() => opening, verdicts)
+  const matrices = new Matrices(stop.signal)
+  const server = new LabServer({ open: () => opening, verdicts: (id) => matrices.now(id) })
   const url = await server.listen(flags.port).catch((error: Error) => {
     throw new UserError(`port ${flags.port}: ${error.message}`)
   })
   out(`${url}${hashOf(opening)}`)
   say('Ctrl-C ends it.')
-  if (opening.text !== undefined && what !== undefined && what !== '-') {
-    watch(what, () => {
-      opening = openingOf(what)
+  if (opening.live === true && what !== undefined) {
+    watchFile(what, stop.signal, () => {
+      opening = openingAgain(what, opening)
+      server.changed()
     })
   }
   if (flags.open) openBrowser(`${url}${hashOf(opening)}`)
   const ended = new Promise<void>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve())
   })
-  const checking = verdicts.all()
-  // What goes wrong with the checks ends it too.
-  await Promise.race([ended, checking.then(() => ended)])
+  matrices.now('main')
+  await Promise.race([ended, matrices.failed])
   stop.abort()
   server.close()
-  await checking
+  await matrices.idle()
   return EXIT.OK
+}
+
+/** What is in the file now; what was there before if it is nothing that the page can open. */
+function openingAgain(path: string, before: Opening): Opening {
+  try {
+    return openingOf(path)
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error
+    say(error.message)
+    return before
+  }
 }

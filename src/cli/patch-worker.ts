@@ -4,7 +4,7 @@ import { encodeToken } from '../app/token.js'
 import type { Design } from '../designs/design.js'
 import { DESIGNS } from '../designs/index.js'
 import { readScenario, type Scenario } from '../litmus/scenario.js'
-import type { FnTag, Replacement } from '../machine/fn.js'
+import type { FnTag, Replacement, SlotReplacement } from '../machine/fn.js'
 import {
   type CellFacts,
   type Difference,
@@ -69,13 +69,15 @@ export interface PatchResult {
   readonly bug: string | undefined
 }
 
-const loaded = new Map<string, Readonly<Record<string, Replacement>>>()
+type Made = Readonly<Record<string, Replacement | SlotReplacement>>
 
-async function load(module: string): Promise<Readonly<Record<string, Replacement>>> {
+const loaded = new Map<string, Made>()
+
+async function load(module: string): Promise<Made> {
   const known = loaded.get(module)
   if (known !== undefined) return known
   const url = `data:text/javascript;base64,${Buffer.from(module).toString('base64')}`
-  const { made } = (await import(url)) as { made: Readonly<Record<string, Replacement>> }
+  const { made } = (await import(url)) as { made: Made }
   loaded.set(module, made)
   return made
 }
@@ -109,8 +111,12 @@ async function run(job: PatchJob): Promise<PatchResult> {
       return { cell: undefined, difference: undefined }
     }
     const of = made[module] ?? {}
-    const replaces = slots.flatMap((s) => (of[s] === undefined ? [] : [of[s]]))
-    const other = judged(scenario, { ...base, base, replaces })
+    const all = slots.flatMap((s) => of[s] ?? [])
+    const other = judged(scenario, {
+      ...{ ...base, base },
+      replaces: all.filter((r) => 'of' in r),
+      slots: [...base.slots, ...all.filter((r) => 'table' in r)],
+    })
     seen[i] = other
     const beside = against === undefined ? facts : seen[against]
     return { cell: report(other), difference: beside && difference(beside, other) }

@@ -8,6 +8,7 @@ import type { CheckFlags, ConformFlags, LabFlags, ReplayFlags } from './flags.js
 import { formatNames } from './formats.js'
 import { LISTS } from './lists.js'
 import { addPatchCommands } from './patch-commands.js'
+import { addSpreadCommands, withSpreadOptions } from './spread.js'
 import { out, widthOf } from './terminal.js'
 
 function count(text: string): number {
@@ -28,7 +29,7 @@ function collect(value: string, before: string[]): string[] {
 function withCheckOptions(command: Command): Command {
   const short = (name: string, what: string): Option =>
     new Option(`--${name}`, what).implies({ format: name })
-  return command
+  return withSpreadOptions(command)
     .option('-d, --design <id|file.ts>', 'design to check (repeatable)', collect, [])
     .addOption(
       new Option('--host <machine>', 'on a machine that protects guests: what is about it').choices(
@@ -74,8 +75,8 @@ function withCheckOptions(command: Command): Command {
 
 async function runCheck(names: string[], flags: Partial<CheckFlags>): Promise<number> {
   const { check } = await import('./check.js')
-  const { format = 'text', design = [], cache = true } = flags
-  return check(names, { ...flags, format, design, cache })
+  const { format = 'text', design = [], cache = true, patience = 60 } = flags
+  return check(names, { ...flags, format, design, cache, patience })
 }
 
 /** The program; `end` is told what a command ends with. */
@@ -166,6 +167,7 @@ export function program(end: (code: number) => void): Command {
       const { conform } = await import('./conform.js')
       end(await conform(flags))
     })
+  addSpreadCommands(main, end)
   addPatchCommands(main, end)
   main
     .command('completion')

@@ -25,7 +25,7 @@ import {
   treeFile,
 } from '../patch/plan.js'
 import { tell } from '../patch/tell.js'
-import { HOLE_MARK, moduleText } from '../patch/translate/module.js'
+import { HOLE_MARK, moduleText, replacedBy } from '../patch/translate/module.js'
 import { type CellPair, type Review, reviewOf } from '../patch/verdicts.js'
 import { EXIT } from './exit.js'
 import { dictionary, KERNELS, ownerOf } from './fidelity-tree.js'
@@ -269,14 +269,16 @@ async function judge(
   design: Design,
   threads: number,
 ): Promise<readonly PatchResult[]> {
-  const reach = ways.map(({ entries }) => {
+  const reach = ways.map(({ entries, pieces }) => {
     const places = entries.flatMap((e) =>
       e.how === 'no effect' ? [] : e.targets.map((t) => t.place),
     )
+    // Who asks whether a slot is filled runs none of its functions.
+    if (pieces.some((p) => p.slots !== undefined)) return []
     return places.length === 0 ? ['nothing of the patch runs'] : places
   })
   const variants = ways.map(({ pieces }, module): Variant => {
-    const slots = pieces.flatMap((p) => p.replaces ?? [])
+    const slots = pieces.flatMap(replacedBy)
     return module === 0 ? { module, slots } : { module, slots, against: 0 }
   })
   const modules = ways.map((w) => w.module)

@@ -4,7 +4,7 @@
  */
 import type { Pfn } from '../kernel/include/types.js'
 import { LINUX_6_18 } from '../kernel/v6_18/index.js'
-import type { FnTag, Replacement } from '../machine/fn.js'
+import type { FnTag, Replacement, SlotReplacement } from '../machine/fn.js'
 
 /** The Linux versions that a design can be a diff of, the oldest first. */
 export const PROFILES = ['6.2', '6.18'] as const
@@ -43,6 +43,8 @@ export interface Design {
   readonly cite: readonly string[]
   /** Replaced functions of this design alone. */
   readonly replaces: readonly Replacement[]
+  /** Slots of tables of operations that it fills otherwise, behind those of its bases. */
+  readonly slots: readonly SlotReplacement[]
   /** Runs once when the kernel boots, like an initcall; takes no arguments. */
   readonly init: FnTag | undefined
   /** Classes of the locks that it brings, as they are named where they are initialised. */
@@ -59,16 +61,18 @@ interface Definition {
   readonly profile?: Profile
   readonly cite: readonly string[]
   readonly replaces: readonly Replacement[]
+  readonly slots?: readonly SlotReplacement[]
   readonly init?: FnTag
   readonly locks?: readonly string[]
 }
 
 /** Declare a design. What it does not name it inherits from its base. */
 export function defineDesign(definition: Definition): Design {
-  const { id, summary, base, cite, replaces, init, locks = [] } = definition
+  const { id, summary, base, cite, replaces, slots = [], init, locks = [] } = definition
   if (!/^[a-z0-9][a-z0-9.-]*$/.test(id)) throw new Error(`"${id}" is no id for a design`)
   const profile = base?.profile ?? definition.profile ?? '6.2'
   const inherited = {
+    slots: [...(base?.slots ?? []), ...slots],
     init: init ?? base?.init,
     locks: [...(base?.locks ?? []), ...locks],
     host: base?.host,

@@ -5,25 +5,19 @@ import { gathered } from '../app/judge.js'
 import { knownNames } from '../app/known.js'
 import type { CellResult, LoadedDesign } from '../app/results.js'
 import { cellHash, decodeToken, isNamedBy, type Token, TokenError } from '../app/token.js'
-import { CONSTANTS } from '../calls/constants.js'
-import { CALLS } from '../calls/table.js'
 import { SetupFailure } from '../cell/boot.js'
 import { DESIGNS } from '../designs/index.js'
 import { type Hindsight, LOOK_BACK, lookBack } from '../explore/tell/hindsight.js'
 import { replayPictured, type Shown } from '../explore/tell/pictured.js'
 import { designNamed } from '../hosts/index.js'
-import { ERRNO, errnoName } from '../kernel/include/errno.js'
 import { LitmusError } from '../litmus/error.js'
-import { readScenario, type Scenario } from '../litmus/scenario.js'
+import { type Known, readScenario, type Scenario } from '../litmus/scenario.js'
 import { LimitError } from '../machine/fault.js'
 import { PLAIN_LOOK } from '../report/format.js'
 import { format as json } from '../report/formats/json.js'
-import { shortFinding } from '../report/words.js'
-import { FINDING_KINDS } from '../sanitizers/index.js'
 import type {
   Answers,
   CellVerdict,
-  Hello,
   Mistake,
   Request,
   ScenarioText,
@@ -51,14 +45,12 @@ export class Engine {
   answer(request: Request, around: Surroundings): Answers[Request['kind']] {
     try {
       switch (request.kind) {
-        case 'hello':
-          return hello()
         case 'story':
           return this.#story(request)
         case 'hindsight':
           return this.#hindsight(request.token, request.text)
         case 'parse':
-          return mistakeIn(request.text)
+          return this.#mistakeIn(request.text)
         case 'check':
           return this.#check(request.text, request.design, around)
       }
@@ -73,10 +65,25 @@ export class Engine {
     }
   }
 
+  #known(): Known {
+    return knownNames(this.#start.designs)
+  }
+
   #scenario(text: string): Scenario {
-    const known = this.#parsed.get(text) ?? readScenario(text, knownNames())
+    const known = this.#parsed.get(text) ?? readScenario(text, this.#known())
     this.#parsed.set(text, known)
     return known
+  }
+
+  #mistakeIn(text: string): Mistake | undefined {
+    try {
+      readScenario(text, this.#known())
+      return undefined
+    } catch (error) {
+      if (!(error instanceof LitmusError)) throw error
+      const { line, column, message } = error
+      return { line, column, message: message.split('\n')[0] ?? message }
+    }
   }
 
   /** The scenario that a token names: the text that came with it, or one of the project's. */
@@ -166,29 +173,4 @@ function toldOf(design: string, { trace, pictured, divergence, followed }: Shown
   const text = divergence && `${divergence.expected} was to step, but ${divergence.why}`
   const at = divergence && { step: divergence.step, text: text as string }
   return { design, trace, pictured, followed, divergence: at }
-}
-
-function mistakeIn(text: string): Mistake | undefined {
-  try {
-    readScenario(text, knownNames())
-    return undefined
-  } catch (error) {
-    if (!(error instanceof LitmusError)) throw error
-    const { line, column, message } = error
-    return { line, column, message: message.split('\n')[0] ?? message }
-  }
-}
-
-function hello(): Hello {
-  return {
-    designs: DESIGNS.map(({ id, summary }) => ({ id, summary })),
-    operations: Object.entries(CALLS).map(([name, { parameters, doc }]) => ({
-      name,
-      parameters: parameters.map((p) => p.name),
-      doc,
-    })),
-    constants: Object.keys(CONSTANTS),
-    errno: Object.fromEntries(Object.values(ERRNO).map((n) => [String(-n), errnoName(-n)])),
-    findings: FINDING_KINDS.map(({ id, sentence }) => ({ id, sentence, short: shortFinding(id) })),
-  }
 }

@@ -16,7 +16,6 @@ export interface StoryRequest {
 }
 
 export type Request =
-  | { readonly kind: 'hello' }
   | StoryRequest
   | { readonly kind: 'hindsight'; readonly token: string; readonly text: string | undefined }
   | { readonly kind: 'parse'; readonly text: string }
@@ -29,6 +28,8 @@ export interface Start {
   readonly code: string
   readonly version: string
   readonly scenarios: readonly ScenarioText[]
+  /** Ids of all designs that a scenario may name, those that this worker does not have included. */
+  readonly designs: readonly string[]
   /** Not 0 when a search is to stop; undefined where pages can't share memory with workers. */
   readonly stop: Int32Array | undefined
 }
@@ -39,8 +40,17 @@ export interface ScenarioText {
   readonly text: string
 }
 
-export interface Hello {
+/** One table of the page: scenarios on designs. */
+export interface MatrixHead {
+  /** `main`, or the machine under the designs. */
+  readonly id: string
+  readonly title: string
   readonly designs: readonly { readonly id: string; readonly summary: string }[]
+  readonly scenarios: readonly string[]
+}
+
+/** What the language and the reports speak of, for completion and captions. */
+export interface Words {
   readonly operations: readonly {
     readonly name: string
     readonly parameters: readonly string[]
@@ -54,6 +64,27 @@ export interface Hello {
     readonly short: string
     readonly sentence: string
   }[]
+}
+
+/** What the page is opened with: one of these, or nothing. */
+export interface Opening {
+  readonly token?: string
+  /** Text of a scenario. */
+  readonly text?: string
+  /** The server says when the file behind it has been written again. */
+  readonly live?: boolean
+}
+
+/** What the page begins with. */
+export interface Shipped {
+  readonly version: string
+  /** Of the code that verdicts and tokens are bound to. */
+  readonly code: string
+  readonly scenarios: readonly ScenarioText[]
+  readonly matrices: readonly MatrixHead[]
+  readonly designs: readonly string[]
+  readonly words: Words
+  readonly open: Opening
 }
 
 /** One side of a story. */
@@ -121,7 +152,6 @@ export interface Mistake {
 }
 
 export interface Answers {
-  readonly hello: Hello
   readonly story: StoryAnswer
   readonly hindsight: Hindsight | undefined
   readonly parse: Mistake | undefined

@@ -82,6 +82,13 @@ export interface Replacement {
   readonly by: FnTag
 }
 
+/** One slot of a table of operations that holds another function; undefined for none. */
+export interface SlotReplacement {
+  readonly table: object
+  readonly slot: string
+  readonly by: FnTag | undefined
+}
+
 /** What `original()` made, in the order of declaration. */
 interface Original {
   readonly id: number
@@ -101,7 +108,10 @@ function fileOf(place: string): string {
  * Make the kernel that these replacements describe the active one; later ones win. The originals
  * in the file of a replacement are what was there before it.
  */
-export function activate(replacements: readonly Replacement[]): void {
+export function activate(
+  replacements: readonly Replacement[],
+  slots: readonly SlotReplacement[] = [],
+): void {
   active = bodies.slice()
   for (const { of, by } of replacements) {
     const file = fileOf((bodies[by.id] as Body).place)
@@ -110,11 +120,35 @@ export function activate(replacements: readonly Replacement[]): void {
     }
     active[of.id] = bodies[by.id] as Body
   }
+  for (const before of slotsBefore.splice(0).reverse()) fill(before)
+  for (const { table, slot, by } of slots) {
+    slotsBefore.push({ table, slot, by: (table as Slots)[slot] })
+    fill({ table, slot, by })
+  }
+}
+
+type Slots = Record<string, FnTag | undefined>
+
+/** What the tables had that the active kernel has filled otherwise. */
+const slotsBefore: SlotReplacement[] = []
+
+function fill({ table, slot, by }: SlotReplacement): void {
+  if (by === undefined) delete (table as Slots)[slot]
+  else (table as Slots)[slot] = by
 }
 
 /** Declare a replacement; the types make sure that the patched function fits. */
 export function replace<F extends FnTag>(of: F, by: NoInfer<F>): Replacement {
   return { of, by }
+}
+
+/** Declare what one table of operations has in a slot; other tables keep theirs. */
+export function replaceSlot<T extends object, K extends keyof T & string>(
+  table: T,
+  slot: K,
+  by: NoInfer<T[K]> & (FnTag | undefined),
+): SlotReplacement {
+  return { table, slot, by }
 }
 
 /**

@@ -37,15 +37,18 @@ export interface Change {
   readonly lines: ReadonlySet<number>
 }
 
+/** One table of operations; `was` is undefined for a new one, `table` what it is after that. */
+export interface TableChange {
+  readonly table: CTable
+  readonly was: CTable | undefined
+  readonly file: string
+}
+
 export interface Changes {
   readonly files: readonly ChangedFile[]
   readonly functions: readonly Change[]
-  /** Tables whose slots change, and new ones. */
-  readonly tables: readonly {
-    readonly table: CTable
-    readonly file: string
-    readonly isNew: boolean
-  }[]
+  /** Tables whose slots change, new ones, and some that are gone. */
+  readonly tables: readonly TableChange[]
   /** Types, data and macros. */
   readonly outside: readonly (Outside & { readonly file: string })[]
   readonly notes: readonly string[]
@@ -235,9 +238,20 @@ function commonLines(a: readonly string[], b: readonly string[]): ReadonlySet<nu
 
 function tableChanges({ path, before, after, misfits }: ChangedFile): Changes['tables'] {
   if (misfits.length > 0) return []
-  return [...after.tables.values()].flatMap((table) => {
-    const was = before.tables.get(table.name)
+  return tablesApart(before.tables, after.tables, path)
+}
+
+/** Tables that are not the same; one that is gone has no slots any more. */
+export function tablesApart(
+  before: ReadonlyMap<string, CTable>,
+  after: ReadonlyMap<string, CTable>,
+  file: string,
+): TableChange[] {
+  const changed = [...after.values()].flatMap((table): TableChange[] => {
+    const was = before.get(table.name)
     if (was !== undefined && JSON.stringify(was.slots) === JSON.stringify(table.slots)) return []
-    return [{ table, file: path, isNew: was === undefined }]
+    return [{ table, was, file }]
   })
+  const gone = [...before.values()].filter((t) => !after.has(t.name))
+  return [...changed, ...gone.map((was) => ({ table: { ...was, slots: [] }, was, file }))]
 }

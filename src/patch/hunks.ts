@@ -12,7 +12,7 @@ import {
   tablesOf,
 } from './c/functions.js'
 import { parseC, squash } from './c/parse.js'
-import type { Change, ChangedFile, Changes, Side } from './changes.js'
+import { type Change, type ChangedFile, type Changes, type Side, tablesApart } from './changes.js'
 import type { FilePatch, Hunk, Patch } from './mail/patch.js'
 import { type Outside, outsideOf, spansOf } from './outside.js'
 
@@ -84,10 +84,10 @@ function fileShown(path: string, list: readonly FilePatch[], reverse: boolean): 
     functions.push({ kind: 'removed', name, file: path, before: f, after: undefined, lines })
   }
   functions.push(...partialChanges(path, was, now))
-  const tables = [...after.tables.values()].flatMap((table) => {
-    const old = before.tables.get(table.name)
-    if (old !== undefined && JSON.stringify(old.slots) === JSON.stringify(table.slots)) return []
-    return [{ table, file: path, isNew: old === undefined && isShownWhole(table, now.flat()) }]
+  const tables = tablesApart(before.tables, after.tables, path).flatMap((t) => {
+    // A table whose beginning is shown on one side only is new, or gone; else its hunk is a part.
+    if (t.was !== undefined) return [t]
+    return isShownWhole(t.table, now.flat()) ? [t] : [{ ...t, was: { ...t.table, slots: [] } }]
   })
   const outside = outsideShown(now.flat())
   const files = { path, before, after, misfits: [] }

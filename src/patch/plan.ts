@@ -5,9 +5,10 @@
 import type { CFunction } from './c/functions.js'
 import { type Candidate, calledBy, candidates, replacement, type TreeFile } from './calibrate.js'
 import type { Change, ChangedFile, Changes, Side } from './changes.js'
-import { camelCase, type ModelFunction } from './model/dictionary.js'
+import type { ModelFunction } from './model/dictionary.js'
 import type { Scope } from './model/scope.js'
-import { RENAMED, SLOTS } from './translate/crosswalk.js'
+import { tableEntry } from './tables.js'
+import { RENAMED } from './translate/crosswalk.js'
 import type { Piece } from './translate/module.js'
 import { Session, type Sources } from './translate/session.js'
 import { Hole, type HoleNote } from './translate/work.js'
@@ -142,7 +143,7 @@ export function plan(
   return { entries, pieces: [...session.pieces, ...pieces] }
 }
 
-interface Context {
+export interface Context {
   readonly scope: Scope
   readonly changes: Changes
   readonly session: Session
@@ -350,31 +351,6 @@ function trapPiece(target: ModelFunction, why: string, scope: Scope): Piece {
     replaces: (scope.slotOf(target) ?? target).ts,
     comment: `${target.c}: a trap.`,
   }
-}
-
-function tableEntry(
-  { table, file, isNew }: Changes['tables'][number],
-  { scope, session, changes }: Context,
-): Entry {
-  const base = {
-    ...{ name: table.name, file, kind: 'table' as const, lines: new Set<number>() },
-    ...{ targets: [], dropped: [], assumptions: [], holes: [] },
-  }
-  const type = scope.opsOfStruct(table.struct)
-  if (type === undefined) return { ...base, how: 'not modelled' }
-  if (isNew) {
-    const made = session.newTable(table.name)
-    return { ...base, how: made === undefined ? 'not modelled' : 'new' }
-  }
-  const was = changes.files.find((f) => f.path === file)?.before.tables.get(table.name)
-  const slot = table.slots.find(
-    ([name, value]) =>
-      type.slots[SLOTS[name] ?? camelCase(name)] !== undefined &&
-      was?.slots.find(([n]) => n === name)?.[1] !== value,
-  )
-  if (slot === undefined) return { ...base, how: 'no effect' }
-  const reason = `.${slot[0]} of a table that the model has already`
-  return { ...base, how: 'not translated', holes: [{ reason, line: table.line, c: '' }] }
 }
 
 /** A type, data or a macro: the model has its own. */

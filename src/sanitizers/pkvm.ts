@@ -20,7 +20,7 @@ import { type Blob, byteAt, ZERO_PAGE } from '../machine/blob.js'
 import { factsOf } from '../machine/struct.js'
 import { architecture, source } from './ground.js'
 import type { Report, Sanitizer } from './sanitizer.js'
-import { forEachAlive } from './view.js'
+import { forEachAlive, freeText, isFree, WATCHED_FOR_FREE } from './view.js'
 
 /** What the guests have of a frame. */
 interface Guests {
@@ -72,9 +72,9 @@ function judgePage(folio: Folio, report: Report): void {
     const text = `pfn ${pfn} is borrowed by ${guests.borrowed} guests and counted ${page.shareCount}`
     report('share-miscount', text, facts)
   }
-  if (folio.buddy && page.host !== OWNED) {
+  if (isFree(folio) && page.host !== OWNED) {
     const whose = page.owner === OWNER_GUEST ? 'a guest' : 'somebody'
-    report('freed-while-donated', `pfn ${pfn} is free, and ${whose} has it yet`, facts)
+    report('freed-while-donated', `pfn ${pfn} ${freeText(folio)}, and ${whose} has it yet`, facts)
   }
 }
 
@@ -127,7 +127,13 @@ export const pkvm: Sanitizer = {
       why: [source('6.18', 'arch/arm64/kvm/pkvm.c pkvm_pgtable_stage2_map')],
     },
   ],
-  watches: ['Folio.buddy', 'PkvmPage.host', 'PkvmPage.hyp', 'PkvmPage.shareCount', 'PkvmVm.state'],
+  watches: [
+    ...WATCHED_FOR_FREE,
+    'PkvmPage.host',
+    'PkvmPage.hyp',
+    'PkvmPage.shareCount',
+    'PkvmVm.state',
+  ],
   state({ report }) {
     forEachFolio((folio) => judgePage(folio, report))
   },

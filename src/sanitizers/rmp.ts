@@ -27,14 +27,14 @@ import { forEachFolio } from '../kernel/mm/page_alloc.js'
 import { factsOf } from '../machine/struct.js'
 import { architecture, source } from './ground.js'
 import type { Context, Report, Sanitizer } from './sanitizer.js'
-import { forEachAlive, forEachSpte, gfnText } from './view.js'
+import { forEachAlive, forEachSpte, freeText, gfnText, isFree, WATCHED_FOR_FREE } from './view.js'
 
 /** RMP1: a free frame is the hypervisor's. */
 function judgeFree(folio: Folio, report: Report): void {
-  if (!folio.buddy || !isCovered(folio.pfn)) return
+  if (!isFree(folio) || !isCovered(folio.pfn)) return
   const state = pageState(folio.pfn)
   if (state === 'Hypervisor') return
-  const text = `pfn ${folio.pfn} is free, but its RMP entry says ${state}`
+  const text = `pfn ${folio.pfn} ${freeText(folio)}, but its RMP entry says ${state}`
   report('rmp-leak', text, factsOf([folio], { pfn: folio.pfn }))
 }
 
@@ -158,7 +158,12 @@ export const rmp: Sanitizer = {
       why: [source('6.12', 'virt/kvm/guest_memfd.c kvm_gmem_free_folio')],
     },
   ],
-  watches: ['Folio.buddy', 'RmpEntry.assigned', 'RmpEntry.immutable', 'RmpEntry.subpageCount'],
+  watches: [
+    ...WATCHED_FOR_FREE,
+    'RmpEntry.assigned',
+    'RmpEntry.immutable',
+    'RmpEntry.subpageCount',
+  ],
   state({ report }) {
     forEachFolio((folio) => judgeFree(folio, report))
     judgeCounters(report)

@@ -19,7 +19,17 @@ import { attrPrivate } from '../kernel/virt/kvm/memory_attributes.js'
 import { factsOf, objectName } from '../machine/struct.js'
 import { recorded, source } from './ground.js'
 import type { Context, Report, Sanitizer } from './sanitizer.js'
-import { backingOf, forEachAlive, forEachSpte, gfnText, isCovered, slotOf } from './view.js'
+import {
+  backingOf,
+  forEachAlive,
+  forEachSpte,
+  freeText,
+  gfnText,
+  isCovered,
+  isFree,
+  slotOf,
+  WATCHED_FOR_FREE,
+} from './view.js'
 
 /**
  * The page of the slot's file that backs a gfn now, or null for a hole; undefined if nothing can.
@@ -33,8 +43,8 @@ function backingFolio(kvm: Kvm, gfn: Gfn): Folio | null | undefined {
 
 function judgeBacking(kvm: Kvm, spte: Spte, folio: Folio, atRest: boolean, report: Report): void {
   const { gfn, pfn } = spte
-  if (folio.buddy) {
-    const text = `${gfnText(gfn)} maps pfn ${pfn}, which has been freed`
+  if (isFree(folio)) {
+    const text = `${gfnText(gfn)} maps pfn ${pfn}, which ${freeText(folio)}`
     report('secondary-use-after-free', text, factsOf([folio, spte, kvm], { gfn, pfn }))
     if (!atRest) return
   }
@@ -55,8 +65,8 @@ function judgeBacking(kvm: Kvm, spte: Spte, folio: Folio, atRest: boolean, repor
 /** Ordinary memory: the leaf may be there only as long as the process has the same page there. */
 function judgeOrdinary(kvm: Kvm, spte: Spte, folio: Folio, report: Report): void {
   const { gfn, pfn } = spte
-  if (folio.buddy) {
-    const text = `${gfnText(gfn)} maps pfn ${pfn}, which has been freed`
+  if (isFree(folio)) {
+    const text = `${gfnText(gfn)} maps pfn ${pfn}, which ${freeText(folio)}`
     report('secondary-use-after-free', text, factsOf([folio, spte, kvm], { gfn, pfn }))
   }
   const slot = slotOf(kvm, gfn)
@@ -176,9 +186,8 @@ export const secondaryMmu: Sanitizer = {
     },
   ],
   watches: [
-    'Folio.mapping',
+    ...WATCHED_FOR_FREE,
     'Folio.mapcount',
-    'Folio.buddy',
     'Spte.pfn',
     'Spte.writable',
     'KvmMemslots.slots',

@@ -18,7 +18,7 @@ import { forEachFolio } from '../kernel/mm/page_alloc.js'
 import { factsOf } from '../machine/struct.js'
 import { architecture, commit, source } from './ground.js'
 import type { Report, Sanitizer } from './sanitizer.js'
-import { forEachAlive, gfnText } from './view.js'
+import { forEachAlive, freeText, gfnText, isFree, WATCHED_FOR_FREE } from './view.js'
 
 /** Entries of a TD that have a frame. */
 function entriesOf(pfn: number, owner: number): number {
@@ -38,8 +38,8 @@ function judge(folio: Folio, report: Report): void {
   const pamt: Pamt = pamtOf(pfn)
   if (pamt.type === PT_NDA) return
   const facts = factsOf([folio, pamt], { pfn })
-  if (folio.buddy) {
-    report('td-page-freed', `pfn ${pfn} is free, and TD ${pamt.owner} has it yet`, facts)
+  if (isFree(folio)) {
+    report('td-page-freed', `pfn ${pfn} ${freeText(folio)}, and TD ${pamt.owner} has it yet`, facts)
   }
   const entries = entriesOf(pfn, pamt.owner)
   if (entries === 1) return
@@ -90,7 +90,7 @@ export const tdx: Sanitizer = {
       why: [architecture('TDX module 1.5.01, PAMT')],
     },
   ],
-  watches: ['Folio.buddy', 'Pamt.type', 'Td.state', 'Td.pfn'],
+  watches: [...WATCHED_FOR_FREE, 'Pamt.type', 'Td.state', 'Td.pfn'],
   state({ report }) {
     forEachFolio((folio) => judge(folio, report))
   },

@@ -50,6 +50,31 @@ export function backingOf(
   return { mapping, index: (first + (gfn - slot.baseGfn)) as Pgoff }
 }
 
+/**
+ * Is a frame free, or about to be: only an LRU batch refers to its page, and anything that runs on
+ * that CPU may empty it, without a look at anything else (docs/decisions/0016-drains.md)?
+ */
+export function isFree(folio: Folio): boolean {
+  if (folio.buddy) return true
+  const cached = folio.mapping !== null || folio.swap !== 0
+  return folio.lruBatch !== 0 && folio.refcount === 1 && !cached && !folio.hwpoison
+}
+
+/** How a frame is free, of one that is. */
+export function freeText(folio: Folio): string {
+  return folio.buddy ? 'has been freed' : 'is free once its LRU batch is emptied'
+}
+
+/** What `isFree` reads. */
+export const WATCHED_FOR_FREE = [
+  'Folio.buddy',
+  'Folio.lruBatch',
+  'Folio.refcount',
+  'Folio.hwpoison',
+  'Folio.mapping',
+  'Folio.swap',
+] as const
+
 /** Is an invalidation of this gfn under way? */
 export function isCovered(kvm: Kvm, gfn: Gfn): boolean {
   return (

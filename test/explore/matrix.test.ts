@@ -85,7 +85,7 @@ test('tokens are short: 64 characters for all but a few, and none over 200', () 
   assert.ok(sizes.length > 100)
   assert.ok(Math.max(...sizes) <= 200, `${Math.max(...sizes)}`)
   const short = sizes.filter((n) => n <= 64).length
-  assert.ok(short >= sizes.length * 0.95, `${short} of ${sizes.length}`)
+  assert.ok(short >= sizes.length * 0.9, `${short} of ${sizes.length}`)
 })
 
 test('a finding is shown on one screen, and in at most 12 blocks', () => {

@@ -1,8 +1,10 @@
-/** A browser of this machine with a fresh profile, and the page served for it. */
+/** One browser of this machine for all tests of the page, and the page served for it. */
 import { existsSync } from 'node:fs'
+import { after, before } from 'node:test'
 import { type Browser, chromium, type Page } from 'playwright-core'
 import { LabServer } from '../../src/lab/host/serve.js'
-import { type Opening, Verdicts } from '../../src/lab/host/ship.js'
+import { Verdicts } from '../../src/lab/host/ship.js'
+import type { CellVerdict, Opening } from '../../src/lab/protocol.js'
 
 const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome']
 
@@ -21,34 +23,90 @@ export function launch(): Promise<Browser> {
   return chromium.launch({ executablePath: executablePath as string, args: ARGS })
 }
 
+/** How long a page may take to show something, in milliseconds: machines may be busy. */
+export const PATIENCE = 120_000
+
 export interface Served {
   readonly url: string
   readonly server: LabServer
   readonly verdicts: Verdicts
+  /** What the page is opened with from now on. */
+  opening: Opening
   close(): void
 }
 
 /** The page on a port of its own. Verdicts are those that `only` names, checked here. */
-export async function serve(opening: Opening = {}, only?: readonly string[]): Promise<Served> {
+export async function serve(only?: readonly string[]): Promise<Served> {
   const stop = new AbortController()
   const verdicts = new Verdicts(stop.signal, only)
-  const server = new LabServer(() => opening, verdicts)
-  const url = await server.listen(0)
-  const checked = verdicts.all()
-  await checked
-  return {
-    url,
+  const none = { cells: [], pending: 0 }
+  const server = new LabServer({
+    open: () => served.opening,
+    verdicts: (id) => (id === 'main' ? verdicts.now() : none),
+  })
+  const served: Served = {
+    url: await server.listen(0),
     server,
     verdicts,
+    opening: {},
     close: () => {
       stop.abort()
       server.close()
     },
   }
+  await verdicts.all()
+  return served
 }
 
-/** How long a page may take to show something, in milliseconds: machines may be busy. */
-export const PATIENCE = 120_000
+export const TOUCH = 'migration/guest-touch-vs-compaction'
+
+/** What the tests of a file share: the page with the verdicts on one scenario, and the browser. */
+export class Lab {
+  served!: Served
+  browser: Browser | undefined
+
+  constructor() {
+    before(async () => {
+      this.served = await serve([TOUCH])
+      if (noBrowser === false) this.browser = await launch()
+    })
+    after(async () => {
+      await this.browser?.close()
+      this.served.close()
+    })
+  }
+
+  get url(): string {
+    return this.served.url
+  }
+
+  cell(design: string): CellVerdict {
+    return this.served.verdicts.now().cells.find((c) => c.design === design) as CellVerdict
+  }
+
+  /** Of the stale mapping on a design. */
+  token(design: string): string {
+    const found = this.cell(design).findings.find((f) => f.id === 'stale-secondary-mapping')
+    return found?.token as string
+  }
+
+  /** Open a hash in a fresh profile, act, and close it again; returns what the page complained of. */
+  async at(hash: string, act: (page: Page) => Promise<void>, url = this.url): Promise<string[]> {
+    const context = await (this.browser as Browser).newContext({
+      viewport: { width: 1400, height: 1000 },
+    })
+    const page = await context.newPage()
+    page.setDefaultTimeout(PATIENCE)
+    const complaints = complaintsOf(page)
+    try {
+      await page.goto(`${url}${hash}`)
+      await act(page)
+      return complaints
+    } finally {
+      await context.close()
+    }
+  }
+}
 
 /** What went wrong in a page while it was open: errors, and what its policy refused. */
 export function complaintsOf(page: Page): string[] {
@@ -58,4 +116,9 @@ export function complaintsOf(page: Page): string[] {
     if (message.type() === 'error') complaints.push(message.text())
   })
   return complaints
+}
+
+/** The text of the first element that a selector finds, when it is there. */
+export async function textOf(page: Page, selector: string): Promise<string> {
+  return (await page.textContent(selector)) ?? ''
 }

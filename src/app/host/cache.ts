@@ -13,11 +13,11 @@ import {
 } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import type { Move } from '../../cell/schedule.js'
-import { packSchedule, unpackSchedule } from '../token.js'
+import { unpackSchedule } from '../token.js'
 import type { Verdict } from '../verdict.js'
 import { type Job, jobHash } from './job.js'
 import { CODE } from './package.js'
+import { packed } from './stored.js'
 
 /** Verdicts of code that nobody has run for so long are deleted, in milliseconds. */
 const KEPT = 30 * 24 * 3600 * 1000
@@ -65,10 +65,6 @@ export function remember(job: Job, verdict: Verdict): void {
   } catch {
     // A cache that can't be written is no cache; the verdict is the same.
   }
-}
-
-function packed(name: string, value: unknown): unknown {
-  return name === 'schedule' ? packSchedule(value as readonly Move[]) : value
 }
 
 function forgetOldCode(): void {

@@ -28,34 +28,44 @@ export interface CheckRequest {
   readonly cache?: boolean
   /** Of the only cell: file from which to go on, if it exists, and to which to save. */
   readonly checkpoint?: string | undefined
+  /** Which cells, by number in the order of scenarios, then designs; all if left out. */
+  readonly only?: ((cell: number) => boolean) | undefined
+  /** Who answers, if not worker threads of this process. */
+  readonly answer?: Answer | undefined
   readonly onProgress?: (p: Progress) => void
   readonly onNotice?: (text: string) => void
   /** Stops all searches; what was seen until then is returned. */
   readonly signal?: AbortSignal
 }
 
+/** Verdicts on jobs, in their order. */
+export type Answer = (jobs: readonly Job[], listener: Listener) => Promise<Run>
+
 /** Check every scenario on every design. @throws UserError */
 export async function check(request: CheckRequest): Promise<Results> {
   const start = performance.now()
-  const jobs = jobsOf(request)
-  const { question = {}, checkpoint, cache = true, workers } = request
+  const all = jobsOf(request)
+  const { question = {}, checkpoint, cache = true, workers, only = () => true, answer } = request
+  const jobs = all.filter((j) => only(j.number))
   if (workers !== undefined && !(workers >= 1 && workers <= MOST_WORKERS)) {
     throw new UserError(`there can be 1 to ${MOST_WORKERS} workers, not ${workers}`)
   }
   const useCache = cache && checkpoint === undefined
-  const verdicts = jobs.map((j) => (useCache ? recall(j) : undefined))
-  const open = jobs.filter((_, i) => verdicts[i] === undefined)
+  const verdicts: (Verdict | undefined)[] = all.map(() => undefined)
+  if (useCache) for (const j of jobs) verdicts[j.number] = recall(j)
+  const open = jobs.filter((j) => verdicts[j.number] === undefined)
   const threads = workers ?? Math.min(2, availableParallelism())
-  const [only] = open
+  const [single] = open
   const plain = isExhaustive(question) && question.exact !== true && checkpoint === undefined
   const together = open.length === 1 && plain && (workers ?? 1) > 1
   const release = checkpoint === undefined ? undefined : claim(checkpoint)
+  const here: Answer = (open, listener) =>
+    together && single !== undefined
+      ? runTogether(single, threads, listener)
+      : runJobs(open, threads, listener)
   let run: Run
   try {
-    run =
-      together && only !== undefined
-        ? await runTogether(only, threads, listenerOf(request))
-        : await runJobs(open, threads, listenerOf(request))
+    run = await (answer ?? here)(open, listenerOf(request))
   } finally {
     release?.()
   }

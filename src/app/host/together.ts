@@ -115,7 +115,11 @@ function timeLeft(job: Job, begun: number): number | undefined {
 }
 
 /** Give a worker a job and wait for its last word on it. */
-function answer(worker: Worker, job: Job, onProgress: (m: Message) => void): Promise<Message> {
+export function answer(
+  worker: Worker,
+  job: Job,
+  onProgress: (m: Message) => void,
+): Promise<Message> {
   return new Promise((resolve, reject) => {
     const watch = new Watch(reject)
     const fail = (error: Error): void => {

@@ -152,6 +152,7 @@ class Narrator implements Listener {
   #returned: string[] = []
   #preempts = false
   #findings: Observed[] = []
+  readonly #told = new Set<string>()
 
   constructor(mode: Mode) {
     this.#lowered = mode === 'lowered'
@@ -175,8 +176,15 @@ class Narrator implements Listener {
 
   found({ observed, moment }: Sighting): void {
     if (moment === 'set-up') return
-    // That they wait for each other is told of the tasks, not of the step.
-    this.#findings.push(...observed.filter((o) => moment !== 'stuck' || o.id !== 'deadlock'))
+    for (const o of observed) {
+      // That they wait for each other is told of the tasks, not of the step.
+      if (moment === 'stuck' && o.id === 'deadlock') continue
+      // A state that stays wrong is told of once.
+      const text = `${o.id}: ${o.message}`
+      if (this.#told.has(text)) continue
+      this.#told.add(text)
+      this.#findings.push(o)
+    }
   }
 
   /** The move has been made. */

@@ -13,7 +13,7 @@ import { type Folio, MIGRATE_SYNC, MR_COMPACTION, NUMA_NO_NODE } from '../includ
 import { folioTrylock, folioUnlock } from './filemap.js'
 import { migratePages, putbackMovablePages } from './migrate.js'
 import { forEachFolio } from './page_alloc.js'
-import { folioPut, folioTryGet, lruAddDrain, lruAddDrainAll } from './swap.js'
+import { folioPut, folioTryGet, lruAddDrain, lruAddDrainAll, lruAddDrainPerCpu } from './swap.js'
 import { folioMapping } from './swap_state.js'
 
 /** isolate_mode_t. */
@@ -93,6 +93,7 @@ export const isolateMigratepage = fn(function* isolate_migratepages_block(
   folio: Folio,
   mode: number,
 ): Kernel<number> {
+  yield* lruAddDrainPerCpu(folio)
   yield read(folio, 'lru')
   alsoReads(folio, 'buddy')
   if (folio.buddy || !folio.lru) return -EBUSY

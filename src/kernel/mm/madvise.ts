@@ -50,7 +50,14 @@ import { memoryFailure } from './memory_failure.js'
 import { nextPte, PTE_PRESENT, pteAt, pteFolio } from './pgtable.js'
 import { madvisePopulate } from './populate.js'
 import { softOffline } from './soft_offline.js'
-import { folioIsolateLru, folioPut, folioPutbackLru, folioTryGet, lruAddDrain } from './swap.js'
+import {
+  folioIsolateLru,
+  folioPut,
+  folioPutbackLru,
+  folioTryGet,
+  lruAddDrain,
+  lruAddDrainPerCpu,
+} from './swap.js'
 import { findVma, linearPageIndex, vmaIsAnonymous } from './vma.js'
 import { reclaimFolio } from './vmscan.js'
 import { zapPageRange } from './zap.js'
@@ -167,6 +174,7 @@ export const madvisePageout = fn(function* madvise_cold_or_pageout_pte_range(
     at += PAGE_SIZE
     if (!(pte & PTE_PRESENT)) continue
     const folio = pteFolio(pte)
+    yield* lruAddDrainPerCpu(folio)
     alsoReads(folio, 'lru')
     alsoReads(folio, 'mapcount')
     if (!folio.lru || folio.mapcount !== 1) continue

@@ -37,7 +37,7 @@ import {
   xaSetMark,
 } from '../lib/xarray.js'
 import { shmemFile, shmemFileSetup, shmemI } from './shmem.js'
-import { lruAddDrain, lruAddDrainAll } from './swap.js'
+import { lruAddDrain, lruAddDrainAll, lruAddDrainPerCpu } from './swap.js'
 
 /** NAME_MAX without the prefix `memfd:`, and the longest name there can be, in bytes. */
 const MFD_NAME_MAX_LEN = 249
@@ -134,6 +134,7 @@ const LAST_SCAN = 4
 
 /** Does somebody hold a reference to a page besides the cache and PTEs? One announced look. */
 export const hasExtraRefs = fn(function* memfd_folio_has_extra_refs(folio: Folio): Kernel<boolean> {
+  yield* lruAddDrainPerCpu(folio)
   yield read(folio, 'refcount')
   alsoReads(folio, 'mapcount')
   return folio.refcount - folio.mapcount !== nrPages(folio)

@@ -30,7 +30,7 @@ import { getHwpoisonPage, pageRefInc, shakePage, takePageOffBuddy } from './hwpo
 import { pfnToFolio } from './page_alloc.js'
 import { TTU_HWPOISON, TTU_IGNORE_HWPOISON, tryToUnmap } from './rmap.js'
 import { shmemMapping } from './shmem.js'
-import { folioIsolateLru, folioPut } from './swap.js'
+import { folioIsolateLru, folioPut, lruAddDrainPerCpu } from './swap.js'
 import { deleteFromSwapCache, swapAddressSpace } from './swap_state.js'
 import { invalidateInodePage } from './truncate.js'
 
@@ -320,6 +320,7 @@ export const hwpoisonUserMappings = fn(function* hwpoison_user_mappings(p: Folio
  * Compared: 6.12 source.
  */
 export const memoryFailureLocked = fn(function* memory_failure_locked(p: Folio): Kernel<number> {
+  yield* lruAddDrainPerCpu(p)
   yield read(p, 'lru')
   const savedFlags = pageFlags(p)
   // A page on no list and not under I/O: isolated by somebody, or of unknown kind.

@@ -27,7 +27,7 @@ import { getOnlineMems, putOnlineMems } from './hotplug_lock.js'
 import { getHwpoisonPage, pageRefInc, takePageOffBuddy } from './hwpoison.js'
 import { migratePages, putbackMovablePages } from './migrate.js'
 import { freeFolio, pfnToFolio } from './page_alloc.js'
-import { folioIsolateLru, folioPut } from './swap.js'
+import { folioIsolateLru, folioPut, lruAddDrainPerCpu } from './swap.js'
 import { invalidateInodePage } from './truncate.js'
 
 /**
@@ -77,6 +77,7 @@ export const softOfflineInUsePage = fn(function* soft_offline_in_use_page(
 ): Kernel<number> {
   yield* folioLock(p)
   if (p.writeback) yield until(p, 'writeback', 0)
+  yield* lruAddDrainPerCpu(p)
   yield read(p, 'lru')
   if (p.hwpoison) {
     yield* folioUnlock(p)
@@ -186,6 +187,7 @@ export const putPageBackBuddy = fn(function* put_page_back_buddy(p: Folio): Kern
  * Models: 6.2 mm/memory-failure.c unpoison_memory, between the mutex and its end.
  */
 export const unpoisonOnline = fn(function* unpoison_online(p: Folio): Kernel<number> {
+  yield* lruAddDrainPerCpu(p)
   yield read(p, 'refcount')
   if (!p.hwpoison || p.refcount > 1 || p.mapcount > 0) return -EBUSY
   yield read(p, 'mapping')

@@ -5,7 +5,7 @@
  * Left out: the lists themselves, whose order decides nothing here; lru_lock, whose sections are
  * one step each.
  */
-import { alsoReads, alsoWrites, rmw } from '../../machine/effects.js'
+import { alsoReads, alsoWrites, choose, rmw } from '../../machine/effects.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { currentTaskNumber } from '../../machine/task.js'
 import type { Folio } from '../include/mm.js'
@@ -140,6 +140,20 @@ export const lruAddFn = fn(function* lru_add_fn(folio: Folio): Kernel<void> {
   yield* folioPut(folio)
 })
 
+/**
+ * May a batch have been emptied by now? Everything that runs on its CPU may do that: another task's
+ * fault, the 15th page, somebody's lru_add_drain_all(). What others see of a batch is PG_lru and one
+ * reference, so it is enough to ask before somebody looks at these (docs/decisions/0016-drains.md).
+ *
+ * Models: 6.2 mm/swap.c lru_add_drain_per_cpu, at any moment. Simplifies: one page leaves its batch
+ * and not all that are in it: tasks go from CPU to CPU, and so do the pages that they touch.
+ */
+export const lruAddDrainPerCpu = fn(function* lru_add_drain_per_cpu(folio: Folio): Kernel<void> {
+  alsoReads(folio, 'lruBatch')
+  if (folio.lruBatch === 0) return
+  if ((yield choose(2)) !== 0) yield* lruAddFn(folio)
+})
+
 /** Models: 6.2 mm/swap.c lru_add_drain: this CPU's batch. */
 export const lruAddDrain = fn(function* lru_add_drain(): Kernel<void> {
   let folio = nextInBatch(currentTaskNumber() + 1)
@@ -177,6 +191,7 @@ export const lruAddDrainAll = fn(function* lru_add_drain_all(): Kernel<void> {
  * Models: 6.2 mm/vmscan.c folio_isolate_lru.
  */
 export const folioIsolateLru = fn(function* folio_isolate_lru(folio: Folio): Kernel<boolean> {
+  yield* lruAddDrainPerCpu(folio)
   yield rmw(folio, 'lru')
   if (!folio.lru) return false
   folio.lru = false

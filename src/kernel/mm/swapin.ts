@@ -21,7 +21,7 @@ import {
   pteSwpEntry,
   setPteAt,
 } from './pgtable.js'
-import { folioAddLru, folioPut, lruAddDrain } from './swap.js'
+import { folioAddLru, folioPut, lruAddDrain, lruAddDrainPerCpu } from './swap.js'
 import { swapCacheGetFolio } from './swap_state.js'
 import { folioFreeSwap, swapFree, vmSwapFull } from './swapfile.js'
 import { linearPageIndex } from './vma.js'
@@ -123,7 +123,10 @@ export const doSwapPage = fn(function* do_swap_page(vmf: VmFault, orig: Pte): Ke
     return 0
   }
   alsoReads(folio, 'lru')
-  if (isWrite(vmf) && !folio.lru) yield* lruAddDrain()
+  if (isWrite(vmf)) {
+    if (!folio.lru) yield* lruAddDrain()
+    yield* lruAddDrainPerCpu(folio)
+  }
   yield* mapSwappedPage(vmf, orig, folio)
   return 0
 })

@@ -16,7 +16,7 @@ import {
   folioTrylock,
   folioUnlock,
 } from './filemap.js'
-import { folioPut } from './swap.js'
+import { folioPut, lruAddDrainPerCpu } from './swap.js'
 import { removeMapping } from './vmscan.js'
 import { unmapMappingFolio } from './zap.js'
 
@@ -50,6 +50,7 @@ export const invalidateInodePage = fn(function* mapping_evict_folio(folio: Folio
   if (mapping === null) return false
   yield read(folio, 'dirty')
   if (folio.dirty || folio.writeback) return false
+  yield* lruAddDrainPerCpu(folio)
   yield read(folio, 'refcount')
   if (folio.refcount > nrPages(folio) + 1) return false
   return yield* removeMapping(mapping, folio)
@@ -57,7 +58,7 @@ export const invalidateInodePage = fn(function* mapping_evict_folio(folio: Folio
 
 /**
  * Drop what can be dropped of a whole mapping without waiting for anything. Pages that wait in an
- * LRU batch have a reference too many and stay.
+ * LRU batch have a reference too many and stay, as long as they wait.
  *
  * Models: 6.2 mm/truncate.c invalidate_mapping_pages. Simplifies: one folio at a time.
  */

@@ -6,7 +6,8 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { builtFile, builtFiles, dataOf, type Opening, type Verdicts } from './ship.js'
+import type { Opening } from '../protocol.js'
+import { builtFile, builtFiles, dataOf, MATRICES, verdictFile } from './ship.js'
 
 const TYPES: Readonly<Record<string, string>> = {
   html: 'text/html; charset=utf-8',
@@ -26,7 +27,13 @@ export const PAGE_POLICY = [
   "form-action 'none'",
 ].join('; ')
 
+/** Files of the build that run in workers. */
+const WORKERS: ReadonlySet<string> = new Set(['worker.js', 'worker-hosts.js'])
+
 const WORKER_POLICY = "default-src 'none'; script-src 'unsafe-eval'"
+
+/** The stream of events that says when the file behind the page was written again. */
+const CHANGES = 'changes'
 
 export const INDEX = `<!doctype html>
 <html lang="en">
@@ -35,13 +42,14 @@ export const INDEX = `<!doctype html>
 <title>restrictedmem lab</title>
 <link rel="icon" href="data:,">
 <link rel="stylesheet" href="style.css">
+<link rel="preload" href="data.json" as="fetch" crossorigin>
 <div id="app"></div>
 <script type="module" src="app.js"></script>
 </html>
 `
 
 function headersFor(name: string): Record<string, string> {
-  const policy = name === 'worker.js' ? WORKER_POLICY : `${PAGE_POLICY}; frame-ancestors 'none'`
+  const policy = WORKERS.has(name) ? WORKER_POLICY : `${PAGE_POLICY}; frame-ancestors 'none'`
   return {
     'content-type': TYPES[name.slice(name.lastIndexOf('.') + 1)] ?? 'application/octet-stream',
     'content-security-policy': policy,
@@ -54,21 +62,38 @@ function headersFor(name: string): Record<string, string> {
   }
 }
 
+/** What a page is made of besides the build. */
+export interface Contents {
+  readonly open: () => Opening
+  /** What is known so far of a matrix. */
+  readonly verdicts: (matrix: string) => object
+}
+
 /** What is answered to: the names of the build's files, and what is made for this start. */
 export class LabServer {
   readonly #files: ReadonlySet<string>
   readonly #made: ReadonlyMap<string, () => string>
   readonly #server: Server
+  /** Pages that want to hear when the file that they show is written again. */
+  readonly #listening = new Set<ServerResponse>()
   #port = 0
 
-  constructor(open: () => Opening, verdicts: Verdicts) {
+  constructor({ open, verdicts }: Contents) {
     this.#files = new Set(builtFiles())
     this.#made = new Map([
       ['index.html', () => INDEX],
       ['data.json', () => JSON.stringify(dataOf(open()))],
-      ['verdicts.json', () => JSON.stringify(verdicts.now())],
+      ...MATRICES.map((id): [string, () => string] => [
+        verdictFile(id),
+        () => JSON.stringify(verdicts(id)),
+      ]),
     ])
     this.#server = createServer((request, response) => this.#answer(request, response))
+  }
+
+  /** What the page was opened with is another one now. */
+  changed(): void {
+    for (const response of this.#listening) response.write('data: changed\n\n')
   }
 
   /** Listen on a port of the loopback address, 0 for any; returns the page's address. */
@@ -101,6 +126,13 @@ export class LabServer {
       return
     }
     const name = url.replace(/[?#].*$/s, '').slice(1) || 'index.html'
+    if (name === CHANGES && method === 'GET') {
+      response.writeHead(200, { ...headersFor(name), 'content-type': 'text/event-stream' })
+      response.flushHeaders()
+      this.#listening.add(response)
+      response.once('close', () => this.#listening.delete(response))
+      return
+    }
     const make = this.#made.get(name)
     if (make === undefined && !this.#files.has(name)) {
       refuse(404)

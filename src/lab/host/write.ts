@@ -1,8 +1,8 @@
 /** The page as files: a folder for any server, or one file that works without one. */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { INDEX, PAGE_POLICY } from './serve.js'
-import { builtFile, builtFiles, dataOf, type Opening } from './ship.js'
+import { type Contents, INDEX, PAGE_POLICY } from './serve.js'
+import { builtFile, builtFiles, dataOf, MATRICES, verdictFile } from './ship.js'
 
 /** Of a page that is one file: everything is in it, and nothing may be asked of anybody. */
 const SINGLE_POLICY = [
@@ -24,14 +24,16 @@ function withPolicy(html: string, policy: string): string {
 const forSingle = (name: string): boolean => name === 'single.js'
 
 /** Write the page into a folder, for a server that knows nothing of it. */
-export function writeFolder(folder: string, open: Opening, verdicts: object): void {
+export function writeFolder(folder: string, { open, verdicts }: Contents): void {
   mkdirSync(folder, { recursive: true })
   for (const name of builtFiles().filter((n) => !forSingle(n))) {
     writeFileSync(join(folder, name), builtFile(name))
   }
   writeFileSync(join(folder, 'index.html'), withPolicy(INDEX, PAGE_POLICY))
-  writeFileSync(join(folder, 'data.json'), JSON.stringify(dataOf(open)))
-  writeFileSync(join(folder, 'verdicts.json'), JSON.stringify(verdicts))
+  writeFileSync(join(folder, 'data.json'), JSON.stringify(dataOf(open())))
+  for (const id of MATRICES) {
+    writeFileSync(join(folder, verdictFile(id)), JSON.stringify(verdicts(id)))
+  }
 }
 
 /** Text that may stand in a script element. */
@@ -45,21 +47,25 @@ function codeInScript(text: string): string {
 }
 
 /** Write the page as one file. */
-export function writeSingle(path: string, open: Opening, verdicts: object): void {
+export function writeSingle(path: string, { open, verdicts }: Contents): void {
   const data = (id: string, text: string): string =>
     `<script type="application/json" id="${id}">${inScript(text)}</script>`
   const built = (name: string): string => builtFile(name).toString('utf8')
+  const worker = (name: string): string =>
+    `<script type="text/plain" id="${name}">${codeInScript(built(name))}</script>`
   const parts = [
-    data('data.json', JSON.stringify(dataOf(open))),
-    data('verdicts.json', JSON.stringify(verdicts)),
+    data('data.json', JSON.stringify(dataOf(open()))),
+    ...MATRICES.map((id) => data(verdictFile(id), JSON.stringify(verdicts(id)))),
     data('docs.json', built('docs.json')),
     data('sources.json', built('sources.json')),
-    `<script type="text/plain" id="worker.js">${codeInScript(built('worker.js'))}</script>`,
+    ...['worker.js', 'worker-hosts.js'].map(worker),
     `<script>${codeInScript(built('single.js'))}</script>`,
   ]
   const html = INDEX.replace(
     '<link rel="stylesheet" href="style.css">',
     () => `<style>${built('style.css')}</style>`,
-  ).replace('<script type="module" src="app.js"></script>', () => parts.join('\n'))
+  )
+    .replace('<link rel="preload" href="data.json" as="fetch" crossorigin>\n', '')
+    .replace('<script type="module" src="app.js"></script>', () => parts.join('\n'))
   writeFileSync(path, withPolicy(html, SINGLE_POLICY))
 }

@@ -1,6 +1,6 @@
 /** A worker, asked by number. Progress is told to who asks; a worker that is stopped answers no more. */
-import type { Answers, Reply, Request, Start } from '../protocol.js'
-import { type Shipped, workerUrl } from './shipped.js'
+import type { Answers, Reply, Request, Shipped, Start } from '../protocol.js'
+import { type WorkerFile, workerUrl } from './shipped.js'
 
 interface Waiting {
   resolve(value: unknown): void
@@ -18,27 +18,34 @@ export class Refusal extends Error {
 }
 
 export class Client {
-  readonly #shipped: Shipped
+  readonly #file: WorkerFile
+  readonly #shipped: Promise<Shipped>
   readonly #waiting = new Map<number, Waiting>()
   /** Where pages may share memory with workers, a search can be told to end with what it has. */
   readonly #stop =
     globalThis.crossOriginIsolated === true ? new Int32Array(new SharedArrayBuffer(4)) : undefined
-  #worker: Worker | undefined
+  #worker: Promise<Worker> | undefined
   #last = 0
 
-  constructor(shipped: Shipped) {
+  constructor(file: WorkerFile, shipped: Promise<Shipped>) {
+    this.#file = file
     this.#shipped = shipped
   }
 
-  #begin(): Worker {
-    const worker = new Worker(workerUrl())
-    const { code, version, scenarios } = this.#shipped
-    const start: Start = { kind: 'start', code, version, scenarios, stop: this.#stop }
-    worker.postMessage(start)
+  /** Its code is read while what it is given is still on its way. */
+  warm(): void {
+    this.#worker ??= this.#begin()
+  }
+
+  async #begin(): Promise<Worker> {
+    const worker = new Worker(workerUrl(this.#file))
     worker.onmessage = ({ data }: MessageEvent<Reply>) => this.#hear(data)
     worker.onerror = (event) => {
       this.#drop(new Refusal(`the worker failed: ${event.message}`, true))
     }
+    const { code, version, scenarios, designs } = await this.#shipped
+    const start: Start = { kind: 'start', code, version, scenarios, designs, stop: this.#stop }
+    worker.postMessage(start)
     return worker
   }
 
@@ -58,12 +65,12 @@ export class Client {
     request: Extract<Request, { kind: K }>,
     onProgress: (states: number, depth: number) => void = () => {},
   ): Promise<Answers[K]> {
-    this.#worker ??= this.#begin()
+    this.warm()
     const id = ++this.#last
     if (this.#stop !== undefined) Atomics.store(this.#stop, 0, 0)
-    this.#worker.postMessage({ id, request })
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve: (v) => resolve(v as Answers[K]), reject, onProgress })
+      this.#worker?.then((worker) => worker.postMessage({ id, request })).catch(reject)
     })
   }
 
@@ -76,7 +83,7 @@ export class Client {
       Atomics.store(this.#stop, 0, 1)
       return true
     }
-    this.#worker?.terminate()
+    void this.#worker?.then((worker) => worker.terminate())
     this.#worker = undefined
     this.#drop(new Refusal('stopped; this browser can’t say what was seen until then', false))
     return false

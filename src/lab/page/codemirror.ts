@@ -1,11 +1,16 @@
 /**
- * The editor for scenarios, loaded when somebody edits. It lives in a shadow tree, where its style
+ * The editor for scenarios and designs, loaded when somebody edits. It lives in a shadow tree, where its style
  * sheets may be adopted: the page's policy allows no style elements.
  */
-import { autocompletion, type CompletionContext, completionKeymap } from '@codemirror/autocomplete'
+import {
+  autocompletion,
+  type Completion,
+  type CompletionContext,
+  completionKeymap,
+} from '@codemirror/autocomplete'
 import { defaultKeymap, history, historyKeymap } from '@codemirror/commands'
 import { HighlightStyle, StreamLanguage, syntaxHighlighting } from '@codemirror/language'
-import { linter, lintGutter } from '@codemirror/lint'
+import { type Diagnostic, linter, lintGutter } from '@codemirror/lint'
 import { EditorState } from '@codemirror/state'
 import {
   drawSelection,
@@ -15,7 +20,8 @@ import {
   lineNumbers,
 } from '@codemirror/view'
 import { tags as t } from '@lezer/highlight'
-import type { Hello, Mistake } from '../protocol.js'
+import type { Mistake } from '../protocol.js'
+import type { Editing } from './codebox.js'
 
 const WORDS =
   /^(litmus|hosts?|setup|task|finally|faults|reach|always|never|sometimes|expect|clean|finds|skip|and|or|not)\b/
@@ -33,6 +39,38 @@ const litmus = StreamLanguage.define({
     if (s.match(/^-?[A-Z][A-Z0-9_]+\b/)) return 'atom'
     if (s.match(/^[a-z_]\w*(?=\()/)) return 'call'
     if (s.match(/^[\w.-]+/)) return 'variableName'
+    s.next()
+    return null
+  },
+  tokenTable: { call: t.function(t.variableName) },
+})
+
+const CODE_WORDS =
+  /^(import|export|from|const|let|function|return|if|else|while|do|for|switch|case|break|continue|throw|new|null|undefined|true|false|type|interface|yield)\b/
+
+interface Inside {
+  comment: boolean
+}
+
+const typescript = StreamLanguage.define<Inside>({
+  startState: () => ({ comment: false }),
+  token(s, inside) {
+    if (inside.comment || s.match('/*')) {
+      inside.comment = !s.match(/^.*?\*\//)
+      if (inside.comment) s.skipToEnd()
+      return 'comment'
+    }
+    if (s.eatSpace()) return null
+    if (s.match('//')) {
+      s.skipToEnd()
+      return 'comment'
+    }
+    if (s.match(/^(['"`])(?:\\.|(?!\1).)*\1?/)) return 'string'
+    if (s.match(CODE_WORDS)) return 'keyword'
+    if (s.match(/^(0x[0-9a-f]+|\d+)n?\b/i)) return 'number'
+    if (s.match(/^[A-Z][A-Z0-9_]+\b/)) return 'atom'
+    if (s.match(/^[A-Za-z_$][\w$]*(?=\()/)) return 'call'
+    if (s.match(/^[\w$]+/)) return 'variableName'
     s.next()
     return null
   },
@@ -61,46 +99,52 @@ const look = EditorView.theme({
   '.cm-selectionBackground': { backgroundColor: 'var(--select) !important' },
 })
 
-function completionsOf(known: Hello) {
-  const options = [
-    ...known.operations.map((o) => ({
-      label: o.name,
-      type: 'function',
-      detail: `(${o.parameters.join(', ')})`,
-      info: o.doc,
-    })),
-    ...known.constants.map((label) => ({ label, type: 'constant' })),
-    ...known.designs.map((d) => ({ label: d.id, type: 'class', info: d.summary })),
-    ...known.findings.map((f) => ({ label: f.id, type: 'enum', info: f.sentence })),
-  ]
+/** What is edited, and what helps with it. */
+export interface Setting {
+  readonly label: string
+  readonly language: 'litmus' | 'typescript'
+  readonly completions: readonly Completion[]
+  /** What is wrong with a text, soon after it was typed; not asked if it is undefined. */
+  readonly mistake: ((text: string) => Promise<Mistake | undefined>) | undefined
+}
+
+const LANGUAGES = { litmus, typescript }
+
+function complete(options: readonly Completion[]) {
   return (context: CompletionContext) => {
-    const word = context.matchBefore(/[\w.-]+/)
+    const word = context.matchBefore(/[\w.@-]+/)
     if (word === null && !context.explicit) return null
-    return { from: word?.from ?? context.pos, options, validFor: /^[\w.-]*$/ }
+    return { from: word?.from ?? context.pos, options, validFor: /^[\w.@-]*$/ }
   }
 }
 
-/** Put an editor into the page; `parse` says what is wrong with a text. */
-export function edit(
-  parent: HTMLElement,
-  text: string,
-  known: Hello,
-  parse: (text: string) => Promise<Mistake | undefined>,
-): { text(): string; destroy(): void } {
+/** A mistake where it is, as long as the word that it begins with. */
+function marked({ doc }: EditorState, { line: n, column, message }: Mistake): Diagnostic {
+  const line = doc.line(Math.max(1, Math.min(n, doc.lines)))
+  const start = Math.min(line.to, line.from + column - 1)
+  const word = /^[\w.-]+/.exec(doc.sliceString(start, line.to))?.[0].length ?? 1
+  const to = Math.min(doc.length, start + word)
+  return { from: Math.min(start, to), to, severity: 'error', message }
+}
+
+/** How long nothing must have been typed before a text is looked at, in milliseconds. */
+const QUIET = 120
+
+/** Put an editor into the page. */
+export function edit(parent: HTMLElement, text: string, setting: Setting): Editing {
   const root = parent.shadowRoot ?? parent.attachShadow({ mode: 'open' })
   root.replaceChildren()
-  const check = linter(
-    async ({ state }) => {
-      const mistake = await parse(state.doc.toString())
-      if (mistake === undefined) return []
-      const line = state.doc.line(Math.min(mistake.line, state.doc.lines))
-      const from = Math.min(line.to, line.from + mistake.column - 1)
-      const word = /^[\w.-]+/.exec(state.sliceDoc(from, line.to))?.[0].length ?? 1
-      const to = Math.min(state.doc.length, from + word)
-      return [{ from: Math.min(from, to), to, severity: 'error', message: mistake.message }]
-    },
-    { delay: 150 },
-  )
+  const { mistake } = setting
+  const checking =
+    mistake === undefined
+      ? []
+      : linter(
+          async ({ state }) => {
+            const found = await mistake(state.doc.toString())
+            return found === undefined ? [] : [marked(state, found)]
+          },
+          { delay: QUIET },
+        )
   const view = new EditorView({
     parent: root as unknown as Element,
     root,
@@ -112,18 +156,19 @@ export function edit(
         drawSelection(),
         highlightActiveLine(),
         keymap.of([...completionKeymap, ...defaultKeymap, ...historyKeymap]),
-        litmus,
+        LANGUAGES[setting.language],
         syntaxHighlighting(colours),
-        autocompletion({ override: [completionsOf(known)] }),
+        autocompletion({ override: [complete(setting.completions)] }),
         lintGutter(),
-        check,
+        checking,
         look,
-        EditorView.contentAttributes.of({ 'aria-label': 'scenario' }),
+        EditorView.contentAttributes.of({ 'aria-label': setting.label }),
       ],
     }),
   })
   return {
     text: () => view.state.doc.toString(),
+    replace: (insert) => view.dispatch({ changes: { from: 0, to: view.state.doc.length, insert } }),
     destroy: () => view.destroy(),
   }
 }

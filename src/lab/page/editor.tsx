@@ -1,76 +1,138 @@
 /** A scenario of one's own: mistakes on their line, then every interleaving. */
-import { useEffect, useRef, useState } from 'preact/hooks'
-import type { CellVerdict } from '../protocol.js'
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
+import type { CellVerdict, Shipped } from '../protocol.js'
+import { CodeBox, type Editing } from './codebox.js'
+import type { Setting } from './codemirror.js'
+import { type Progress, Result, Searching } from './result.js'
 import { deflate, hashOf, inflate, route } from './route.js'
-import { clients, data, hello } from './state.js'
-
-interface Editing {
-  text(): string
-  destroy(): void
-}
+import { data, designGroups, words } from './state.js'
+import { ask, stopSearching } from './workers.js'
 
 const FIRST = 'migration/guest-touch-vs-compaction'
 
-interface Progress {
-  readonly states: number
-  readonly depth: number
-  readonly seconds: number
-}
-
 /** The text that the address asks for: one that came in the link, one of the project's. */
-async function startText(): Promise<string> {
+async function startText({ scenarios, open }: Shipped): Promise<string> {
   const { own, name } = route.value
   if (own !== undefined) return inflate(own)
-  const { scenarios, open } = data.value ?? { scenarios: [] }
-  if (name === '' && open?.text !== undefined) return open.text
+  if (name === '' && open.text !== undefined) return open.text
   return scenarios.find((s) => s.name === (name || FIRST))?.text ?? ''
 }
 
+function settingOf(): Setting {
+  const { operations, constants, findings } = words.value
+  const designs = designGroups.value.flatMap((g) => g.designs)
+  return {
+    label: 'scenario',
+    language: 'litmus',
+    completions: [
+      ...operations.map((o) => ({
+        label: o.name,
+        type: 'function',
+        detail: `(${o.parameters.join(', ')})`,
+        info: o.doc,
+      })),
+      ...constants.map((label) => ({ label, type: 'constant' })),
+      ...designs.map((d) => ({ label: d.id, type: 'class', info: d.summary })),
+      ...findings.map((f) => ({ label: f.id, type: 'enum', info: f.sentence })),
+    ],
+    mistake: (text) => ask('quick', { kind: 'parse', text }),
+  }
+}
+
+interface Choice {
+  readonly label: string
+  readonly value: string
+  readonly onChange: (value: string) => void
+}
+
+/** A choice among all designs. */
+export function DesignChoice({ label, value, onChange }: Choice) {
+  return (
+    <label>
+      {label}{' '}
+      <select value={value} onChange={(e) => onChange((e.target as HTMLSelectElement).value)}>
+        {designGroups.value.map((m) => (
+          <optgroup key={m.title} label={m.title}>
+            {m.designs.map((d) => (
+              <option key={d.id} value={d.id}>
+                {d.id}
+              </option>
+            ))}
+          </optgroup>
+        ))}
+      </select>
+    </label>
+  )
+}
+
+/** A choice among the scenarios that come with the page. */
+export function ScenarioChoice({ label, value, onChange }: Choice) {
+  return (
+    <label>
+      {label}{' '}
+      <select value={value} onChange={(e) => onChange((e.target as HTMLSelectElement).value)}>
+        {(data.value?.scenarios ?? []).map((s) => (
+          <option key={s.name} value={s.name}>
+            {s.name}
+          </option>
+        ))}
+      </select>
+    </label>
+  )
+}
+
 export function Editor() {
-  const box = useRef<HTMLDivElement>(null)
+  const shipped = data.value
+  if (shipped === undefined) return <p class="page dim">Loading…</p>
+  return <Workspace shipped={shipped} />
+}
+
+function Workspace({ shipped }: { shipped: Shipped }) {
   const view = useRef<Editing | undefined>(undefined)
+  const [text, setText] = useState<string>()
+  /** What the file behind the page has become, while something else is being written here. */
+  const [newer, setNewer] = useState<string>()
   const [design, setDesign] = useState('upm')
   const [busy, setBusy] = useState(false)
   const [progress, setProgress] = useState<Progress>()
   const [verdict, setVerdict] = useState<CellVerdict>()
   const [said, setSaid] = useState('')
   const [link, setLink] = useState('')
-  const known = hello.value
+  const setting = useMemo(settingOf, [])
   const { name, own } = route.value
   useEffect(() => {
-    if (known === undefined || box.current === null) return
-    let gone = false
-    const parent = box.current
-    void (async () => {
-      try {
-        const [{ edit }, text] = await Promise.all([import('./codemirror.js'), startText()])
-        if (gone) return
-        view.current = edit(parent, text, known, (t) =>
-          clients.quick.ask({ kind: 'parse', text: t }),
-        )
-      } catch (error) {
-        setSaid((error as Error).message)
-      }
-    })()
-    return () => {
-      gone = true
-      view.current?.destroy()
-    }
-  }, [known, name, own])
+    startText(shipped).then(
+      (next) => {
+        const now = view.current?.text()
+        const changed = now !== undefined && text !== undefined && now !== text
+        if (changed && shipped.open.live === true && name === '' && own === undefined) {
+          setNewer(next === now ? undefined : next)
+          return
+        }
+        setText(next)
+        setVerdict(undefined)
+      },
+      (error: Error) => {
+        setText('')
+        setSaid(error.message)
+      },
+    )
+  }, [shipped, name, own])
   const run = async (): Promise<void> => {
-    const text = view.current?.text() ?? ''
+    const written = view.current?.text() ?? ''
     setBusy(true)
     setVerdict(undefined)
     setSaid('')
     setProgress(undefined)
     const start = performance.now()
     try {
-      const found = await clients.search.ask({ kind: 'check', text, design }, (states, depth) =>
+      const request = { kind: 'check', text: written, design } as const
+      const found = await ask('search', request, (states, depth) =>
         setProgress({ states, depth, seconds: (performance.now() - start) / 1000 }),
       )
       setVerdict(found)
-      const builtIn = data.value?.scenarios.some((s) => s.text === text)
-      setLink(builtIn === true ? '' : await deflate(text))
+      const builtIn = shipped.scenarios.some((s) => s.text === written)
+      setLink(builtIn ? '' : await deflate(written))
     } catch (error) {
       setSaid((error as Error).message)
     }
@@ -88,23 +150,12 @@ export function Editor() {
   }
   return (
     <section class="edit">
+      <h1 class="hidden">Editor</h1>
       <div class="left">
         <div class="bar">
-          <label>
-            on{' '}
-            <select
-              value={design}
-              onChange={(e) => setDesign((e.target as HTMLSelectElement).value)}
-            >
-              {(known?.designs ?? []).map((d) => (
-                <option key={d.id} value={d.id}>
-                  {d.id}
-                </option>
-              ))}
-            </select>
-          </label>
+          <DesignChoice label="on" value={design} onChange={setDesign} />
           {busy ? (
-            <button type="button" class="primary" onClick={() => clients.search.stop()}>
+            <button type="button" class="primary" onClick={stopSearching}>
               Stop
             </button>
           ) : (
@@ -115,38 +166,44 @@ export function Editor() {
           <button type="button" onClick={share}>
             Link to this scenario
           </button>
-          <label>
-            begin with{' '}
-            <select
-              value={name || FIRST}
-              onChange={(e) => {
-                location.hash = hashOf({
-                  screen: 'edit',
-                  name: (e.target as HTMLSelectElement).value,
-                })
+          <ScenarioChoice
+            label="begin with"
+            value={name || FIRST}
+            onChange={(to) => {
+              location.hash = hashOf({ screen: 'edit', name: to })
+            }}
+          />
+        </div>
+        {newer !== undefined && (
+          <p class="notice" role="status">
+            The file was written again; what you changed here is kept.{' '}
+            <button
+              type="button"
+              onClick={() => {
+                setText(newer)
+                setNewer(undefined)
               }}
             >
-              {(data.value?.scenarios ?? []).map((s) => (
-                <option key={s.name} value={s.name}>
-                  {s.name}
-                </option>
-              ))}
-            </select>
-          </label>
-        </div>
-        <div class="code" ref={box} />
-      </div>
-      <div class="result" role="status">
-        <h1 class="hidden">Editor</h1>
-        {busy && (
-          <p class="progress">
-            {progress === undefined
-              ? 'Searching…'
-              : `${progress.states.toLocaleString('en')} states, ${progress.depth} steps deep, ${progress.seconds.toFixed(1)} s; where it ends is not known`}
+              Take the file’s text
+            </button>
           </p>
         )}
+        {text !== undefined && (
+          <CodeBox
+            text={text}
+            setting={setting}
+            onReady={(editing) => {
+              view.current = editing
+            }}
+          />
+        )}
+      </div>
+      <div class="result" role="status">
+        {busy && <Searching progress={progress} />}
         {said !== '' && <p class="notice">{said}</p>}
-        {verdict !== undefined && <Verdict v={verdict} own={link} />}
+        {verdict !== undefined && (
+          <Result v={verdict} carried={{ own: link || undefined, design: undefined }} />
+        )}
         {!busy && verdict === undefined && said === '' && (
           <p class="dim">
             Tasks run in every order that there is. What goes wrong is told here, each finding with
@@ -155,59 +212,5 @@ export function Editor() {
         )}
       </div>
     </section>
-  )
-}
-
-function Verdict({ v, own }: { v: CellVerdict; own: string }) {
-  const packed = own === '' ? undefined : own
-  const word = v.verdict === 'finding' ? 'bad' : v.verdict === 'clean' ? 'good' : ''
-  const results = v.outcomes.map((o) => ({
-    token: o.token,
-    text: Object.entries(o.values)
-      .filter(([name]) => name.includes(':'))
-      .map(([name, value]) => `${name} = ${hello.value?.errno[String(value)] ?? value}`)
-      .join('  '),
-  }))
-  return (
-    <>
-      <p>
-        <span class={`word ${word}`}>{v.verdict}</span>{' '}
-        {v.asExpected === true && 'as the scenario expects'}
-        {v.asExpected === false && <b class="bad">not as the scenario expects</b>}
-      </p>
-      {v.reason !== undefined && <p>{v.reason}</p>}
-      <p class="dim">
-        {v.proof}
-        {v.stopped && ', stopped before the end'}: {v.states.toLocaleString('en')} states,{' '}
-        {v.executions.toLocaleString('en')} executions, {Math.round(v.ms)} ms
-      </p>
-      <ul class="findings">
-        {v.findings.map((f) => (
-          <li key={f.id}>
-            <a href={hashOf({ token: f.token, own: packed })}>✗ {f.id}</a>
-            <span>{f.title}</span>
-            <small class="dim">
-              {f.task} in {f.function}, {f.steps} steps, {f.preemptions}{' '}
-              {f.preemptions === 1 ? 'preemption' : 'preemptions'}
-              {f.first ? '' : '; follows another finding'}
-            </small>
-          </li>
-        ))}
-      </ul>
-      {results.some((r) => r.text !== '') && (
-        <>
-          <h2>Results</h2>
-          <ul class="outcomes">
-            {results.slice(0, 40).map((r) => (
-              <li key={r.token}>
-                <a href={hashOf({ token: r.token, own: packed })}>
-                  <code>{r.text}</code>
-                </a>
-              </li>
-            ))}
-          </ul>
-        </>
-      )}
-    </>
   )
 }

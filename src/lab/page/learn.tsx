@@ -2,17 +2,18 @@
 import { useEffect, useState } from 'preact/hooks'
 import { hashOf, route } from './route.js'
 import { type Doc, shipped } from './shipped.js'
-import { verdicts } from './state.js'
+import { follow, verdictOn } from './state.js'
 import { TERMS } from './terms.js'
 import { type Stop, TOUR } from './tour.js'
 
 function tokenOf({ scenario, design, finding }: Stop): string | undefined {
-  const v = verdicts.value.find((x) => x.scenario === scenario && x.design === design)
+  const v = verdictOn(scenario, design)
   const found = v?.findings.find((f) => f.id === finding) ?? v?.findings[0]
   return found?.token ?? v?.outcomes[0]?.token
 }
 
 export function Tour() {
+  useEffect(() => void follow('main'), [])
   return (
     <section class="page tour">
       <h1>Ten steps through one mail</h1>
@@ -92,8 +93,9 @@ export function DocPage() {
   const docs = useDocs()
   const doc = docs.find((d) => d.name === route.value.name)
   if (doc === undefined) {
-    return <p class="page dim">{docs.length === 0 ? 'Loading…' : 'There is no such page.'}</p>
+    if (docs.length === 0) return <p class="page dim">Loading…</p>
+    return <p class="page docpage">There is no such page.</p>
   }
   // What is put in here was made by the build from the project's own pages, and from nothing else.
-  return <article class="page prose" dangerouslySetInnerHTML={{ __html: doc.html }} />
+  return <article class="page prose docpage" dangerouslySetInnerHTML={{ __html: doc.html }} />
 }

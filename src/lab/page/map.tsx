@@ -3,6 +3,7 @@
  * the right the page cache. Parts that the step changed are outlined; a mapping of which the judges
  * say something is dashed and named.
  */
+import { useMemo } from 'preact/hooks'
 import {
   backingPfn,
   changedParts,
@@ -262,8 +263,8 @@ export function MemoryMap({ told, step }: { told: Told; step: number }) {
   const at = Math.min(step, pictures.length - 1)
   const now = pictures[at] as Picture
   const before = pictures[at - 1] ?? now
-  const frames = framesOf(told)
-  const slots = slotsOf(told)
+  const frames = useMemo(() => framesOf(told), [told])
+  const slots = useMemo(() => slotsOf(told), [told])
   const draw = { now, changed: changedParts(before, now), frames }
   const rows = Math.max(frames.length, slots.length, now.guest.length + now.user.length, 1)
   const height = TOP + rows * ROW

@@ -1,8 +1,10 @@
 /** All scenarios on all designs, with the verdicts that came with the page. */
 import { signal } from '@preact/signals'
-import { type CellVerdict, factsOf, type ScenarioText } from '../protocol.js'
-import { hashOf } from './route.js'
-import { clients, data, hello, pending, verdicts } from './state.js'
+import { useEffect } from 'preact/hooks'
+import { type CellVerdict, factsOf, type MatrixHead, type ScenarioText } from '../protocol.js'
+import { hashOf, route } from './route.js'
+import { data, follow, matrices, pending, words } from './state.js'
+import { ask, stopSearching } from './workers.js'
 
 /** What a check in this browser said of a cell, and whether it is what came with the page. */
 const again = signal<ReadonlyMap<string, 'running' | 'same' | 'differs'>>(new Map())
@@ -17,7 +19,7 @@ function shortOf(v: CellVerdict): string {
     return v.verdict === 'failed' ? 'failed' : words[v.verdict]
   }
   const first = v.findings.filter((f) => f.first)
-  const short = hello.value?.findings.find((f) => f.id === first[0]?.id)?.short ?? first[0]?.id
+  const short = words.value.findings.find((f) => f.id === first[0]?.id)?.short ?? first[0]?.id
   return `${short}${first.length > 1 ? `+${first.length - 1}` : ''}`
 }
 
@@ -57,37 +59,64 @@ function Cell({ v, design }: { v: CellVerdict | undefined; design: string }) {
 }
 
 /** Check every cell of these scenarios again, in this browser, one after the other. */
-async function checkAgain(scenarios: readonly ScenarioText[]): Promise<void> {
+async function checkAgain(
+  scenarios: readonly ScenarioText[],
+  cells: readonly CellVerdict[],
+): Promise<void> {
   running.value = true
   for (const s of scenarios) {
-    for (const v of verdicts.value.filter((x) => x.scenario === s.name)) {
+    for (const v of cells.filter((x) => x.scenario === s.name)) {
       if (!running.value) return
       if (v.proof === undefined) continue
       const key = keyOf(v.scenario, v.design)
       again.value = new Map(again.value).set(key, 'running')
-      const own = await clients.search.ask({ kind: 'check', text: s.text, design: v.design })
+      const own = await ask('search', { kind: 'check', text: s.text, design: v.design })
       again.value = new Map(again.value).set(key, factsOf(own) === factsOf(v) ? 'same' : 'differs')
     }
   }
   running.value = false
 }
 
+/** The tables that there are: designs alone, and what each machine makes of them. */
+function Tabs({ all, shown }: { all: readonly MatrixHead[]; shown: string }) {
+  return (
+    <nav class="tabs" aria-label="tables">
+      {all.map(({ id, title }) => (
+        <a
+          key={id}
+          href={hashOf({ screen: 'matrix', name: id === 'main' ? '' : id })}
+          aria-current={id === shown ? 'page' : undefined}
+        >
+          {title}
+        </a>
+      ))}
+    </nav>
+  )
+}
+
 export function Matrix() {
   const shipped = data.value
-  const designs = hello.value?.designs ?? []
-  if (shipped === undefined) return <p class="page dim">Loading…</p>
+  const all = shipped?.matrices ?? []
+  const matrix = all.find((m) => m.id === (route.value.name || 'main')) ?? all[0]
+  useEffect(() => {
+    if (matrix !== undefined) void follow(matrix.id)
+  }, [matrix])
+  if (shipped === undefined || matrix === undefined) return <p class="page dim">Loading…</p>
+  const { designs } = matrix
   const word = wanted.value.trim().toLowerCase()
   const shown = shipped.scenarios.filter(
-    (s) => word === '' || `${s.name} ${s.question}`.toLowerCase().includes(word),
+    (s) =>
+      matrix.scenarios.includes(s.name) &&
+      (word === '' || `${s.name} ${s.question}`.toLowerCase().includes(word)),
   )
-  const byCell = new Map(verdicts.value.map((v) => [keyOf(v.scenario, v.design), v]))
+  const cells = matrices.value[matrix.id] ?? []
+  const byCell = new Map(cells.map((v) => [keyOf(v.scenario, v.design), v]))
   const areas = [...new Set(shown.map((s) => s.name.split('/')[0] as string))]
   const marks = [...again.value.values()]
   const same = marks.filter((m) => m === 'same').length
   const differs = marks.filter((m) => m === 'differs').length
-  const ids = designs.map((d) => d.id)
-  const cells = verdicts.value.filter((v) => ids.includes(v.design))
   const states = cells.reduce((sum, v) => sum + v.states, 0)
+  const open = pending.value[matrix.id] ?? 0
   return (
     <section class="page matrix">
       <h1>Does guest-private memory survive?</h1>
@@ -96,11 +125,7 @@ export function Matrix() {
         interleaving was explored, and nothing was found. <b class="bad">✗</b>: a finding, with the
         execution that shows it. Every cell leads to its story.
       </p>
-      <p class="dim">
-        {cells.length} verdicts of build <code>{shipped.code.slice(0, 8)}</code>,{' '}
-        {states.toLocaleString('en')} states explored
-        {pending.value > 0 && ` · ${pending.value} cells are being checked`}
-      </p>
+      <Tabs all={all} shown={matrix.id} />
       <div class="bar">
         <input
           type="search"
@@ -114,8 +139,11 @@ export function Matrix() {
         <button
           type="button"
           onClick={() => {
-            if (running.value) running.value = false
-            else void checkAgain(shown)
+            if (!running.value) void checkAgain(shown, cells)
+            else {
+              running.value = false
+              stopSearching()
+            }
           }}
         >
           {running.value ? 'Stop' : 'Check again here'}
@@ -123,6 +151,11 @@ export function Matrix() {
         <span role="status">
           {marks.length > 0 &&
             `${same} the same in this browser${differs > 0 ? `, ${differs} differ` : ''}`}
+        </span>
+        <span class="dim facts">
+          {cells.length} verdicts of build <code>{shipped.code.slice(0, 8)}</code>,{' '}
+          {states.toLocaleString('en')} states explored
+          {open > 0 && ` · ${open} cells are being checked`}
         </span>
       </div>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls on narrow screens */}
@@ -162,6 +195,11 @@ export function Matrix() {
           ))}
         </table>
       </section>
+      {shown.length === 0 && (
+        <p class="dim" role="status">
+          No scenario speaks of “{wanted.value}”.
+        </p>
+      )}
     </section>
   )
 }

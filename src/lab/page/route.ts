@@ -1,6 +1,6 @@
 /**
  * Where the page is: the hash of its address, and nothing else. `#matrix`, `#edit&l=…`, `#learn`,
- * `#tour`, `#docs/litmus`, or a story: `#token&on=…&l=…&s=…`, the step last, so that no mail program
+ * `#tour`, `#docs/litmus`, or a story: `#token&on=…&l=…&d=…&s=…`, the step last, so that no mail program
  * that cuts a dash or an underscore off a link damages it.
  */
 import { signal } from '@preact/signals'
@@ -16,6 +16,8 @@ export interface Route {
   readonly step: number | undefined
   /** The text of a scenario, deflated. */
   readonly own: string | undefined
+  /** The text of a design, deflated. */
+  readonly design: string | undefined
   /** Of a page of the documentation or a scenario to edit: its name. */
   readonly name: string
 }
@@ -45,17 +47,22 @@ export function parseHash(hash: string): Route {
     on: value('on') || undefined,
     step: Number.isSafeInteger(step) && step >= 0 ? step : undefined,
     own: value('l') || undefined,
+    design: value('d') || undefined,
     name: more.join('/'),
   }
 }
 
-export function hashOf(route: Partial<Route>): string {
-  const { screen = 'story', token = '', on, own, step, name = '' } = route
+/** Parts of a place; what is left out or undefined is not in its hash. */
+export type Where = { readonly [K in keyof Route]?: Route[K] | undefined }
+
+export function hashOf(route: Where): string {
+  const { screen = 'story', token = '', on, own, design, step, name = '' } = route
   const head = screen === 'story' ? token : name === '' ? screen : `${screen}/${name}`
   const parts = [
     head,
     ...(on === undefined ? [] : [`on=${on}`]),
     ...(own === undefined ? [] : [`l=${own}`]),
+    ...(design === undefined ? [] : [`d=${design}`]),
     ...(step === undefined ? [] : [`s=${step}`]),
   ]
   return `#${parts.join('&')}`
@@ -67,11 +74,6 @@ addEventListener('hashchange', () => {
   route.value = parseHash(location.hash)
 })
 
-/** Go to another place, from which one can go back. */
-export function go(to: Partial<Route>): void {
-  location.hash = hashOf(to)
-}
-
 /** The same place, a little different: no new entry in the browser's history. */
 export function adjust(change: Partial<Route>): void {
   const next = { ...route.value, ...change }
@@ -79,35 +81,50 @@ export function adjust(change: Partial<Route>): void {
   route.value = next
 }
 
-async function through(bytes: Uint8Array, stream: GenericTransformStream): Promise<Uint8Array> {
-  const body = new Blob([bytes as BlobPart]).stream().pipeThrough(stream as never)
-  return new Uint8Array(await new Response(body).arrayBuffer())
+/** Bytes through a stream that packs or unpacks them; undefined if more than `most` come out. */
+async function through(
+  bytes: Uint8Array,
+  stream: GenericTransformStream,
+  most = Number.POSITIVE_INFINITY,
+): Promise<Uint8Array | undefined> {
+  const body = new Blob([bytes as BlobPart]).stream().pipeThrough(stream as never) as ReadableStream
+  const parts: Uint8Array[] = []
+  let length = 0
+  const reader = body.getReader()
+  for (;;) {
+    const { done, value } = await reader.read()
+    if (done) return new Uint8Array(await new Blob(parts as BlobPart[]).arrayBuffer())
+    parts.push(value)
+    length += value.length
+    if (length <= most) continue
+    await reader.cancel()
+    return undefined
+  }
 }
 
 /** A text as base64 without signs that an address or a mail would change. */
 export async function deflate(text: string): Promise<string> {
   const bytes = await through(new TextEncoder().encode(text), new CompressionStream('deflate-raw'))
-  const base = btoa(String.fromCharCode(...bytes))
+  const base = btoa(String.fromCharCode(...(bytes as Uint8Array)))
   return `${base.replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '')}.`
 }
 
-/** Texts longer than this come in no link. */
+/** Texts of more bytes than this come in no link: a short one may unpack to very much. */
 const LONGEST = 200_000
 
-/** @throws Error if it is damaged. */
+/** @throws Error if it is damaged, or too long. */
 export async function inflate(packed: string): Promise<string> {
   const base = packed
     .replace(/[^\w-]/g, '')
     .replaceAll('-', '+')
     .replaceAll('_', '/')
+  let bytes: Uint8Array | undefined
   try {
-    const bytes = Uint8Array.from(atob(base), (c) => c.charCodeAt(0))
-    const text = new TextDecoder().decode(
-      await through(bytes, new DecompressionStream('deflate-raw')),
-    )
-    if (text.length <= LONGEST) return text
+    const packedBytes = Uint8Array.from(atob(base), (c) => c.charCodeAt(0))
+    bytes = await through(packedBytes, new DecompressionStream('deflate-raw'), LONGEST)
   } catch {
-    // Said below.
+    throw new Error('the text in this link is damaged: part of the link is missing')
   }
-  throw new Error('the scenario in this link is damaged: part of the link is missing')
+  if (bytes === undefined) throw new Error('the text in this link is too long')
+  return new TextDecoder().decode(bytes)
 }

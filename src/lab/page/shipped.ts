@@ -2,16 +2,7 @@
  * What comes with the page: scenarios, verdicts, sources, pages of the documentation. From the server
  * that the page came from, or, of a page that is one file, from that file.
  */
-import type { CellVerdict, ScenarioText } from '../protocol.js'
-
-export interface Shipped {
-  readonly version: string
-  /** Of the code that verdicts and tokens are bound to. */
-  readonly code: string
-  readonly scenarios: readonly ScenarioText[]
-  /** What the page was started with: a token, or the text of a scenario. */
-  readonly open?: { readonly token?: string; readonly text?: string }
-}
+import type { CellVerdict, Shipped } from '../protocol.js'
 
 export interface Verdicts {
   readonly cells: readonly CellVerdict[]
@@ -30,7 +21,6 @@ export type Sources = Readonly<Record<string, string>>
 
 interface Files {
   'data.json': Shipped
-  'verdicts.json': Verdicts
   'sources.json': Sources
   'docs.json': readonly Doc[]
 }
@@ -56,17 +46,32 @@ async function read(name: string): Promise<unknown> {
   return response.json()
 }
 
-/** Verdicts that the server has come to since. */
-export function verdictsAgain(): Promise<Verdicts> {
-  return read('verdicts.json') as Promise<Verdicts>
+/** Verdicts on a matrix that the server has come to until now. */
+export function verdictsOf(matrix: string): Promise<Verdicts> {
+  return read(`verdicts-${matrix}.json`) as Promise<Verdicts>
 }
 
-let ownWorker: string | undefined
+/** What the page begins with, as it is now. */
+export function dataAgain(): Promise<Shipped> {
+  return read('data.json') as Promise<Shipped>
+}
+
+/** Call `heard` whenever the server says that the file behind the page was written again. */
+export function onChange(heard: () => void): void {
+  new EventSource('changes').onmessage = heard
+}
+
+/** Workers by what they are made of. */
+export type WorkerFile = 'worker.js' | 'worker-hosts.js'
+
+const ownWorkers = new Map<WorkerFile, string>()
 
 /** Where a worker's code is. */
-export function workerUrl(): string {
-  const text = inline('worker.js')
-  if (text === undefined) return 'worker.js'
-  ownWorker ??= URL.createObjectURL(new Blob([text], { type: 'text/javascript' }))
-  return ownWorker
+export function workerUrl(file: WorkerFile): string {
+  const text = inline(file)
+  if (text === undefined) return file
+  const url =
+    ownWorkers.get(file) ?? URL.createObjectURL(new Blob([text], { type: 'text/javascript' }))
+  ownWorkers.set(file, url)
+  return url
 }

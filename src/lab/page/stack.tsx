@@ -3,6 +3,7 @@ import { useEffect, useState } from 'preact/hooks'
 import type { Level } from '../../trace/events.js'
 import type { Told } from '../protocol.js'
 import { type Sources, shipped } from './shipped.js'
+import { painted } from './state.js'
 
 const BEFORE = 7
 const AFTER = 7
@@ -20,7 +21,8 @@ export function Stack({ told, step }: { told: Told; step: number }) {
   const [sources, setSources] = useState<Sources | undefined>(undefined)
   const [depth, setDepth] = useState(0)
   useEffect(() => {
-    void shipped('sources.json').then(setSources)
+    // After what can be seen at once.
+    void painted().then(() => shipped('sources.json').then(setSources))
   }, [])
   useEffect(() => setDepth(0), [step])
   const s = told.trace.steps[step - 1]

@@ -5,15 +5,40 @@ import { changeText, visibleChanges } from '../../report/columns.js'
 import { type Alignment, align } from '../../trace/align.js'
 import type { TraceStep } from '../../trace/events.js'
 import { named } from '../../trace/memory.js'
-import type { CellVerdict, Hello, StoryAnswer, Told } from '../protocol.js'
-import { Client } from './client.js'
+import type { CellVerdict, Shipped, StoryAnswer, Told, Words } from '../protocol.js'
 import { adjust, inflate, type Route, route } from './route.js'
-import { type Shipped, shipped, verdictsAgain } from './shipped.js'
+import { dataAgain, onChange, shipped, verdictsOf } from './shipped.js'
+import { ask, warm } from './workers.js'
 
 export const data = signal<Shipped | undefined>(undefined)
-export const hello = signal<Hello | undefined>(undefined)
-export const verdicts = signal<readonly CellVerdict[]>([])
-export const pending = signal(0)
+/** By the id of its matrix: what is known of it. */
+export const matrices = signal<Readonly<Record<string, readonly CellVerdict[]>>>({})
+export const pending = signal<Readonly<Record<string, number>>>({})
+
+const NO_WORDS: Words = { operations: [], constants: [], errno: {}, findings: [] }
+
+/** What the language and the reports speak of. */
+export const words = computed(() => data.value?.words ?? NO_WORDS)
+
+/** All designs, each in the first matrix that has it. */
+export const designGroups = computed(() => {
+  const seen = new Set<string>()
+  return (data.value?.matrices ?? []).flatMap(({ title, designs }) => {
+    const fresh = designs.filter(({ id }) => !seen.has(id))
+    for (const { id } of fresh) seen.add(id)
+    return fresh.length === 0 ? [] : [{ title, designs: fresh }]
+  })
+})
+
+/** What the cell of a scenario on a design was found to be, whichever matrix it is in. */
+export function verdictOn(scenario: string, design: string): CellVerdict | undefined {
+  for (const cells of Object.values(matrices.value)) {
+    const found = cells.find((v) => v.scenario === scenario && v.design === design)
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
 /** What can't be shown, and why. */
 export const trouble = signal<string | undefined>(undefined)
 
@@ -27,12 +52,6 @@ export interface Shown {
 
 export const story = signal<Shown | undefined>(undefined)
 export const hindsight = signal<Hindsight | undefined>(undefined)
-
-/** The worker that answers at once, and the one that searches. */
-export const clients: { quick: Client; search: Client } = {
-  quick: undefined as unknown as Client,
-  search: undefined as unknown as Client,
-}
 
 /** The cursor: how many steps have been taken, from 0. */
 export const cursor = computed(() => {
@@ -104,6 +123,11 @@ export function tokenIn(text: string): string {
 
 let asking = 0
 
+/** Resolves when what was changed can be seen. */
+export function painted(): Promise<void> {
+  return new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve, 0)))
+}
+
 async function load({ token, on, own }: Route): Promise<void> {
   const mine = ++asking
   const before = story.value
@@ -115,35 +139,53 @@ async function load({ token, on, own }: Route): Promise<void> {
   }
   try {
     const text = own === undefined ? undefined : await inflate(own)
-    const answer = await clients.quick.ask({ kind: 'story', token: tokenIn(token), text, on })
+    const clean = tokenIn(token)
+    const answer = await ask('quick', { kind: 'story', token: clean, text, on })
     if (mine !== asking) return
     story.value = { token, on, own, answer }
     if (hindsight.value !== undefined || answer.stale) return
-    // After painting: what is known in hindsight is a search of its own.
-    const known = await clients.search.ask({ kind: 'hindsight', token: tokenIn(token), text })
+    await painted()
+    // What is known in hindsight is a search of its own.
+    const known = await ask('search', { kind: 'hindsight', token: clean, text })
     if (mine === asking) hindsight.value = known
   } catch (error) {
     if (mine === asking) trouble.value = (error as Error).message
   }
 }
 
-async function follow(): Promise<void> {
-  const { cells, pending: open } = await verdictsAgain()
-  verdicts.value = cells
-  pending.value = open
-  if (open > 0) setTimeout(() => void follow(), 2000)
+const followed = new Set<string>()
+
+/** How long until the server is asked again for verdicts that it has come to, in milliseconds. */
+const AGAIN = 2000
+
+/** Have what is known of a matrix, and all that the server comes to from now on. */
+export async function follow(id: string): Promise<void> {
+  if (followed.has(id)) return
+  followed.add(id)
+  for (;;) {
+    const { cells, pending: open } = await verdictsOf(id)
+    matrices.value = { ...matrices.value, [id]: cells }
+    pending.value = { ...pending.value, [id]: open }
+    if (open === 0) return
+    await new Promise((resolve) => setTimeout(resolve, AGAIN))
+  }
 }
 
-/** Read what comes with the page, start the workers, and follow the address. */
+/** Read what comes with the page, and follow the address. */
 export async function begin(): Promise<void> {
+  if (route.value.screen === 'story') warm('quick', route.value.token)
   const found = await shipped('data.json')
   data.value = found
-  clients.quick = new Client(found)
-  clients.search = new Client(found)
   route.subscribe((now) => {
     if (now.screen === 'story') void load(now)
     else trouble.value = undefined
   })
-  hello.value = await clients.quick.ask({ kind: 'hello' })
-  await follow()
+  if (found.open.live === true) {
+    onChange(() => {
+      void dataAgain().then((now) => {
+        data.value = now
+      })
+    })
+  }
+  if (route.value.screen !== 'story') await follow('main')
 }

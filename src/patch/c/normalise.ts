@@ -7,6 +7,7 @@
  *   scoped_guard(mutex, &m)       for (__scoped_guard(mutex, &m);;)
  *   guard(mutex)(&m)              __guard(mutex, &m)
  *   CLASS(fd, f)(n)               __class(fd, f, n)
+ *   struct x *p __free(f) = e;    __cleanup(f, p); struct x *p = e;
  *   SYSCALL_DEFINE1(x, int, a)    long x(int a)
  *   container_of(p, struct s, m)  container_of(p, s, m)
  */
@@ -27,7 +28,7 @@ const WORDS =
   '__no_kmsan_checks __sched __noreturn __used __unused __packed __net_init __net_exit noinstr ' +
   '__flatten __init_memblock __malloc __deprecated'
 const CALLS =
-  '__counted_by __printf __releases __acquires __must_hold __aligned __free __section ' +
+  '__counted_by __printf __releases __acquires __must_hold __aligned __section ' +
   '__no_sanitize __alloc_size __realloc_size __cond_acquires __assume_aligned'
 
 const ATTRIBUTES = new RegExp(
@@ -109,6 +110,7 @@ function statements(text: string): string {
     syscalls(text)
       .replace(/\bguard\s*\(\s*(\w+)\s*\)\s*\(\s*\)/g, '__guard($1)')
       .replace(/\bguard\s*\(\s*(\w+)\s*\)\s*\(/g, '__guard($1, ')
+      .replace(FREED, '$1__cleanup($4, $3); $2$3')
       .replace(/\bCLASS\s*\(\s*(\w+)\s*,\s*(\w+)\s*\)\s*\(/g, '__class($1, $2, ')
       .replace(/\b(?:EXPORT_SYMBOL\w*|EXPORT_TRACEPOINT\w*)\s*\([^()]*\)\s*;?/g, blank)
       .replace(FILE_SCOPE, blank)
@@ -117,6 +119,9 @@ function statements(text: string): string {
       .replace(TYPE_FIRST, (_all, head: string, type: string) => head + type.replace(/\s+/g, '_')),
   )
 }
+
+/** A declaration whose value is freed at the end of its block. */
+const FREED = /^(\s*)([^;{}\n()=]*?)\b(\w+)\s+__free\s*\(\s*(\w+)\s*\)/gm
 
 /** Definitions by macro: at the start of a line, or static ones in a function. */
 const FILE_SCOPE =

@@ -151,13 +151,18 @@ function level(list: readonly ts.Statement[], live: readonly Stmt[]): Stmt[] {
   })
 }
 
+/** A scope that the normaliser has made a loop of. */
+export function isScopedGuard(n: CNode): boolean {
+  return n.type === 'for_statement' && n.text.startsWith('for (__scoped_guard(')
+}
+
 function levelC(list: readonly CNode[]): CNode[] {
   return list.flatMap((n) => {
     const isTransparent =
       n.type === 'labeled_statement' ||
       n.type === 'compound_statement' ||
       (n.type === 'if_statement' && n.fields.condition?.text === `(${GAP}())`) ||
-      (n.type === 'for_statement' && n.text.startsWith('for (__scoped_guard('))
+      isScopedGuard(n)
     return isTransparent ? levelC(listsIn(n).flat()) : [n]
   })
 }

@@ -7,19 +7,21 @@
  * - What is removed or changed must be there, once.
  * - Every name must be known there; the compiler checks the rest.
  * - No `continue` and no `goto` is carried over: the model's loops may step at their ends.
+ * - Nothing is merged where C ends a scope by itself: the model's unlock stands somewhere.
  */
 import ts from 'typescript'
 import { type CFunction, isGap } from '../c/functions.js'
 import { type CNode, descendants, squash } from '../c/parse.js'
 import type { Change } from '../changes.js'
 import type { ModelFunction } from '../model/dictionary.js'
+import { beginsScope } from '../translate/cleanup.js'
 import { WITHOUT_EFFECT } from '../translate/crosswalk.js'
 import { condition } from '../translate/expression.js'
 import { indented, workInPlace } from '../translate/function.js'
 import type { Session } from '../translate/session.js'
 import { statement } from '../translate/statement.js'
 import { Hole, type Work } from '../translate/work.js'
-import { align, alike, type Stmt, statementsOf } from './align.js'
+import { align, alike, isScopedGuard, type Stmt, statementsOf } from './align.js'
 import { type Edit, editsBetween, headOf } from './edits.js'
 import { functionIn, regular, sourceIn } from './regular.js'
 
@@ -66,6 +68,7 @@ function mergeInto(
   const model = statementsOf(file, f.body)
   try {
     const edits = editsBetween(before, after).filter((e) => !isWithoutEffect(e))
+    for (const f of [before, after]) withoutScopes(f, edits)
     const mates = align(before, model)
     const w = workInPlace(session, after, target)
     const names = new Names(file, f, mates, w)
@@ -84,6 +87,21 @@ function mergeInto(
   } catch (error) {
     if (!(error instanceof Conflict) && !(error instanceof Hole)) throw error
     return { conflict: error.message, isThere: error instanceof Already }
+  }
+}
+
+/** With guard() every way out unlocks; with scoped_guard() every way out of that. */
+function withoutScopes({ body }: CFunction, edits: readonly Edit[]): void {
+  if (descendants(body, 'expression_statement').some(beginsScope)) {
+    throw new Conflict('C unlocks or frees here at the end of a scope')
+  }
+  const guards = descendants(body, 'for_statement').some(isScopedGuard)
+  const nodes = edits.flatMap((e) =>
+    e.kind === 'insert' ? e.now : e.kind === 'delete' ? [e.old] : [e.old, e.now],
+  )
+  const ways = ['return_statement', 'break_statement', 'for_statement'] as const
+  if (guards && nodes.some((n) => descendants(n, ...ways).length > 0)) {
+    throw new Conflict('a way out beside a scoped_guard()')
   }
 }
 

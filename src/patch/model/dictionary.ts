@@ -52,8 +52,9 @@ export interface ModelValue {
   readonly ts: string
   readonly file: string
   readonly type: string
-  /** Of a table of operations: its name in C. */
+  /** Of a table of operations: its name in C, and the functions in its slots. */
   readonly c?: string
+  readonly slots?: Readonly<Record<string, string>>
 }
 
 export interface Dictionary {

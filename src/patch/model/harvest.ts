@@ -142,7 +142,8 @@ class Reader {
           this.#checker.getBaseTypeOfLiteralType(this.#checker.getTypeAtLocation(d.name)),
         )
       const c = /^opsTable\(\{\s*name: '(\w+)'/.exec(init?.getText(source) ?? '')?.[1]
-      this.#values.push({ ts: d.name.text, file, type, ...(c === undefined ? {} : { c }) })
+      const table = c === undefined || init === undefined ? {} : { c, slots: slotsIn(init, source) }
+      this.#values.push({ ts: d.name.text, file, type, ...table })
     }
   }
 
@@ -195,6 +196,20 @@ class Reader {
     const name = type.symbol?.name
     if (name !== undefined) this.#announced.add(`${name}.${field.text}`)
   }
+}
+
+/** What `opsTable({ name, slot: f, … })` has in its slots. */
+function slotsIn(init: ts.Expression, source: ts.SourceFile): Record<string, string> {
+  const [table] = ts.isCallExpression(init) ? init.arguments : []
+  const found: Record<string, string> = {}
+  if (table === undefined || !ts.isObjectLiteralExpression(table)) return found
+  for (const p of table.properties) {
+    if (ts.isShorthandPropertyAssignment(p)) found[p.name.text] = p.name.text
+    else if (ts.isPropertyAssignment(p) && p.name.getText(source) !== 'name') {
+      found[p.name.getText(source)] = p.initializer.getText(source)
+    }
+  }
+  return found
 }
 
 function isExported(s: ts.Statement): boolean {

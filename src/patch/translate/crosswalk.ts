@@ -265,10 +265,21 @@ export const PHRASES: Readonly<
 export const GUARDS: Readonly<Record<string, readonly [lock: string, unlock: string]>> = {
   mutex: ['mutexLock', 'mutexUnlock'],
   spinlock: ['spinLock', 'spinUnlock'],
+  spinlock_irq: ['spinLock', 'spinUnlock'],
+  spinlock_irqsave: ['spinLock', 'spinUnlock'],
+  rcu: ['rcuReadLock', 'rcuReadUnlock'],
   rwsem_read: ['downRead', 'upRead'],
   rwsem_write: ['downWrite', 'upWrite'],
   read_lock: ['readLock', 'readUnlock'],
   write_lock: ['writeLock', 'writeUnlock'],
+}
+
+/** What __free() calls, by the name that it has there. */
+export const FREES: Readonly<Record<string, string>> = {
+  kfree: 'kfree',
+  kvfree: 'kfree',
+  fput: 'fput',
+  folio_put: 'folioPut',
 }
 
 /** Structs that one task has on its stack: nobody else sees their fields. */
@@ -290,4 +301,5 @@ export const RENAMED: Readonly<Record<string, string>> = {
 for (const table of [EXPRESSIONS, CALLS, ASSIGNMENTS, STRUCTS, FIELDS, SLOTS, LISTS, GLOBALS]) {
   Object.setPrototypeOf(table, null)
 }
-for (const table of [STATEMENTS, PHRASES, GUARDS, RENAMED]) Object.setPrototypeOf(table, null)
+for (const table of [STATEMENTS, PHRASES, GUARDS, FREES, RENAMED])
+  Object.setPrototypeOf(table, null)

@@ -1,7 +1,13 @@
 /** Translated functions as a module of TypeScript that can be lowered and loaded. */
 import type { Scope } from '../model/scope.js'
 
-/** A function or table of the module. */
+/** A slot of a table that the model has, by the model's names. */
+export interface TableSlot {
+  readonly table: string
+  readonly slot: string
+}
+
+/** A function or table of the module, or a slot that is emptied. */
 export interface Piece {
   readonly name: string
   /** `fn(function* …)` or `opsTable({…})`. */
@@ -10,6 +16,8 @@ export interface Piece {
   readonly type?: string
   /** The model's function in whose place it runs. */
   readonly replaces?: string
+  /** Slots of the model's tables that hold it. */
+  readonly slots?: readonly TableSlot[]
   /** What it was made from, for its comment. */
   readonly comment: string
 }
@@ -25,18 +33,33 @@ export const HOLE_MARK = 'hole '
 /** Mark of a line of the patch that has run: function and line follow. */
 export const LINE_MARK = 'line '
 
+/** How a piece's replacements are called in `made`. */
+export function replacedBy(piece: Piece): string[] {
+  const slots = (piece.slots ?? []).map((s) => `${s.table}.${s.slot}`)
+  return [...(piece.replaces === undefined ? [] : [piece.replaces]), ...slots]
+}
+
 /**
- * The module's text. It exports `made`: for each replaced function of the model, by its name, what
- * takes its place.
+ * The module's text. It exports `made`: for each replaced function of the model, by its name, and
+ * for each slot of a table, what takes its place.
  */
 export function moduleText(pieces: readonly Piece[], scope: Scope, head: string): string {
-  const declarations = pieces.map(
+  const declared = pieces.filter((p) => p.text !== 'undefined')
+  const declarations = declared.map(
     (p) =>
       `/** ${p.comment.replaceAll('*/', '* /')} */\nconst ${p.name}${p.type === undefined ? '' : `: ${p.type}`} = ${p.text}`,
   )
   const body = `${TRAP}\n\n${declarations.join('\n\n')}\n`
   const replaced = pieces.flatMap((p) => (p.replaces === undefined ? [] : [[p.replaces, p.name]]))
-  const made = replaced.map(([of, by]) => `  ${of}: replace(${of}, ${by}),`).join('\n')
+  const slots = pieces.flatMap((p) =>
+    (p.slots ?? []).map((s) => [s, p.text === 'undefined' ? 'undefined' : p.name] as const),
+  )
+  const made = [
+    ...replaced.map(([of, by]) => `  ${of}: replace(${of}, ${by}),`),
+    ...slots.map(
+      ([s, by]) => `  '${s.table}.${s.slot}': replaceSlot(${s.table}, '${s.slot}', ${by}),`,
+    ),
+  ].join('\n')
   const exported = `\nexport const made = {\n${made}\n}\n`
   const own = new Set(pieces.map((p) => p.name))
   return `/* ${head.replaceAll('*/', '* /')} */\n${importsOf(body + exported, own, scope)}\n\n${body}${exported}`

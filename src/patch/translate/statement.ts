@@ -2,7 +2,8 @@
 import { type CNode, descendants, squash } from '../c/parse.js'
 import { camelCase } from '../model/dictionary.js'
 import { call } from './call.js'
-import { ASSIGNMENTS, GUARDS, LISTS, STATEMENTS, STRUCTS } from './crosswalk.js'
+import { beginsScope, endBlock, freed, guard, leave } from './cleanup.js'
+import { ASSIGNMENTS, LISTS, STATEMENTS, STRUCTS } from './crosswalk.js'
 import {
   announce,
   announced,
@@ -17,18 +18,21 @@ import {
   value,
 } from './expression.js'
 import { BIG, BOOL, cType, declaratorOf, NUM, structOf, type Type } from './types.js'
-import { atom, Hole, type Value, type Work } from './work.js'
+import { atom, Hole, type Jump, type Value, type Work } from './work.js'
 
 /** All statements of a block; what cannot be translated becomes a trap. */
 export function block(w: Work, node: CNode): void {
   const items = node.type === 'compound_statement' ? node.kids : [node]
   const jumps = items.some((s) => s.type === 'labeled_statement')
+  const depth = w.cleanups.length
   if (jumps) labelled(w, node, items)
   else for (const s of items) statement(w, s)
+  endBlock(w, depth)
 }
 
 export function statement(w: Work, s: CNode): void {
   const from = w.out.length
+  const open = w.cleanups.length
   try {
     if (w.watched.has(s.line) && s.type !== 'compound_statement') {
       w.emit(`mark('line ${w.source.name}:${s.line}')`)
@@ -39,6 +43,7 @@ export function statement(w: Work, s: CNode): void {
   } catch (error) {
     if (!(error instanceof Hole)) throw error
     w.out.length = from
+    w.cleanups.length = Math.min(w.cleanups.length, open)
     w.hole(error, s)
   }
 }
@@ -77,18 +82,27 @@ function translate(w: Work, s: CNode): void {
       return
     case 'goto_statement': {
       const label = s.fields.label?.text ?? ''
+      const depth = w.labels.get(label) ?? 0
+      if (depth > w.cleanups.length) throw new Hole('a goto into a guarded scope', s)
+      leave(w, depth)
       w.emit(`${w.loops.has(label) ? 'continue' : 'break'} ${camelCase(label)}`)
       return
     }
     case 'break_statement':
-      w.emit('break')
+      jump(w, w.breaks.at(-1) ?? { code: 'break', depth: 0 }, s)
       return
     case 'continue_statement':
-      w.emit(w.continues.at(-1) ?? 'continue')
+      jump(w, w.continues.at(-1) ?? { code: 'continue', depth: 0 }, s)
       return
     default:
       throw new Hole(`a ${s.type.replaceAll('_', ' ')}`, s)
   }
+}
+
+function jump(w: Work, { code, depth }: Jump, s: CNode): void {
+  if (code === undefined) throw new Hole('a jump that only ends a scoped_guard()', s)
+  leave(w, depth)
+  w.emit(code)
 }
 
 // ---- Jumps ----------------------------------------------------------------------------------------
@@ -110,12 +124,15 @@ const isLoop = (i: Item): i is Loop => 'body' in i && Array.isArray((i as Loop).
 
 /** A block with labels: jumps backwards make loops, jumps forwards leave blocks. */
 function labelled(w: Work, node: CNode, items: readonly CNode[]): void {
+  let depth = w.cleanups.length
   const flat: Item[] = items.flatMap((s): Item[] => {
     const out: Item[] = []
+    if (beginsScope(s)) depth++
     let at: CNode | undefined = s
     while (at?.type === 'labeled_statement') {
       const name: CNode | undefined = at.fields.label
       out.push({ label: name?.text ?? '', at: at.start })
+      w.labels.set(name?.text ?? '', depth)
       at = at.kids.find((k) => k !== name)
     }
     return at === undefined ? out : [...out, at]
@@ -179,13 +196,18 @@ function branch(w: Work, s: CNode): void {
 function choice(w: Work, s: CNode): void {
   const v = value(w, s.fields.condition as CNode)
   w.emit(`switch (${v.code}) {`)
+  w.breaks.push({ code: 'break', depth: w.cleanups.length })
   for (const c of (s.fields.body as CNode).kids) {
     if (c.type !== 'case_statement') throw new Hole('a switch with code outside of its cases', c)
     const label = c.fields.value
     w.emit(label === undefined ? 'default: {' : `case ${value(w, label, v.type).code}: {`)
-    for (const k of c.kids) if (k !== label) statement(w, k)
+    for (const k of c.kids) {
+      if (beginsScope(k)) throw new Hole('a guard that begins in one case of a switch', k)
+      if (k !== label) statement(w, k)
+    }
     w.emit('}')
   }
+  w.breaks.pop()
   w.emit('}')
 }
 
@@ -194,9 +216,12 @@ function loopBody(w: Work, body: CNode, step: () => void, hasStep: boolean): voi
   const jumps = hasStep && descendants(body, 'continue_statement').length > 0
   const label = jumps ? w.label('next') : ''
   if (jumps) w.emit(`${label}: {`)
-  w.continues.push(jumps ? `break ${label}` : 'continue')
+  const depth = w.cleanups.length
+  w.continues.push({ code: jumps ? `break ${label}` : 'continue', depth })
+  w.breaks.push({ code: 'break', depth })
   block(w, body)
   w.continues.pop()
+  w.breaks.pop()
   if (jumps) w.emit('}')
   step()
 }
@@ -228,7 +253,7 @@ function forLoop(w: Work, s: CNode): void {
     return
   }
   if (macro === '__scoped_guard') {
-    guarded(w, first as CNode, body, s)
+    guarded(w, first as CNode, body)
     return
   }
   if (first?.type === 'declaration') declaration(w, first)
@@ -241,19 +266,17 @@ function forLoop(w: Work, s: CNode): void {
   w.emit('}')
 }
 
-function guarded(w: Work, macro: CNode, body: CNode, s: CNode): void {
-  const [kind, lock] = (macro.fields.arguments as CNode).kids
-  const pair = GUARDS[kind?.text ?? '']
-  if (pair === undefined) throw new Hole(`a guard of the kind ${kind?.text}`, s)
-  if (descendants(body, 'return_statement', 'goto_statement', 'break_statement').length > 0) {
-    throw new Hole('a jump out of a scoped_guard()', s)
-  }
-  const object = value(w, lock as CNode).code
-  const text = (f: string): string =>
-    `${w.scope.functionTs(f)?.kind === 'generator' ? 'yield* ' : ''}${f}(${object})`
-  w.emit(text(pair[0]))
+/** A scope of its own; `break` and `continue` would end no more than that. */
+function guarded(w: Work, macro: CNode, body: CNode): void {
+  const depth = w.cleanups.length
+  const none = { code: undefined, depth }
+  guard(w, macro)
+  w.continues.push(none)
+  w.breaks.push(none)
   block(w, body)
-  w.emit(text(pair[1]))
+  w.continues.pop()
+  w.breaks.pop()
+  endBlock(w, depth)
 }
 
 function each(w: Work, macro: CNode, body: CNode, s: CNode): void {
@@ -402,7 +425,15 @@ function effect(w: Work, e: CNode): void {
 function callStatement(w: Work, e: CNode): void {
   const name = e.fields.function?.text ?? ''
   const args = (e.fields.arguments as CNode).kids
-  if (name === '__guard') throw new Hole('a guard() that holds to the end of the function', e)
+  if (name === '__guard') {
+    guard(w, e)
+    return
+  }
+  if (name === '__cleanup') {
+    freed(w, e)
+    return
+  }
+  if (name === '__class') throw new Hole(`a CLASS() of the kind ${args[0]?.text}`, e)
   if (name === 'list_add') {
     listAdd(w, args, e)
     return
@@ -512,6 +543,7 @@ export function store(w: Work, at: Place, v: Value): void {
 function returns(w: Work, s: CNode): void {
   const [e] = s.kids
   if (e === undefined) {
+    leave(w, 0)
     w.emit('return')
     return
   }
@@ -521,26 +553,34 @@ function returns(w: Work, s: CNode): void {
   }
   if (w.returns.k === 'void') {
     effect(w, e)
+    leave(w, 0)
     w.emit('return')
     return
   }
-  w.emit(`return ${coerce(value(w, e, w.returns), w.returns).code}`)
+  result(w, coerce(value(w, e, w.returns), w.returns).code)
+}
+
+/** The result is known before the scopes that are open end. */
+function result(w: Work, code: string): void {
+  const known = w.cleanups.length === 0 || /^-?\w+n?$/.test(code) ? code : w.keep(code)
+  leave(w, 0)
+  w.emit(`return ${known}`)
 }
 
 /** C returns 0 or an error, and the result through a pointer; the model returns either. */
 function returnsThroughPointer(w: Work, e: CNode): void {
-  const result = [...w.locals.values()].find((l) => l.result)
+  const local = [...w.locals.values()].find((l) => l.result)
   const struct = structOf(w.returns)
-  if (result === undefined || struct === undefined) throw new Hole('where the result goes', e)
+  if (local === undefined || struct === undefined) throw new Hole('where the result goes', e)
   if (e.text === '0') {
-    w.emit(`return ${result.ts}!`)
+    result(w, `${local.ts}!`)
     return
   }
   const v = coerce(value(w, e, NUM), NUM)
   if (/^-[A-Z]/.test(v.code)) {
-    w.emit(`return errPtr(${struct}, ${v.code})`)
+    result(w, `errPtr(${struct}, ${v.code})`)
     return
   }
   const error = w.keep(v.code)
-  w.emit(`return ${error} !== 0 ? errPtr(${struct}, ${error}) : ${result.ts}!`)
+  result(w, `${error} !== 0 ? errPtr(${struct}, ${error}) : ${local.ts}!`)
 }

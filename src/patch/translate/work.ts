@@ -84,6 +84,13 @@ export interface NewCallee {
   readonly assumptions: readonly string[]
 }
 
+/** A way out of a loop, or none that there is. */
+export interface Jump {
+  readonly code: string | undefined
+  /** How many scopes are open where it goes. */
+  readonly depth: number
+}
+
 /** What a translation takes from around the function. */
 export interface Surroundings {
   readonly scope: Scope
@@ -120,8 +127,13 @@ export class Work {
   readonly loops = new Set<string>()
   /** C list variables that stand for a list's head. */
   readonly heads = new Map<string, CNode>()
-  /** What `continue` is in the loops around, innermost last. */
-  readonly continues: string[] = []
+  /** What ends with the scopes that are open, the innermost last. */
+  readonly cleanups: (() => void)[] = []
+  /** The loops and switches around, innermost last: what a jump to them is, and what it leaves. */
+  readonly continues: Jump[] = []
+  readonly breaks: Jump[] = []
+  /** How many scopes are open at a label. */
+  readonly labels = new Map<string, number>()
   readonly #taken = new Set<string>()
   #temps = 0
 
@@ -146,6 +158,8 @@ export class Work {
     this.assumptions = []
     this.changed = false
     this.loops.clear()
+    this.labels.clear()
+    for (const open of [this.cleanups, this.continues, this.breaks]) open.length = 0
     this.#temps = 0
     for (const local of this.locals.values()) if (!local.given) local.used = false
   }

@@ -1,0 +1,302 @@
+/**
+ * The asker's side of a queue: jobs go out, answers come back, and what was lost on the way is asked
+ * again. Nothing is believed to be on the server because it was put there: a server may have been
+ * started again with nothing in it. So every job that has no answer yet is looked for now and then.
+ */
+import { randomBytes } from 'node:crypto'
+import { hostname } from 'node:os'
+import type { Queue } from 'bullmq'
+import { UserError } from '../../error.js'
+import { WorkerBug } from '../job.js'
+import { fromJson, NotAsWritten } from '../narrow.js'
+import type { Kind } from './kind.js'
+import { Line, type LineOptions, packages, until } from './line.js'
+import {
+  ALIVE,
+  type Answered,
+  BEAT,
+  envelope,
+  jobId,
+  KEPT,
+  KEYS,
+  living,
+  type Part,
+  PREFIX,
+  queueName,
+  type RunFacts,
+  readAnswered,
+  readRun,
+  readWorker,
+  THIS_CODE,
+} from './wire.js'
+
+/** Jobs that are on the server at a time: enough for many workers, and soon taken back. */
+const WINDOW = 256
+/** Milliseconds between two looks for answers. */
+const LOOK = 100
+/** How often a job is asked again whose answer was of no use. */
+const TRIES = 3
+/** Milliseconds after which a missing worker is told. */
+const LONELY = 5000
+
+export interface AskOptions<Answer> extends LineOptions {
+  readonly url: string
+  /** What the run is about, for people. */
+  readonly what: string
+  readonly signal: AbortSignal
+  onAnswer(answer: Answer): void
+  /** Called now and then. */
+  onDone(done: number): void
+}
+
+/** What came of a run. */
+export interface Asked<Answer> {
+  /** By position in the list of jobs. */
+  readonly answers: readonly (Answer | undefined)[]
+  readonly interrupted: boolean
+  readonly by: Readonly<Record<string, Part>>
+}
+
+/** Ask for all jobs; `designs` are texts by hash, which workers may fetch. @throws UserError */
+export async function askAll<A, R>(
+  kind: Kind<A, R>,
+  jobs: readonly A[],
+  designs: ReadonlyMap<string, string>,
+  options: AskOptions<R>,
+): Promise<Asked<R>> {
+  if (jobs.length === 0) return { answers: [], interrupted: false, by: {} }
+  const line = await Line.open(options.url, options)
+  const { Queue } = await packages()
+  const queue = new Queue(queueName(kind.name), { connection: line.redis, prefix: PREFIX })
+  queue.on('error', () => {})
+  const asker = new Asker(kind, jobs, designs, options, line, queue)
+  try {
+    await asker.run()
+    return asker.outcome
+  } finally {
+    if (!line.isLost) await asker.clean()
+    line.close()
+  }
+}
+
+class Asker<A, R> {
+  readonly #kind: Kind<A, R>
+  readonly #jobs: readonly A[]
+  readonly #designs: ReadonlyMap<string, string>
+  readonly #options: AskOptions<R>
+  readonly #line: Line
+  readonly #queue: Queue
+  readonly #run = randomBytes(16).toString('hex')
+  readonly #begun = performance.now()
+  readonly #answers: (R | undefined)[]
+  readonly #by: Record<string, { jobs: number; milliseconds: number }> = {}
+  readonly #found: Record<string, number> = {}
+  /** Jobs on the server, and how often each was asked again for want of a good answer. */
+  readonly #out = new Set<number>()
+  readonly #tries = new Map<number, number>()
+  #next = 0
+  #done = 0
+  #beat = Number.NEGATIVE_INFINITY
+  #lonely = false
+
+  constructor(
+    kind: Kind<A, R>,
+    jobs: readonly A[],
+    designs: ReadonlyMap<string, string>,
+    options: AskOptions<R>,
+    line: Line,
+    queue: Queue,
+  ) {
+    this.#kind = kind
+    this.#jobs = jobs
+    this.#designs = designs
+    this.#options = options
+    this.#line = line
+    this.#queue = queue
+    this.#answers = jobs.map(() => undefined)
+  }
+
+  get outcome(): Asked<R> {
+    return { answers: this.#answers, interrupted: this.#isOver, by: this.#by }
+  }
+
+  get #isOver(): boolean {
+    return this.#options.signal.aborted && this.#done < this.#jobs.length
+  }
+
+  async run(): Promise<void> {
+    const { signal } = this.#options
+    while (this.#done < this.#jobs.length && !signal.aborted) {
+      // One step may have been done though it was not answered: each bears being done again.
+      await this.#line.attempt(async () => {
+        const now = performance.now()
+        if (now - this.#beat > BEAT * 1000) {
+          await this.#sayAlive()
+          await this.#lookForLost()
+          this.#beat = now
+        }
+        await this.#putOut()
+        await this.#takeIn()
+      })
+      this.#options.onDone(this.#done)
+      if (this.#done < this.#jobs.length) await until(LOOK, signal)
+    }
+  }
+
+  /** What waits for this run, and what workers see of it. */
+  async #sayAlive(): Promise<void> {
+    const { redis } = this.#line
+    const facts: RunFacts = {
+      code: THIS_CODE,
+      what: this.#options.what,
+      host: hostname(),
+      seconds: (performance.now() - this.#begun) / 1000,
+      done: this.#done,
+      total: this.#jobs.length,
+      found: this.#found,
+      by: this.#by,
+    }
+    await redis.set(KEYS.run(this.#run), JSON.stringify(facts), 'EX', ALIVE)
+    await redis.sadd(KEYS.runs, this.#run)
+    await redis.expire(KEYS.runs, KEPT)
+    for (const [hash, text] of this.#designs) {
+      await redis.set(KEYS.design(this.#run, hash), text, 'EX', KEPT)
+    }
+    // Whoever was killed while it cleaned up has left it paused.
+    await this.#queue.resume()
+    if (this.#lonely || performance.now() - this.#begun < LONELY) return
+    const workers = await living(redis, KEYS.workers, KEYS.worker, readWorker)
+    if (workers.some((w) => w.code === THIS_CODE)) return
+    this.#lonely = true
+    this.#options.onNotice(
+      `${this.#line.label}: no worker of this version (${THIS_CODE}) yet; waiting for one`,
+    )
+  }
+
+  async #putOut(): Promise<void> {
+    const fresh: number[] = []
+    while (
+      this.#out.size + fresh.length < WINDOW &&
+      this.#next + fresh.length < this.#jobs.length
+    ) {
+      fresh.push(this.#next + fresh.length)
+    }
+    if (fresh.length === 0) return
+    // Noted before: if nothing is heard of them they are looked for.
+    for (const n of fresh) this.#out.add(n)
+    this.#next += fresh.length
+    await this.#put(fresh)
+  }
+
+  async #put(numbers: readonly number[]): Promise<void> {
+    const run = this.#run
+    await this.#queue.addBulk(
+      numbers.map((number) => ({
+        name: this.#kind.name,
+        data: envelope(run, number, this.#jobs[number]),
+        opts: { jobId: jobId({ run, number }) },
+      })),
+    )
+  }
+
+  async #takeIn(): Promise<void> {
+    const { redis } = this.#line
+    const key = KEYS.answers(this.#run)
+    const said = await redis.hgetall(key)
+    const again: number[] = []
+    for (const [field, text] of Object.entries(said)) {
+      const number = Number(field)
+      if (this.#out.has(number) && !this.#take(number, text)) again.push(number)
+    }
+    const fields = Object.keys(said)
+    if (fields.length > 0) await redis.hdel(key, ...fields)
+    if (again.length > 0) await this.#put(again)
+  }
+
+  /** Take an answer; false if it is of no use. @throws UserError, WorkerBug */
+  #take(number: number, text: string): boolean {
+    let said: Answered
+    let answer: R | undefined
+    try {
+      said = fromJson(text, readAnswered, 'answer')
+      if (said.code !== THIS_CODE) {
+        throw new NotAsWritten(`it is of another version (${said.code}; this is ${THIS_CODE})`)
+      }
+      this.#mustBeOne(number, said)
+      answer = this.#kind.readAnswer(said.answer, 'answer')
+    } catch (error) {
+      if (!(error instanceof NotAsWritten)) throw error
+      this.#refuse(number, error.message)
+      return false
+    }
+    this.#answers[number] = answer
+    this.#out.delete(number)
+    this.#done++
+    this.#options.onAnswer(answer)
+    const part = (this.#by[said.worker] ??= { jobs: 0, milliseconds: 0 })
+    part.jobs++
+    part.milliseconds += said.milliseconds
+    for (const word of this.#kind.found(answer)) this.#found[word] = (this.#found[word] ?? 0) + 1
+    return true
+  }
+
+  #mustBeOne(number: number, { worker, refused, mistake, bug }: Answered): void {
+    if (bug !== undefined) throw new WorkerBug(`${worker}: ${bug}`)
+    if (mistake !== undefined) throw new UserError(mistake)
+    if (refused === undefined) return
+    throw new UserError(`${worker} refuses ${this.#titleOf(number)}: ${refused}`)
+  }
+
+  #titleOf(number: number): string {
+    const job = this.#jobs[number]
+    return job === undefined ? `job ${number}` : this.#kind.title(job)
+  }
+
+  /** @throws UserError if it has been asked often enough */
+  #refuse(number: number, why: string): void {
+    const tries = (this.#tries.get(number) ?? 0) + 1
+    this.#tries.set(number, tries)
+    const what = `the answer to ${this.#titleOf(number)} is refused: ${why}`
+    if (tries >= TRIES) throw new UserError(what)
+    this.#options.onNotice(`${what}; it is asked again`)
+  }
+
+  /**
+   * A worker leaves its answer before its job is gone from the queue. So a job that is gone, and has
+   * no answer after that, is lost.
+   */
+  async #lookForLost(): Promise<void> {
+    const run = this.#run
+    const out = [...this.#out]
+    if (out.length === 0) return
+    const { redis } = this.#line
+    const failed = await this.#queue.getFailed()
+    for (const job of failed) {
+      const number = out.find((n) => job.id === jobId({ run, number: n }))
+      if (number === undefined) continue
+      await job.remove()
+      this.#refuse(number, job.failedReason)
+    }
+    const looks = redis.pipeline()
+    for (const number of out) looks.exists(this.#queue.toKey(jobId({ run, number })))
+    const there = (await looks.exec()) ?? []
+    await this.#takeIn()
+    const lost = out.filter((n, i) => there[i]?.[1] === 0 && this.#out.has(n))
+    if (lost.length > 0) await this.#put(lost)
+  }
+
+  /** Take back what nobody has begun, and leave no keys. */
+  async clean(): Promise<void> {
+    const { redis } = this.#line
+    const run = this.#run
+    await this.#line.attempt(async () => {
+      await redis.del(KEYS.run(run))
+      await redis.srem(KEYS.runs, run)
+      for (const number of this.#out) await this.#queue.remove(jobId({ run, number }))
+      const designs = [...this.#designs.keys()].map((hash) => KEYS.design(run, hash))
+      await redis.del(KEYS.answers(run), ...designs)
+      const others = await living(redis, KEYS.runs, KEYS.run, readRun)
+      if (others.length === 0) await this.#queue.obliterate({ force: true })
+    })
+  }
+}

@@ -1,0 +1,34 @@
+/** A kind of jobs: what is asked, what comes back, and how a worker finds the answer. */
+import type { Read } from '../narrow.js'
+
+/** What a worker gives to the job that it does. */
+export interface Bench {
+  /** The text of a design by its hash, if this worker runs designs of others. @throws Refusal */
+  design(hash: string): Promise<string>
+  /** Aborted when nobody waits for the answer any more. */
+  readonly signal: AbortSignal
+}
+
+/** A job that a worker does not do, and why. */
+export class Refusal extends Error {}
+
+/** Finds answers, one at a time. */
+export interface Hand<Asked> {
+  /** @throws Refusal, UserError, or a bug. */
+  answer(asked: Asked, bench: Bench): Promise<unknown>
+  end(): Promise<void>
+}
+
+export interface Kind<Asked, Answer> {
+  /** In the name of its queue: letters and dashes. */
+  readonly name: string
+  readonly readAsked: Read<Asked>
+  readonly readAnswer: Read<Answer>
+  /** For `JSON.stringify`, as `readAnswer` has it. */
+  packed(name: string, value: unknown): unknown
+  /** A job, for people. */
+  title(asked: Asked): string
+  /** What an answer found, in a word for each thing. */
+  found(answer: Answer): readonly string[]
+  hand(): Hand<Asked>
+}

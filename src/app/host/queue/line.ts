@@ -1,0 +1,164 @@
+/**
+ * A connection to a Redis server that may be lost: what is asked is asked again for as long as there
+ * is patience, and the user is told when it is lost and when it is back. Passwords are in no message.
+ */
+import type { Redis } from 'ioredis'
+import { UserError } from '../../error.js'
+import { WorkerBug } from '../job.js'
+
+/** Milliseconds that one request may take, and between two attempts. */
+const REQUEST = 5000
+const PAUSE = 200
+
+/** Seconds without a server, if the user does not say. */
+export const PATIENCE = 60
+
+export interface LineOptions {
+  /** Seconds that the server may be gone for. */
+  readonly patience: number
+  onNotice(text: string): void
+}
+
+/** Answers with which a server says that it can't be asked at the moment. */
+const PASSING: readonly string[] = ['LOADING', 'BUSY', 'TRYAGAIN', 'MASTERDOWN', 'READONLY']
+
+class NoAnswer extends Error {}
+
+export class Line {
+  readonly redis: Redis
+  /** The server, for people. */
+  readonly label: string
+  readonly #patience: number
+  readonly #say: (text: string) => void
+  /** Since when nothing was answered, by `performance.now()`. */
+  #lost: number | undefined
+  #why = ''
+
+  private constructor(redis: Redis, label: string, { patience, onNotice }: LineOptions) {
+    this.redis = redis
+    this.label = label
+    this.#patience = patience * 1000
+    this.#say = onNotice
+    redis.on('error', (error: Error) => {
+      this.#why = error.message
+    })
+  }
+
+  /** @throws UserError if the URL is none, or the packages for it are not installed */
+  static async open(url: string, options: LineOptions): Promise<Line> {
+    const label = labelOf(url)
+    const { Redis } = await packages()
+    const redis = new Redis(url, {
+      // BullMQ wants that commands wait for as long as it takes; `ask` has an end.
+      maxRetriesPerRequest: null,
+      retryStrategy: (times) => Math.min(times * 100, 1000),
+    })
+    return new Line(redis, label, options)
+  }
+
+  get isLost(): boolean {
+    return this.#lost !== undefined
+  }
+
+  /**
+   * Ask once: undefined if there is no connection at the moment. What is asked may have been done
+   * all the same, so it must bear being done twice.
+   *
+   * @throws UserError when patience is over, or the server refuses; what `act` throws
+   */
+  async attempt<T>(act: () => Promise<T>): Promise<{ readonly answer: T } | undefined> {
+    try {
+      const answer = await within(REQUEST, act())
+      if (this.#lost !== undefined) this.#say(`${this.label}: the connection is back`)
+      this.#lost = undefined
+      return { answer }
+    } catch (error) {
+      this.#failed(error as Error)
+      await new Promise((resolve) => setTimeout(resolve, PAUSE))
+      return undefined
+    }
+  }
+
+  /** Ask until there is an answer. @throws UserError as above */
+  async ask<T>(act: () => Promise<T>): Promise<T> {
+    for (;;) {
+      const got = await this.attempt(act)
+      if (got !== undefined) return got.answer
+    }
+  }
+
+  #failed(error: Error): void {
+    const [word = ''] = error.message.split(' ')
+    const refused = error.name === 'ReplyError'
+    if (refused && !PASSING.includes(word)) {
+      throw new UserError(`${this.label}: the server refuses: ${error.message}`)
+    }
+    // What goes wrong while there is a connection has nothing to do with it.
+    if (!refused && !(error instanceof NoAnswer) && this.redis.status === 'ready') throw error
+    if (error instanceof UserError || error instanceof WorkerBug) throw error
+    const now = performance.now()
+    const first = this.#lost === undefined
+    this.#lost ??= now
+    const gone = now - this.#lost
+    const why = this.#why === '' ? error.message : this.#why
+    const seconds = this.#patience / 1000
+    if (gone >= this.#patience) {
+      throw new UserError(`${this.label}: no connection for ${seconds} s (${why})`)
+    }
+    if (first) this.#say(`${this.label}: no connection (${why}); trying for ${seconds} s`)
+  }
+
+  close(): void {
+    this.redis.disconnect()
+  }
+}
+
+/** The value, unless it takes too long. */
+async function within<T>(milliseconds: number, value: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new NoAnswer('no answer')), milliseconds)
+  })
+  try {
+    return await Promise.race([value, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** What a URL names, without user and password. @throws UserError */
+export function labelOf(url: string): string {
+  if (!URL.canParse(url)) throw new UserError('--queue takes a URL such as redis://host:6379')
+  const { protocol, hostname, port } = new URL(url)
+  if (!['redis:', 'rediss:'].includes(protocol) || hostname === '') {
+    throw new UserError(`--queue takes redis://… or, with TLS, rediss://…, not ${protocol}//…`)
+  }
+  return `${protocol}//${hostname}:${port || 6379}`
+}
+
+/** The packages that only a queue needs. @throws UserError if they are not there */
+export async function packages() {
+  try {
+    const [{ Redis }, bullmq] = await Promise.all([import('ioredis'), import('bullmq')])
+    const { Queue, Worker, WaitingError } = bullmq
+    return { Redis, Queue, Worker, WaitingError }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') throw error
+    throw new UserError(
+      'a queue needs the packages bullmq and ioredis, which are optional and not installed here',
+    )
+  }
+}
+
+/** So long, or until the signal comes. */
+export function until(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = (): void => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', end)
+      resolve()
+    }
+    const timer = setTimeout(end, milliseconds)
+    signal.addEventListener('abort', end, { once: true })
+  })
+}

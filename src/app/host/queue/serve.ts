@@ -1,0 +1,247 @@
+/**
+ * A worker on a queue: takes jobs, finds answers, leaves them for who has asked. It runs nothing
+ * that it does not understand, nothing for another version of the code, and nothing for nobody. A
+ * job that is lost with its worker goes to another one when its lock runs out: that is BullMQ's.
+ */
+import { randomBytes } from 'node:crypto'
+import { hostname } from 'node:os'
+import type { Job, Worker as QueueWorker } from 'bullmq'
+import { UserError } from '../../error.js'
+import { NotAsWritten } from '../narrow.js'
+import { hashOf } from './cells.js'
+import { type Hand, type Kind, Refusal } from './kind.js'
+import { Line, type LineOptions, packages, until } from './line.js'
+import {
+  ALIVE,
+  type Answered,
+  answered,
+  BEAT,
+  type Envelope,
+  KEPT,
+  KEYS,
+  PREFIX,
+  queueName,
+  readEnvelope,
+  THIS_CODE,
+  type WorkerFacts,
+} from './wire.js'
+
+/** How often a job may lose its worker: one that kills whoever does it is not given out for ever. */
+const MOST_LOSSES = 25
+/** Seconds, and number, of damaged jobs that are kept on the server to be looked at. */
+const DAMAGED = { age: 24 * 3600, count: 100 }
+
+export interface ServeOptions extends LineOptions {
+  readonly url: string
+  readonly threads: number
+  /** Seconds after which a worker that does not renew its lock has lost its job. */
+  readonly lostAfter: number
+  /** Run designs that others send: their code is JavaScript, and can do all that this user can. */
+  readonly allowDesigns: boolean
+  readonly signal: AbortSignal
+  onReady(name: string): void
+}
+
+/** Serve until the signal comes, or patience is over. @throws UserError */
+export async function serve<A, R>(kind: Kind<A, R>, options: ServeOptions): Promise<Served> {
+  const line = await Line.open(options.url, options)
+  const server = new Server(kind, options, line)
+  try {
+    await server.run()
+  } finally {
+    await server.end()
+    line.close()
+  }
+  return server.served
+}
+
+/** What a worker has done. */
+export interface Served {
+  readonly jobs: number
+  readonly milliseconds: number
+}
+
+/** A job that is under way. */
+interface Doing {
+  readonly title: string
+  readonly since: number
+  readonly run: string
+  readonly nobody: AbortController
+  /** The asker was not to be seen the last time. */
+  missed: boolean
+}
+
+class Server<A, R> {
+  readonly #kind: Kind<A, R>
+  readonly #options: ServeOptions
+  readonly #line: Line
+  readonly #id = randomBytes(8).toString('hex')
+  readonly #name: string
+  readonly #begun = performance.now()
+  readonly #idle: Hand<A>[]
+  readonly #doing = new Set<Doing>()
+  #worker: QueueWorker | undefined
+  #served = { jobs: 0, milliseconds: 0 }
+
+  constructor(kind: Kind<A, R>, options: ServeOptions, line: Line) {
+    this.#kind = kind
+    this.#options = options
+    this.#line = line
+    this.#name = `${hostname()}:${process.pid}`
+    this.#idle = Array.from({ length: options.threads }, () => kind.hand())
+  }
+
+  get served(): Served {
+    return this.#served
+  }
+
+  async run(): Promise<void> {
+    const { signal, threads, lostAfter, onReady } = this.#options
+    await this.#line.ask(() => this.#sayAlive())
+    const { Worker, WaitingError } = await packages()
+    this.#worker = new Worker(
+      queueName(this.#kind.name),
+      async (job: Job, token?: string) => {
+        if (await this.#process(job)) return
+        await job.moveToWait(token)
+        throw new WaitingError()
+      },
+      {
+        connection: this.#line.redis,
+        prefix: PREFIX,
+        concurrency: threads,
+        lockDuration: lostAfter * 1000,
+        stalledInterval: (lostAfter * 1000) / 2,
+        maxStalledCount: MOST_LOSSES,
+        removeOnComplete: { count: 0 },
+        removeOnFail: DAMAGED,
+      },
+    )
+    // A lost connection is told by the line; a lock that was lost, by the answer that comes twice.
+    this.#worker.on('error', () => {})
+    onReady(this.#name)
+    while (!signal.aborted) {
+      await this.#line.attempt(() => this.#beat())
+      await until(BEAT * 1000, signal)
+    }
+  }
+
+  async end(): Promise<void> {
+    for (const d of this.#doing) d.nobody.abort()
+    if (this.#line.isLost) await this.#worker?.close(true)
+    else await this.#worker?.close()
+    await Promise.all(this.#idle.map((h) => h.end()))
+    if (this.#line.isLost) return
+    await this.#line.attempt(async () => {
+      await this.#line.redis.del(KEYS.worker(this.#id))
+      await this.#line.redis.srem(KEYS.workers, this.#id)
+    })
+  }
+
+  async #beat(): Promise<void> {
+    await this.#sayAlive()
+    for (const d of this.#doing) {
+      const gone = !(await this.#isAwaited(d.run))
+      // An asker whose server was started again comes back.
+      if (gone && d.missed) d.nobody.abort()
+      d.missed = gone
+    }
+  }
+
+  async #sayAlive(): Promise<void> {
+    const { redis } = this.#line
+    const now = performance.now()
+    const facts: WorkerFacts = {
+      code: THIS_CODE,
+      name: this.#name,
+      threads: this.#options.threads,
+      seconds: (now - this.#begun) / 1000,
+      ...this.#served,
+      doing: [...this.#doing].map((d) => [d.title, (now - d.since) / 1000] as const),
+    }
+    await redis.set(KEYS.worker(this.#id), JSON.stringify(facts), 'EX', ALIVE)
+    await redis.sadd(KEYS.workers, this.#id)
+    await redis.expire(KEYS.workers, KEPT)
+  }
+
+  async #isAwaited(run: string): Promise<boolean> {
+    return (await this.#line.redis.exists(KEYS.run(run))) === 1
+  }
+
+  /**
+   * Do a job; false if it is to go back to the queue, since this worker ends.
+   *
+   * @throws UserError if the job does not even say who has asked
+   */
+  async #process(job: Job): Promise<boolean> {
+    const { signal } = this.#options
+    let head: Envelope
+    try {
+      head = readEnvelope(job.data, 'job')
+    } catch (error) {
+      if (!(error instanceof NotAsWritten)) throw error
+      this.#options.onNotice(
+        `a job that is none was refused, and nothing was run: ${error.message}`,
+      )
+      throw new UserError(error.message)
+    }
+    if (!(await this.#isAwaited(head.run))) return true
+    const begun = performance.now()
+    const nobody = new AbortController()
+    const said = await this.#answer(head, nobody)
+    if (nobody.signal.aborted) return !signal.aborted
+    const milliseconds = performance.now() - begun
+    const { redis } = this.#line
+    const text = JSON.stringify(answered(this.#name, milliseconds, said), this.#kind.packed)
+    await redis.hset(KEYS.answers(head.run), String(head.number), text)
+    await redis.expire(KEYS.answers(head.run), KEPT)
+    this.#served.jobs++
+    this.#served.milliseconds += milliseconds
+    return true
+  }
+
+  /** What is to be said to a job. */
+  async #answer(
+    { code, run, asked }: Envelope,
+    nobody: AbortController,
+  ): Promise<Pick<Answered, 'answer' | 'refused' | 'mistake' | 'bug'>> {
+    const hand = this.#idle.pop()
+    if (hand === undefined) throw new Error('more jobs at a time than threads')
+    let doing: Doing | undefined
+    try {
+      if (code !== THIS_CODE) {
+        throw new Refusal(`the job is for another version (${code}; this is ${THIS_CODE})`)
+      }
+      const job = this.#kind.readAsked(asked, 'job')
+      doing = {
+        ...{ title: this.#kind.title(job), since: performance.now(), run },
+        ...{ nobody, missed: false },
+      }
+      this.#doing.add(doing)
+      const design = (hash: string): Promise<string> => this.#design(run, hash)
+      return { answer: await hand.answer(job, { design, signal: nobody.signal }) }
+    } catch (error) {
+      const { message, stack } = error as Error
+      if (error instanceof UserError) return { mistake: message }
+      if (!(error instanceof Refusal || error instanceof NotAsWritten)) {
+        return { bug: stack ?? message }
+      }
+      this.#options.onNotice(`a job was refused, and nothing was run: ${message}`)
+      return { refused: message }
+    } finally {
+      if (doing !== undefined) this.#doing.delete(doing)
+      this.#idle.push(hand)
+    }
+  }
+
+  async #design(run: string, hash: string): Promise<string> {
+    if (!this.#options.allowDesigns) {
+      throw new Refusal('it runs no designs of others unless it is started with --allow-designs')
+    }
+    const text = await this.#line.redis.get(KEYS.design(run, hash))
+    if (typeof text !== 'string' || hashOf(text) !== hash) {
+      throw new Refusal('the text of the design is not there, or is not what its hash says')
+    }
+    return text
+  }
+}

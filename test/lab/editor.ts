@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { type Lab, noBrowser, textOf } from './browser.js'
+
+export function testEditor(lab: Lab): void {
+  describe('the editor', { skip: noBrowser }, () => {
+    test('has a mistake on its line, and sends a scenario along in its link', async () => {
+      const complaints = await lab.at('#edit', async (page) => {
+        await page.click('.cm-content')
+        await page.keyboard.press('Control+End')
+        await page.keyboard.type('\nnonsense')
+        await page.waitForSelector('.cm-lint-marker-error')
+        await page.keyboard.press('Control+z')
+        await page.keyboard.press('Control+z')
+        await page.waitForSelector('.cm-lint-marker-error', { state: 'detached' })
+        await page.keyboard.press('Control+Home')
+        await page.keyboard.type('# mine\n')
+        await page.click('text=Check every interleaving')
+        await page.waitForSelector('.result .word')
+        const link = await page.getAttribute('.findings a', 'href')
+        const fresh = await lab.at(link ?? '', async (other) => {
+          assert.match(await textOf(other, '.answer'), /stale-secondary-mapping/)
+          assert.equal(await other.locator('.verdict [role=alert]').count(), 0)
+        })
+        assert.deepEqual(fresh, [])
+      })
+      assert.deepEqual(complaints, [])
+    })
+
+    test('shows a file that is written again, and keeps what was changed here', async () => {
+      const { served } = lab
+      const saved = (name: string): void => {
+        served.opening = { text: `litmus own/${name}\n"?"\n`, live: true }
+      }
+      saved('one')
+      const complaints = await lab.at('#edit', async (page) => {
+        await page.waitForSelector('.cm-line:has-text("own/one")')
+        const heard = page.waitForRequest((r) => r.url().endsWith('/changes'))
+        await page.reload()
+        await heard
+        await page.waitForSelector('.cm-line:has-text("own/one")')
+        saved('two')
+        served.server.changed()
+        await page.waitForSelector('.cm-line:has-text("own/two")')
+        await page.click('.cm-content')
+        await page.keyboard.type('# mine ')
+        saved('three')
+        served.server.changed()
+        await page.click('text=Take the file’s text')
+        await page.waitForSelector('.cm-line:has-text("own/three")')
+      })
+      served.opening = {}
+      assert.deepEqual(complaints, [])
+    })
+  })
+}
