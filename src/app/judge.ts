@@ -108,17 +108,26 @@ export function gathered(
   return told
 }
 
-export function skipped(scenario: Scenario, design: Design, reason: string, ms: number): Verdict {
+/** The scenario says that it is not about the design. */
+export function skipped(scenario: Scenario, design: Design, reason: string): Verdict {
+  return { ...nothingOf(scenario, design, reason), verdict: 'skipped' }
+}
+
+/** The set-up did not come to its end. */
+export function failed(scenario: Scenario, design: Design, reason: string, ms: number): Verdict {
+  return { ...nothingOf(scenario, design, reason), verdict: 'failed', ms }
+}
+
+function nothingOf(scenario: Scenario, design: Design, reason: string): Omit<Verdict, 'verdict'> {
   return {
     scenario: scenario.name,
     design: design.id,
-    verdict: 'skipped',
     proof: undefined,
     bound: undefined,
     stopped: false,
     states: 0,
     executions: 0,
-    ms,
+    ms: 0,
     findings: [],
     outcomes: [],
     expects: false,
