@@ -8,7 +8,7 @@ import { kvmFlushRemoteTlbs, kvmTdpMmuZap } from '../../arch/x86/kvm/tdp_mmu.js'
 import { kvmX86UpdateMemAttr, vmTypeHasPrivateMem } from '../../arch/x86/kvm/x86_ops.js'
 import { fput } from '../../fs/file_table.js'
 import { EINVAL, ENOTTY } from '../../include/errno.js'
-import type { Kvm } from '../../include/kvm.js'
+import { KVM_FILTER_PRIVATE, KVM_FILTER_SHARED, type Kvm } from '../../include/kvm.js'
 import { bytesToPgoff, type Gfn, isPageAligned } from '../../include/types.js'
 import { KVM_MEMORY_ATTRIBUTE_PRIVATE } from '../../include/uapi.js'
 import { xaIsValue, xaLoadEntry, xaMkValue, xaStoreEntry, xaToValue } from '../../lib/xarray.js'
@@ -86,7 +86,8 @@ export const sysKvmSetMemoryAttributes = fn(function* kvm_vm_ioctl_set_mem_attri
     yield* storeAttributes(kvm, start, end, Number(attributes))
 
     yield* writeLock(kvm.mmuLock)
-    if (yield* kvmTdpMmuZap(kvm, start, end)) yield* kvmFlushRemoteTlbs(kvm)
+    const both = KVM_FILTER_SHARED | KVM_FILTER_PRIVATE
+    if (yield* kvmTdpMmuZap(kvm, start, end, both)) yield* kvmFlushRemoteTlbs(kvm)
     yield write(kvm, 'mmuInvalidateSeq')
     kvmMmuInvalidateEnd(kvm)
     writeUnlock(kvm.mmuLock)

@@ -11,7 +11,13 @@ import { srcuReadLock, srcuReadUnlock } from '../../../machine/rcu.js'
 import { containerOf, opsTable } from '../../../machine/struct.js'
 import { wakeUpAll } from '../../../machine/wait.js'
 import { kvmFlushRemoteTlbs, kvmMmuZapAll, kvmTdpMmuZap } from '../../arch/x86/kvm/tdp_mmu.js'
-import { Kvm, type KvmMemorySlot, type KvmMemslots, MEMSLOT_PLACES } from '../../include/kvm.js'
+import {
+  KVM_FILTER_SHARED,
+  Kvm,
+  type KvmMemorySlot,
+  type KvmMemslots,
+  MEMSLOT_PLACES,
+} from '../../include/kvm.js'
 import {
   currentMm,
   type MmStruct,
@@ -74,8 +80,9 @@ function nextInHvaRange(
  * Zap what is mapped of a range of user addresses, slot after slot by their addresses; the VM's
  * invalidation begins with the first that has some of it.
  *
- * Models: 6.2 virt/kvm/kvm_main.c __kvm_handle_hva_range, with kvm_unmap_gfn_range. Simplifies:
- * slots over the same memory are taken by their id, where Linux has the older first.
+ * Models: 6.2 virt/kvm/kvm_main.c __kvm_handle_hva_range, with kvm_unmap_gfn_range; the filter came
+ * in 6.8: what a process maps says nothing of the private pages of a TD. Simplifies: slots over the
+ * same memory are taken by their id, where Linux has the older first.
  *
  * Compared: 6.17 and 7.0 source.
  */
@@ -101,7 +108,7 @@ export const kvmUnmapHvaRange = fn(function* kvm_handle_hva_range(
     const page = bytesToPgoff(start)
     const behind = bytesToPgoffUp(end)
     tracepoint('kvm_unmap_gfn_range', slot, slot.userspaceAddr, page, behind, first, last)
-    if (yield* kvmTdpMmuZap(kvm, first, last)) flush = true
+    if (yield* kvmTdpMmuZap(kvm, first, last, KVM_FILTER_SHARED)) flush = true
     slot = nextInHvaRange(slots, slot, start, end)
   }
   if (flush) yield* kvmFlushRemoteTlbs(kvm)

@@ -11,7 +11,7 @@ import { srcuReadLock, srcuReadUnlock } from '../../../machine/rcu.js'
 import { containerOf, errPtr, opsTable } from '../../../machine/struct.js'
 import { kvmFlushRemoteTlbs, kvmTdpMmuZap } from '../../arch/x86/kvm/tdp_mmu.js'
 import { EFAULT, EINVAL } from '../../include/errno.js'
-import { KvmMemorySlot } from '../../include/kvm.js'
+import { KVM_FILTER_PRIVATE, KvmMemorySlot } from '../../include/kvm.js'
 import { Folio } from '../../include/mm.js'
 import type {
   RestrictedmemNotifier,
@@ -107,7 +107,7 @@ export const kvmRestrictedmemInvalidateBegin = fn(function* kvm_restrictedmem_in
   kvmMmuInvalidateBegin(kvm)
   kvmMmuInvalidateRangeAdd(kvm, first, last)
   tracepoint('kvm_unmap_gfn_range', slot, slot.restrictedOffset, start, end, first, last)
-  if (yield* kvmTdpMmuZap(kvm, first, last)) yield* kvmFlushRemoteTlbs(kvm)
+  if (yield* kvmTdpMmuZap(kvm, first, last, KVM_FILTER_PRIVATE)) yield* kvmFlushRemoteTlbs(kvm)
   writeUnlock(kvm.mmuLock)
   srcuReadUnlock(kvm.srcu)
 })

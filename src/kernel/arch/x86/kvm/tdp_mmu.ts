@@ -8,7 +8,13 @@ import { alsoWrites, rmw, write } from '../../../../machine/effects.js'
 import { bug, mark, tracepoint } from '../../../../machine/fault.js'
 import { fn, type Kernel } from '../../../../machine/fn.js'
 import { writeLock, writeUnlock } from '../../../../machine/locks.js'
-import { type Kvm, type KvmPageFault, Spte } from '../../../include/kvm.js'
+import {
+  KVM_FILTER_PRIVATE,
+  KVM_FILTER_SHARED,
+  type Kvm,
+  type KvmPageFault,
+  Spte,
+} from '../../../include/kvm.js'
 import type { Folio } from '../../../include/mm.js'
 import type { Gfn } from '../../../include/types.js'
 import { xaErase, xaFindAfterIndex, xaFindIndex, xaLoad, xaStore } from '../../../lib/xarray.js'
@@ -113,8 +119,8 @@ export const handleRemovedSpte = fn(function* handle_removed_spte(
 })
 
 /**
- * Remove the leaves of [start, end). True if the TLBs must be flushed. mmu_lock is held for
- * writing.
+ * Remove the leaves of [start, end) from the roots that the filter names; here there is one for both
+ * kinds of memory. True if the TLBs must be flushed. mmu_lock is held for writing.
  *
  * Models: 6.2 arch/x86/kvm/mmu/tdp_mmu.c kvm_tdp_mmu_unmap_gfn_range. Simplifies: does not yield
  * mmu_lock on the way.
@@ -125,6 +131,7 @@ export const kvmTdpMmuZap = fn(function* tdp_mmu_zap_leafs(
   kvm: Kvm,
   start: Gfn,
   end: Gfn,
+  _filter: number,
 ): Kernel<boolean> {
   let flush = false
   let gfn = xaFindIndex(kvm.tdpMmu, start, end - 1)
@@ -147,7 +154,8 @@ export const kvmTdpMmuZap = fn(function* tdp_mmu_zap_leafs(
  */
 export const kvmMmuZapAll = fn(function* kvm_mmu_zap_all(kvm: Kvm): Kernel<void> {
   yield* writeLock(kvm.mmuLock)
-  if (yield* kvmTdpMmuZap(kvm, 0 as Gfn, GFN_END as Gfn)) yield* kvmFlushRemoteTlbs(kvm)
+  const both = KVM_FILTER_SHARED | KVM_FILTER_PRIVATE
+  if (yield* kvmTdpMmuZap(kvm, 0 as Gfn, GFN_END as Gfn, both)) yield* kvmFlushRemoteTlbs(kvm)
   writeUnlock(kvm.mmuLock)
 })
 
@@ -170,7 +178,8 @@ export const kvmMmuZapAllFast = fn(function* kvm_mmu_zap_all_fast(kvm: Kvm): Ker
     alsoWrites(vcpu, 'rootObsolete')
     vcpu.rootObsolete = true
   }
-  if (yield* kvmTdpMmuZap(kvm, 0 as Gfn, GFN_END as Gfn)) yield* kvmFlushRemoteTlbs(kvm)
+  const both = KVM_FILTER_SHARED | KVM_FILTER_PRIVATE
+  if (yield* kvmTdpMmuZap(kvm, 0 as Gfn, GFN_END as Gfn, both)) yield* kvmFlushRemoteTlbs(kvm)
   writeUnlock(kvm.mmuLock)
 })
 

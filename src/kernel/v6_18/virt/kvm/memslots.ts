@@ -13,6 +13,8 @@ import {
 } from '../../../arch/x86/kvm/tdp_mmu.js'
 import { EEXIST, EINVAL, ENOMEM } from '../../../include/errno.js'
 import {
+  KVM_FILTER_PRIVATE,
+  KVM_FILTER_SHARED,
   KVM_USER_MEM_SLOTS,
   type Kvm,
   KvmMemorySlot,
@@ -218,6 +220,7 @@ export const kvmArchFlushSlotOnly = fn(function* kvm_arch_flush_shadow_memslot(
   }
   yield* writeLock(kvm.mmuLock)
   const last = (slot.baseGfn + slot.npages) as Gfn
-  if (yield* kvmTdpMmuZap(kvm, slot.baseGfn, last)) yield* kvmFlushRemoteTlbs(kvm)
+  const both = KVM_FILTER_SHARED | KVM_FILTER_PRIVATE
+  if (yield* kvmTdpMmuZap(kvm, slot.baseGfn, last, both)) yield* kvmFlushRemoteTlbs(kvm)
   writeUnlock(kvm.mmuLock)
 })
