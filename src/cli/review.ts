@@ -24,6 +24,7 @@ import {
   plan,
   treeFile,
 } from '../patch/plan.js'
+import { targetsOf } from '../patch/targets.js'
 import { tell } from '../patch/tell.js'
 import { HOLE_MARK, moduleText, replacedBy } from '../patch/translate/module.js'
 import { type CellPair, type Review, reviewOf } from '../patch/verdicts.js'
@@ -32,7 +33,7 @@ import { dictionary, KERNELS, ownerOf } from './fidelity-tree.js'
 import { startCParser } from './grammar.js'
 import { comparePatches } from './patch-pool.js'
 import type { PatchJob, PatchResult, Variant, VariantReport } from './patch-worker.js'
-import { checkTree, release, treeText } from './tree.js'
+import { allTexts, checkTree, release, treeText } from './tree.js'
 
 export interface ReviewFlags {
   /** The tree that the patch applies to; without one, its hunks are all that there is. */
@@ -57,6 +58,10 @@ export async function review(mail: string, flags: ReviewFlags): Promise<number> 
     design,
     draft: draft(changes, scopeOf(design, words)),
   }))
+  if (flags.linux === undefined && !drafts.some((d) => isKnown(d.draft))) {
+    const paths = changes.files.map((f) => f.path).slice(0, 4)
+    throw new UserError(`${mail}: the model has nothing of what it changes: ${paths.join(', ')}`)
+  }
   const best = drafts.reduce((a, b) => (worth(b.draft) > worth(a.draft) ? b : a))
   const { design } = best
   const threads = flags.workers ?? availableParallelism()
@@ -72,9 +77,11 @@ export async function review(mail: string, flags: ReviewFlags): Promise<number> 
   const both = made.entries.filter(
     (e, i) => e.how === 'translated' && other.entries[i]?.how === 'merged',
   )
-  const results = await judge(both.length > 0 ? [made, other] : [made], design, threads)
+  const ways = both.length > 0 ? [made, other] : [made]
+  const results = made.nothing === undefined ? await judge(ways, design, threads) : []
   const pairs = results.map(pairOf).map((p) => (isPatched ? turned(p) : p))
-  const reviewed = reviewOf(pairs, made.entries)
+  const all = made.nothing === undefined ? pairs : unjudged()
+  const reviewed = reviewOf(all, made.entries, made.nothing)
   const notes = isPatched
     ? [`${design.id} has this patch already: before is ${design.id} without it`]
     : []
@@ -94,13 +101,22 @@ async function inputs(
   try {
     const patches = patchesOf(readFileSync(mail, 'utf8'))
     const read = linux === undefined ? undefined : (path: string) => treeText(linux, path)
-    return { patches, changes: changesOf(patches, read, flags.reverse === true) }
+    const rest = (): ReadonlyMap<string, string> => allTexts(linux)
+    return { patches, changes: changesOf(patches, read, flags.reverse === true, rest) }
   } catch (error) {
     if (error instanceof PatchError || error instanceof ChangeError) {
       throw new UserError(`${mail}: ${error.message}`)
     }
     throw error
   }
+}
+
+/** Is a function of the patch, or a file, one that the model has something of? */
+function isKnown({ changes, scope }: Draft): boolean {
+  return (
+    changes.functions.some((c) => targetsOf(scope, c.name, c.file).length > 0) ||
+    changes.files.some((f) => scope.running().some((m) => m.models?.includes(f.path) === true))
+  )
 }
 
 /** Of designs that are equally near to a patch the first is taken: of the tree's age, if that is known. */
@@ -294,6 +310,14 @@ function pairOf({ scenario, base, variants }: PatchResult): CellPair {
   return { scenario, base, patched: patched?.cell, difference: patched?.difference, otherWay }
 }
 
+/** Every scenario, of which nothing is said. */
+function unjudged(): CellPair[] {
+  const base = { findings: [], skipped: undefined }
+  return builtInScenarios().map(({ scenario }) => ({
+    ...{ scenario: scenario.name, base, patched: undefined, difference: undefined },
+  }))
+}
+
 /** Did it come to its end without a trap? */
 function isWhole(v: VariantReport | undefined): boolean {
   return v?.cell?.marks.some((m) => m.startsWith(HOLE_MARK)) === false
@@ -340,7 +364,8 @@ function checkText(c: Calibrated, entries: readonly Entry[], name: string): stri
   return c === 'alone' ? before : `${before}, with what it calls`
 }
 
-function codeOf({ cells, partly }: Review): number {
+/** What a review ends with. */
+export function codeOf({ cells, partly }: Review): number {
   if (partly) return EXIT.PARTLY
   return cells.some((c) => c.word === 'finds') ? EXIT.FINDING : EXIT.OK
 }

@@ -40,6 +40,30 @@ export function readC(path: string, text: string): TreeFile {
 /** Folders of the kernel that the model has functions of. */
 const FOLDERS = ['mm', 'virt/kvm', 'arch/x86/kvm', 'arch/x86/kvm/mmu', 'fs', 'include/linux', 'lib']
 
+/** Folders in which somebody may use what a patch changes. */
+const AROUND = [
+  ...FOLDERS,
+  ...['kernel', 'virt/lib', 'arch/x86/kvm/vmx', 'arch/x86/kvm/svm', 'arch/x86/mm'],
+  ...['arch/x86/include/asm', 'include/uapi/linux', 'drivers/base'],
+]
+
+const known = new Map<string, ReadonlyMap<string, string>>()
+
+/** All C of the tree in the folders around the model, by path; read once. */
+export function allTexts(tree: string | undefined): ReadonlyMap<string, string> {
+  const found = known.get(tree ?? '')
+  if (found !== undefined) return found
+  const texts = new Map<string, string>()
+  for (const folder of tree === undefined ? [] : AROUND.filter((f) => existsSync(join(tree, f)))) {
+    for (const name of readdirSync(join(tree as string, folder)).filter((n) => /\.[ch]$/.test(n))) {
+      const path = `${folder}/${name}`
+      texts.set(path, readFileSync(join(tree as string, path), 'utf8'))
+    }
+  }
+  known.set(tree ?? '', texts)
+  return texts
+}
+
 /** The files of the tree in which some function of the model is defined. */
 export function modelledFiles(tree: string, dictionary: Dictionary): TreeFile[] {
   const names = new Set(dictionary.functions.filter((f) => f.place !== '').map((f) => f.c))

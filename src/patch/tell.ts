@@ -21,8 +21,9 @@ export function tell(told: Told, width: number): string {
     '',
     ...section(
       'Functions',
-      entries.flatMap((e) => entryLines(e, told, width)),
+      entries.filter((e) => !isIdle(e)).flatMap((e) => entryLines(e, told, width)),
     ),
+    ...section('Without effect', idleLines(entries.filter(isIdle), width)),
     ...cells('New findings', review.cells, 'finds', (c) => c.found, width),
     ...cells('Gone', review.cells, 'clean again', (c) => c.gone, width),
     ...cells('No finding, but other behaviour', review.cells, 'behaves otherwise', none, width),
@@ -37,6 +38,19 @@ const none = (): readonly Finding[] => []
 
 function section(title: string, lines: readonly string[]): string[] {
   return lines.length === 0 ? [] : [title, ...lines.map((l) => `  ${l}`), '']
+}
+
+/** Something else than a function that changes nothing. */
+function isIdle({ kind, how }: Entry): boolean {
+  return kind === 'outside' && how === 'no effect'
+}
+
+function idleLines(entries: readonly Entry[], width: number): string[] {
+  const reasons = [...new Set(entries.map((e) => e.holes[0]?.reason ?? ''))]
+  return reasons.flatMap((reason) => {
+    const names = entries.filter((e) => e.holes[0]?.reason === reason).map((e) => e.name)
+    return wrapped(`${names.join(', ')}: ${reason}`, width - 2, '  ')
+  })
 }
 
 function entryLines(e: Entry, told: Told, width: number): string[] {
@@ -58,7 +72,8 @@ function entryLines(e: Entry, told: Told, width: number): string[] {
 const SHOWN = 4
 
 function reasons({ holes }: Entry): string[] {
-  const each = [...new Set(holes.map((h) => `line ${h.line}: ${h.reason}`))]
+  const place = (line: number): string => (line === 0 ? '' : `line ${line}: `)
+  const each = [...new Set(holes.map((h) => place(h.line) + h.reason))]
   const more = each.length - SHOWN
   return more > 0 ? [...each.slice(0, SHOWN), `and ${more} more`] : each
 }

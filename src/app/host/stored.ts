@@ -7,9 +7,11 @@ import { packSchedule, TokenError, unpackSchedule } from '../token.js'
 import type { Finding, Outcome, Verdict } from '../verdict.js'
 import * as is from './narrow.js'
 
+const digits = is.matching(/^[\w-]*$/, 'a schedule as in a token')
+
 const schedule: is.Read<readonly Move[]> = (value, where) => {
   try {
-    return unpackSchedule(is.text(value, where))
+    return unpackSchedule(digits(value, where))
   } catch (error) {
     if (error instanceof TokenError) throw new is.NotAsWritten(`${where}: ${error.message}`)
     throw error

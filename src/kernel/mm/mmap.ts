@@ -119,6 +119,8 @@ function vmUnmappedArea(mm: MmStruct, len: bigint): bigint {
 
 /**
  * Models: 6.2 mm/mmap.c get_unmapped_area. Simplifies: a hint without MAP_FIXED is not taken.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 function getUnmappedArea(mm: MmStruct, addr: bigint, len: bigint, flags: number): bigint {
   if (len > TASK_SIZE) return BigInt(-ENOMEM)
@@ -128,7 +130,11 @@ function getUnmappedArea(mm: MmStruct, addr: bigint, len: bigint, flags: number)
   return addr < MMAP_MIN_ADDR ? BigInt(-EPERM) : addr
 }
 
-/** Models: 6.2 mm/mmap.c file_mmap_ok, for a regular file. A negative offset is one beyond 2^63. */
+/**
+ * Models: 6.2 mm/mmap.c file_mmap_ok, for a regular file. A negative offset is one beyond 2^63.
+ *
+ * Compared: 6.17 and 7.0 source.
+ */
 function fileMmapOk(offset: bigint, len: bigint): boolean {
   return offset >= 0n && offset >> PAGE_SHIFT <= (MAX_LFS_FILESIZE - len) >> PAGE_SHIFT
 }
@@ -383,6 +389,8 @@ export const sysMunmap = fn(function* munmap(addr: bigint, length: bigint): Kern
  * The process exits: its memory goes, once nobody translates its addresses any more.
  *
  * Models: 6.2 mm/mmap.c exit_mmap.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const exitMmap = fn(function* exit_mmap(): Kernel<void> {
   const mm = currentMm()

@@ -20,6 +20,8 @@ export interface Piece {
   readonly slots?: readonly TableSlot[]
   /** What it was made from, for its comment. */
   readonly comment: string
+  /** Of a trap: what it lacks. */
+  readonly why?: string
 }
 
 /** The end of a path on which the model cannot go on; the cell is not judged. */

@@ -438,7 +438,7 @@ function callStatement(w: Work, e: CNode): void {
     listAdd(w, args, e)
     return
   }
-  const rows = ASSIGNMENTS[name]
+  const rows = w.around.isTouched(name) ? undefined : ASSIGNMENTS[name]
   if (rows === undefined) {
     const { code } = call(w, e)
     if (!/^[\w.!-]*$/.test(code)) w.emit(code)
