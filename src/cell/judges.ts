@@ -57,6 +57,8 @@ export class Judges {
   readonly #sanitizers: readonly Sanitizer[]
   readonly #conditions: Conditions
   readonly #marks = new Set<string>()
+  /** Reach marks of the set-up alone. */
+  marksOfSetUp: readonly string[] = []
   #pending: Reported[] = []
   #ofSetUp: Observed[] = []
   readonly #context: Context
@@ -118,6 +120,7 @@ export class Judges {
 
   /** The set-up has ended: the marks that it has reached are no execution's. */
   begin(): void {
+    this.marksOfSetUp = [...this.#marks]
     this.#marks.clear()
   }
 
