@@ -9,7 +9,7 @@ import { formatNames } from './formats.js'
 import { LISTS } from './lists.js'
 import { addPatchCommands } from './patch-commands.js'
 import { addSpreadCommands, withSpreadOptions } from './spread.js'
-import { out } from './terminal.js'
+import { out, widthOf } from './terminal.js'
 
 function count(text: string): number {
   const number = Number(text)
@@ -127,14 +127,16 @@ export function program(end: (code: number) => void): Command {
     .description(`list ${LISTS.join(', ')}`)
     .action(async (what = 'scenarios') => {
       const { list } = await import('./list.js')
-      out(list(what))
+      out(list(what, widthOf(process.stdout)))
     })
   main
     .command('explain <word>')
+    // An errno has a minus in a report.
+    .allowUnknownOption()
     .description('say what a word of a report, a design, an operation, an errno or a token is')
     .action(async (word: string) => {
       const { explain } = await import('./explain.js')
-      out(await explain(word))
+      out(await explain(word, widthOf(process.stdout)))
     })
   main
     .command('lab [what]')

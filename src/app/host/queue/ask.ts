@@ -226,7 +226,7 @@ class Asker<A, R> {
       answer = this.#kind.readAnswer(said.answer, 'answer')
     } catch (error) {
       if (!(error instanceof NotAsWritten)) throw error
-      this.#refuse(number, error.message)
+      this.#again(number, `the answer to ${this.#titleOf(number)} is refused: ${error.message}`)
       return false
     }
     this.#answers[number] = answer
@@ -253,12 +253,11 @@ class Asker<A, R> {
   }
 
   /** @throws UserError if it has been asked often enough */
-  #refuse(number: number, why: string): void {
+  #again(number: number, why: string): void {
     const tries = (this.#tries.get(number) ?? 0) + 1
     this.#tries.set(number, tries)
-    const what = `the answer to ${this.#titleOf(number)} is refused: ${why}`
-    if (tries >= TRIES) throw new UserError(what)
-    this.#options.onNotice(`${what}; it is asked again`)
+    if (tries >= TRIES) throw new UserError(why)
+    this.#options.onNotice(`${why}; it is asked again`)
   }
 
   /**
@@ -275,7 +274,7 @@ class Asker<A, R> {
       const number = out.find((n) => job.id === jobId({ run, number: n }))
       if (number === undefined) continue
       await job.remove()
-      this.#refuse(number, job.failedReason)
+      this.#again(number, `${this.#titleOf(number)} was given up: ${job.failedReason}`)
     }
     const looks = redis.pipeline()
     for (const number of out) looks.exists(this.#queue.toKey(jobId({ run, number })))
