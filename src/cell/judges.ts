@@ -58,6 +58,8 @@ export class Judges {
   readonly #sanitizers: readonly Sanitizer[]
   readonly #conditions: Conditions
   readonly #marks = new Set<string>()
+  /** Reach marks of the set-up alone. */
+  marksOfSetUp: readonly string[] = []
   #pending: Reported[] = []
   #ofSetUp: Observed[] = []
   #acquitted = new Acquitted(0)
@@ -133,6 +135,7 @@ export class Judges {
 
   /** The set-up has ended: the marks that it has reached are no execution's. */
   begin(): void {
+    this.marksOfSetUp = [...this.#marks]
     this.#marks.clear()
   }
 

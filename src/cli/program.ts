@@ -8,7 +8,7 @@ import type { CheckFlags, ConformFlags, LabFlags, ReplayFlags } from './flags.js
 import { formatNames } from './formats.js'
 import { LISTS } from './lists.js'
 import { addPatchCommands } from './patch-commands.js'
-import { addSpreadCommands, withSpreadOptions } from './spread.js'
+import { addSpreadCommands, withQueueOptions, withSpreadOptions } from './spread.js'
 import { out, widthOf } from './terminal.js'
 
 function count(text: string): number {
@@ -149,8 +149,7 @@ export function program(end: (code: number) => void): Command {
       const { lab } = await import('./lab.js')
       end(await lab(what, flags))
     })
-  main
-    .command('conform')
+  withQueueOptions(main.command('conform'), ['record', 'transcript', 'guest', 'qemu'])
     .description('compare the model with a real kernel, call by call')
     .option('--transcript <file>', 'a recording (repeatable); all built-in ones', collect, [])
     .option('--live', 'random programs on the running kernel')

@@ -196,13 +196,19 @@ export const ROOMS: readonly Room[] = [
       ...['app', 'calls', 'machine', 'kernel', 'designs', 'hosts', 'sanitizers', 'litmus'],
       ...['cell', 'explore', 'trace', 'report'],
     ],
-    browser: 'lab/worker.ts',
+    browser: 'lab/listen.ts',
   },
   {
     name: 'lab/page',
     what: 'the page itself, in a browser: types of the model, and pure renderers',
     may: ['lab', 'report', 'trace', 'explore/tell'],
     inner: true,
+    browser: true,
+  },
+  {
+    name: 'lab/workshop',
+    what: 'a worker of the page that compiles designs of the user',
+    may: ['lab', 'lower', 'designs', 'app'],
     browser: true,
   },
   {

@@ -70,7 +70,8 @@ async function checkAgain(
       if (v.proof === undefined) continue
       const key = keyOf(v.scenario, v.design)
       again.value = new Map(again.value).set(key, 'running')
-      const own = await ask('search', { kind: 'check', text: s.text, design: v.design })
+      const request = { kind: 'check', text: s.text, design: v.design, code: undefined } as const
+      const own = await ask('search', request)
       again.value = new Map(again.value).set(key, factsOf(own) === factsOf(v) ? 'same' : 'differs')
     }
   }

@@ -286,8 +286,9 @@ export const privateSlotFlags = fn(function private_slot_flags(): number {
 })
 
 /**
- * Models: x86/upm_base_support virt/kvm/kvm_main.c check_memory_region_flags. Compared: 6.18 does not
- * run it.
+ * Models: x86/upm_base_support virt/kvm/kvm_main.c check_memory_region_flags.
+ *
+ * Compared: 6.18 does not run it: what calls it is replaced.
  */
 function checkMemoryRegionFlags(kvm: Kvm, flags: number): number {
   const isPrivate = flags & KVM_MEM_PRIVATE && vmTypeHasPrivateMem(kvm.vmType)

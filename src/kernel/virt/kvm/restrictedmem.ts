@@ -58,8 +58,9 @@ export function gfnToPgoff(slot: KvmMemorySlot, gfn: Gfn): Pgoff {
  * The first gfn of a slot that [start, …) of its file concerns. That the slot may begin further
  * into the file is forgotten, in the reworked series and in what came from it.
  *
- * Models: x86/upm_base_support virt/kvm/kvm_main.c restrictedmem_get_gfn_range. Compared: 6.18 does
- * not run it.
+ * Models: x86/upm_base_support virt/kvm/kvm_main.c restrictedmem_get_gfn_range.
+ *
+ * Compared: 6.18 does not run it: what calls it is replaced.
  */
 export const restrictedmemFirstGfn = fn(function restrictedmem_first_gfn(
   slot: KvmMemorySlot,
@@ -87,8 +88,9 @@ export const restrictedmemOverlaps = fn(function restrictedmem_overlaps(
 })
 
 /**
- * Models: x86/upm_base_support virt/kvm/kvm_main.c kvm_restrictedmem_invalidate_begin. Compared: 6.18
- * does not run it.
+ * Models: x86/upm_base_support virt/kvm/kvm_main.c kvm_restrictedmem_invalidate_begin.
+ *
+ * Compared: 6.18 does not run it: what calls it is replaced.
  */
 export const kvmRestrictedmemInvalidateBegin = fn(function* kvm_restrictedmem_invalidate_begin(
   notifier: RestrictedmemNotifier,
@@ -111,8 +113,9 @@ export const kvmRestrictedmemInvalidateBegin = fn(function* kvm_restrictedmem_in
 })
 
 /**
- * Models: x86/upm_base_support virt/kvm/kvm_main.c kvm_restrictedmem_invalidate_end. Compared: 6.18
- * does not run it.
+ * Models: x86/upm_base_support virt/kvm/kvm_main.c kvm_restrictedmem_invalidate_end.
+ *
+ * Compared: 6.18 does not run it: what calls it is replaced.
  */
 export const kvmRestrictedmemInvalidateEnd = fn(function* kvm_restrictedmem_invalidate_end(
   notifier: RestrictedmemNotifier,
@@ -132,8 +135,9 @@ export const kvmRestrictedmemInvalidateEnd = fn(function* kvm_restrictedmem_inva
  * A page failed: SIGBUS to whoever happens to run, with an address computed from gfn 0. The
  * mapping stays. Only that it was told is kept.
  *
- * Models: x86/upm_base_support virt/kvm/kvm_main.c kvm_restrictedmem_error. Compared: 6.18 does not
- * run it.
+ * Models: x86/upm_base_support virt/kvm/kvm_main.c kvm_restrictedmem_error.
+ *
+ * Compared: 6.18 does not run it: what calls it is replaced.
  */
 export const kvmRestrictedmemError = fn(function* kvm_restrictedmem_error(
   notifier: RestrictedmemNotifier,

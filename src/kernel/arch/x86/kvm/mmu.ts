@@ -52,7 +52,7 @@ function mmioExit(vcpu: KvmVcpu): number {
  * Models: 6.2 arch/x86/kvm/mmu/mmu.c kvm_handle_error_pfn. Simplifies: the signal is only seen by
  * its -EINTR.
  *
- * Compared: 6.18 does not run it.
+ * Compared: 6.18 does not run it: what calls it is replaced.
  */
 function errorPfn(vcpu: KvmVcpu, errno: number): number {
   if (errno === KVM_PFN_ERR_RO_FAULT) return mmioExit(vcpu)
@@ -99,7 +99,7 @@ export const faultinPfn = fn(function* kvm_faultin_pfn(
  * caches to fill, so no -ENOMEM of its own; no fast path for who finds that another vCPU has given
  * the right meanwhile.
  *
- * Compared: 6.18 does not run it.
+ * Compared: 6.18 does not run it: what calls it is replaced.
  */
 export const directPageFault = fn(function* direct_page_fault(
   vcpu: KvmVcpu,
