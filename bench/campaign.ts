@@ -17,9 +17,15 @@ import { NO_SERVER, RedisServer } from '../test/queue/server.js'
 
 const MAIN = join(import.meta.dirname, '../src/cli/main.js')
 const WORKERS = 4
-/** Milliseconds that a worker lives at most once it is ready, and seconds that a lost job waits. */
-const LIFE = 4000
-const LOST_AFTER = 2
+/** Seconds that a lost job waits. */
+const LOST_AFTER = 5
+
+const alive = new Set<ChildProcess>()
+
+process.once('exit', () => {
+  for (const child of alive) child.kill('SIGKILL')
+})
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -34,9 +40,12 @@ const say = (text: string): void => {
   process.stdout.write(`${text}\n`)
 }
 
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+
 let kills = 0
 let over = false
-const alive = new Set<ChildProcess>()
+/** Milliseconds that a worker lives at most once it is ready: a few cells long. */
+let longest = Number.POSITIVE_INFINITY
 
 /** One worker after the other, each killed at a moment that is drawn. */
 async function place(url: string, draw: (n: number) => number): Promise<void> {
@@ -48,7 +57,9 @@ async function place(url: string, draw: (n: number) => number): Promise<void> {
     alive.add(child)
     const gone = once(child, 'exit')
     await Promise.race([once(child.stderr, 'data'), gone])
-    await new Promise((resolve) => setTimeout(resolve, draw(LIFE)))
+    const born = performance.now()
+    const share = draw(1000) / 1000
+    while (!over && performance.now() - born < share * longest) await sleep(20)
     if (kills < wanted && !over) {
       kills++
       child.kill('SIGKILL')
@@ -73,7 +84,8 @@ async function campaign(): Promise<number> {
   const places = Array.from({ length: WORKERS }, () => place(server.url, draw))
   let [rounds, wrong, answers] = [0, 0, 0]
   try {
-    while (kills < wanted) {
+    while (rounds === 0 || kills < wanted) {
+      const begun = performance.now()
       const answer = answerOnQueue({
         ...{ url: server.url, patience: 60, what: `round ${rounds}` },
         onParts: (by) => {
@@ -82,6 +94,8 @@ async function campaign(): Promise<number> {
       })
       const many = essence(await check({ ...request, answer }))
       rounds++
+      // The first round begins with workers that are not there yet, and has no kills.
+      if (rounds === 1) longest = (performance.now() - begun) / 4
       const differ = one.filter((v, i) => many[i] !== v).length
       if (differ > 0 || many.length !== one.length) wrong++
       say(`round ${rounds}: ${differ} of ${one.length} differ, ${kills} kills so far`)

@@ -111,7 +111,7 @@ for (const setup of setups) {
   const judged = await judgedOf(setup)
   cells.push(...judged)
   const states = judged.reduce((sum, c) => sum + c.verdict.states, 0)
-  const skipped = judged.filter((c) => c.verdict.verdict === 'skipped').length
+  const skipped = judged.filter((c) => c.verdict.proof === undefined).length
   say(
     `${setup.name}: ${judged.length} cells, ${states} states, ${skipped} without a set-up, ${seconds()}`,
   )
@@ -120,7 +120,7 @@ for (const setup of setups) {
 /** Hold what was found to the list, and say it. */
 function judge(): void {
   const open = cells.filter(
-    ({ verdict }) => verdict.verdict !== 'skipped' && verdict.proof !== 'exhaustive',
+    ({ verdict }) => verdict.proof !== undefined && verdict.proof !== 'exhaustive',
   )
   for (const { verdict } of open) {
     const why = verdict.unannounced?.join('; ') ?? 'not explored to its end'

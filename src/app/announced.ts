@@ -4,7 +4,7 @@
  * every access is heard, show it.
  */
 import { Cell } from '../cell/cell.js'
-import type { Sighting } from '../cell/execution.js'
+import type { Listener, Sighting } from '../cell/execution.js'
 import type { Design } from '../designs/design.js'
 import { AccessJudge } from '../explore/listen/undeclared.js'
 import type { Draw } from '../explore/sample/samplers.js'
@@ -28,7 +28,12 @@ export function unannounced(scenario: Scenario, design: Design, draw: Draw): str
     for (let run = 0; run < RUNS; run++) {
       const cell = new Cell(scenario, design)
       const judge = new AccessJudge(EXEMPT)
-      runAtRandom(cell, judge, draw)
+      let before = 0
+      const wrong = runAtRandom(cell, judge, draw, () => {
+        before = judge.undeclared.length
+      })
+      // What was freed too early, say, is touched in no order: no forgotten announcement.
+      if (wrong) judge.undeclared.length = before
       cell.judges.detach()
       for (const u of judge.undeclared) {
         const how = u.write ? 'written' : 'read'
@@ -43,27 +48,26 @@ export function unannounced(scenario: Scenario, design: Design, draw: Draw): str
   return [...found.values()].sort()
 }
 
-/**
- * Until the execution ends or goes wrong: what was freed too early, say, is touched in no order, and
- * that is another finding than a forgotten announcement.
- */
-function runAtRandom(cell: Cell, judge: AccessJudge, draw: Draw): void {
+/** One execution, until it ends or a step of it goes wrong; true if one has. */
+export function runAtRandom(
+  cell: Cell,
+  judge: Listener,
+  draw: Draw,
+  beforeStep: () => void = () => {},
+): boolean {
   let wrong = false
   const found = ({ moment }: Sighting): void => {
     if (moment === 'step') wrong = true
   }
   const run = cell.begin('lowered', [judge, { found }])
-  while (run.depth < STEPS) {
+  while (!wrong && run.depth < STEPS) {
     const ready = [...new Set(run.moves().map((m) => m.task))]
-    if (ready.length === 0) return
+    if (ready.length === 0) return false
     const task = ready[draw(ready.length)] as number
-    const before = judge.undeclared.length
+    beforeStep()
     run.take(task, draw(alternatives(task)))
-    if (wrong) {
-      judge.undeclared.length = before
-      return
-    }
   }
+  return wrong
 }
 
 /** The verdict, if so much is not announced: what was found stands, what was not is open. */

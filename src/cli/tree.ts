@@ -1,4 +1,5 @@
 /** A kernel tree of the user's: which of its files the model knows something of, and their C. */
+import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join, relative, sep } from 'node:path'
 import { UserError } from '../app/error.js'
@@ -22,6 +23,14 @@ export function treeText(tree: string, path: string): string | undefined {
   const full = join(tree, path)
   if (relative(tree, full).startsWith('..')) return undefined
   return existsSync(full) && statSync(full).isFile() ? readFileSync(full, 'utf8') : undefined
+}
+
+/** A blob of the tree's git, by the abbreviated id of an index line; undefined if it has none. */
+export function blobText(tree: string, id: string): string | undefined {
+  if (!/^[0-9a-f]{6,64}$/.test(id) || /^0+$/.test(id)) return undefined
+  const git = ['--no-replace-objects', '-C', tree, 'cat-file', 'blob', id]
+  const { status, stdout } = spawnSync('git', git, { encoding: 'utf8', maxBuffer: 1 << 26 })
+  return status === 0 ? stdout : undefined
 }
 
 /** The tree's release, `6.12`, if its Makefile says it. */

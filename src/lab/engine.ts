@@ -175,7 +175,7 @@ export class Engine {
         return stop === undefined || Atomics.load(stop, 0) === 0
       },
     })
-    const findings = checked.findings.map((f) => (f.first ? gathered(scenario, design, f) : f))
+    const findings = gathered(scenario, design, checked.findings)
     const builtIn = this.#start.scenarios.some((s) => s.text === text)
     const identity = this.#identity(id)
     const loaded: LoadedDesign = { id, design, module: undefined, identity, path: undefined }

@@ -122,7 +122,7 @@ export interface StoryAnswer {
 export interface CellVerdict {
   readonly scenario: string
   readonly design: string
-  readonly verdict: 'clean' | 'finding' | 'inconclusive' | 'vacuous' | 'skipped'
+  readonly verdict: 'clean' | 'finding' | 'inconclusive' | 'vacuous' | 'skipped' | 'failed'
   readonly proof?: string
   readonly stopped: boolean
   readonly states: number

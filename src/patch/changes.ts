@@ -79,6 +79,7 @@ export function changesOf(
   read: ((path: string) => string | undefined) | undefined,
   reverse: boolean,
   rest: () => ReadonlyMap<string, string> = () => new Map(),
+  blob: (id: string) => string | undefined = () => undefined,
 ): Changes {
   if (read === undefined) return changesWithoutTree(patches, reverse)
   const texts = new Map<string, { before: string; after: string }>()
@@ -93,7 +94,15 @@ export function changesOf(
         missing.push(file.path)
         continue
       }
-      const { before, after, wrong, note } = turned(text, file, reverse)
+      const fits = turned(text, file, reverse)
+      const from =
+        fits.wrong.length > 0 && !texts.has(file.path) ? file.blobs?.[reverse ? 1 : 0] : undefined
+      const base = from === undefined ? undefined : blob(from)
+      const other = base === undefined ? fits : turned(base, file, reverse)
+      const { before, after, wrong, note } = other.wrong.length === 0 ? other : fits
+      if (base !== undefined && wrong.length === 0) {
+        notes.add(`${file.path}: not as the patch wants it; taken from its git, blob ${from}`)
+      }
       if (note !== undefined) notes.add(note)
       const first = texts.get(file.path)
       texts.set(file.path, { before: first?.before ?? before, after })
@@ -173,7 +182,7 @@ function turned(
   }
   const back = applyPatch(text, file, !reverse)
   if (back.misfits.length === 0) {
-    const note = `${file.path}: the tree has this patch already; before is the tree without it`
+    const note = `${file.path}: the tree has this patch already; before is the tree without it (--reverse asks what it undoes)`
     return { before: back.text, after: text, wrong: [], note: reverse ? undefined : note }
   }
   const wrong = forth.misfits.map(({ hunk, why }) => `the hunk at line ${hunk.oldStart}: ${why}`)

@@ -13,7 +13,8 @@ import { bodiesFor, targetsOf } from './targets.js'
 import type { Piece } from './translate/module.js'
 import { Session, type Sources } from './translate/session.js'
 import { Hole, type HoleNote } from './translate/work.js'
-import { type Ripple, ripple, type Word } from './users.js'
+import { trapPiece, trapped, usersText } from './traps.js'
+import { ripple, type Word } from './users.js'
 
 export type How =
   | 'translated'
@@ -220,23 +221,6 @@ export const NOTHING = {
   dropped: [],
   assumptions: [],
 } as const
-
-/** A function that rests on something else which cannot be judged is not judged. */
-function trapped(entry: Entry, traps: ReadonlyMap<string, Piece>): Entry {
-  const lost = entry.targets.flatMap((t) => traps.get(`${t.ts}$`) ?? [])
-  const isJudged = entry.how === 'translated' || entry.how === 'merged' || entry.how === 'no effect'
-  if (!isJudged || lost.length === 0) return entry
-  const reason = lost[0]?.why ?? ''
-  return { ...entry, how: 'not translated', holes: [{ reason, line: 0, c: '' }, ...entry.holes] }
-}
-
-function usersText({ users, inModel, everything }: Ripple): string {
-  if (everything !== undefined) return everything
-  const names = [...new Set([...users.map((u) => u.name), ...inModel.map((f) => f.c)])]
-  const shown = names.slice(0, 4).map((n) => `${n}()`)
-  const more = names.length > shown.length ? ` and ${names.length - shown.length} more` : ''
-  return names.length === 0 ? 'nothing that the model has uses it' : `${shown.join(', ')}${more}`
-}
 
 export interface Context {
   readonly scope: Scope
@@ -451,21 +435,4 @@ function withoutMarks(text: string): string {
 
 function replacementOf(change: Change, target: ModelFunction, text: string, scope: Scope): Piece {
   return replacement(change.after as CFunction, change.file, target, text, scope)
-}
-
-/** A function of the model that nobody may run: its cells are not judged. */
-function trapPiece(target: ModelFunction, why: string, scope: Scope): Piece {
-  const params = target.params.map(
-    (p) => `${p.name.startsWith('_') ? '' : '_'}${p.name}: ${p.type}`,
-  )
-  const generator = target.kind === 'generator'
-  const returns = generator ? `Kernel<${target.returns}>` : target.returns
-  const text = `function${generator ? '*' : ''} ${target.c}(${params.join(', ')}): ${returns} {\n  hole(${JSON.stringify(`${target.c}: ${why}`)})\n}`
-  return {
-    name: `${target.ts}$`,
-    text: `fn(${text})`,
-    replaces: (scope.slotOf(target) ?? target).ts,
-    comment: `${target.c}: a trap.`,
-    why,
-  }
 }

@@ -10,6 +10,10 @@ export interface Told {
   /** What the whole translation of a function rests on. */
   readonly checkOf: (name: string) => string
   readonly review: Review
+  /** How to replay a token; undefined where nothing that could be replayed was kept. */
+  readonly replay: string | undefined
+  /** Of a series: what its first mails alone do, one after the other. */
+  readonly columns: readonly Review[]
 }
 
 export function tell(told: Told, width: number): string {
@@ -25,9 +29,11 @@ export function tell(told: Told, width: number): string {
     ),
     ...section('Without effect', idleLines(entries.filter(isIdle), width)),
     ...cells('New findings', review.cells, 'finds', (c) => c.found, width),
+    ...replays(told, width),
     ...cells('Gone', review.cells, 'clean again', (c) => c.gone, width),
     ...cells('No finding, but other behaviour', review.cells, 'behaves otherwise', none, width),
     ...notJudged(review.cells, width),
+    ...byMail(told, width),
     ...counts(review, width),
     ...section('Simplified in the model', simplified(entries, width)),
   ]
@@ -107,6 +113,50 @@ function cells(
   )
 }
 
+/** Of each new finding the token; line breaks do it no harm. */
+function replays({ review, replay }: Told, width: number): string[] {
+  if (replay === undefined) return []
+  const lines = review.cells
+    .filter((c) => c.word === 'finds')
+    .flatMap((c) =>
+      c.found.flatMap((f) =>
+        f.token === undefined ? [] : [f.id, ...pieces(f.token, width - 4).map((l) => `  ${l}`)],
+      ),
+    )
+  return lines.length === 0 ? [] : section('Replay', [...wrapped(replay, width - 2, ''), ...lines])
+}
+
+/** One column a mail, the whole series last; cells that are as before in all are left out. */
+function byMail({ columns, review }: Told, width: number): string[] {
+  if (columns.length === 0) return []
+  const all = [...columns, review]
+  const word = (r: Review, scenario: string): string => {
+    const c = r.cells.find((x) => x.scenario === scenario)
+    return c === undefined ? '-' : (c.found[0]?.id ?? SHORT[c.word])
+  }
+  const names = review.cells.map((c) => c.scenario)
+  const rows = names
+    .map((n) => [n, all.map((r) => word(r, n))] as const)
+    .filter(([, words]) => words.some((w) => w !== SHORT['as before']))
+  return section(
+    `Mail by mail (1 to ${all.length})`,
+    rows.flatMap(([n, words]) => [
+      n,
+      ...wrapped(words.map((w, i) => `${i + 1}: ${w}`).join('   '), width - 4, '').map(
+        (l) => `  ${l}`,
+      ),
+    ]),
+  )
+}
+
+const SHORT: Readonly<Record<CellVerdict['word'], string>> = {
+  finds: 'finds',
+  'clean again': 'gone',
+  'behaves otherwise': 'otherwise',
+  'not judged': '?',
+  'as before': '.',
+}
+
 /** Cells that lack the same thing are named together. */
 function notJudged(all: readonly CellVerdict[], width: number): string[] {
   const some = all.filter((c) => c.word === 'not judged')
@@ -142,11 +192,17 @@ function simplified(entries: readonly Entry[], width: number): string[] {
   )
 }
 
+/** What is too long for a line, in pieces. */
+function pieces(word: string, width: number): string[] {
+  return word.match(new RegExp(`.{1,${width}}`, 'gu')) ?? []
+}
+
 /** Lines of at most `width` columns; the following ones are indented. */
 export function wrapped(text: string, width: number, indent: string): string[] {
   const lines: string[] = []
   let line = ''
-  for (const word of text.split(/\s+/).filter((w) => w !== '')) {
+  const words = text.split(/\s+/).flatMap((w) => pieces(w, width - indent.length))
+  for (const word of words) {
     const start = lines.length === 0 && line === '' ? '' : indent
     if (line !== '' && line.length + 1 + word.length > width) {
       lines.push(line)

@@ -9,6 +9,8 @@ export interface Finding {
   readonly first: boolean
   /** What the scenario asks of the designs that it knows: other behaviour, and no bug. */
   readonly isDemand: boolean
+  /** By which it can be replayed. */
+  readonly token?: string
 }
 
 export interface CellPair {

@@ -31,6 +31,7 @@ const RECORDINGS = /^recordings \([\w, ]+\)$/
 const NOT = [
   'not in 6.18',
   'replaced by 6.18',
+  '6.18 does not run it',
   '6.18 does not run it: what calls it is replaced',
   '**not compared**',
 ]

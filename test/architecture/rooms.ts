@@ -40,7 +40,17 @@ export const ROOMS: readonly Room[] = [
       },
       {
         what: 'tasks, and the code that they run',
-        files: ['effects', 'task', 'alloc', 'fn', 'straight', 'frames', 'lowered', 'memo'],
+        files: [
+          'effects',
+          'task',
+          'alloc',
+          'fn',
+          'straight',
+          'frames',
+          'lowered',
+          'inputs',
+          'memo',
+        ],
       },
       { what: 'what orders tasks', files: ['rcu', 'locks', 'wait', 'work'] },
       { what: 'programs on it', files: ['program', 'machine', 'set-up', 'alone'] },

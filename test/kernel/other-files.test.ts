@@ -4,6 +4,7 @@ import { before, describe, test } from 'node:test'
 import { sysFcntlGetfd } from '../../src/kernel/fs/fcntl.js'
 import { openTmpfs, TMPFS_DIRECTORY } from '../../src/kernel/fs/namei.js'
 import { sysFtruncate, sysOpenFdLink, sysTruncateFdLink } from '../../src/kernel/fs/open.js'
+import { sysPwrite } from '../../src/kernel/fs/read_write.js'
 import { STAT_SIZE_PAGES, sysFstat } from '../../src/kernel/fs/stat.js'
 import { EISDIR, EPERM } from '../../src/kernel/include/errno.js'
 import {
@@ -22,6 +23,7 @@ import {
 } from '../../src/kernel/include/uapi.js'
 import { sysFcntlAddSeals, sysMemfdCreate } from '../../src/kernel/mm/memfd.js'
 import { sysMemfdSecret } from '../../src/kernel/mm/secretmem.js'
+import { userLoadAt } from '../../src/user/access.js'
 import { userMadvise, userMincore, userMlock, userMmap, userMunmap } from '../../src/user/memory.js'
 import { User } from './user.js'
 
@@ -89,5 +91,22 @@ for (const [profile, behind] of [
     assert.equal(user.call(userMadvise, at, 3n * ONE, MADV_POPULATE_WRITE, 0n) < 0, true)
     assert.equal(user.call(userMincore, at, 0n), 1)
     assert.equal(user.call(userMincore, at, 2n * ONE), behind)
+  })
+}
+
+for (const profile of ['6.2', '6.18'] as const) {
+  test(`what is mapped around a read begins with the VMA and has 16 pages, on ${profile}`, () => {
+    const user = new User(profile)
+    const map = (fd: number, prot: number, flags: number, length: bigint): number =>
+      user.call(userMmap, fd, prot, flags, length, 0n, 0)
+    // The lowest free address is aligned at first; the next mapping begins 5 pages behind it.
+    map(-1, READ_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, 5n * ONE)
+    const fd = user.call(sysMemfdCreate, 0)
+    user.call(sysPwrite, fd, 0n, 20 * 4096, 1)
+    const at = map(fd, PROT_READ, MAP_SHARED, 20n * ONE)
+    assert.equal((at / 4096) % 16, 5)
+    user.call(userLoadAt, at, ONE)
+    const mapped = (page: number): number => user.cached(fd, page)!.mapcount
+    assert.deepEqual([mapped(0), mapped(15), mapped(16)], [1, 1, 0])
   })
 }

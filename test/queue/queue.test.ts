@@ -127,7 +127,7 @@ describe('on a queue', { skip: NO_SERVER ?? false }, () => {
     const one = timeless(await check({ ...request, workers: 1 }))
     const answer = answerOnQueue({ url: server.url, patience: 20, what: 'check' })
     const many = () => check({ ...request, answer })
-    assert.deepEqual(timeless(await withWorker(many, {}, CELLS)), one)
+    assert.deepEqual(timeless(await withWorker(many, { threads: 1 }, CELLS)), one)
     assert.deepEqual(await onServer(({ redis }) => redis.keys('*')), [])
   })
 
@@ -263,7 +263,7 @@ export const design = defineDesign({ id: 'mine', summary: '', base: upm, cite: [
     const scenarios = readScenarios(['size'])
     const go = () => check({ scenarios, designs: [mine], cache: false, answer })
     await assert.rejects(withWorker(go, {}, CELLS), /on mine: it runs no designs of others/)
-    const { cells } = await withWorker(go, { allowDesigns: true }, CELLS)
+    const { cells } = await withWorker(go, { allowDesigns: true, threads: 1 }, CELLS)
     assert.equal(cells[0]?.verdict.design, 'mine')
     assert.equal(cells[0]?.verdict.verdict, 'finding')
   })

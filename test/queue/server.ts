@@ -27,10 +27,16 @@ export class RedisServer {
   readonly #folder = mkdtempSync(join(tmpdir(), 'restrictedmem-redis-'))
   readonly #more: readonly string[]
   #child: ChildProcess | undefined
+  /** Whoever ends in the middle takes it along. */
+  readonly #last = (): void => {
+    this.#child?.kill('SIGKILL')
+    rmSync(this.#folder, { recursive: true, force: true })
+  }
 
   private constructor(port: number, more: readonly string[]) {
     this.port = port
     this.#more = more
+    process.once('exit', this.#last)
   }
 
   /** With nothing in it; it keeps nothing on the disk. */
@@ -73,6 +79,7 @@ export class RedisServer {
 
   async end(): Promise<void> {
     await this.stop()
+    process.off('exit', this.#last)
     rmSync(this.#folder, { recursive: true, force: true })
   }
 }

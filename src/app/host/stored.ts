@@ -64,7 +64,7 @@ const sampler = is.fields<SamplerResult>({
 export const readVerdict = is.fields<Verdict>({
   scenario: is.text,
   design: is.text,
-  verdict: is.oneOf('clean', 'finding', 'inconclusive', 'vacuous', 'skipped'),
+  verdict: is.oneOf('clean', 'finding', 'inconclusive', 'vacuous', 'skipped', 'failed'),
   proof: is.maybe(is.oneOf('exhaustive', 'bounded', 'sampled')),
   bound: is.maybe(is.count),
   surprises: is.maybe(is.count),

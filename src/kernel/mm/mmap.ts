@@ -182,7 +182,9 @@ export const memfdCheckSealsMmap = fn(function memfd_check_seals_mmap(
  * Enter a checked mapping: the file is asked, and from then on faults and reverse mapping know the
  * VMA. The address, or an error. mmap_lock is held for writing.
  *
- * Models: 6.2 mm/mmap.c mmap_region. Simplifies: VMAs are not merged; no accounting.
+ * Models: 6.2 mm/mmap.c mmap_region. Simplifies: VMAs are not merged; no accounting; 6.18 asks
+ * whether the file may be written before it unmaps what is there, which shows only while
+ * F_SEAL_WRITE waits for pins.
  */
 export const mmapRegion = fn(function* mmap_region(
   file: File | null,

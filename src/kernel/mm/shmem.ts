@@ -165,7 +165,8 @@ export const beyondEof = fn(function* shmem_beyond_eof(
  * SGP_WRITE never clears a page: its caller is going to overwrite all of it. SGP_FALLOC clears one
  * that it finds preallocated, so that undoing does not take it for its own. Nobody makes it dirty.
  *
- * Models: 6.2 mm/shmem.c shmem_get_folio_gfp.
+ * Models: 6.2 mm/shmem.c shmem_get_folio_gfp. Simplifies: 6.18 refuses, with a warning, a mapping
+ * that is not shmem's by `shmemMapping`.
  */
 export const shmemGetFolio = fn(function* shmem_get_folio(
   inode: Inode,

@@ -42,7 +42,6 @@ import { kvmListenerGone } from '../virt/kvm/kvm_main.js'
 import { sysKvmSetMemoryAttributes } from '../virt/kvm/memory_attributes.js'
 import {
   __kvmSetMemoryRegion,
-  kvmArchCommitMemoryRegion,
   kvmArchFlushShadowMemslot,
   kvmFreeMemslot,
 } from '../virt/kvm/memslots.js'
@@ -88,7 +87,6 @@ import {
 import { kvmListenerGoneChecked } from './virt/kvm/kvm_main.js'
 import { kvmVmIoctlSetMemAttributes } from './virt/kvm/memory_attributes.js'
 import {
-  kvmArchCommitFlags,
   kvmArchFlushSlotOnly,
   kvmFreeMemslotGmem,
   kvmSetMemoryRegion,
@@ -100,7 +98,6 @@ const KVM: readonly Replacement[] = [
   replace(kvmFreeMemslot, kvmFreeMemslotGmem),
   replace(kvmListenerGone, kvmListenerGoneChecked),
   replace(kvmArchFlushShadowMemslot, kvmArchFlushSlotOnly),
-  replace(kvmArchCommitMemoryRegion, kvmArchCommitFlags),
   replace(sysKvmSetMemoryAttributes, kvmVmIoctlSetMemAttributes),
   replace(sysKvmCreateGuestMemfd, kvmGmemCreate),
   replace(sysKvmPreFaultMemory, kvmVcpuIoctlPreFault),

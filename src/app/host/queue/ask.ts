@@ -25,8 +25,8 @@ import {
   queueName,
   type RunFacts,
   readAnswered,
-  readRun,
   readWorker,
+  sweep,
   THIS_CODE,
 } from './wire.js'
 
@@ -67,7 +67,10 @@ export async function askAll<A, R>(
   if (jobs.length === 0) return { answers: [], interrupted: false, by: {} }
   const line = await Line.open(options.url, options)
   const { Queue } = await packages()
-  const queue = new Queue(queueName(kind.name), { connection: line.redis, prefix: PREFIX })
+  const queue = new Queue(queueName(kind.name), {
+    ...{ connection: line.redis, prefix: PREFIX },
+    skipMetasUpdate: true,
+  })
   queue.on('error', () => {})
   const asker = new Asker(kind, jobs, designs, options, line, queue)
   try {
@@ -294,8 +297,7 @@ class Asker<A, R> {
       for (const number of this.#out) await this.#queue.remove(jobId({ run, number }))
       const designs = [...this.#designs.keys()].map((hash) => KEYS.design(run, hash))
       await redis.del(KEYS.answers(run), ...designs)
-      const others = await living(redis, KEYS.runs, KEYS.run, readRun)
-      if (others.length === 0) await this.#queue.obliterate({ force: true })
+      await sweep(redis, this.#queue)
     })
   }
 }

@@ -7,7 +7,7 @@ import { UserError } from '../../error.js'
 import { WorkerBug } from '../job.js'
 
 /** Milliseconds that one request may take, and between two attempts. */
-const REQUEST = 5000
+const REQUEST = 20_000
 const PAUSE = 200
 
 /** Seconds without a server, if the user does not say. */
@@ -135,7 +135,9 @@ export class Line {
 async function within<T>(milliseconds: number, value: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new NoAnswer('no answer')), milliseconds)
+    // On a machine with too much to do the answer may be there, and not have been read.
+    const giveUp = (): void => reject(new NoAnswer('no answer'))
+    timer = setTimeout(() => setImmediate(giveUp), milliseconds)
   })
   try {
     return await Promise.race([value, late])

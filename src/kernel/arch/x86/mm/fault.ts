@@ -28,7 +28,10 @@ import { handleMmFault } from '../../../mm/memory.js'
 import { vmaLookup } from '../../../mm/vma.js'
 
 /**
- * Models: 6.2 arch/x86/mm/fault.c access_error: any right but none lets a process read.
+ * Any right but none lets a process read.
+ *
+ * Models: 6.2 arch/x86/mm/fault.c access_error. Simplifies: no protection keys, no enclaves, no
+ * shadow stacks.
  *
  * Compared: 6.17 and 7.0 source.
  */
