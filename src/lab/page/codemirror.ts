@@ -112,6 +112,8 @@ const LANGUAGES = { litmus, typescript }
 
 function complete(options: readonly Completion[]) {
   return (context: CompletionContext) => {
+    // Enter in a comment ends its line, and takes no word.
+    if (context.matchBefore(/#.*/) !== null) return null
     const word = context.matchBefore(/[\w.@-]+/)
     if (word === null && !context.explicit) return null
     return { from: word?.from ?? context.pos, options, validFor: /^[\w.@-]*$/ }

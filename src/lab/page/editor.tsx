@@ -130,9 +130,9 @@ function Workspace({ shipped }: { shipped: Shipped }) {
       const found = await ask('search', request, (states, depth) =>
         setProgress({ states, depth, seconds: (performance.now() - start) / 1000 }),
       )
-      setVerdict(found)
       const builtIn = shipped.scenarios.some((s) => s.text === written)
       setLink(builtIn ? '' : await deflate(written))
+      setVerdict(found)
     } catch (error) {
       setSaid((error as Error).message)
     }
