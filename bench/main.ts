@@ -2,8 +2,8 @@
  * Measures the engine: the search against SPIN, with a second worker, on kernel code; seconds to
  * exhaust each cell of the matrix; programs on the model and on the running kernel. Each part runs
  * in a process of its own, as commands do: what V8 has learned from one slows another down. Compare
- * ratios of one run; absolute figures depend on the machine. With `--largest` also a search of more
- * than 10^8 states.
+ * ratios of one run; absolute figures depend on the machine. With `--largest` also a search of about
+ * 10^9 states.
  */
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'

@@ -97,10 +97,17 @@ function stateful(scenario: Scenario, design: Design, limits: CrossLimits) {
   })
 }
 
-function stateless(scenario: Scenario, design: Design, limits: CrossLimits) {
+/** `mostSteps`: an execution of more never ends. */
+function stateless(
+  scenario: Scenario,
+  design: Design,
+  limits: CrossLimits,
+  mostSteps: number | undefined,
+) {
   return opinion(scenario, design, 'direct', (judges, finals) => {
     const { executions, blocked, unfinished, findings } = exploreClasses(judges, {
       listeners: [finals],
+      ...(mostSteps === undefined ? {} : { mostSteps }),
       keepGoing: (n) => n < limits.executions && limits.keepGoing(),
     })
     const seen = [...findings].map(([id, f]): [string, boolean] => [id, f.first])
@@ -122,7 +129,8 @@ export function crossCheck(
   askModel?: AskModel,
 ): Certificate {
   const one = stateful(scenario, design, limits)
-  const two = stateless(scenario, design, limits)
+  // An execution of more steps than there are states goes round in circles, and could for ever.
+  const two = stateless(scenario, design, limits, one.finished ? one.states : undefined)
   const { outcome, why } = compare(one, two)
   const three = askModel === undefined ? undefined : askModel(scenario, design)
   const model = three === undefined ? undefined : compareWhole(one, three)

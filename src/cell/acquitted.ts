@@ -10,13 +10,16 @@ import { noteAccesses, notedAccesses } from '../machine/struct.js'
 const CHECKS = ['state', 'atRest', 'atEnd'] as const
 export type Check = (typeof CHECKS)[number]
 
-/** Most words that are in use; with what is allocated ahead, 32 MiB. */
-const MOST_WORDS = 1 << 22
+/** Most bytes, with what is allocated ahead: as much as is in use. */
+const MOST_BYTES = 2 ** 26
+const BYTES_PER_WORD = 8
 const NOTHING_TO_SAY = 1
 
 export class Acquitted {
   readonly #trees: InputTrees
   readonly #judges: number
+  /** Most words in use. */
+  #most = MOST_BYTES / BYTES_PER_WORD
 
   constructor(judges: number) {
     this.#judges = judges
@@ -25,6 +28,15 @@ export class Acquitted {
 
   get bytes(): number {
     return this.#trees.bytes
+  }
+
+  /** Keep no more than has room in so many bytes. */
+  limit(bytes: number): void {
+    this.#most = bytes / BYTES_PER_WORD
+  }
+
+  get isFull(): boolean {
+    return this.#trees.words > this.#most
   }
 
   /** Is a judge, by its number, known to say nothing of the present state? */
@@ -40,7 +52,7 @@ export class Acquitted {
   /** It has been. */
   heard(judge: number, check: Check, saidNothing: boolean): void {
     const inputs = notedAccesses()
-    if (!saidNothing || this.#trees.words > MOST_WORDS) return
+    if (!saidNothing) return
     this.#trees.keep(this.#rootOf(judge, check), inputs, NOTHING_TO_SAY)
   }
 

@@ -128,6 +128,11 @@ export class Judges {
     this.#remembers = remembers
   }
 
+  /** Most bytes for remembering it. */
+  limit(bytes: number): void {
+    this.#acquitted.limit(bytes)
+  }
+
   /** What is remembered. */
   get bytes(): number {
     return this.#acquitted.bytes
@@ -179,7 +184,9 @@ export class Judges {
     if (sanitizer[check] === undefined) return
     const known = this.#acquitted
     if (!this.#remembers) sanitizer[check](this.#context)
-    else if (!known.has(i, check)) {
+    else if (known.has(i, check)) return
+    else if (known.isFull) sanitizer[check](this.#context)
+    else {
       const before = this.#pending.length
       known.listen()
       sanitizer[check](this.#context)

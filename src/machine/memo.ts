@@ -36,8 +36,10 @@ const KINDS = 62
 const CHOICES = 4
 const PLACES = 256
 
-/** Most words that are in use; with what is allocated ahead, 64 MiB. */
-const MOST_WORDS = 1 << 23
+/** Most bytes, with what is allocated ahead of use. */
+const MOST_BYTES = 2 ** 26
+/** As much is allocated ahead as is in use. */
+const BYTES_PER_WORD = 8
 
 export class Memo {
   /** By task, choice and place; the answers are deeds. */
@@ -45,16 +47,21 @@ export class Memo {
   #deeds = new Int32Array(1 << 12)
   /** Deed 0 is none. */
   #deedsEnd = 1
-  readonly #most: number
+  /** Most words in use. */
+  #most: number
   /** The step under way. */
   #task = 0
   #root = 0
   #lo = 0
   #hi = 0
 
-  /** A memory of at most so many words. */
-  constructor(mostWords = MOST_WORDS) {
-    this.#most = mostWords
+  constructor(mostBytes = MOST_BYTES) {
+    this.#most = mostBytes / BYTES_PER_WORD
+  }
+
+  /** Learn no more than has room in so many bytes. */
+  limit(bytes: number): void {
+    this.#most = bytes / BYTES_PER_WORD
   }
 
   get bytes(): number {

@@ -31,6 +31,12 @@ describe('a second, stateless search over the generators says the same as the fi
   }
 })
 
+test('an execution of more steps than there are states is given up: it goes round in circles', () => {
+  const c = ask('hotplug/offline-a-block-of-restricted-pages', 'upm-aops', 5000)
+  assert.equal(c.outcome, 'open')
+  assert.equal(c.why, `an execution of more than ${c.states} steps`)
+})
+
 /** t1 waits, in memory_failure(), for one of two page locks; only what it has announced says which. */
 const TWO_WAITS = `
 litmus engine/which-page-lock-is-waited-for

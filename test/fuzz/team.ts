@@ -1,7 +1,7 @@
 /** Threads that search cells together, as a check with several workers does. */
 import { Worker } from 'node:worker_threads'
 import { concludeShares, type ShareResult } from '../../src/app/shares.js'
-import { CONTROL, type Share } from '../../src/explore/states/shared.js'
+import { CONTROL, type Share, tableOf } from '../../src/explore/states/shared.js'
 import { pairOf } from './cells.js'
 import type { Drawn } from './scenarios.js'
 import type { ShareJob } from './share.js'
@@ -20,7 +20,7 @@ export class Team {
   /** What so many of them say together; undefined if they leave it to one. */
   async ask({ text, design }: Drawn, threads: number): Promise<Answer | undefined> {
     const control = new SharedArrayBuffer(CONTROL.WORDS * 4)
-    const table = new SharedArrayBuffer(TABLE_BYTES)
+    const table = tableOf(TABLE_BYTES)
     const shares = await Promise.all(
       this.#workers.slice(0, threads).map((w, worker) => {
         const share: Share = { worker, control, table }

@@ -9,6 +9,7 @@ import { recall, remember } from './cache.js'
 import { claim } from './claim.js'
 import { tokenHash } from './designs.js'
 import type { Job, Listener, Run } from './job.js'
+import { usualBytes } from './memory.js'
 import { assertSameCode, CODE } from './package.js'
 import { runJobs } from './pool.js'
 import { runTogether } from './together.js'
@@ -44,8 +45,8 @@ export type Answer = (jobs: readonly Job[], listener: Listener) => Promise<Run>
 /** Check every scenario on every design. @throws UserError */
 export async function check(request: CheckRequest): Promise<Results> {
   const start = performance.now()
-  const all = jobsOf(request)
   const { question = {}, checkpoint, cache = true, workers, only = () => true, answer } = request
+  const all = jobsOf(request)
   const jobs = all.filter((j) => only(j.number))
   if (workers !== undefined && !(workers >= 1 && workers <= MOST_WORKERS)) {
     throw new UserError(`there can be 1 to ${MOST_WORKERS} workers, not ${workers}`)
@@ -61,8 +62,12 @@ export async function check(request: CheckRequest): Promise<Results> {
   const release = checkpoint === undefined ? undefined : claim(checkpoint)
   const here: Answer = (open, listener) =>
     together && single !== undefined
-      ? runTogether(single, threads, listener)
-      : runJobs(open, threads, listener)
+      ? runTogether(bounded(single, 1), threads, listener)
+      : runJobs(
+          open.map((j) => bounded(j, threads)),
+          threads,
+          listener,
+        )
   let run: Run
   try {
     run = await (answer ?? here)(open, listenerOf(request))
@@ -78,6 +83,12 @@ export async function check(request: CheckRequest): Promise<Results> {
     interrupted: run.interrupted,
     seconds: (performance.now() - start) / 1000,
   }
+}
+
+/** A job that takes no more memory than the machine has, with so many of them at a time. */
+function bounded(job: Job, threads: number): Job {
+  const bytes = job.limits.bytes ?? usualBytes(threads)
+  return { ...job, limits: { ...job.limits, bytes } }
 }
 
 function listenerOf({ onProgress, onNotice, signal }: CheckRequest): Listener {

@@ -1,6 +1,7 @@
 /** Several worker threads on one cell, with one table of visited states in shared memory. */
 import type { Worker } from 'node:worker_threads'
-import { CONTROL } from '../../explore/states/shared.js'
+import { divided } from '../../explore/states/room.js'
+import { CONTROL, MOST_TABLE_BYTES, tableOf } from '../../explore/states/shared.js'
 import { UserError } from '../error.js'
 import type { Progress } from '../results.js'
 import type { ShareResult } from '../shares.js'
@@ -15,9 +16,6 @@ import { Watch } from './watch.js'
  */
 const FIRST_BYTES = 2 ** 20
 const FACTOR = 8
-/** Bytes of the last one if the user sets no limit, and the most that there can be. */
-const USUAL_BYTES = 2 ** 30
-const MOST_BYTES = 2 ** 33
 
 /** Check one job with `threads` workers; with one, if several can't be sure. */
 export async function runTogether(job: Job, threads: number, listener: Listener): Promise<Run> {
@@ -51,10 +49,11 @@ async function exploreTogether(
   onProgress: (p: Progress) => void,
 ): Promise<Results> {
   let best: Results | undefined
-  const limit = Math.min(job.limits.bytes ?? USUAL_BYTES, MOST_BYTES)
+  const { states: room } = divided(job.limits.bytes, workers.length)
+  const limit = Math.min(room, MOST_TABLE_BYTES)
   for (let bytes = Math.min(FIRST_BYTES, limit); ; bytes = Math.min(bytes * FACTOR, limit)) {
     const control = new SharedArrayBuffer(CONTROL.WORDS * 4)
-    const table = tableOf(bytes)
+    const table = allocated(bytes)
     if (table === undefined && best !== undefined) return best
     if (table === undefined) throw new UserError('there is no memory for a table of states')
     const states = workers.map(() => 0)
@@ -99,9 +98,9 @@ function statesOf(results: Results): number {
 }
 
 /** Undefined if there is not so much memory at once. */
-function tableOf(bytes: number): SharedArrayBuffer | undefined {
+function allocated(bytes: number): readonly SharedArrayBuffer[] | undefined {
   try {
-    return new SharedArrayBuffer(Math.floor(bytes / 8) * 8)
+    return tableOf(bytes)
   } catch (error) {
     if (!(error instanceof RangeError)) throw error
     return undefined

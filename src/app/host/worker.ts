@@ -32,6 +32,9 @@ function scenarioOf({ text, known }: Job): Scenario {
   return latest.scenario
 }
 
+/** On cells of so many states a second opinion costs next to nothing (docs/decisions/0015-latency.md). */
+const SECONDED = { states: 100, executions: 200 } as const
+
 /** A job with what it names, and the clock that runs for it. */
 interface Task {
   readonly job: Job
@@ -123,7 +126,8 @@ async function explained(task: Task, checked: Verdict): Promise<Verdict> {
   const { scenario, design, job, mayGoOn } = task
   const { cross } = job.question
   const verdict = told(task, checked)
-  if (cross === undefined || verdict.proof === undefined) return verdict
+  if (verdict.proof === undefined) return verdict
+  if (cross === undefined) return seconded(task, verdict)
   // Who interrupts a second search has the verdict of the first.
   send({ kind: 'verdict', job: job.number, verdict, final: false })
   // Only now: making models needs the whole of TypeScript.
@@ -131,6 +135,17 @@ async function explained(task: Task, checked: Verdict): Promise<Verdict> {
   const askModel: AskModel = (s, d) => askSpin(s, d, task.left())
   const limits = { executions: cross, keepGoing: mayGoOn }
   return { ...verdict, cross: crossCheck(scenario, design, limits, askModel) }
+}
+
+/**
+ * Of a cell with few states, with what a stateless search says against the verdict. Searches that
+ * agree say nothing.
+ */
+function seconded({ scenario, design, mayGoOn }: Task, verdict: Verdict): Verdict {
+  if (verdict.proof !== 'exhaustive' || verdict.states > SECONDED.states) return verdict
+  const limits = { executions: SECONDED.executions, keepGoing: mayGoOn }
+  const cross = crossCheck(scenario, design, limits)
+  return cross.outcome === 'differs' ? { ...verdict, cross } : verdict
 }
 
 function effortOf({ job, mayGoOn }: Task, saver: Saver | undefined): Effort {

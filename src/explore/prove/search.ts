@@ -13,6 +13,7 @@ import { alternatives, daemonTasks } from '../../machine/machine.js'
 import { Memo } from '../../machine/memo.js'
 import { Witnesses } from '../listen/witnesses.js'
 import { KnownStates } from '../states/known.js'
+import { divided } from '../states/room.js'
 import { ARRIVED, type SharedStates } from '../states/shared.js'
 import { Bounds, saltOf } from './bounds.js'
 import {
@@ -67,7 +68,10 @@ class Search {
     this.#memo = options.afresh === true || options.exact === true ? undefined : memo
     const heard = [this.#witnesses, { found: () => this.#look() }, ...listeners]
     this.#run = new Execution(judges, heard, this.#memo, KEPT_WORDS)
-    this.#known = new KnownStates(options)
+    const room = divided(options.memory)
+    this.#memo?.limit(room.learned)
+    judges.limit(room.learned)
+    this.#known = new KnownStates({ ...options, memory: room.states })
     this.#shared = this.#known.shared
     if (this.#memo !== undefined && this.#bounds.none) {
       this.#foresight = new Foresight(this.#memo, this.#known, judges)

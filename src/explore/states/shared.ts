@@ -1,5 +1,6 @@
 /**
- * The visited set of a search by several workers: one table in shared memory. A state belongs to
+ * The visited set of a search by several workers: one table in shared memory, laid over as many
+ * buffers as it needs. A state belongs to
  * the worker that puts it in; nobody else goes on from it. So every step is taken once, and counts
  * are those of a search by one.
  *
@@ -19,12 +20,25 @@ export const CONTROL = { STOP: 0, STATES: 1, WORDS: 2 } as const
 
 /**
  * What a worker is given: its number, and memory that all share. Buffers, because a view of 4 GiB
- * arrives at another thread without its length.
+ * arrives at another thread without its length. Those of the table are of one size.
  */
 export interface Share {
   readonly worker: number
   readonly control: SharedArrayBuffer
-  readonly table: SharedArrayBuffer
+  readonly table: readonly SharedArrayBuffer[]
+}
+
+const BYTES_PER_SLOT = 8
+/** Most slots: their numbers are kept in words. */
+export const MOST_TABLE_BYTES = 2 ** 31 * BYTES_PER_SLOT
+/** A larger buffer would have places that are no small integers for V8. */
+const MOST_BUFFER_BYTES = 2 ** 31
+
+/** The buffers of a table of about so many bytes. @throws RangeError if there is no memory */
+export function tableOf(bytes: number, mostOfBuffer = MOST_BUFFER_BYTES): SharedArrayBuffer[] {
+  const count = Math.ceil(bytes / mostOfBuffer)
+  const each = Math.floor(bytes / count / BYTES_PER_SLOT) * BYTES_PER_SLOT
+  return Array.from({ length: count }, () => new SharedArrayBuffer(each))
 }
 
 /** A state that could not be closed, and the open states that its steps lead to. */
@@ -45,7 +59,10 @@ interface Waiting {
 }
 
 export class SharedStates {
-  readonly #table: Int32Array
+  readonly #buffers: readonly Int32Array[]
+  /** Slots of a buffer, and of all. */
+  readonly #each: number
+  readonly #slots: number
   readonly #control: Int32Array
   readonly #scale: number
   #size = 0
@@ -56,11 +73,16 @@ export class SharedStates {
   #pending: Waiting[] = []
   /** Slot of the state that arrived last. */
   slot = 0
+  /** Where the search for a fingerprint begins, in slots, and the first one of that buffer. */
+  #place = 0
+  #from = 0
 
   constructor(share: Share) {
-    this.#table = new Int32Array(share.table)
+    this.#buffers = share.table.map((b) => new Int32Array(b))
+    this.#each = (this.#buffers[0] as Int32Array).length / 2
+    this.#slots = this.#each * this.#buffers.length
     this.#control = new Int32Array(share.control)
-    this.#scale = this.#table.length / 2 / 2 ** 32
+    this.#scale = this.#slots / 2 ** 32
   }
 
   /** States that this worker put in. */
@@ -81,18 +103,27 @@ export class SharedStates {
     Atomics.store(this.#control, CONTROL.STOP, 1)
   }
 
+  /** The buffer for a first word; a search that meets its end goes on at its beginning. */
+  #bufferFor(first: number): Int32Array {
+    const place = Math.floor((first >>> 0) * this.#scale)
+    const number = Math.floor(place / this.#each)
+    this.#from = number * this.#each
+    this.#place = place - this.#from
+    return this.#buffers[number] as Int32Array
+  }
+
   /** Put a fingerprint in. */
   insert(lo: number, hi: number): number {
-    const table = this.#table
     const first = lo | 1
     const second = (hi & ~3) | PUBLISHED
-    for (let i = Math.floor((first >>> 0) * this.#scale) * 2; ; i = (i + 2) % table.length) {
+    const table = this.#bufferFor(first)
+    for (let i = this.#place * 2; ; i = (i + 2) % table.length) {
       let there = table[i] as number
       if (there === 0) {
         there = Atomics.compareExchange(table, i, 0, first)
         if (there === 0) {
           Atomics.store(table, i + 1, second | OPEN)
-          this.slot = i
+          this.slot = this.#from + i / 2
           this.#count()
           return ARRIVED.NEW
         }
@@ -102,22 +133,22 @@ export class SharedStates {
       // Its owner is about to write the second word.
       while (word === 0) word = Atomics.load(table, i + 1)
       if ((word & ~OPEN) !== second) continue
-      this.slot = i
+      this.slot = this.#from + i / 2
       return (word & OPEN) === 0 ? ARRIVED.CLOSED : ARRIVED.OPEN
     }
   }
 
   /** Fetch the slot at which a search for a fingerprint begins, ahead of the search. */
   glance(lo: number): number {
-    return this.#table[Math.floor(((lo | 1) >>> 0) * this.#scale) * 2] as number
+    return this.#bufferFor(lo | 1)[this.#place * 2] as number
   }
 
   /** Has somebody put this fingerprint in? */
   has(lo: number, hi: number): boolean {
-    const table = this.#table
     const first = lo | 1
     const second = (hi & ~3) | PUBLISHED
-    for (let i = Math.floor((first >>> 0) * this.#scale) * 2; ; i = (i + 2) % table.length) {
+    const table = this.#bufferFor(first)
+    for (let i = this.#place * 2; ; i = (i + 2) % table.length) {
       const there = table[i] as number
       if (there === 0) return false
       if (there === first && ((table[i + 1] as number) & ~OPEN) === second) return true
@@ -129,7 +160,7 @@ export class SharedStates {
     if (++this.#unannounced < BATCH) return
     const all = Atomics.add(this.#control, CONTROL.STATES, BATCH) + BATCH
     this.#unannounced = 0
-    if (all * 2 >= this.#table.length * FULL) this.#full = true
+    if (all >= this.#slots * FULL) this.#full = true
   }
 
   /** The state at `depth` of the stack leads to the open one that arrived last. */
@@ -153,11 +184,19 @@ export class SharedStates {
   }
 
   #isOpen(slot: number): boolean {
-    return ((this.#table[slot + 1] as number) & OPEN) !== 0
+    return (this.#second(slot) & OPEN) !== 0
   }
 
   #close(slot: number): void {
-    this.#table[slot + 1] = (this.#table[slot + 1] as number) & ~OPEN
+    const word = this.#second(slot) & ~OPEN
+    const buffer = this.#buffers[Math.floor(slot / this.#each)] as Int32Array
+    buffer[(slot % this.#each) * 2 + 1] = word
+  }
+
+  /** The second word of a slot. */
+  #second(slot: number): number {
+    const buffer = this.#buffers[Math.floor(slot / this.#each)] as Int32Array
+    return buffer[(slot % this.#each) * 2 + 1] as number
   }
 
   /** Close what waits for nobody any more. */

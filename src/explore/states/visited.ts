@@ -8,6 +8,8 @@
 const FULL = 0.75
 const BYTES_PER_SLOT = 8
 const LEAST_SLOTS = 1 << 12
+/** One buffer has room for no more. */
+const MOST_SLOTS = 2 ** 30
 /** A smaller table grows faster: what it may waste is little, and each state is moved less often. */
 const MANY_SLOTS = 1 << 18
 
@@ -21,7 +23,7 @@ export class VisitedTable {
 
   /** A table of at most `mostBytes`, with room for about `expected` states from the beginning. */
   constructor(mostBytes = Number.POSITIVE_INFINITY, expected = 0) {
-    this.#most = Math.max(LEAST_SLOTS, Math.floor(mostBytes / BYTES_PER_SLOT))
+    this.#most = Math.max(LEAST_SLOTS, Math.min(MOST_SLOTS, Math.floor(mostBytes / BYTES_PER_SLOT)))
     this.#slots = Math.min(this.#most, Math.max(LEAST_SLOTS, Math.ceil(expected / FULL)))
     this.#scale = this.#slots / 2 ** 32
     this.#words = new Int32Array(this.#slots * 2)
