@@ -1,5 +1,5 @@
 /** The lowering on a file system: where the project lies, and how a design file is read. */
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import ts from 'typescript'
@@ -38,11 +38,14 @@ export const SEES_THE_BUILD = '/* restrictedmem: lowered against the build */\n'
 export function lowerDesignFile(path: string): LoweredDesign {
   const root = packageRoot()
   const fileName = resolve(path)
-  if (!existsSync(fileName)) {
-    const message = 'there is no such file'
+  let written: string
+  try {
+    written = readFileSync(fileName, 'utf8')
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    const message = code === 'ENOENT' ? 'there is no such file' : `it cannot be read (${code})`
     return { text: '', identity: '', problems: [{ file: path, line: 0, column: 0, message }] }
   }
-  const written = readFileSync(fileName, 'utf8')
   if (written.startsWith(SEES_THE_BUILD)) return lowerModule(written)
   const options = compilerOptions(root)
   const moduleUrl = (module: string): string =>
