@@ -17,7 +17,7 @@ import { hwpoisonFilter } from '../mm/memory_failure.js'
 import { doMigrateFrame } from '../mm/memory_hotplug.js'
 import { migrateFolio, migratePagesLoop, moveToNewFolio } from '../mm/migrate.js'
 import { mincorePte } from '../mm/mincore.js'
-import { memfdCheckSealsMmap } from '../mm/mmap.js'
+import { memfdCheckSealsMmap, mmapUnmapError } from '../mm/mmap.js'
 import { checkNewPage } from '../mm/page_alloc.js'
 import { sealCheckFutureWrite } from '../mm/shmem_mmap.js'
 import { softOfflineLost } from '../mm/soft_offline.js'
@@ -60,6 +60,7 @@ import { hwpoisonFilterLocked, softOfflineLostBusy } from './mm/memory_failure.j
 import { doMigrateFrameLocked } from './mm/memory_hotplug.js'
 import { migrateFolioCopyFirst, migratePagesTwice } from './mm/migrate.js'
 import { mincorePteSwap } from './mm/mincore.js'
+import { mmapUnmapErrorItself } from './mm/mmap.js'
 import { newPageUnchecked } from './mm/page_alloc.js'
 import { noDrainToUnmap, pagevecSize31 } from './mm/swap.js'
 import { readSwappedPagePinned } from './mm/swapin.js'
@@ -115,6 +116,7 @@ const MM: readonly Replacement[] = [
   replace(vmaMayRemove, countsAsWriter),
   replace(dropCaches, dropCachesDrained),
   replace(followPage, folioWalkStart),
+  replace(mmapUnmapError, mmapUnmapErrorItself),
   replace(migrateFolio, migrateFolioCopyFirst),
   replace(migratePagesLoop, migratePagesTwice),
   replace(migratepageSuitable, migratepageAccessible),

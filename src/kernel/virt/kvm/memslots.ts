@@ -123,21 +123,20 @@ export const kvmArchFlushShadowMemslot = fn(function* kvm_arch_flush_shadow_mems
 
 /**
  * Make a slot INVALID and zap it when no fault can be using it any more. Takes slots_arch_lock
- * again after the swap has dropped it. Returns the INVALID copy, which is the visible one.
+ * again after the swap has dropped it. `invalid` becomes the INVALID copy, which is the visible one.
  *
  * Models: 6.2 virt/kvm/kvm_main.c kvm_invalidate_memslot.
  */
 export const kvmInvalidateMemslot = fn(function* kvm_invalidate_memslot(
   kvm: Kvm,
   old: KvmMemorySlot,
-): Kernel<KvmMemorySlot> {
-  const invalid = kzalloc(KvmMemorySlot)
+  invalid: KvmMemorySlot,
+): Kernel<void> {
   copySlot(invalid, old)
   invalid.flags |= KVM_MEMSLOT_INVALID
   yield* kvmReplaceMemslot(kvm, old.id, invalid)
   yield* kvmArchFlushShadowMemslot(kvm, old)
   yield* mutexLock(kvm.slotsArchLock)
-  return invalid
 })
 
 /**
@@ -200,27 +199,36 @@ export const kvmCommitMemoryRegion = fn(function* kvm_commit_memory_region(
 })
 
 /**
- * Carry a change out. slots_lock is held.
+ * Carry a change out: 0; or -ENOMEM for the INVALID copy, and nothing has changed. slots_lock is
+ * held.
  *
  * Models: 6.2 virt/kvm/kvm_main.c kvm_set_memslot. Simplifies: dirty logging is left out, so a
- * change of flags zaps nothing; no allocation fails.
+ * change of flags zaps nothing, and nothing that the architecture prepares can fail.
+ *
+ * Compared: 6.1 source.
  */
 export const kvmSetMemslot = fn(function* kvm_set_memslot(
   kvm: Kvm,
   old: KvmMemorySlot | null,
   slot: KvmMemorySlot | null,
   change: number,
-): Kernel<void> {
+): Kernel<number> {
   yield* mutexLock(kvm.slotsArchLock)
   let invalid: KvmMemorySlot | null = null
   if (change === KVM_MR_DELETE || change === KVM_MR_MOVE) {
-    invalid = yield* kvmInvalidateMemslot(kvm, old!)
+    if (yield* shouldFailslab()) {
+      mutexUnlock(kvm.slotsArchLock)
+      return -ENOMEM
+    }
+    invalid = kzalloc(KvmMemorySlot)
+    yield* kvmInvalidateMemslot(kvm, old!, invalid)
   }
   yield* kvmPrepareMemoryRegion(slot, change)
   const id = slot !== null ? slot.id : old!.id
   yield* kvmReplaceMemslot(kvm, id, slot)
   if (invalid !== null) kfree(invalid)
   yield* kvmCommitMemoryRegion(old, slot, change)
+  return 0
 })
 
 const KVM_MEM_MAX_NR_PAGES = 2 ** 31 - 1
@@ -303,7 +311,7 @@ function classifyChange(
  *
  * Models: x86/upm_base_support virt/kvm/kvm_main.c __kvm_set_memory_region, with the tests of
  * v10's for a private slot: neither exclusivity within KVM nor the file's size is looked at.
- * Simplifies: there is room for eight slots.
+ * Simplifies: there is room for ten slots.
  */
 export const __kvmSetMemoryRegion = fn(function* __kvm_set_memory_region(
   kvm: Kvm,
@@ -327,8 +335,7 @@ export const __kvmSetMemoryRegion = fn(function* __kvm_set_memory_region(
   const hva = bytesToPgoff(uaddr)
   if (npages === 0) {
     if (old === null) return -EINVAL
-    yield* kvmSetMemslot(kvm, old, null, KVM_MR_DELETE)
-    return 0
+    return yield* kvmSetMemslot(kvm, old, null, KVM_MR_DELETE)
   }
   let change = KVM_MR_CREATE
   if (old !== null) {
@@ -357,8 +364,10 @@ export const __kvmSetMemoryRegion = fn(function* __kvm_set_memory_region(
       return bound
     }
   }
-  yield* kvmSetMemslot(kvm, old, slot, change)
-  return 0
+  const failed = yield* kvmSetMemslot(kvm, old, slot, change)
+  // Of a move, and what has a file of its own is never moved.
+  if (failed !== 0) kfree(slot)
+  return failed
 })
 
 /**

@@ -142,7 +142,7 @@ function newSlot(
  * is looked at; what `kvmGmemBind` says.
  *
  * Models: 6.18 virt/kvm/kvm_main.c kvm_set_memory_region. Simplifies: there is room
- * for eight slots; preparing the architecture's part of a slot never fails.
+ * for ten slots; preparing the architecture's part of a slot never fails.
  */
 export const kvmSetMemoryRegion = fn(function* kvm_set_memory_region(
   kvm: Kvm,
@@ -163,8 +163,7 @@ export const kvmSetMemoryRegion = fn(function* kvm_set_memory_region(
   const old = idToMemslot(kvm.memslots!, id)
   if (size === 0n) {
     if (old === null) return -EINVAL
-    yield* kvmSetMemslot(kvm, old, null, KVM_MR_DELETE)
-    return 0
+    return yield* kvmSetMemslot(kvm, old, null, KVM_MR_DELETE)
   }
   const base = bytesToPgoff(gpa) as number as Gfn
   const npages = bytesToPgoff(size) as number
@@ -188,8 +187,10 @@ export const kvmSetMemoryRegion = fn(function* kvm_set_memory_region(
       return r
     }
   }
-  yield* kvmSetMemslot(kvm, old, slot, change)
-  return 0
+  const failed = yield* kvmSetMemslot(kvm, old, slot, change)
+  // Of a move, and what has a file of its own is never moved.
+  if (failed !== 0) kfree(slot)
+  return failed
 })
 
 /** Models: 6.18 virt/kvm/kvm_main.c kvm_free_memslot. */
