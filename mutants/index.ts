@@ -12,6 +12,7 @@ import {
   upmNotifyEnd,
   upmNotifyStart,
   upmRelease,
+  upmUnbind,
 } from '../src/designs/upm-mm.js'
 import { upmPin } from '../src/designs/upm-pin.js'
 import { v10 } from '../src/designs/v10.js'
@@ -242,6 +243,12 @@ const spins = fn(function* memfd_get_seals(_fd: number): Kernel<number> {
 const noZap = fn(function* tdp_mmu_zap_leafs(_kvm: Kvm, _start: Gfn, _end: Gfn): Kernel<boolean> {
   return false
 })
+
+const noUnbind = fn(function* restrictedmem_unbind(
+  _file: File,
+  _start: Pgoff,
+  _end: Pgoff,
+): Kernel<void> {})
 
 const noFlush = fn(function* kvm_flush_remote_tlbs(_kvm: Kvm): Kernel<void> {})
 
@@ -559,8 +566,8 @@ task t
   mutant(
     'slot-freed-while-bound',
     upm,
-    [],
-    'memslot/clear-private-flag-then-punch',
+    [replace(upmUnbind, noUnbind)],
+    scenario(`${GUEST}\ntask t\n  unbind(vm, slot=0)`),
     'bindings',
     'dangling-binding',
   ),

@@ -4,14 +4,7 @@ import { gmem618 } from '../src/designs/gmem.js'
 import { onHost } from '../src/hosts/host.js'
 import { enterGate } from '../src/hosts/tdx/guest.js'
 import { tdx619 } from '../src/hosts/tdx/index.js'
-import {
-  removePrivateSpte,
-  seamcall,
-  seamcallRetried,
-  tdOf,
-  tdVcpuInit,
-  tdxTrack,
-} from '../src/hosts/tdx/kvm.js'
+import { removePrivateSpte, seamcall, seamcallRetried, tdxTrack } from '../src/hosts/tdx/kvm.js'
 import { lockTdr, PT_REG, pamtOf, Td, unlockTdr } from '../src/hosts/tdx/module.js'
 import type { Kvm, Spte } from '../src/kernel/include/kvm.js'
 import type { Folio } from '../src/kernel/include/mm.js'
@@ -69,9 +62,7 @@ const keepsPage = fn(function* tdx_sept_remove_private_spte(kvm: Kvm, spte: Spte
   offStack(spte)
 })
 
-const tracksNothing = fn(function* tdx_track(_kvm: Kvm, _gfn: Gfn): Kernel<boolean> {
-  return true
-})
+const tracksNothing = fn(function* tdx_track(_kvm: Kvm, _gfn: Gfn): Kernel<void> {})
 
 /** What the module answers is not looked at. */
 const asksOnce = fn(function* tdh_do_no_vcpus(kvm: Kvm, call: number, gfn: Gfn): Kernel<boolean> {
@@ -79,11 +70,14 @@ const asksOnce = fn(function* tdh_do_no_vcpus(kvm: Kvm, call: number, gfn: Gfn):
   return true
 })
 
-const initsUnlocked = fn(function* tdx_td_vcpu_init(kvm: Kvm): Kernel<void> {
-  yield write(tdOf(kvm), 'tdrExclusive')
-  lockTdr(tdOf(kvm))
-  yield write(tdOf(kvm), 'tdrExclusive')
-  unlockTdr(tdOf(kvm))
+/** A call that has the TDR to itself, whatever else is under way. */
+const hasTdrAlone = fn(function* memfd_get_seals(_fd: number): Kernel<number> {
+  const td = Td.at(Td.base) as Td
+  yield write(td, 'tdrExclusive')
+  lockTdr(td)
+  yield write(td, 'tdrExclusive')
+  unlockTdr(td)
+  return 0
 })
 
 const entersBarred = fn(function* tdx_vcpu_run_gate(_kvm: Kvm): Kernel<void> {
@@ -110,9 +104,9 @@ export const TDX_MUTANTS: readonly Mutant[] = [
     'missing-track',
   ),
   mutant(
-    'vcpu-made-during-a-zap',
-    [replace(tdVcpuInit, initsUnlocked)],
-    `${PUNCH}task vmm\n  create_vcpu(vm)\n`,
+    'tdr-taken-during-a-zap',
+    inGetSeals(hasTdrAlone),
+    `${PUNCH}task vmm\n  fcntl_get_seals(fd)\n`,
     'removal-busy-twice',
   ),
   mutant(

@@ -73,6 +73,28 @@ const WITHOUT_HOSTS = {
   },
 }
 
+/** The compiler is a file of its own, which the workshop loads first. */
+const COMPILER_BESIDE = {
+  name: 'compiler beside',
+  setup(bundle) {
+    bundle.onResolve({ filter: /^typescript$/ }, ({ path }) => ({ path, namespace: 'beside' }))
+    bundle.onLoad({ filter: /./, namespace: 'beside' }, () => ({
+      contents: "importScripts('typescript.js'); module.exports = globalThis.ts",
+    }))
+  },
+}
+
+/** The workshop has every module that a design may import, under the name by which it does. */
+function workshopEntry(root) {
+  const modules = SHOWN.flatMap((f) => sourcesIn(root, `src/${f}`)).map(([name]) =>
+    name.replace(/^src\/(.*)\.ts$/, '$1'),
+  )
+  const imports = modules.map((m, i) => `import * as m${i} from './${m}.js'`)
+  const table = modules.map((m, i) => `${JSON.stringify(m)}: m${i}`)
+  const start = "import { startWorkshop } from './lab/workshop/worker.js'"
+  return [...imports, start, `startWorkshop({ ${table.join(', ')} })`].join('\n')
+}
+
 function sourcesIn(root, folder) {
   return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((e) => {
     const name = `${folder}/${e.name}`
@@ -133,6 +155,14 @@ export async function buildLab(root, dist) {
     }),
     worker('worker', [WITHOUT_HOSTS, LEAN]),
     worker('worker-hosts', [LEAN]),
+    build({
+      ...COMMON,
+      ...modules,
+      stdin: { contents: workshopEntry(root), resolveDir: join(dist, 'parts/src') },
+      format: 'iife',
+      plugins: [LEAN, COMPILER_BESIDE],
+      outfile: join(out, 'workshop.js'),
+    }),
     build({ ...COMMON, ...modules, entryPoints: { style: join(page, 'style.css') }, outdir: out }),
   ])
   const docs = DOCS.map((name) =>

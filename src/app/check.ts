@@ -17,7 +17,7 @@ import {
 import type { Scenario } from '../litmus/scenario.js'
 import { isExhaustive, type Question } from './ask.js'
 import { expectationFor } from './expect.js'
-import { skipped, verdictOn } from './judge.js'
+import { failed, skipped, verdictOn } from './judge.js'
 import type { Verdict } from './verdict.js'
 
 /** A question, and what a search is given to answer it. */
@@ -52,20 +52,20 @@ const FIND_SURPRISES = 2
 
 /**
  * The verdict on a cell. Never throws for what the modelled kernel does; a scenario whose set-up
- * fails is `skipped` with the reason.
+ * fails is `failed`, with the reason.
  *
  * @throws SnapshotError if `effort.resume` belongs to another check.
  */
 export function checkScenario(scenario: Scenario, design: Design, effort: Effort): Verdict {
   const start = effort.now()
   const row = expectationFor(scenario, design)
-  if (row?.outcome === 'skip') return skipped(scenario, design, row.why, 0)
+  if (row?.outcome === 'skip') return skipped(scenario, design, row.why)
   const cell = new Cell(scenario, design)
   try {
     cell.boot('lowered')
   } catch (error) {
     if (!(error instanceof SetupFailure)) throw error
-    return skipped(scenario, design, error.message, effort.now() - start)
+    return failed(scenario, design, error.message, effort.now() - start)
   }
   const found: Found = effort.find
     ? find(cell, effort)
@@ -148,6 +148,7 @@ function find(cell: Cell, effort: Effort): Found {
 export function run(cell: Cell, effort: Effort, options: Partial<SearchOptions>): SearchResult {
   return search(cell.judges, {
     bound: undefined,
+    memo: cell.memo,
     memory: effort.memory,
     askEvery: effort.askEvery,
     keepGoing: (states, depth, { bytes }) =>

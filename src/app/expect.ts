@@ -24,19 +24,20 @@ export interface Lineage {
   readonly id: string
   readonly base: Lineage | undefined
   readonly host: { readonly id: string; readonly machine: string } | undefined
+  readonly asBase: boolean
 }
 
 const BUILT_IN: ReadonlySet<string> = new Set(DESIGNS.map((d) => d.id))
 
 /**
  * The row that speaks of a design, which may be one on a host, as `upm@snp`: one that names both,
- * else all others on this host, else the design wherever it runs. A host that is a version of a
- * machine goes by its own name before it goes by the machine's.
+ * else all others on this host, else the design wherever it runs, else all others. A host that is a
+ * version of a machine goes by its own name before it goes by the machine's.
  *
- * A design that no row names is skipped where all others are; else it goes as what it is a diff of,
- * and at last as all others. A design that does not come with the project, so that no scenario can
- * name it, always goes as its base; but what the base shows is nothing to expect of it: most are
- * written to mend that, and one that does not is told so.
+ * A design that says so goes as its base where no row names it, unless all others are skipped. One
+ * that does not come with the project, so that no scenario can name it, goes as its base as well; but
+ * what the base shows is nothing to expect of it: most are written to mend that, and one that does
+ * not is told so.
  */
 export function expectationFor(scenario: Scenario, design: Lineage): Expectation | undefined {
   const [own = ''] = design.id.split('@')
@@ -50,9 +51,9 @@ export function expectationFor(scenario: Scenario, design: Lineage): Expectation
   }
   const { base } = design
   const others = rowOf('*')
-  if (base === undefined) return others
+  if (base === undefined || (BUILT_IN.has(own) && !design.asBase)) return others
   const inherited = expectationFor(scenario, { ...base, host })
-  if (BUILT_IN.has(own)) return others?.outcome === 'skip' ? others : inherited
+  if (design.asBase) return others?.outcome === 'skip' ? others : inherited
   return inherited?.outcome === 'finds' ? undefined : inherited
 }
 

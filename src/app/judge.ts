@@ -1,5 +1,5 @@
 /** From what was seen of a cell to a verdict: the one place that chooses the word. */
-import type { Cell } from '../cell/cell.js'
+import { Cell } from '../cell/cell.js'
 import type { Design } from '../designs/design.js'
 import type { Witness } from '../explore/listen/witnesses.js'
 import { gather } from '../explore/tell/gather.js'
@@ -90,23 +90,44 @@ function findingOf(w: Witness): Finding {
   }
 }
 
-/** The same finding, told in few blocks. */
-export function gathered(scenario: Scenario, design: Design, finding: Finding): Finding {
-  const { schedule, preemptions } = gather(scenario, design, finding)
-  return { ...finding, schedule, preemptions, steps: schedule.length }
+/** The same findings, told in few blocks; those that only follow another one stay as they are. */
+export function gathered(
+  scenario: Scenario,
+  design: Design,
+  findings: readonly Finding[],
+): readonly Finding[] {
+  if (!findings.some((f) => f.first)) return findings
+  const cell = new Cell(scenario, design)
+  cell.boot('lowered')
+  const told = findings.map((finding) => {
+    if (!finding.first) return finding
+    const { schedule, preemptions } = gather(cell.judges, finding)
+    return { ...finding, schedule, preemptions, steps: schedule.length }
+  })
+  cell.judges.detach()
+  return told
 }
 
-export function skipped(scenario: Scenario, design: Design, reason: string, ms: number): Verdict {
+/** The scenario says that it is not about the design. */
+export function skipped(scenario: Scenario, design: Design, reason: string): Verdict {
+  return { ...nothingOf(scenario, design, reason), verdict: 'skipped' }
+}
+
+/** The set-up did not come to its end. */
+export function failed(scenario: Scenario, design: Design, reason: string, ms: number): Verdict {
+  return { ...nothingOf(scenario, design, reason), verdict: 'failed', ms }
+}
+
+function nothingOf(scenario: Scenario, design: Design, reason: string): Omit<Verdict, 'verdict'> {
   return {
     scenario: scenario.name,
     design: design.id,
-    verdict: 'skipped',
     proof: undefined,
     bound: undefined,
     stopped: false,
     states: 0,
     executions: 0,
-    ms,
+    ms: 0,
     findings: [],
     outcomes: [],
     expects: false,

@@ -14,7 +14,7 @@ import {
 import type { Scenario } from '../litmus/scenario.js'
 import { announceAll } from '../machine/frames.js'
 import { expectationFor } from './expect.js'
-import { skipped, verdictOn } from './judge.js'
+import { failed, skipped, verdictOn } from './judge.js'
 import type { Verdict } from './verdict.js'
 
 export interface SampleEffort {
@@ -37,7 +37,7 @@ function portfolio() {
 export function sampleScenario(scenario: Scenario, design: Design, effort: SampleEffort): Verdict {
   const start = effort.now()
   const row = expectationFor(scenario, design)
-  if (row?.outcome === 'skip') return skipped(scenario, design, row.why, 0)
+  if (row?.outcome === 'skip') return skipped(scenario, design, row.why)
   const cell = new Cell(scenario, design)
   announceAll(true)
   try {
@@ -64,7 +64,7 @@ export function sampleScenario(scenario: Scenario, design: Design, effort: Sampl
     }
   } catch (error) {
     if (!(error instanceof SetupFailure)) throw error
-    return skipped(scenario, design, error.message, effort.now() - start)
+    return failed(scenario, design, error.message, effort.now() - start)
   } finally {
     announceAll(false)
   }

@@ -4,12 +4,12 @@ import type { Verdict } from './verdict.js'
 /**
  * `expected`: explored to its end and as the scenario says, or clean where it says nothing.
  * `finding`: a finding where it says nothing. `open`: not explored to its end, and nothing that
- * contradicts the scenario was seen. `unexpected`: something was that does.
+ * contradicts the scenario was seen. `unexpected`: something was that does. `failed`: the set-up did.
  */
-export type Standing = 'expected' | 'finding' | 'open' | 'unexpected' | 'skipped'
+export type Standing = 'expected' | 'finding' | 'open' | 'unexpected' | 'skipped' | 'failed'
 
 export function standingOf(v: Verdict): Standing {
-  if (v.verdict === 'skipped') return 'skipped'
+  if (v.verdict === 'skipped' || v.verdict === 'failed') return v.verdict
   if (v.asExpected === false) return 'unexpected'
   if (v.proof !== 'exhaustive') return hasOwn(v) ? 'finding' : 'open'
   if (v.asExpected === true || v.verdict === 'clean') return 'expected'

@@ -35,9 +35,16 @@ export function hash8(text: string): string {
   return hash32(text).toString(16).padStart(8, '0')
 }
 
-/** What tokens of a cell are bound to: the code, the scenario's text, what the design is. */
+/**
+ * What tokens of a cell are bound to: the code, the scenario's text, what the design is. A scenario
+ * that was quoted in a mail, indented and its lines broken, is the same one.
+ */
 export function cellHash(code: string, text: string, identity: string): string {
-  return hash8(`${code}\n${text}\n${identity}`)
+  const said = text
+    .replace(/("[^"\n]*")|#.*/g, '$1')
+    .replace(/"\s*\n\s*"/g, '')
+    .replace(/\s+/g, ' ')
+  return hash8(`${code}\n${said.trim()}\n${identity}`)
 }
 
 /** Numbers as base64 digits of 5 bits, the sixth saying that more follow. */

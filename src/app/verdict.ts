@@ -3,8 +3,11 @@ import type { Move } from '../cell/schedule.js'
 import type { SamplerResult } from '../explore/sample/sample.js'
 import type { Certificate } from './cross.js'
 
-/** `clean` and `vacuous` are said only of what was explored to its end. */
-export type VerdictWord = 'clean' | 'finding' | 'inconclusive' | 'vacuous' | 'skipped'
+/**
+ * `clean` and `vacuous` are said only of what was explored to its end; `failed`, where the set-up did
+ * not come to its own: the scenario has not begun.
+ */
+export type VerdictWord = 'clean' | 'finding' | 'inconclusive' | 'vacuous' | 'skipped' | 'failed'
 
 /** How much was explored: everything, everything up to a bound, or some runs. */
 export type Proof = 'exhaustive' | 'bounded' | 'sampled'
@@ -42,7 +45,7 @@ export interface Verdict {
   readonly scenario: string
   readonly design: string
   readonly verdict: VerdictWord
-  /** Undefined if it was skipped. */
+  /** Undefined if it was skipped, or has failed. */
   readonly proof: Proof | undefined
   /** Preemptions, when the proof is `bounded`. */
   readonly bound: number | undefined
@@ -84,6 +87,6 @@ export interface Verdict {
   readonly seed?: number
   /** Random executions that were cut off after so many steps, if some were. */
   readonly cut?: { readonly runs: number; readonly steps: number }
-  /** Why it is not as expected, inconclusive, vacuous or skipped. */
+  /** Why it is not as expected, inconclusive, vacuous, skipped or has failed. */
   readonly reason: string | undefined
 }

@@ -3,6 +3,7 @@ import type { Design } from '../designs/design.js'
 import { blame } from '../litmus/blame.js'
 import type { Scenario } from '../litmus/scenario.js'
 import { type Mode, variable } from '../machine/machine.js'
+import { Memo } from '../machine/memo.js'
 import { sanitizersOn } from '../sanitizers/index.js'
 import { bootScenario } from './boot.js'
 import { Execution, type Listener } from './execution.js'
@@ -21,6 +22,8 @@ export class Cell {
   readonly #design: Design
   readonly judges: Judges
   readonly outcomes: Outcomes
+  /** What steps do, for all searches from the initial state. */
+  memo = new Memo()
 
   constructor(scenario: Scenario, design: Design) {
     this.#scenario = scenario
@@ -31,6 +34,7 @@ export class Cell {
 
   boot(mode: Mode): void {
     const { judges } = this
+    this.memo = new Memo()
     bootScenario(this.#scenario, this.#design, mode, {
       booted: () => judges.attach(),
       stepped: (result) => judges.afterStepOfSetUp(result),

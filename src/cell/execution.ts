@@ -85,6 +85,7 @@ export class Execution {
     this.#judges = judges
     this.#listeners = listeners
     this.#memo = memo
+    judges.remember(memo !== undefined)
     this.path = new Path(own)
     this.#push(-1, 0, 0, 0, 0)
     this.#settle()

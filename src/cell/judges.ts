@@ -8,7 +8,7 @@
  */
 import { type Facts, LimitError, NO_FACTS, setTraceListener, takeMarks } from '../machine/fault.js'
 import type { StepResult } from '../machine/machine.js'
-import { hasDied, taskCount } from '../machine/machine.js'
+import { taskCount } from '../machine/machine.js'
 import {
   constructAt,
   flag,
@@ -18,8 +18,9 @@ import {
   unwatchAll,
   watch,
 } from '../machine/struct.js'
-import { setLockTap } from '../machine/task.js'
+import { setLockTap, TASK, taskNumber } from '../machine/task.js'
 import type { Context, Sanitizer } from '../sanitizers/sanitizer.js'
+import { Acquitted, type Check } from './acquitted.js'
 
 interface VerdictBit extends Obj {
   /** Some finding has occurred on the way to this state. */
@@ -57,8 +58,12 @@ export class Judges {
   readonly #sanitizers: readonly Sanitizer[]
   readonly #conditions: Conditions
   readonly #marks = new Set<string>()
+  /** Reach marks of the set-up alone. */
+  marksOfSetUp: readonly string[] = []
   #pending: Reported[] = []
   #ofSetUp: Observed[] = []
+  #acquitted = new Acquitted(0)
+  #remembers = false
   readonly #context: Context
   /**
    * Bits of the sanitizers whose state checks read more than what they watch: what such a check
@@ -104,6 +109,8 @@ export class Judges {
       },
     })
     for (const s of this.#sanitizers) s.booted?.()
+    this.#acquitted = new Acquitted(this.#sanitizers.length)
+    this.#remembers = false
     constructAt(VerdictBit as unknown as Struct<Obj>, VerdictBit.base, 0)
     this.#pending = []
     this.#ofSetUp = []
@@ -116,8 +123,19 @@ export class Judges {
     for (const o of this.afterStep(result)) if (!seen(o.id)) this.#ofSetUp.push(o)
   }
 
+  /** May judges be left in peace about words of which they have said nothing before? */
+  remember(remembers: boolean): void {
+    this.#remembers = remembers
+  }
+
+  /** What is remembered. */
+  get bytes(): number {
+    return this.#acquitted.bytes
+  }
+
   /** The set-up has ended: the marks that it has reached are no execution's. */
   begin(): void {
+    this.marksOfSetUp = [...this.#marks]
     this.#marks.clear()
   }
 
@@ -149,15 +167,33 @@ export class Judges {
   afterRepeat(dirty: number): readonly Observed[] {
     if (dirty !== 0) {
       for (let i = 0; i < this.#sanitizers.length; i++) {
-        if (dirty & (1 << i)) this.#sanitizers[i]?.state?.(this.#context)
+        if (dirty & (1 << i)) this.#ask(i, 'state')
       }
     }
     return this.#collect()
   }
 
+  /** Ask one of the sanitizers, if it is not known to have nothing to say. */
+  #ask(i: number, check: Check): void {
+    const sanitizer = this.#sanitizers[i] as Sanitizer
+    if (sanitizer[check] === undefined) return
+    const known = this.#acquitted
+    if (!this.#remembers) sanitizer[check](this.#context)
+    else if (!known.has(i, check)) {
+      const before = this.#pending.length
+      known.listen()
+      sanitizer[check](this.#context)
+      known.heard(i, check, this.#pending.length === before)
+    }
+  }
+
+  #askAll(check: Check): void {
+    for (let i = 0; i < this.#sanitizers.length; i++) this.#ask(i, check)
+  }
+
   /** Judge a state in which every task of the scenario has ended. */
   atRest(): readonly Observed[] {
-    for (const s of this.#sanitizers) s.atRest?.(this.#context)
+    this.#askAll('atRest')
     const observed = [...this.#collect()]
     for (const text of this.#conditions()) {
       observed.push(...this.bySearch('condition-violated', text))
@@ -167,7 +203,7 @@ export class Judges {
 
   /** Judge the state after teardown. */
   atEnd(): readonly Observed[] {
-    for (const s of this.#sanitizers) s.atEnd?.(this.#context)
+    this.#askAll('atEnd')
     return this.#collect()
   }
 
@@ -219,7 +255,8 @@ export class Judges {
 
 const NOTHING: readonly Observed[] = []
 
+/** By what can be listened to: judges that ask depend on it. */
 function anybodyDied(): boolean {
-  for (let n = 0; n < taskCount(); n++) if (hasDied(n)) return true
+  for (let n = 0; n < taskCount(); n++) if (taskNumber(n).state === TASK.DEAD) return true
   return false
 }

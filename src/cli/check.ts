@@ -16,11 +16,13 @@ import { type Story, tell } from '../app/story.js'
 import type { Finding } from '../app/verdict.js'
 import { MACHINES } from '../hosts/host.js'
 import { designsOn } from '../hosts/index.js'
+import { suggest } from '../litmus/error.js'
 import type { Format } from '../report/format.js'
 import { EXIT } from './exit.js'
 import { exitCodeOf } from './exit-codes.js'
 import type { CheckFlags } from './flags.js'
 import { formatNamed } from './formats.js'
+import { builtLists } from './list.js'
 import { Interruption, lookFor, out, ProgressLine, say } from './terminal.js'
 
 /** Executions that a second opinion may take if the user does not say. */
@@ -32,6 +34,7 @@ export async function check(names: readonly string[], flags: CheckFlags): Promis
   const named = flags.design.length > 0
   const designs = await designsFor(flags)
   const scenarios = scenariosFor(names, designs, flags.host)
+  if (designs.every((d) => d.module === undefined)) sayUnknownMarks(scenarios)
   if (flags.promela !== undefined) await writePromela(scenarios, designs, flags.promela)
   const progress = new ProgressLine()
   const interruption = new Interruption()
@@ -139,6 +142,20 @@ function scenariosFor(
   const about = all.filter((f) => f.scenario.hosts.some((h) => h === host))
   if (about.length > 0) return about
   throw new UserError(`none of these scenarios is about the host "${host}": theirs is another one`)
+}
+
+/** A mark that no kernel code passes, most likely misspelt; a design of one's own may have others. */
+function sayUnknownMarks(scenarios: readonly ScenarioFile[]): void {
+  const own = scenarios.filter((f) => !f.builtIn)
+  const reached = own.flatMap(({ path, scenario }) =>
+    scenario.reach.map((mark) => ({ path, mark })),
+  )
+  if (reached.length === 0) return
+  const marks = builtLists().marks.map(({ name }) => name)
+  for (const { path, mark } of reached) {
+    if (marks.includes(mark)) continue
+    say(`${path}: no kernel code passes a mark "${mark}".${suggest(mark, marks)}`)
+  }
 }
 
 /** The findings that a format tells, within the time for each cell. */

@@ -1,7 +1,9 @@
 /** Completion for bash and zsh, from the commands and options as they are declared. */
 import type { Command } from 'commander'
 import { builtInFiles, nameOf } from '../app/host/files.js'
+import { MACHINES } from '../hosts/host.js'
 import { formatNames } from './formats.js'
+import { builtLists } from './list.js'
 import { LISTS } from './lists.js'
 
 function optionsOf(command: Command): string[] {
@@ -10,11 +12,24 @@ function optionsOf(command: Command): string[] {
 
 /** A script for the shell to evaluate. */
 export function completion(main: Command): string {
+  const built = builtLists()
+  const namesOf = (list: keyof typeof built): string[] => built[list].map(({ name }) => name)
+  const scenarios = builtInFiles().map(nameOf)
+  const own: Readonly<Record<string, readonly string[]>> = {
+    check: scenarios,
+    list: LISTS,
+    explain: [...scenarios, ...namesOf('findings'), ...namesOf('marks'), ...namesOf('constants')],
+  }
   const cases = main.commands.map((c) => {
-    const own = c.name() === 'check' ? builtInFiles().map(nameOf) : []
-    const words = [...optionsOf(c), ...own, ...(c.name() === 'list' ? LISTS : [])]
+    const words = [...optionsOf(c), ...(own[c.name()] ?? [])]
     return `    ${c.name()}) words='${words.join(' ')}' ;;`
   })
+  const after = [
+    ['--format', formatNames()],
+    ['-d | --design | --on', namesOf('designs')],
+    ['--host', MACHINES],
+  ] as const
+  const values = after.map(([option, words]) => `    ${option}) words='${words.join(' ')}' ;;`)
   const top = [...main.commands.map((c) => c.name()), ...optionsOf(main)].join(' ')
   return `if [ -n "$ZSH_VERSION" ]; then autoload -U +X bashcompinit && bashcompinit; fi
 _restrictedmem() {
@@ -24,7 +39,9 @@ ${cases.join('\n')}
     *) words='' ;;
   esac
   if [ "$COMP_CWORD" -le 1 ]; then words='${top}'; fi
-  if [ "\${COMP_WORDS[COMP_CWORD-1]}" = --format ]; then words='${formatNames().join(' ')}'; fi
+  case "\${COMP_WORDS[COMP_CWORD-1]}" in
+${values.join('\n')}
+  esac
   COMPREPLY=($(compgen -W "$words" -- "\${COMP_WORDS[COMP_CWORD]}"))
 }
 complete -o default -F _restrictedmem restrictedmem`

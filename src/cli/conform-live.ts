@@ -11,6 +11,7 @@ import { suggest } from '../litmus/error.js'
 import { NoLiveKernel } from '../live/libc.js'
 import { Oracle } from '../live/oracle.js'
 import { type Capabilities, describeCapabilities, missingFor } from '../live/probe.js'
+import { runElsewhere } from './conform-queue.js'
 import { EXIT } from './exit.js'
 import { modelsOf } from './fidelity.js'
 import { Interruption, out, ProgressLine } from './terminal.js'
@@ -23,6 +24,8 @@ export interface LiveOptions {
   readonly count: number
   readonly record: string | undefined
   readonly ktap: boolean
+  /** Server by way of which workers run them, and seconds that it may be gone for. */
+  readonly queue?: { readonly url: string; readonly patience: number } | undefined
   /** Show every program that differs. */
   readonly all: boolean
 }
@@ -133,6 +136,30 @@ async function runFamily(
   if (skipped !== undefined) return { ...nothing, skipped, seconds: 0 }
   const start = performance.now()
   const progress = new ProgressLine()
+  const onProgress = (programs: number, differ: number): void =>
+    progress.show(`${family}  ${programs} of ${options.count}  ${differ} differ`)
+  const { seed: first, count, queue } = options
+  const { programs, calls, differences } =
+    queue === undefined
+      ? await runHere(family, capabilities, oracle, model, options, { stop, onProgress })
+      : await runElsewhere({ family, first, count }, capabilities, oracle, model, {
+          ...{ ...queue, signal: stop.signal, onProgress },
+        })
+  const seconds = (performance.now() - start) / 1000
+  const shown = await shownOf(differences, oracle, model, options.all ? Infinity : SHOWN)
+  progress.clear()
+  return { family, programs, calls, differences, shown, seconds }
+}
+
+/** Run the programs of a family on this machine. */
+async function runHere(
+  family: Family,
+  capabilities: Capabilities,
+  oracle: Oracle,
+  model: Model,
+  options: LiveOptions,
+  { stop, onProgress }: { stop: Interruption; onProgress(programs: number, differ: number): void },
+): Promise<Pick<Outcome, 'programs' | 'calls' | 'differences'>> {
   const recording = record(options.record, family, capabilities)
   const differences: Difference[] = []
   let [programs, calls] = [0, 0]
@@ -141,14 +168,11 @@ async function runFamily(
     calls += b.programs.reduce((sum, p) => sum + p.res.length, 0)
     differences.push(...b.differences)
     for (const p of b.programs) recording.write(formatProgram(p))
-    progress.show(`${family}  ${programs} of ${options.count}  ${differences.length} differ`)
+    onProgress(programs, differences.length)
     if (stop.number > 0) break
   }
   recording.close()
-  const seconds = (performance.now() - start) / 1000
-  const shown = await shownOf(differences, oracle, model, options.all ? Infinity : SHOWN)
-  progress.clear()
-  return { family, programs, calls, differences, shown, seconds }
+  return { programs, calls, differences }
 }
 
 /** Where the programs of a family go, if anywhere. */

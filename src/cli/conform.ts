@@ -18,13 +18,15 @@ const SHOWN = 3
 
 /** The command as a whole; returns the exit code. */
 export async function conform(flags: ConformFlags): Promise<number> {
-  const { family: families, seed, count, record } = flags
+  const { family: families, seed, count, record, queue: url, patience } = flags
   const all = flags.all === true
   if (flags.probe) return conformProbe()
   if (flags.qemu !== undefined) return conformQemu(flags.qemu, seed, record)
   if (flags.guest) return conformGuest(seed)
   if (flags.live || record !== undefined) {
-    return conformLive({ families, seed, count, record, ktap: flags.ktap === true, all })
+    const ktap = flags.ktap === true
+    const queue = url === undefined ? undefined : { url, patience }
+    return conformLive({ families, seed, count, record, ktap, queue, all })
   }
   const paths = flags.transcript.length > 0 ? flags.transcript : builtInTranscripts()
   return conformTranscripts(paths, all)

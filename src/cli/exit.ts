@@ -6,6 +6,7 @@ export const EXIT = {
   SKIPPED: 4,
   FINDING: 10,
   STUCK: 11,
+  SETUP: 12,
   MISSING: 13,
   DIFFERS: 14,
   /** Of a review: part of the patch could not be judged. */

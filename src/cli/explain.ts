@@ -6,17 +6,17 @@ import { packagedFile } from '../app/host/package.js'
 import { ERRNO } from '../kernel/include/errno.js'
 import { suggest } from '../litmus/error.js'
 import { wrap } from '../report/paint.js'
-import { shortFinding, VERDICT_WORDS } from '../report/words.js'
+import { MATRIX_SIGNS, SHORT_WORDS, shortFinding, VERDICT_WORDS } from '../report/words.js'
 import { builtLists } from './list.js'
 import type { Entry } from './lists.js'
 
-/** @throws UserError if nothing is called so. */
-export async function explain(word: string): Promise<string> {
-  const errno = word.replace(/^-/, '').toUpperCase()
-  if (ERRNO[errno] !== undefined) return explainErrno(errno, -ERRNO[errno])
+/** What a word means, in lines of a width. @throws UserError if nothing is called so. */
+export async function explain(word: string, width: number): Promise<string> {
+  const errno = errnoNamed(word)
+  if (errno !== undefined) return explainErrno(errno, width)
   if (/^rm\d+\./.test(word)) return explainToken(word)
-  const said = VERDICT_WORDS[word.replace(/[?!]+$/, '') as keyof typeof VERDICT_WORDS]
-  if (said !== undefined) return wrap(`${word}: ${said}`, 79, '')
+  const said = meaningOf(word)
+  if (said !== undefined) return wrap(`${word}: ${said}`, width, '')
   const path = [...builtInFiles(), ...hostFiles()].find((f) => nameOf(f) === word)
   if (path !== undefined) return readFileSync(path, 'utf8').trimEnd()
   const lists = builtLists()
@@ -25,12 +25,34 @@ export async function explain(word: string): Promise<string> {
   // A cell of the matrix may say how many more there are.
   const short = word.replace(/(\+\d+)?[?!]*$/, '')
   const found = named(word) ?? lists.findings.find(({ name }) => shortFinding(name) === short)
-  if (found !== undefined) return textOf(found)
+  if (found !== undefined) return textOf(found, width)
   const [design, host] = word.split('@').map(named)
-  if (design !== undefined && host !== undefined) return `${textOf(design)}\n${textOf(host)}`
-  const known = [...builtInFiles().map(nameOf), ...entries.map(bare)]
+  if (design !== undefined && host !== undefined) {
+    return `${textOf(design, width)}\n${textOf(host, width)}`
+  }
+  const known = [
+    ...builtInFiles().map(nameOf),
+    ...entries.map(bare),
+    ...[...Object.keys(VERDICT_WORDS), ...SHORT_WORDS, ...Object.keys(ERRNO)],
+  ]
   const hint = suggest(word, known).replace(/ (?:Accepted|The nearest).*/, '')
   throw new UserError(`nothing is called "${word}".${hint}`)
+}
+
+/** A word of a verdict, or a sign of the matrix. */
+function meaningOf(word: string): string | undefined {
+  const sign = /^\+\d+$/.test(word) ? '+n' : word
+  return (
+    MATRIX_SIGNS[sign as keyof typeof MATRIX_SIGNS] ??
+    VERDICT_WORDS[word.replace(/[?!]+$/, '') as keyof typeof VERDICT_WORDS]
+  )
+}
+
+/** `EBUSY`, `-ebusy`, `16` or `-16`. */
+function errnoNamed(word: string): string | undefined {
+  const bare = word.replace(/^-/, '').toUpperCase()
+  if (ERRNO[bare] !== undefined) return bare
+  return Object.keys(ERRNO).find((name) => String(ERRNO[name]) === bare)
 }
 
 /** An operation's name without its arguments. */
@@ -38,9 +60,9 @@ function bare(e: Entry): string {
   return e.name.replace(/\(.*/, '')
 }
 
-function textOf({ name, text, source }: Entry): string {
-  const from = source ? `\n${wrap(`Source: ${source}.`, 79, '')}` : ''
-  return `${name}\n${wrap(text, 79, '')}${from}`
+function textOf({ name, text, source }: Entry, width: number): string {
+  const from = source ? `\n${wrap(`Source: ${source}.`, width, '')}` : ''
+  return `${name}\n${wrap(text, width, '')}${from}`
 }
 
 /** A row of the table of errors, as `docs/errno.json` has it. */
@@ -52,16 +74,16 @@ interface ErrorRow {
 }
 
 /** The number, and which call answers with it when. */
-function explainErrno(name: string, value: number): string {
+function explainErrno(name: string, width: number): string {
   const rows = JSON.parse(readFileSync(packagedFile('docs/errno.json'), 'utf8')) as ErrorRow[]
   const lines = rows.flatMap(({ call, condition, answer }) => {
     const on = Object.keys(answer).filter((profile) => answer[profile] === `-${name}`)
     if (on.length === 0) return []
     const everywhere = on.length === Object.keys(answer).length
-    return [wrap(`${call}: ${condition}${everywhere ? '' : ` (${on.join(', ')})`}`, 79, '  ')]
+    return [wrap(`${call}: ${condition}${everywhere ? '' : ` (${on.join(', ')})`}`, width, '  ')]
   })
   const when = lines.length === 0 ? '' : '\nreturned by'
-  return [`-${name} is ${value}${when}`, ...lines].join('\n')
+  return [`-${name} is -${ERRNO[name]}${when}`, ...lines].join('\n')
 }
 
 async function explainToken(text: string): Promise<string> {

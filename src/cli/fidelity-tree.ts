@@ -18,6 +18,7 @@ import {
 import { scopeOf } from '../patch/facts.js'
 import { type Dictionary, readDictionary } from '../patch/model/dictionary.js'
 import type { Scope } from '../patch/model/scope.js'
+import { changedSince } from './changed-since.js'
 import { EXIT } from './exit.js'
 import { startCParser } from './grammar.js'
 import { comparePatches } from './patch-pool.js'
@@ -31,6 +32,8 @@ export interface FidelityFlags {
   /** Designs whose bodies are compared; the kernels of both versions if none is named. */
   readonly design: readonly string[]
   readonly workers?: number
+  /** Compare with the hashes of this version, or of the cited ones; nothing runs. */
+  readonly changedSince?: string
   readonly json?: boolean
 }
 
@@ -66,6 +69,9 @@ export async function fidelityTree(flags: FidelityFlags): Promise<number> {
   })
   await startCParser()
   const words = dictionary()
+  if (flags.changedSince !== undefined) {
+    return changedSince(flags.linux, flags.changedSince, words, flags.json === true)
+  }
   const files = modelledFiles(flags.linux, words)
   const rows: FidelityRow[] = []
   for (const design of designs) rows.push(...(await compareTree(files, design, words, flags)))

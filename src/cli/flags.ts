@@ -47,6 +47,8 @@ export interface ConformFlags {
   readonly probe?: boolean
   readonly guest?: boolean
   readonly qemu?: string
+  readonly queue?: string
+  readonly patience: number
   readonly all?: boolean
 }
 

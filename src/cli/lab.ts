@@ -13,9 +13,10 @@ import { EXIT } from './exit.js'
 import type { LabFlags } from './flags.js'
 import { out, say } from './terminal.js'
 
-/** A token, a mail with one in it, or the file of a scenario. */
+/** A token, a mail with one in it, or the file of a scenario or of a design. */
 function openingOf(what: string | undefined): Opening {
   if (what === undefined) return {}
+  if (what.endsWith('.ts')) return { code: readText(what), live: true }
   const text = what === '-' || existsSync(what) ? readText(what) : what
   if (/^litmus\s/m.test(text) && !/^rm\d+\./.test(text)) return { text, live: what !== '-' }
   try {
@@ -27,8 +28,9 @@ function openingOf(what: string | undefined): Opening {
   }
 }
 
-function hashOf({ token, text }: Opening): string {
+function hashOf({ token, text, code }: Opening): string {
   if (token !== undefined) return `#${token}`
+  if (code !== undefined) return '#design'
   return text === undefined ? '' : '#edit'
 }
 

@@ -22,15 +22,17 @@ function isList(what: string): what is ListName {
   return (LISTS as readonly string[]).includes(what)
 }
 
-/** @throws UserError if there is no list of this name. */
-export function list(what: string): string {
+/** A list, in lines of a width. @throws UserError if there is none of this name. */
+export function list(what: string, width: number): string {
   if (!isList(what)) {
     throw new UserError(`nothing to list called "${what}".${suggest(what, LISTS)}`)
   }
-  return entriesOf(what).map(textOf).join('\n')
+  return entriesOf(what)
+    .map((e) => textOf(e, width))
+    .join('\n')
 }
 
-function textOf({ name, text, source }: Entry): string {
-  const from = source === undefined || source === '' ? [] : [wrap(`[${source}]`, 79, '    ')]
-  return [name, wrap(text, 79, '    '), ...from].join('\n')
+function textOf({ name, text, source }: Entry, width: number): string {
+  const from = source === undefined || source === '' ? [] : [wrap(`[${source}]`, width, '    ')]
+  return [name, wrap(text, width, '    '), ...from].join('\n')
 }

@@ -6,16 +6,17 @@ import { UserError } from '../app/error.js'
 import { CODE } from '../app/host/package.js'
 import { wrap } from '../report/paint.js'
 import { EXIT } from './exit.js'
-import { out, say } from './terminal.js'
+import { out, say, widthOf } from './terminal.js'
 
 /** What each command ends with; set before it prints, for a reader that closes the pipe early. */
 let code: number = EXIT.OK
 
 /** Long lines of a message are broken; a line of source with its caret is left alone. */
 function wrapLines(text: string): string {
+  const width = widthOf(process.stderr)
   return text
     .split('\n')
-    .map((line) => (line.startsWith(' ') ? line : wrap(line, 79, '')))
+    .map((line) => (line.startsWith(' ') ? line : wrap(line, width, '')))
     .join('\n')
 }
 

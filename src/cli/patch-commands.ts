@@ -19,6 +19,7 @@ export function addPatchCommands(main: Command, end: (code: number) => void): vo
     .option('--base <design>', 'the design that it changes; auto finds the nearest', 'auto')
     .option('--reverse', 'judge what taking the patch back does')
     .option('--assume <f: value|…>', 'what an unknown function returns (repeatable)', collect, [])
+    .option('--out <folder>', 'keep the design that it makes; findings then have tokens')
     .option('--workers <n>', 'worker threads', workers)
     .addOption(
       new Option('--format <format>', 'mail: a reply of at most 72 columns')
@@ -35,6 +36,7 @@ export function addPatchCommands(main: Command, end: (code: number) => void): vo
     .requiredOption('--linux <tree>', 'the kernel tree')
     .option('--function <name>', 'only this function (repeatable)', collect, [])
     .option('-d, --design <id>', 'whose functions (repeatable); upm and gmem-6.18', collect, [])
+    .option('--changed-since <version>', 'whose body is not that of a version; or: cited')
     .option('--workers <n>', 'worker threads', workers)
     .option('--json', 'print JSON')
     .action(async (flags) => {

@@ -8,8 +8,8 @@ import type { CheckFlags, ConformFlags, LabFlags, ReplayFlags } from './flags.js
 import { formatNames } from './formats.js'
 import { LISTS } from './lists.js'
 import { addPatchCommands } from './patch-commands.js'
-import { addSpreadCommands, withSpreadOptions } from './spread.js'
-import { out } from './terminal.js'
+import { addSpreadCommands, withQueueOptions, withSpreadOptions } from './spread.js'
+import { out, widthOf } from './terminal.js'
 
 function count(text: string): number {
   const number = Number(text)
@@ -127,14 +127,16 @@ export function program(end: (code: number) => void): Command {
     .description(`list ${LISTS.join(', ')}`)
     .action(async (what = 'scenarios') => {
       const { list } = await import('./list.js')
-      out(list(what))
+      out(list(what, widthOf(process.stdout)))
     })
   main
     .command('explain <word>')
+    // An errno has a minus in a report.
+    .allowUnknownOption()
     .description('say what a word of a report, a design, an operation, an errno or a token is')
     .action(async (word: string) => {
       const { explain } = await import('./explain.js')
-      out(await explain(word))
+      out(await explain(word, widthOf(process.stdout)))
     })
   main
     .command('lab [what]')
@@ -147,8 +149,7 @@ export function program(end: (code: number) => void): Command {
       const { lab } = await import('./lab.js')
       end(await lab(what, flags))
     })
-  main
-    .command('conform')
+  withQueueOptions(main.command('conform'), ['record', 'transcript', 'guest', 'qemu'])
     .description('compare the model with a real kernel, call by call')
     .option('--transcript <file>', 'a recording (repeatable); all built-in ones', collect, [])
     .option('--live', 'random programs on the running kernel')

@@ -4,7 +4,9 @@
  */
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
+import { basename } from 'node:path'
 import { UserError } from '../app/error.js'
+import { builtInDesigns } from '../app/host/designs.js'
 import { builtInScenarios } from '../app/host/scenarios.js'
 import { type Design, replacementsOf } from '../designs/design.js'
 import { DESIGNS } from '../designs/index.js'
@@ -14,6 +16,7 @@ import { agreesAfter, hasEdits, inverted, judgeable, type Sides } from '../patch
 import { scopeOf } from '../patch/facts.js'
 import { type Patch, PatchError, patchesOf } from '../patch/mail/patch.js'
 import { mergeEdit } from '../patch/merge/merge.js'
+import type { Scope } from '../patch/model/scope.js'
 import {
   type Calibrated,
   type Check,
@@ -24,15 +27,17 @@ import {
   plan,
   treeFile,
 } from '../patch/plan.js'
+import { targetsOf } from '../patch/targets.js'
 import { tell } from '../patch/tell.js'
 import { HOLE_MARK, moduleText, replacedBy } from '../patch/translate/module.js'
 import { type CellPair, type Review, reviewOf } from '../patch/verdicts.js'
 import { EXIT } from './exit.js'
 import { dictionary, KERNELS, ownerOf } from './fidelity-tree.js'
 import { startCParser } from './grammar.js'
+import { bound, keep } from './kept-design.js'
 import { comparePatches } from './patch-pool.js'
 import type { PatchJob, PatchResult, Variant, VariantReport } from './patch-worker.js'
-import { checkTree, release, treeText } from './tree.js'
+import { allTexts, blobText, checkTree, release, treeText } from './tree.js'
 
 export interface ReviewFlags {
   /** The tree that the patch applies to; without one, its hunks are all that there is. */
@@ -44,6 +49,8 @@ export interface ReviewFlags {
   readonly assume: readonly string[]
   readonly workers?: number
   readonly format: 'text' | 'mail' | 'json'
+  /** Folder for the design that the patch makes; findings then have tokens. */
+  readonly out?: string
 }
 
 /** A mail of more than this is none. */
@@ -57,6 +64,10 @@ export async function review(mail: string, flags: ReviewFlags): Promise<number> 
     design,
     draft: draft(changes, scopeOf(design, words)),
   }))
+  if (flags.linux === undefined && !drafts.some((d) => isKnown(d.draft))) {
+    const paths = changes.files.map((f) => f.path).slice(0, 4)
+    throw new UserError(`${mail}: the model has nothing of what it changes: ${paths.join(', ')}`)
+  }
   const best = drafts.reduce((a, b) => (worth(b.draft) > worth(a.draft) ? b : a))
   const { design } = best
   const threads = flags.workers ?? availableParallelism()
@@ -72,14 +83,51 @@ export async function review(mail: string, flags: ReviewFlags): Promise<number> 
   const both = made.entries.filter(
     (e, i) => e.how === 'translated' && other.entries[i]?.how === 'merged',
   )
-  const results = await judge(both.length > 0 ? [made, other] : [made], design, threads)
+  const ways = both.length > 0 ? [made, other] : [made]
+  const results = made.nothing === undefined ? await judge(ways, design, threads) : []
   const pairs = results.map(pairOf).map((p) => (isPatched ? turned(p) : p))
-  const reviewed = reviewOf(pairs, made.entries)
+  const all = made.nothing === undefined ? pairs : unjudged()
+  const found = reviewOf(all, made.entries, made.nothing)
+  const kept = await keep(flags.out, made.pieces, from.scope, patches)
+  const ref = isPatched ? builtInDesigns().find((d) => d.id === design.id) : kept?.design
+  const reviewed = { ...found, cells: found.cells.map((c) => bound(c, ref)) }
+  const columns = isPatched
+    ? []
+    : await byMail(patches, flags, from.scope, design, assumed, lowerModule)
   const notes = isPatched
     ? [`${design.id} has this patch already: before is ${design.id} without it`]
     : []
-  say(patches, changes, design, made, basis, reviewed, flags.format, notes)
+  const path = isPatched ? undefined : kept?.path
+  say(patches, changes, design, made, basis, reviewed, flags.format, notes, { path, columns })
   return codeOf(reviewed)
+}
+
+/** What the first mails of a series do without the others. */
+async function byMail(
+  patches: readonly Patch[],
+  flags: ReviewFlags,
+  scope: Scope,
+  design: Design,
+  assumed: ReadonlyMap<string, readonly string[]>,
+  lower: Lower,
+): Promise<Review[]> {
+  const threads = flags.workers ?? availableParallelism()
+  const columns: Review[] = []
+  for (let n = 1; n < patches.length; n++) {
+    const from = draft(changesIn(patches.slice(0, n), flags), scope)
+    const basis = await calibrateSide(from, 'before', design, threads, lower)
+    const made = build(from, basis, assumed, lower, 'whole')
+    const results = made.nothing === undefined ? await judge([made], design, threads) : []
+    const pairs = made.nothing === undefined ? results.map(pairOf) : unjudged()
+    columns.push(reviewOf(pairs, made.entries, made.nothing))
+  }
+  return columns
+}
+
+function changesIn(patches: readonly Patch[], { linux, reverse }: ReviewFlags): Changes {
+  const read = linux === undefined ? undefined : (path: string) => treeText(linux, path)
+  const blob = linux === undefined ? undefined : (id: string) => blobText(linux, id)
+  return changesOf(patches, read, reverse === true, () => allTexts(linux), blob)
 }
 
 async function inputs(
@@ -93,14 +141,21 @@ async function inputs(
   await startCParser()
   try {
     const patches = patchesOf(readFileSync(mail, 'utf8'))
-    const read = linux === undefined ? undefined : (path: string) => treeText(linux, path)
-    return { patches, changes: changesOf(patches, read, flags.reverse === true) }
+    return { patches, changes: changesIn(patches, flags) }
   } catch (error) {
     if (error instanceof PatchError || error instanceof ChangeError) {
       throw new UserError(`${mail}: ${error.message}`)
     }
     throw error
   }
+}
+
+/** Is a function of the patch, or a file, one that the model has something of? */
+function isKnown({ changes, scope }: Draft): boolean {
+  return (
+    changes.functions.some((c) => targetsOf(scope, c.name, c.file).length > 0) ||
+    changes.files.some((f) => scope.running().some((m) => m.models?.includes(f.path) === true))
+  )
 }
 
 /** Of designs that are equally near to a patch the first is taken: of the tree's age, if that is known. */
@@ -294,6 +349,14 @@ function pairOf({ scenario, base, variants }: PatchResult): CellPair {
   return { scenario, base, patched: patched?.cell, difference: patched?.difference, otherWay }
 }
 
+/** Every scenario, of which nothing is said. */
+function unjudged(): CellPair[] {
+  const base = { findings: [], skipped: undefined }
+  return builtInScenarios().map(({ scenario }) => ({
+    ...{ scenario: scenario.name, base, patched: undefined, difference: undefined },
+  }))
+}
+
 /** Did it come to its end without a trap? */
 function isWhole(v: VariantReport | undefined): boolean {
   return v?.cell?.marks.some((m) => m.startsWith(HOLE_MARK)) === false
@@ -308,6 +371,7 @@ function say(
   reviewed: Review,
   format: ReviewFlags['format'],
   more: readonly string[],
+  { path, columns }: { readonly path: string | undefined; readonly columns: readonly Review[] },
 ): void {
   const notes = [...patches.flatMap((p) => p.notes), ...changes.notes, ...misfits(changes), ...more]
   const subject = patches.map((p) => p.subject).join('; ')
@@ -317,13 +381,18 @@ function say(
       targets: e.targets.map((t) => t.ts),
     }))
     const { cells, partly } = reviewed
-    const all = { schema: 1, subject, base: design.id, notes, entries, cells, partly }
+    const mails = columns.map((c) => c.cells.map(({ scenario, word }) => ({ scenario, word })))
+    const about = { schema: 1, subject, base: design.id, design: path, notes, entries }
+    const all = { ...about, cells, partly, mails }
     process.stdout.write(`${JSON.stringify(all, undefined, 1)}\n`)
     return
   }
   const checkOf = (name: string): string => checkText(basis.get(name), made.entries, name)
   const base = `${design.id}, Linux ${design.profile}, ${replacementsOf(design).length} replaced functions`
-  const told = { subject, base, notes, entries: made.entries, checkOf, review: reviewed }
+  const file = path === undefined || format === 'text' ? path : basename(path)
+  const replay = file === undefined ? undefined : `restrictedmem replay --design ${file} TOKEN`
+  const entries = made.entries
+  const told = { subject, base, notes, entries, checkOf, review: reviewed, replay, columns }
   process.stdout.write(`${tell(told, format === 'mail' ? 72 : 96)}\n`)
 }
 
@@ -340,7 +409,8 @@ function checkText(c: Calibrated, entries: readonly Entry[], name: string): stri
   return c === 'alone' ? before : `${before}, with what it calls`
 }
 
-function codeOf({ cells, partly }: Review): number {
+/** What a review ends with. */
+export function codeOf({ cells, partly }: Review): number {
   if (partly) return EXIT.PARTLY
   return cells.some((c) => c.word === 'finds') ? EXIT.FINDING : EXIT.OK
 }

@@ -21,17 +21,21 @@ function collect(value: string, before: string[]): string[] {
 
 /** What a check has, to be one of several. */
 export function withSpreadOptions(command: Command): Command {
-  return command
+  const alone = ['checkpoint', 'promela', 'shard', 'workers']
+  return withQueueOptions(command, alone)
     .addOption(
       new Option('--shard <k/n>', 'only part k of n; `merge` prints what all parts say')
         .argParser(shard)
         .conflicts(['checkpoint', 'promela']),
     )
     .option('--result <file>', 'with --shard: where it goes (default: shard-<k>-of-<n>.json)')
+}
+
+/** What is asked by way of a queue; not with the options that are `alone`. */
+export function withQueueOptions(command: Command, alone: string[]): Command {
+  return command
     .addOption(
-      new Option('--queue <url>', 'have workers answer, by way of a Redis server').conflicts([
-        ...['checkpoint', 'promela', 'shard', 'workers'],
-      ]),
+      new Option('--queue <url>', 'have workers answer, by way of a Redis server').conflicts(alone),
     )
     .option('--patience <s>', 'with --queue: seconds that the server may be gone for', seconds, 60)
 }
@@ -59,6 +63,7 @@ export function addSpreadCommands(main: Command, end: (code: number) => void): v
       30,
     )
     .option('--patience <s>', 'seconds that the server may be gone for', seconds, 60)
+    .option('--live', "run also programs of `conform --live`, on this machine's kernel")
     .option('--allow-designs', 'run designs that others send: their code may do all that you may')
     .action(async (flags: WorkerFlags) => {
       const { worker } = await import('./worker.js')

@@ -49,13 +49,23 @@ function paintFor(stream: { isTTY?: boolean }): Paint {
 /** Narrower than this nothing can be laid out; wider, lines are hard to follow. */
 const WIDTHS = { least: 60, most: 140 }
 
+interface Stream {
+  readonly isTTY?: boolean
+  readonly columns?: number
+}
+
+/** How many columns a line may have there. */
+export function widthOf({ isTTY, columns = 80 }: Stream): number {
+  const width = isTTY === true ? columns - 1 : PLAIN_PAGE.width
+  return Math.min(Math.max(width, WIDTHS.least), WIDTHS.most)
+}
+
 /** How reports look on the standard output. */
-export function lookFor(stream: { isTTY?: boolean; columns?: number }, named: boolean): Look {
-  const columns = stream.isTTY === true ? (stream.columns ?? 80) - 1 : PLAIN_PAGE.width
+export function lookFor(stream: Stream, named: boolean): Look {
   const packaged = (name: string): string => relative(process.cwd(), packagedFile(name)) || name
   return {
     paint: paintFor(stream),
-    width: Math.min(Math.max(columns, WIDTHS.least), WIDTHS.most),
+    width: widthOf(stream),
     named,
     command: { program: 'npx restrictedmem', packaged },
   }

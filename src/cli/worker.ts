@@ -14,24 +14,36 @@ export interface WorkerFlags {
   readonly lostAfter: number
   readonly patience: number
   readonly allowDesigns?: boolean
+  readonly live?: boolean
 }
 
 /** Serve; returns the exit code, which is that of an interruption if there is no mistake. */
 export async function worker(flags: WorkerFlags): Promise<number> {
-  const { queue, workers = availableParallelism(), allowDesigns = false, ...rest } = flags
+  const { queue, workers = availableParallelism(), allowDesigns = false, live = false } = flags
+  const { lostAfter, patience } = flags
   if (workers > MOST_WORKERS) {
     throw new UserError(`there can be 1 to ${MOST_WORKERS} workers, not ${workers}`)
   }
+  const programs = live ? await (await import('./conform-queue.js')).programsHere() : undefined
   const interruption = new Interruption()
-  const served = await serve(CELLS, {
-    ...rest,
-    url: queue,
-    threads: workers,
-    allowDesigns,
-    signal: interruption.signal,
-    onNotice: say,
-    onReady: (name) => say(`${name}: ready, ${workers} at a time, version ${THIS_CODE}`),
-  })
-  say(`${served.jobs} jobs in ${(served.milliseconds / 1000).toFixed(1)} s`)
+  // One that has to end takes the others along.
+  const ending = new AbortController()
+  const signal = AbortSignal.any([interruption.signal, ending.signal])
+  const usual = { url: queue, lostAfter, patience, allowDesigns, signal, onNotice: say }
+  const onReady = (name: string): void => {
+    say(`${name}: ready, ${workers} at a time, version ${THIS_CODE}`)
+  }
+  const servers = [
+    serve(CELLS, { ...usual, threads: workers, onReady }),
+    ...(programs ? [serve(programs, { ...usual, threads: 1, onReady: () => {} })] : []),
+  ]
+  for (const s of servers) s.catch(() => ending.abort())
+  const all = await Promise.allSettled(servers)
+  const failed = all.find((s) => s.status === 'rejected')
+  if (failed !== undefined) throw failed.reason
+  const served = all.flatMap((s) => (s.status === 'fulfilled' ? [s.value] : []))
+  const jobs = served.reduce((sum, s) => sum + s.jobs, 0)
+  const milliseconds = served.reduce((sum, s) => sum + s.milliseconds, 0)
+  say(`${jobs} jobs in ${(milliseconds / 1000).toFixed(1)} s`)
   return EXIT.SIGNAL + interruption.number
 }

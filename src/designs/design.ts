@@ -51,6 +51,8 @@ export interface Design {
   readonly locks: readonly string[]
   /** The host that it runs on; undefined for a machine that protects no memory. */
   readonly host: Platform | undefined
+  /** What a scenario expects of its base it expects of this one, where it does not name it. */
+  readonly asBase: boolean
 }
 
 interface Definition {
@@ -64,6 +66,8 @@ interface Definition {
   readonly slots?: readonly SlotReplacement[]
   readonly init?: FnTag
   readonly locks?: readonly string[]
+  /** For a design that is younger than scenarios which speak of all others. */
+  readonly asBase?: true
 }
 
 /** Declare a design. What it does not name it inherits from its base. */
@@ -77,7 +81,8 @@ export function defineDesign(definition: Definition): Design {
     locks: [...(base?.locks ?? []), ...locks],
     host: base?.host,
   }
-  return { id, summary, base, profile, cite, replaces, ...inherited }
+  const asBase = definition.asBase === true
+  return { id, summary, base, profile, cite, replaces, ...inherited, asBase }
 }
 
 /** The replacements of a design and its bases. */

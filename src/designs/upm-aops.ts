@@ -17,7 +17,7 @@ import { upm } from './upm.js'
 import { restrictedmemErrorWalk } from './upm-mm.js'
 import { restrictedmemPrepareMapping } from './wrapper.js'
 
-/** Models: 20230123154334 mm/restrictedmem.c restricted_folio_migrate. Permanent: -EBUSY. */
+/** Models: 20230123154334 mm/restrictedmem.c restricted_folio. Permanent: -EBUSY. */
 export const restrictedFolioMigrate = fn(function* restricted_folio_migrate(
   _mapping: AddressSpace,
   _dst: Folio,

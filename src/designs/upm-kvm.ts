@@ -16,16 +16,22 @@ export function fileIsRestrictedmem(file: File): boolean {
   return file.fInode!.iSb!.sMagic === RESTRICTEDMEM_MAGIC
 }
 
+/** Offsets (pages) from here on are negative as an loff_t. */
+const NEGATIVE_OFFSETS = 2 ** 51
+
 /** Models: x86/upm_base_support virt/kvm/kvm_main.c kvm_restrictedmem_bind. */
 export const upmKvmBind = fn(function* kvm_restrictedmem_bind(
   slot: KvmMemorySlot,
   fd: number,
   offset: Pgoff,
 ): Kernel<number> {
+  if (offset >= NEGATIVE_OFFSETS) return -EINVAL
   const file = yield* fget(fd)
   if (file === null) return -EINVAL
   let ret = -EINVAL
   if (fileIsRestrictedmem(file)) {
+    // Before the binding, whose callbacks may come at once.
+    slot.restrictedOffset = offset
     const end = addPages(offset, slot.npages)
     ret = yield* upmBind(file, offset, end, slot.notifier, true)
   }
@@ -34,7 +40,6 @@ export const upmKvmBind = fn(function* kvm_restrictedmem_bind(
     return ret
   }
   slot.restrictedFile = file
-  slot.restrictedOffset = offset
   return 0
 })
 

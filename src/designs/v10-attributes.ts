@@ -7,7 +7,12 @@ import { kvmFlushRemoteTlbs, kvmTdpMmuZap } from '../kernel/arch/x86/kvm/tdp_mmu
 import { vmTypeHasPrivateMem } from '../kernel/arch/x86/kvm/x86_ops.js'
 import { fput } from '../kernel/fs/file_table.js'
 import { EINVAL, ENOTTY } from '../kernel/include/errno.js'
-import { type Kvm, MEMSLOT_PLACES } from '../kernel/include/kvm.js'
+import {
+  KVM_FILTER_PRIVATE,
+  KVM_FILTER_SHARED,
+  type Kvm,
+  MEMSLOT_PLACES,
+} from '../kernel/include/kvm.js'
 import { bytesToPgoff, type Gfn, isPageAligned } from '../kernel/include/types.js'
 import { KVM_MEMORY_ATTRIBUTE_PRIVATE } from '../kernel/include/uapi.js'
 import {
@@ -37,13 +42,14 @@ export const kvmUnmapMemRange = fn(function* kvm_unmap_mem_range(
 ): Kernel<void> {
   yield read(kvm, 'memslots')
   const slots = kvm.memslots!
+  const both = KVM_FILTER_SHARED | KVM_FILTER_PRIVATE
   let flush = false
   for (let n = 0; n < MEMSLOT_PLACES; n++) {
     const slot = slots.slots.get(n)
     if (slot === null) continue
     const first = Math.max(start, slot.baseGfn) as Gfn
     const last = Math.min(end, slot.baseGfn + slot.npages) as Gfn
-    if (first < last && (yield* kvmTdpMmuZap(kvm, first, last))) flush = true
+    if (first < last && (yield* kvmTdpMmuZap(kvm, first, last, both))) flush = true
   }
   if (flush) yield* kvmFlushRemoteTlbs(kvm)
 })

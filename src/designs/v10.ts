@@ -38,6 +38,7 @@ import { shmemMapping } from '../kernel/mm/shmem.js'
 import { sysKvmSetMemoryAttributes } from '../kernel/virt/kvm/memory_attributes.js'
 import {
   KVM_MR_CREATE,
+  kvmArchPrepareMemoryRegion,
   kvmPrepareMemoryRegion,
   privateSlotFlags,
 } from '../kernel/virt/kvm/memslots.js'
@@ -307,14 +308,17 @@ export const v10KvmBind = fn(function* kvm_restrictedmem_bind(
 /**
  * Only now does the slot hear of its file.
  *
- * Models: v10 virt/kvm/kvm_main.c kvm_prepare_memory_region. slots_arch_lock is held.
+ * Models: v10 virt/kvm/kvm_main.c kvm_prepare_memory_region. slots_arch_lock is held. Simplifies:
+ * a slot that fails is taken off the file's list by who puts the file, not under slots_arch_lock.
  */
 export const v10Prepare = fn(function* kvm_prepare_memory_region(
   slot: KvmMemorySlot | null,
   change: number,
-): Kernel<void> {
-  if (change !== KVM_MR_CREATE || !(slot!.flags & KVM_MEM_PRIVATE)) return
-  yield* v10RegisterNotifier(slot!.restrictedFile!, slot!.notifier)
+): Kernel<number> {
+  if (change === KVM_MR_CREATE && slot!.flags & KVM_MEM_PRIVATE) {
+    yield* v10RegisterNotifier(slot!.restrictedFile!, slot!.notifier)
+  }
+  return kvmArchPrepareMemoryRegion(slot, change)
 })
 
 /** Models: v10 virt/kvm/kvm_main.c check_memory_region_flags. */

@@ -4,7 +4,13 @@ import { sysClose } from './fs/file_table.js'
 import { filesStruct, NR_OPEN } from './include/fs.js'
 import { exitMmap } from './mm/mmap.js'
 
-/** Close every descriptor, lowest first. Models: 6.2 fs/file.c exit_files and close_files. */
+/**
+ * Close every descriptor, lowest first.
+ *
+ * Models: 6.2 fs/file.c exit_files and close_files.
+ *
+ * Compared: 6.12 source.
+ */
 export const exitFiles = fn(function* exit_files(): Kernel<void> {
   let fd = 0
   while (fd < NR_OPEN) {
@@ -18,6 +24,8 @@ export const exitFiles = fn(function* exit_files(): Kernel<void> {
  * the files whose last reference this was, the release is task work, which runs behind it.
  *
  * Models: 6.2 kernel/exit.c do_exit, its order of exit_mm(), exit_files() and exit_task_work().
+ *
+ * Compared: 6.12 source.
  */
 export const doExit = fn(function* do_exit(): Kernel<void> {
   yield* exitMmap()

@@ -18,7 +18,11 @@ import {
 import { xaInit } from './lib/xarray.js'
 import { shmemGetInode, shmemSuperOperations } from './mm/shmem.js'
 
-/** Models: 6.2 init/main.c start_kernel, as far as this kernel has what it starts. */
+/**
+ * Models: 6.2 init/main.c start_kernel, as far as this kernel has what it starts.
+ *
+ * Compared: 6.12 source.
+ */
 export const kernelInit = fn(function* kernel_init(): Kernel<void> {
   for (const s of [FsState, FilesStruct, MmState, MmStruct, SwapInfo] as unknown as Struct<Obj>[]) {
     constructAt(s, s.base, 0)

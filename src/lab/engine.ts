@@ -6,6 +6,7 @@ import { knownNames } from '../app/known.js'
 import type { CellResult, LoadedDesign } from '../app/results.js'
 import { cellHash, decodeToken, isNamedBy, type Token, TokenError } from '../app/token.js'
 import { SetupFailure } from '../cell/boot.js'
+import type { Design } from '../designs/design.js'
 import { DESIGNS } from '../designs/index.js'
 import { type Hindsight, LOOK_BACK, lookBack } from '../explore/tell/hindsight.js'
 import { replayPictured, type Shown } from '../explore/tell/pictured.js'
@@ -33,12 +34,26 @@ export interface Surroundings {
   readonly onProgress: (states: number, depth: number) => void
 }
 
+interface Own {
+  readonly design: Design
+  /** Its text, as tokens are bound to it. */
+  readonly identity: string
+}
+
 export class Engine {
   readonly #start: Start
   readonly #parsed = new Map<string, Scenario>()
+  /** Designs that the user brought, by id. */
+  readonly #own = new Map<string, Own>()
 
   constructor(start: Start) {
     this.#start = start
+  }
+
+  /** Know a design of the user's; one with the same id takes the place of the one before. */
+  bring(design: Design, identity: string): void {
+    if (this.#own.get(design.id)?.identity !== identity) this.#parsed.clear()
+    this.#own.set(design.id, { design, identity })
   }
 
   /** @throws UserError */
@@ -49,6 +64,8 @@ export class Engine {
           return this.#story(request)
         case 'hindsight':
           return this.#hindsight(request.token, request.text)
+        case 'compile':
+          throw new Error('there is no compiler here')
         case 'parse':
           return this.#mistakeIn(request.text)
         case 'check':
@@ -66,7 +83,7 @@ export class Engine {
   }
 
   #known(): Known {
-    return knownNames(this.#start.designs)
+    return knownNames([...this.#start.designs, ...this.#own.keys()])
   }
 
   #scenario(text: string): Scenario {
@@ -105,7 +122,18 @@ export class Engine {
   }
 
   #fits(token: Token, text: string): boolean {
-    return cellHash(this.#start.code, text, token.design) === token.hash
+    return cellHash(this.#start.code, text, this.#identity(token.design)) === token.hash
+  }
+
+  #design(id: string): Design {
+    const design = this.#own.get(id)?.design ?? designNamed(id)
+    if (design !== undefined) return design
+    throw new UserError(`there is no design "${id}" here: ${DESIGNS.map((d) => d.id).join(', ')}`)
+  }
+
+  /** What tokens of a design are bound to. */
+  #identity(id: string): string {
+    return this.#own.get(id)?.identity ?? id
   }
 
   #story({ token: packed, text: own, on }: StoryRequest): StoryAnswer {
@@ -113,7 +141,7 @@ export class Engine {
     const text = this.#textOf(token, own)
     const scenario = this.#scenario(text.text)
     const show = (design: string, onward: boolean): Told => {
-      const found = designOf(design)
+      const found = this.#design(design)
       const shown = replayPictured(scenario, found, token.schedule, 'lowered', onward)
       return toldOf(design, shown)
     }
@@ -128,7 +156,7 @@ export class Engine {
   #hindsight(packed: string, own: string | undefined): Hindsight | undefined {
     const token = decodeToken(packed)
     const scenario = this.#scenario(this.#textOf(token, own).text)
-    const design = designOf(token.design)
+    const design = this.#design(token.design)
     const { trace, divergence } = replayPictured(scenario, design, token.schedule, 'lowered', false)
     const id =
       trace.steps.at(-1)?.findings[0]?.id ?? (trace.stuck.length > 0 ? 'deadlock' : undefined)
@@ -138,7 +166,7 @@ export class Engine {
 
   #check(text: string, id: string, { now, onProgress }: Surroundings): CellVerdict {
     const scenario = this.#scenario(text)
-    const design = designOf(id)
+    const design = this.#design(id)
     const { stop } = this.#start
     const checked = checkScenario(scenario, design, {
       now,
@@ -147,26 +175,21 @@ export class Engine {
         return stop === undefined || Atomics.load(stop, 0) === 0
       },
     })
-    const findings = checked.findings.map((f) => (f.first ? gathered(scenario, design, f) : f))
+    const findings = gathered(scenario, design, checked.findings)
     const builtIn = this.#start.scenarios.some((s) => s.text === text)
-    const loaded: LoadedDesign = { id, design, module: undefined, identity: id, path: undefined }
+    const identity = this.#identity(id)
+    const loaded: LoadedDesign = { id, design, module: undefined, identity, path: undefined }
     const cell: CellResult = {
       file: { path: scenario.name, builtIn, text, scenario },
       design: loaded,
       verdict: { ...checked, findings },
-      hash: cellHash(this.#start.code, text, id),
+      hash: cellHash(this.#start.code, text, identity),
     }
     const { version } = this.#start
     const results = { version, cells: [cell], asked: 1, interrupted: false, seconds: 0 }
     return (JSON.parse(json.render(results, new Map(), PLAIN_LOOK)) as { results: [CellVerdict] })
       .results[0]
   }
-}
-
-function designOf(id: string): NonNullable<ReturnType<typeof designNamed>> {
-  const design = designNamed(id)
-  if (design !== undefined) return design
-  throw new UserError(`there is no design "${id}" here: ${DESIGNS.map((d) => d.id).join(', ')}`)
 }
 
 function toldOf(design: string, { trace, pictured, divergence, followed }: Shown): Told {

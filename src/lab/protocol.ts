@@ -13,13 +13,21 @@ export interface StoryRequest {
   readonly text: string | undefined
   /** Another design for the same schedule. */
   readonly on: string | undefined
+  /** Text of a design of the user's that is spoken of; a workshop compiles and runs it. */
+  readonly code: string | undefined
 }
 
 export type Request =
   | StoryRequest
-  | { readonly kind: 'hindsight'; readonly token: string; readonly text: string | undefined }
-  | { readonly kind: 'parse'; readonly text: string }
-  | { readonly kind: 'check'; readonly text: string; readonly design: string }
+  | (Omit<StoryRequest, 'kind' | 'on'> & { readonly kind: 'hindsight' })
+  | { readonly kind: 'parse'; readonly text: string; readonly code?: undefined }
+  | {
+      readonly kind: 'check'
+      readonly text: string
+      readonly design: string
+      readonly code: string | undefined
+    }
+  | { readonly kind: 'compile'; readonly code: string }
 
 /** What the page starts a worker with. */
 export interface Start {
@@ -32,6 +40,8 @@ export interface Start {
   readonly designs: readonly string[]
   /** Not 0 when a search is to stop; undefined where pages can't share memory with workers. */
   readonly stop: Int32Array | undefined
+  /** For a workshop: what its compiler reads. */
+  readonly declarations?: unknown
 }
 
 export interface ScenarioText {
@@ -71,6 +81,8 @@ export interface Opening {
   readonly token?: string
   /** Text of a scenario. */
   readonly text?: string
+  /** Text of a design. */
+  readonly code?: string
   /** The server says when the file behind it has been written again. */
   readonly live?: boolean
 }
@@ -110,7 +122,7 @@ export interface StoryAnswer {
 export interface CellVerdict {
   readonly scenario: string
   readonly design: string
-  readonly verdict: 'clean' | 'finding' | 'inconclusive' | 'vacuous' | 'skipped'
+  readonly verdict: 'clean' | 'finding' | 'inconclusive' | 'vacuous' | 'skipped' | 'failed'
   readonly proof?: string
   readonly stopped: boolean
   readonly states: number
@@ -156,6 +168,8 @@ export interface Answers {
   readonly hindsight: Hindsight | undefined
   readonly parse: Mistake | undefined
   readonly check: CellVerdict
+  /** The id of a design, or why it does not compile. */
+  readonly compile: { readonly id: string | undefined; readonly mistakes: readonly Mistake[] }
 }
 
 export type Reply =

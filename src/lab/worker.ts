@@ -1,45 +1,5 @@
-/** A worker of the page: one request after the other. */
-import { UserError } from '../app/error.js'
+/** A worker of the page that has what the project has. */
 import { Engine } from './engine.js'
-import type { Reply, Request, Start } from './protocol.js'
+import { listen } from './listen.js'
 
-/** What a worker of a browser has, as far as it is used here. */
-interface WorkerScope {
-  onmessage: ((event: { readonly data: unknown }) => void) | null
-  postMessage(message: Reply): void
-  readonly performance: { now(): number }
-}
-
-const scope = globalThis as unknown as WorkerScope
-let engine: Engine | undefined
-
-/** Milliseconds between two words about how far a search is. */
-const BETWEEN = 100
-
-function answer(id: number, request: Request): Reply {
-  if (engine === undefined) throw new Error('the worker has not been started')
-  let said = 0
-  const now = (): number => scope.performance.now()
-  const onProgress = (states: number, depth: number): void => {
-    if (now() - said < BETWEEN) return
-    said = now()
-    scope.postMessage({ id, kind: 'progress', states, depth })
-  }
-  return { id, kind: 'answer', value: engine.answer(request, { now, onProgress }) }
-}
-
-scope.onmessage = ({ data }) => {
-  const message = data as Start | { readonly id: number; readonly request: Request }
-  if ('kind' in message) {
-    engine = new Engine(message)
-    return
-  }
-  const { id, request } = message
-  try {
-    scope.postMessage(answer(id, request))
-  } catch (error) {
-    const bug = !(error instanceof UserError)
-    const { message: text, stack } = error as Error
-    scope.postMessage({ id, kind: 'error', message: bug ? (stack ?? text) : text, bug })
-  }
-}
+listen((start) => new Engine(start))

@@ -63,8 +63,8 @@ export class Scanner {
     this.#skip(EMPTY_LINES)
   }
 
-  /** Empty lines, where a file begins. */
-  begin(): void {
+  /** Empty lines: where a file begins, and where a statement may go on in the next line. */
+  skipLines(): void {
     this.#skip(EMPTY_LINES)
   }
 
@@ -72,9 +72,13 @@ export class Scanner {
     return this.#at >= this.source.length
   }
 
-  /** What was written from an offset up to here, without blanks at its end. */
+  /** What was written from an offset up to here, in one line. */
   since(at: number): string {
-    return this.source.slice(at, this.#at).replace(/#.*$/, '').trim()
+    const lines = this.source.slice(at, this.#at).split('\n')
+    return lines
+      .map((line) => line.replace(/#.*$/, '').trim())
+      .join(' ')
+      .trim()
   }
 
   #skip(pattern: RegExp): void {

@@ -1,7 +1,9 @@
 /**
- * From text to a syntax tree, by descent: a function for each rule. Lines end statements,
- * indentation is free. Places are offsets into the text.
+ * From text to a syntax tree, by descent: a function for each rule. Lines end statements, but behind
+ * a comma, a bar, `and` and `or` a statement may go on in the next line, and a quoted text may in
+ * quotes of its own. Indentation is free. Places are offsets into the text.
  */
+import { suggest } from './error.js'
 import { type Named, Scanner } from './scanner.js'
 
 export type { Named }
@@ -65,7 +67,7 @@ export interface FileSyntax {
 
 const SECTION =
   /(?:host|setup|task|finally|faults|reach|always|never|sometimes|expect)(?![\p{L}\d_])/uy
-const QUOTED = /"[^"\n]*"/y
+const QUOTED = /"[^"\n]*"(?:\s*\n\s*"[^"\n]*")*/y
 const SCENARIO = /[\p{L}\d\-_./]+/uy
 const NAME = /[\p{L}_][\p{L}\d_]*/uy
 const MARK = /\p{L}[\p{L}\d-]*/uy
@@ -85,7 +87,8 @@ const [OPEN, CLOSE, COMMA, BAR, EQUALS, SAME] = [/\(/y, /\)/y, /,/y, /\|/y, /=(?
 const [AND, OR, NOT, SOMETIMES] = ['and', 'or', 'not', 'sometimes'].map(
   (word) => new RegExp(`${word}(?![\\p{L}\\d_])`, 'uy'),
 ) as [RegExp, RegExp, RegExp, RegExp]
-const OUTCOME = /(?:clean|finds|skip)(?![\p{L}\d_])/uy
+const OUTCOMES = ['clean', 'finds', 'skip']
+const OUTCOME = new RegExp(`(?:${OUTCOMES.join('|')})(?![\\p{L}\\d_])`, 'uy')
 
 /** Deeper conditions are nobody's. */
 const MOST_NESTED = 200
@@ -118,11 +121,11 @@ class Parser {
 
   file(): FileSyntax {
     const s = this.#s
-    s.begin()
+    s.skipLines()
     s.need(/litmus(?=[ \t])/y, '"litmus" and the name of the scenario')
     const name = s.need(SCENARIO, 'the name of the scenario').text
     s.endOfLine()
-    const question = s.need(QUOTED, 'the question, in quotes').text.slice(1, -1)
+    const question = this.#quoted('the question, in quotes')
     s.endOfLine()
     const draft: Draft = {
       name,
@@ -219,8 +222,20 @@ class Parser {
 
   #list<T>(one: () => T, separator = COMMA): T[] {
     const all = [one()]
-    while (this.#s.take(separator) !== undefined) all.push(one())
+    while (this.#more(separator)) all.push(one())
     return all
+  }
+
+  /** Does the statement go on behind this? It may do so in the next line. */
+  #more(separator: RegExp): boolean {
+    if (this.#s.take(separator) === undefined) return false
+    this.#s.skipLines()
+    return true
+  }
+
+  /** A text, without its quotes; the pieces of several lines are one. */
+  #quoted(what: string): string {
+    return this.#s.need(QUOTED, what).text.slice(1, -1).replace(/"\s*"/g, '')
   }
 
   #condition(kind: ConditionSyntax['kind']): ConditionSyntax {
@@ -231,13 +246,13 @@ class Parser {
 
   #or(): ExprSyntax {
     let left = this.#and()
-    while (this.#s.take(OR) !== undefined) left = { kind: 'or', left, right: this.#and() }
+    while (this.#more(OR)) left = { kind: 'or', left, right: this.#and() }
     return left
   }
 
   #and(): ExprSyntax {
     let left = this.#not()
-    while (this.#s.take(AND) !== undefined) left = { kind: 'and', left, right: this.#not() }
+    while (this.#more(AND)) left = { kind: 'and', left, right: this.#not() }
     return left
   }
 
@@ -262,14 +277,25 @@ class Parser {
     return { kind: 'compare', operator, left, right: s.need(OPERAND, 'a variable or a value') }
   }
 
+  /** What stands where a row says what comes of its designs, and what may have been meant. */
+  #noOutcome(): never {
+    const { at } = this.#s
+    const word = this.#s.take(NAME)?.text
+    const hint = word === undefined ? '' : suggest(word, OUTCOMES)
+    return this.#s.fail(
+      `expected ${OUTCOMES.slice(0, -1).join(', ')} or ${OUTCOMES.at(-1)}.${hint}`,
+      at,
+    )
+  }
+
   #row(): RowSyntax {
     const s = this.#s
     const designs = this.#list(() => s.need(DESIGN, 'a design'))
-    const outcome = s.need(OUTCOME, 'clean, finds or skip').text as RowSyntax['outcome']
-    const why = outcome === 'skip' ? s.need(QUOTED, 'the reason, in quotes').text.slice(1, -1) : ''
+    const outcome = (s.take(OUTCOME) ?? this.#noOutcome()).text as RowSyntax['outcome']
+    const why = outcome === 'skip' ? this.#quoted('the reason, in quotes') : ''
     const findings = outcome === 'finds' ? [s.need(FINDING, 'a finding')] : []
     const conditions: ConditionSyntax[] = []
-    while (s.take(COMMA) !== undefined) {
+    while (this.#more(COMMA)) {
       const another = outcome === 'finds' && conditions.length === 0 ? s.take(FINDING) : undefined
       if (another !== undefined) findings.push(another)
       else conditions.push(this.#condition(s.take(SOMETIMES) ? 'sometimes' : 'always'))

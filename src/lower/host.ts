@@ -1,5 +1,5 @@
 /** The lowering on a file system: where the project lies, and how a design file is read. */
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import ts from 'typescript'
@@ -28,6 +28,9 @@ export function projectSources(files: readonly string[]): { program: ts.Program;
   return { program: ts.createProgram(names, { ...compilerOptions(root), paths }), root }
 }
 
+/** At the head of a design that was made, and names what the build exports and the sources do not. */
+export const SEES_THE_BUILD = '/* restrictedmem: lowered against the build */\n'
+
 /**
  * Check and lower the design file at a path: JavaScript that can be imported as a data: URL, or
  * what is wrong with the file.
@@ -39,11 +42,15 @@ export function lowerDesignFile(path: string): LoweredDesign {
     const message = 'there is no such file'
     return { text: '', identity: '', problems: [{ file: path, line: 0, column: 0, message }] }
   }
+  const written = readFileSync(fileName, 'utf8')
+  if (written.startsWith(SEES_THE_BUILD)) return lowerModule(written)
   const options = compilerOptions(root)
   const moduleUrl = (module: string): string =>
     pathToFileURL(join(root, 'dist/src', `${module}.js`)).href
   return lowerDesign(fileName, { root }, ts.createCompilerHost(options), options, moduleUrl)
 }
+
+const parsed = new Map<string, ts.SourceFile>()
 
 /**
  * Check and lower a module of kernel code that names every function of the project, exported or
@@ -55,7 +62,14 @@ export function lowerModule(text: string): LoweredDesign {
   const fileName = `${built}/module.ts`
   const options = compilerOptions(root)
   const host = ts.createCompilerHost(options)
-  const { readFile, fileExists } = host
+  const { readFile, fileExists, getSourceFile } = host
+  // What the build has made does not change while it is read: one parse for all modules.
+  host.getSourceFile = (name, ...rest) => {
+    const known = name === fileName ? undefined : parsed.get(name)
+    const file = known ?? getSourceFile.call(host, name, ...rest)
+    if (name !== fileName && file !== undefined) parsed.set(name, file)
+    return file
+  }
   host.readFile = (name) => (name === fileName ? text : readFile.call(host, name))
   host.fileExists = (name) => name === fileName || fileExists.call(host, name)
   const moduleUrl = (module: string): string =>

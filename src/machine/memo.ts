@@ -4,21 +4,14 @@
  * changes. Kernel code therefore runs once for each set of inputs, and a search, which meets the
  * same step in thousands of states, mostly looks up what it leads to.
  *
- * The inputs of all steps of a task from one place form a decision tree: which word is read next
- * depends on the values of those before it and on nothing else. A step that reported something is
- * not kept: it runs each time, and so does everything when the tree has no room.
+ * The inputs of all steps of a task from one place form a decision tree (`inputs.ts`). A step that
+ * reported something is not kept: it runs each time, and so does everything when there is no room.
  */
-import { changesSince, fingerprintHi, fingerprintLo, mem, redo } from './arena.js'
+import { changesSince, fingerprintHi, fingerprintLo, redo } from './arena.js'
 import { placeHash } from './frames.js'
+import { grown, InputTrees } from './inputs.js'
 import { noteAccesses, notedAccesses } from './struct.js'
 import { MAX_TASKS, Task } from './task.js'
-
-/**
- * A node: the word that is read, a value, and the node to go on at if it has another one, or 0. If
- * it has this one, the next node lies behind it: a way through the tree is one line in memory.
- * Where a way ends lies one word, minus the deed.
- */
-const NODE = { AT: 0, VALUE: 1, OTHER: 2, WORDS: 3 } as const
 
 /**
  * What a step did: change of the fingerprint, sanitizers concerned, which words it depends on and
@@ -47,10 +40,8 @@ const PLACES = 256
 const MOST_WORDS = 1 << 23
 
 export class Memo {
-  /** By task, choice and place: the first node. Node 0 is none. */
-  readonly #roots = new Int32Array(MAX_TASKS * CHOICES * PLACES)
-  #nodes = new Int32Array(1 << 12)
-  #nodesEnd = 1
+  /** By task, choice and place; the answers are deeds. */
+  readonly #trees = new InputTrees(MAX_TASKS * CHOICES * PLACES)
   #deeds = new Int32Array(1 << 12)
   /** Deed 0 is none. */
   #deedsEnd = 1
@@ -67,21 +58,13 @@ export class Memo {
   }
 
   get bytes(): number {
-    return (this.#roots.length + this.#nodes.length + this.#deeds.length) * 4
+    return this.#trees.bytes + this.#deeds.byteLength
   }
 
   /** The deed of task `n` if it steps now, or 0 if it is not known. */
   recall(n: number, choice: number): number {
     if (choice >= CHOICES) return 0
-    const nodes = this.#nodes
-    let node = this.#roots[rootOf(n, choice)] as number
-    while (node !== 0) {
-      const at = nodes[node] as number
-      if (at <= 0) return -at
-      if (mem[at] === nodes[node + NODE.VALUE]) node += NODE.WORDS
-      else node = nodes[node + NODE.OTHER] as number
-    }
-    return 0
+    return this.#trees.recall(rootOf(n, choice))
   }
 
   /** By what a deed changes the lanes of the fingerprint. */
@@ -120,57 +103,17 @@ export class Memo {
     noteAccesses()
   }
 
-  /** The step has been taken, but not judged. Its inputs, for `keep`. */
+  /** The step has been taken, but not judged. Its inputs, for `keep`; judges are heard next. */
   heard(): Int32Array {
-    return notedAccesses()
+    return notedAccesses().slice()
   }
 
   /** Keep the step: it went as expected, and `mark` is where the undo log stood before it. */
   keep(inputs: Int32Array, mark: number, dirty: number): void {
-    if (this.#root < 0 || this.#nodesEnd + this.#deedsEnd > this.#most) return
+    if (this.#root < 0 || this.#trees.words + this.#deedsEnd > this.#most) return
     const deed = this.#record(mark, dirty)
     this.#describe(deed + DEED.READS, inputs, ALL_READ, ALL_WRITE)
-    const [known, from] = this.#follow(inputs)
-    const way = this.#nodesEnd
-    if (from === 0) this.#roots[this.#root] = way
-    else this.#nodes[from + NODE.OTHER] = way
-    this.#layDown(inputs, known, deed)
-  }
-
-  /**
-   * How many words of these inputs lie on a way that is known, and the node at which another value
-   * leaves it; 0 if there is none yet.
-   */
-  #follow(inputs: Int32Array): readonly [number, number] {
-    const nodes = this.#nodes
-    let node = this.#roots[this.#root] as number
-    if (node === 0) return [0, 0]
-    for (let i = 0; i < inputs.length; ) {
-      if (nodes[node] !== inputs[i]) break
-      if (nodes[node + NODE.VALUE] === inputs[i + 1]) {
-        node += NODE.WORDS
-        i += 2
-        continue
-      }
-      const other = nodes[node + NODE.OTHER] as number
-      if (other === 0) return [i, node]
-      node = other
-    }
-    throw new Error('a step depends on more than it has read')
-  }
-
-  /** The way of these inputs from word `known` on, and at its end the deed. */
-  #layDown(inputs: Int32Array, known: number, deed: number): void {
-    const end = this.#nodesEnd + ((inputs.length - known) / 2) * NODE.WORDS + 1
-    if (end > this.#nodes.length) this.#nodes = grown(this.#nodes, end)
-    let node = this.#nodesEnd
-    for (let i = known; i < inputs.length; i += 2) {
-      this.#nodes[node] = inputs[i] as number
-      this.#nodes[node + NODE.VALUE] = inputs[i + 1] as number
-      node += NODE.WORDS
-    }
-    this.#nodes[node] = -deed
-    this.#nodesEnd = end
+    this.#trees.keep(this.#root, inputs, deed)
   }
 
   #record(mark: number, dirty: number): number {
@@ -212,10 +155,4 @@ export class Memo {
 
 function rootOf(n: number, choice: number): number {
   return (n * CHOICES + choice) * PLACES + (placeHash(n) & (PLACES - 1))
-}
-
-function grown(words: Int32Array, least: number): Int32Array<ArrayBuffer> {
-  const larger = new Int32Array(Math.max(words.length * 2, least))
-  larger.set(words)
-  return larger
 }

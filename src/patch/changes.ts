@@ -1,10 +1,13 @@
 /** What a patch does to C: functions and tables before and after it. */
-import { type CFunction, type CTable, functionsOf, prototypesOf, tablesOf } from './c/functions.js'
+
+import { Around } from './around.js'
+import { type CFunction, type CTable, functionsOf, tablesOf } from './c/functions.js'
 import { parseC, squash } from './c/parse.js'
 import { shownChanges } from './hunks.js'
+import { type Item, type ItemChange, itemsApart, itemsOf } from './items.js'
 import { applyPatch } from './mail/apply.js'
 import type { FilePatch, Patch } from './mail/patch.js'
-import { type Outside, outsideOf, type Span, spansOf } from './outside.js'
+import { type OtherFile, otherFiles } from './other-files.js'
 
 /** A file of the tree, before and after. */
 export interface ChangedFile {
@@ -19,9 +22,8 @@ export interface Side {
   readonly text: string
   readonly functions: ReadonlyMap<string, CFunction>
   readonly tables: ReadonlyMap<string, CTable>
-  readonly prototypes: ReadonlySet<string>
-  /** What stands at the top of the file, by lines. */
-  readonly spans: readonly Span[]
+  /** What stands at the top of the file. */
+  readonly items: readonly Item[]
 }
 
 export type ChangeKind = 'changed' | 'new' | 'removed'
@@ -35,6 +37,8 @@ export interface Change {
   readonly after: CFunction | undefined
   /** Lines of the new file that the patch brought into it. */
   readonly lines: ReadonlySet<number>
+  /** The patch does not touch it, but what it calls. */
+  readonly carried?: true
 }
 
 /** One table of operations; `was` is undefined for a new one, `table` what it is after that. */
@@ -49,8 +53,12 @@ export interface Changes {
   readonly functions: readonly Change[]
   /** Tables whose slots change, new ones, and some that are gone. */
   readonly tables: readonly TableChange[]
-  /** Types, data and macros. */
-  readonly outside: readonly (Outside & { readonly file: string })[]
+  /** Everything else at the top of a file: types, data, macros, prototypes. */
+  readonly outside: readonly (ItemChange & { readonly file: string })[]
+  /** Files that are no C, or that the tree does not have. */
+  readonly others: readonly OtherFile[]
+  /** Where else to look for who uses what. */
+  readonly around: Around
   readonly notes: readonly string[]
 }
 
@@ -70,6 +78,8 @@ export function changesOf(
   patches: readonly Patch[],
   read: ((path: string) => string | undefined) | undefined,
   reverse: boolean,
+  rest: () => ReadonlyMap<string, string> = () => new Map(),
+  blob: (id: string) => string | undefined = () => undefined,
 ): Changes {
   if (read === undefined) return changesWithoutTree(patches, reverse)
   const texts = new Map<string, { before: string; after: string }>()
@@ -77,14 +87,22 @@ export function changesOf(
   const notes = new Set<string>()
   const missing: string[] = []
   for (const patch of patches) {
-    for (const file of patch.files.filter((f) => IS_C.test(f.path))) {
+    for (const file of patch.files.filter(isOurs)) {
       const made = file.old === undefined
       const text = texts.get(file.path)?.after ?? read(file.path) ?? (made ? '' : undefined)
       if (text === undefined) {
         missing.push(file.path)
         continue
       }
-      const { before, after, wrong, note } = turned(text, file, reverse)
+      const fits = turned(text, file, reverse)
+      const from =
+        fits.wrong.length > 0 && !texts.has(file.path) ? file.blobs?.[reverse ? 1 : 0] : undefined
+      const base = from === undefined ? undefined : blob(from)
+      const other = base === undefined ? fits : turned(base, file, reverse)
+      const { before, after, wrong, note } = other.wrong.length === 0 ? other : fits
+      if (base !== undefined && wrong.length === 0) {
+        notes.add(`${file.path}: not as the patch wants it; taken from its git, blob ${from}`)
+      }
       if (note !== undefined) notes.add(note)
       const first = texts.get(file.path)
       texts.set(file.path, { before: first?.before ?? before, after })
@@ -92,7 +110,6 @@ export function changesOf(
     }
   }
   if (texts.size === 0) throw new ChangeError(nothing(patches, missing))
-  for (const path of missing) notes.add(`${path}: this tree does not have it`)
   const files = [...texts].map(
     ([path, { before, after }]): ChangedFile => ({
       path,
@@ -106,22 +123,44 @@ export function changesOf(
   }
   return {
     files,
-    functions: files.flatMap(functionChanges),
+    functions: moved(files.flatMap(functionChanges)),
     tables: files.flatMap(tableChanges),
     outside: files.flatMap(outsideChanges),
+    others: [...otherFiles(patches, isOurs), ...lost(missing, files)],
+    around: new Around(files, rest, true),
     notes: [...notes],
   }
 }
 
+/** C of this kernel: of the architecture that the model is. */
+function isOurs({ path }: { readonly path: string }): boolean {
+  return IS_C.test(path) && !/^arch\/(?!x86\/)/.test(path)
+}
+
+/** Files that cannot be judged since they are not as the patch says. */
+function lost(missing: readonly string[], files: readonly ChangedFile[]): OtherFile[] {
+  return [
+    ...[...new Set(missing)].map((path) => ({ path, reason: 'this tree does not have it' })),
+    ...files.flatMap((f) => f.misfits.slice(0, 1).map((why) => ({ path: f.path, reason: why }))),
+  ].map((f) => ({ ...f, concerns: 'everything' }))
+}
+
+/** A function that goes in one file and comes in another one is changed, if at all. */
+function moved(all: readonly Change[]): Change[] {
+  const gone = all.filter((c) => c.kind === 'removed')
+  const pairs = all.flatMap((c) => {
+    const old = c.kind === 'new' ? gone.find((g) => g.name === c.name) : undefined
+    return old === undefined ? [] : [{ old, change: { ...c, kind: 'changed', before: old.before } }]
+  })
+  const names = new Set(pairs.map((p) => p.change.name))
+  return [...all.filter((c) => !names.has(c.name)), ...pairs.map((p) => p.change as Change)]
+}
+
 function changesWithoutTree(patches: readonly Patch[], reverse: boolean): Changes {
-  if (!patches.some((p) => p.files.some((f) => IS_C.test(f.path)))) {
+  if (!patches.some((p) => p.files.some(isOurs))) {
     throw new ChangeError(nothing(patches, []))
   }
-  const shown = shownChanges(patches, reverse, (path) => IS_C.test(path))
-  if (shown.functions.length + shown.tables.length === 0) {
-    throw new ChangeError('no hunk of this patch shows which function it changes; name a tree')
-  }
-  return shown
+  return shownChanges(patches, reverse, isOurs)
 }
 
 function nothing(patches: readonly Patch[], missing: readonly string[]): string {
@@ -143,7 +182,7 @@ function turned(
   }
   const back = applyPatch(text, file, !reverse)
   if (back.misfits.length === 0) {
-    const note = `${file.path}: the tree has this patch already; before is the tree without it`
+    const note = `${file.path}: the tree has this patch already; before is the tree without it (--reverse asks what it undoes)`
     return { before: back.text, after: text, wrong: [], note: reverse ? undefined : note }
   }
   const wrong = forth.misfits.map(({ hunk, why }) => `the hunk at line ${hunk.oldStart}: ${why}`)
@@ -152,22 +191,12 @@ function turned(
 
 function sideOf(text: string): Side {
   const root = parseC(text)
-  const tables = tablesOf(root)
-  return {
-    text,
-    functions: functionsOf(root),
-    tables,
-    prototypes: prototypesOf(root),
-    spans: spansOf(root, new Set(tables.keys())),
-  }
+  return { text, functions: functionsOf(root), tables: tablesOf(root), items: itemsOf(text, root) }
 }
 
 function outsideChanges({ path, before, after, misfits }: ChangedFile): Changes['outside'] {
   if (misfits.length > 0) return []
-  const now = outsideOf(after.text, after.spans, freshLines(before.text, after.text))
-  const was = outsideOf(before.text, before.spans, freshLines(after.text, before.text))
-  const gone = was.filter((o) => !now.some((n) => n.name === o.name || n.line === o.line))
-  return [...now, ...gone].map((o) => ({ ...o, file: path }))
+  return itemsApart(before.items, after.items).map((o) => ({ ...o, file: path }))
 }
 
 function functionChanges({ path, before, after, misfits }: ChangedFile): Change[] {

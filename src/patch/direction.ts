@@ -16,7 +16,8 @@ export function inverted({ scope, changes, checks }: Draft): Draft {
   const turned = checks.map(
     (c): Check => ({ ...c, side: c.side === 'before' ? 'after' : 'before' }),
   )
-  return { scope, changes: { ...changes, functions, files }, checks: turned }
+  const around = changes.around.turned()
+  return { scope, changes: { ...changes, functions, files, around }, checks: turned }
 }
 
 /** Calibration of both sides, by the function's name. */

@@ -3,18 +3,14 @@
  * that a hunk shows whole is a function; of any other there are fragments, with gaps between them
  * into which nothing may be read.
  */
-import {
-  type CFunction,
-  type CTable,
-  functionsOf,
-  GAP,
-  prototypesOf,
-  tablesOf,
-} from './c/functions.js'
+
+import { Around } from './around.js'
+import { type CFunction, type CTable, functionsOf, GAP, tablesOf } from './c/functions.js'
 import { parseC, squash } from './c/parse.js'
 import { type Change, type ChangedFile, type Changes, type Side, tablesApart } from './changes.js'
+import { type Item, itemsApart, itemsOf } from './items.js'
 import type { FilePatch, Hunk, Patch } from './mail/patch.js'
-import { type Outside, outsideOf, spansOf } from './outside.js'
+import { otherFiles } from './other-files.js'
 
 interface Line {
   readonly text: string
@@ -38,17 +34,23 @@ interface Segment {
 export function shownChanges(
   patches: readonly Patch[],
   reverse: boolean,
-  isC: (path: string) => boolean,
+  isOurs: (file: FilePatch) => boolean,
 ): Changes {
   const files = new Map<string, FilePatch[]>()
   for (const patch of patches) {
-    for (const f of patch.files.filter((x) => isC(x.path))) {
+    for (const f of patch.files.filter(isOurs)) {
       files.set(f.path, [...(files.get(f.path) ?? []), f])
     }
   }
   const shown = [...files].map(([path, list]) => fileShown(path, list, reverse))
   return {
     files: shown.map((s) => s.file),
+    others: otherFiles(patches, isOurs),
+    around: new Around(
+      shown.map((s) => s.file),
+      () => new Map(),
+      false,
+    ),
     functions: shown.flatMap((s) => s.functions),
     tables: shown.flatMap((s) => s.tables),
     outside: shown.flatMap((s) => s.outside),
@@ -89,7 +91,7 @@ function fileShown(path: string, list: readonly FilePatch[], reverse: boolean): 
     if (t.was !== undefined) return [t]
     return isShownWhole(t.table, now.flat()) ? [t] : [{ ...t, was: { ...t.table, slots: [] } }]
   })
-  const outside = outsideShown(now.flat())
+  const outside = itemsApart(before.items, after.items)
   const files = { path, before, after, misfits: [] }
   return { file: files, functions, tables, outside: outside.map((o) => ({ ...o, file: path })) }
 }
@@ -248,7 +250,7 @@ function isFileScope(line: string): boolean {
 function wholeSide(segments: readonly Segment[]): Side {
   const functions = new Map<string, CFunction>()
   const tables = new Map<string, CTable>()
-  const prototypes = new Set<string>()
+  const items: Item[] = []
   const texts: string[] = []
   for (const s of segments) {
     if (s.kind === 'part') continue
@@ -257,25 +259,9 @@ function wholeSide(segments: readonly Segment[]): Side {
     const root = parseC(s.kind === 'file' ? closedTable(text) : text)
     for (const [name, f] of functionsOf(root)) functions.set(name, f)
     for (const [name, t] of tablesOf(root)) tables.set(name, t)
-    for (const name of prototypesOf(root)) prototypes.add(name)
+    items.push(...itemsOf(text, root))
   }
-  return { text: texts.join('\n'), functions, tables, prototypes, spans: [] }
-}
-
-/** Types, data and macros, as far as a new line of them is shown with where they begin. */
-function outsideShown(segments: readonly Segment[]): Outside[] {
-  return segments
-    .filter((s) => s.kind === 'file')
-    .flatMap((s) => {
-      const text = placed(s.lines)
-      const root = parseC(closedTable(text))
-      const spans = spansOf(root, new Set(tablesOf(root).keys()))
-      return outsideOf(
-        text,
-        spans,
-        s.lines.filter((l) => l.isNew).map((l) => l.number),
-      )
-    })
+  return { text: texts.join('\n'), functions, tables, items }
 }
 
 /** Text whose lines have the numbers that they have in the file. */

@@ -79,7 +79,8 @@ export function judgeCell(
     executions: result.executions,
     findings,
     outcomes: [...cell.outcomes.all.keys()].sort(),
-    marks: [...cell.judges.marks],
+    // What runs in a set-up alone has run, too.
+    marks: [...new Set([...cell.judges.marksOfSetUp, ...cell.judges.marks])],
     finals: finals.all,
   }
 }

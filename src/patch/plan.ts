@@ -7,11 +7,14 @@ import { type Candidate, calledBy, candidates, replacement, type TreeFile } from
 import type { Change, ChangedFile, Changes, Side } from './changes.js'
 import type { ModelFunction } from './model/dictionary.js'
 import type { Scope } from './model/scope.js'
+import { type Concern, leftOut, outsideEntry } from './outside.js'
 import { tableEntry } from './tables.js'
-import { RENAMED } from './translate/crosswalk.js'
+import { bodiesFor, targetsOf } from './targets.js'
 import type { Piece } from './translate/module.js'
 import { Session, type Sources } from './translate/session.js'
 import { Hole, type HoleNote } from './translate/work.js'
+import { trapPiece, trapped, usersText } from './traps.js'
+import { ripple, type Word } from './users.js'
 
 export type How =
   | 'translated'
@@ -54,9 +57,13 @@ export interface Draft {
   readonly checks: readonly Check[]
 }
 
-/** What must be calibrated before the design can be made: every changed function, on both sides. */
-export function draft(changes: Changes, scope: Scope): Draft {
+/**
+ * What must be calibrated before the design can be made: every changed function, on both sides, and
+ * every function of the same files that calls one which the model does not have.
+ */
+export function draft(from: Changes, scope: Scope): Draft {
   const sides = ['before', 'after'] as const
+  const changes = { ...from, functions: [...from.functions, ...carriedBy(from, scope)] }
   const checks = changes.functions.flatMap((change): Check[] => {
     const file = changes.files.find((f) => f.path === change.file)
     const isWhole = change.kind === 'changed' && change.after?.partial !== true
@@ -73,6 +80,31 @@ export function draft(changes: Changes, scope: Scope): Draft {
   return { scope, changes, checks }
 }
 
+/** Functions that the model has, as callers of changed ones that it does not have. */
+function carriedBy(changes: Changes, scope: Scope): Change[] {
+  const own = new Set(changes.functions.map((c) => c.name))
+  const words = changes.functions
+    .filter((c) => c.kind === 'changed' && targetsOf(scope, c.name, c.file).length === 0)
+    .map(wordOf)
+  if (words.length === 0) return []
+  const isModelled = (name: string, file: string): boolean =>
+    targetsOf(scope, name, file).length > 0
+  const { users } = ripple(words, scope, changes.around, isModelled)
+  return users.flatMap(({ name, file }): Change[] => {
+    const source = changes.files.find((f) => f.path === file)
+    const [before, after] = [source?.before.functions.get(name), source?.after.functions.get(name)]
+    if (own.has(name) || before === undefined || after === undefined) return []
+    const lines = new Set<number>()
+    return [{ kind: 'changed', name, file, before, after, lines, carried: true }]
+  })
+}
+
+/** Where a changed function can be named. */
+function wordOf({ name, file, before, after }: Change): Word {
+  const isStatic = [before, after].some((f) => f !== undefined && /^static\b/.test(f.node.text))
+  return { word: name, only: isStatic && !file.endsWith('.h') ? file : undefined }
+}
+
 export function treeFile(file: ChangedFile, side: Side): TreeFile {
   return { path: file.path, functions: side.functions, tables: side.tables }
 }
@@ -83,6 +115,8 @@ export type Calibrated = 'alone' | 'company' | { readonly differs: string } | un
 export interface Plan {
   readonly entries: readonly Entry[]
   readonly pieces: readonly Piece[]
+  /** Why nothing at all can be judged. */
+  readonly nothing: string | undefined
 }
 
 /** What a merge of an edit into the model's function gave. */
@@ -118,8 +152,10 @@ export function plan(
 ): Plan {
   const brought = new Set(changes.functions.filter((c) => c.kind === 'new').map((c) => c.name))
   const lines = new Map(changes.functions.map((c) => [c.name, c.lines]))
+  const isUnknown = (c: Change): boolean => targetsOf(scope, c.name, c.file).length === 0
   const session = new Session(scope, sourcesAfter(changes), {
     brought,
+    touched: new Set(changes.functions.filter(isUnknown).map((c) => c.name)),
     assumed: options.assumed,
     watched: (name) => lines.get(name) ?? new Set(),
   })
@@ -129,19 +165,62 @@ export function plan(
       .filter((t) => t.slots.some(([, value]) => value === name))
   const entries: Entry[] = []
   const pieces: Piece[] = []
+  const traps = new Map<string, Piece>()
   const trap = (target: ModelFunction, why: string): void => {
-    if (!pieces.some((p) => p.name === `${target.ts}$`)) pieces.push(trapPiece(target, why, scope))
+    const name = `${target.ts}$`
+    if (!traps.has(name)) traps.set(name, trapPiece(target, why, scope))
   }
-  const uses: Context = { scope, changes, session, pieces, trap, ...options }
+  let nothing: string | undefined
+  const carried = new Set(changes.functions.filter((c) => c.carried).map((c) => c.name))
+  const isModelled = (name: string, file: string): boolean =>
+    targetsOf(scope, name, file).length > 0
+  const file = (path: string, why: string): void => {
+    const name = path.slice(path.lastIndexOf('/') + 1)
+    const own = scope.running().filter((f) => f.models?.includes(name))
+    if (path.endsWith('.h') || own.length === 0) nothing ??= `${path}: ${why}`
+    for (const t of own) trap(t, why)
+  }
+  const concern: Concern = (words, why) => {
+    const found = ripple(words, scope, changes.around, isModelled)
+    if (found.everything !== undefined) nothing ??= found.everything
+    for (const { only } of words) if (!changes.around.isWhole && only !== undefined) file(only, why)
+    for (const t of found.inModel) trap(t, why)
+    for (const u of found.users.filter((x) => !carried.has(x.name))) {
+      for (const t of targetsOf(scope, u.name, u.file)) trap(t, why)
+    }
+    return usersText(found)
+  }
+  const uses: Context = { scope, changes, session, pieces, trap, concern, file, ...options }
   for (const change of changes.functions) {
     if (change.kind === 'new') entries.push(newEntry(change, uses))
     else if (change.kind === 'removed') entries.push(removedEntry(change, uses))
     else entries.push(changedEntry(change, uses))
   }
   for (const t of changes.tables) entries.push(tableEntry(t, uses))
-  for (const o of changes.outside) entries.push(outsideEntry(o))
-  return { entries, pieces: [...session.pieces, ...pieces] }
+  for (const o of changes.outside) entries.push(outsideEntry(o, uses))
+  for (const f of changes.files) entries.push(...leftOut(f))
+  for (const o of changes.others) {
+    const { path, reason, concerns } = o
+    if (concerns === 'everything') nothing ??= `${path}: ${reason}`
+    const how = concerns === 'nothing' ? 'no effect' : 'not modelled'
+    entries.push({ ...NOTHING, name: path, file: path, how, holes: [{ reason, line: 0, c: '' }] })
+  }
+  const free = pieces.filter((p) => !traps.has(p.name))
+  return {
+    entries: entries.map((e) => trapped(e, traps)),
+    pieces: [...session.pieces, ...free, ...traps.values()],
+    nothing,
+  }
 }
+
+/** What every entry about something else than a function has. */
+export const NOTHING = {
+  kind: 'outside',
+  lines: new Set<number>(),
+  targets: [],
+  dropped: [],
+  assumptions: [],
+} as const
 
 export interface Context {
   readonly scope: Scope
@@ -149,6 +228,10 @@ export interface Context {
   readonly session: Session
   readonly pieces: Piece[]
   readonly trap: (target: ModelFunction, why: string) => void
+  /** Whoever rests on these words is not judged; says who that is. */
+  readonly concern: Concern
+  /** Nothing that is modelled of a file is judged. */
+  readonly file: (path: string, why: string) => void
   readonly calibrated: (name: string) => Calibrated
   readonly checks: readonly Check[]
   readonly broken: ReadonlyMap<string, string>
@@ -181,7 +264,14 @@ function entryOf(change: Change, how: How, more: Partial<Entry> = {}): Entry {
   return { name, file, kind, how, lines, ...empty, ...more }
 }
 
-function newEntry(change: Change, { session }: Context): Entry {
+function newEntry(change: Change, uses: Context): Entry {
+  const { session, scope, trap } = uses
+  const there = bodiesFor(scope, change.name)
+  if (there.length > 0) {
+    const reason = 'the model has a function of this name, and who calls which is not known'
+    for (const t of there) trap(t, `${change.name}: ${reason}`)
+    return entryOf(change, 'not translated', { targets: there, holes: [note(change, reason)] })
+  }
   session.newFunction(change.name)
   const made = session.newFunctions.get(change.name)
   if (made === undefined) {
@@ -196,30 +286,26 @@ function note(change: Change, reason: string): HoleNote {
   return { reason, line: change.after?.node.line ?? change.before?.node.line ?? 0, c: '' }
 }
 
-function removedEntry(change: Change, { changes }: Context): Entry {
+function removedEntry(change: Change, { changes, concern }: Context): Entry {
   const callers = changes.files.flatMap((f) =>
     [...f.after.functions.values()].filter((g) => calledBy(g).has(change.name)),
   )
   if (callers.length === 0) return entryOf(change, 'removed')
   const reason = `it is gone, and ${callers[0]?.name}() still calls it`
+  concern([wordOf(change)], `${change.name}: ${reason}`)
   return entryOf(change, 'removed', { holes: [note(change, reason)] })
-}
-
-/** Bodies of the model for a C name, under the name of another version if need be. */
-export function bodiesFor(scope: Scope, name: string): ModelFunction[] {
-  const own = scope.bodies(name)
-  return own.length > 0 || RENAMED[name] === undefined ? own : scope.bodies(RENAMED[name])
 }
 
 function changedEntry(change: Change, uses: Context): Entry {
   const { scope, trap, broken } = uses
   const { after } = change
-  const bodies = bodiesFor(scope, change.name)
-  const names = [change.name, RENAMED[change.name] ?? change.name]
-  const parts = names.flatMap((n) => scope.modelling(n)).filter((f) => !bodies.includes(f))
-  const targets = [...new Set([...bodies, ...parts])]
-  if (targets.length === 0)
-    return entryOf(change, 'not modelled', { holes: [note(change, 'the model has nothing of it')] })
+  const targets = targetsOf(scope, change.name, change.file)
+  const bodies = bodiesFor(scope, change.name).filter((f) => targets.includes(f))
+  if (targets.length === 0) {
+    const users = uses.concern([wordOf(change)], `it rests on ${change.name}(), which changes`)
+    const reason = `the model has nothing of it; who rests on it: ${users}`
+    return entryOf(change, 'not modelled', { holes: [note(change, reason)] })
+  }
   const refuse = (holes: readonly HoleNote[]): Entry => {
     for (const t of targets) trap(t, holes[0]?.reason ?? 'not translated')
     return entryOf(change, 'not translated', { targets, holes })
@@ -234,7 +320,9 @@ function changedEntry(change: Change, uses: Context): Entry {
       : wholly(change, target, uses)
   const byMerge = (): Entry | { readonly holes: readonly HoleNote[] } =>
     mergedInto(change, targets, uses)
-  const ways = uses.prefer === 'merged' ? [byMerge, byWhole] : [byWhole, byMerge]
+  const both = uses.prefer === 'merged' ? [byMerge, byWhole] : [byWhole, byMerge]
+  // Where the function itself is as it was there is no edit to merge.
+  const ways = change.carried ? [byWhole] : both
   const holes: HoleNote[] = []
   for (const way of ways) {
     const found = way()
@@ -296,7 +384,8 @@ function wholly(
     const { dropped, assumptions } = made
     const before = uses.checks.find((c) => c.entry === change.name && c.side === 'before')
     const old = before?.alone.pieces.find((p) => p.replaces !== undefined)
-    if (old !== undefined && old.text === `fn(${withoutMarks(made.text)})`) {
+    const isSame = old !== undefined && old.text === `fn(${withoutMarks(made.text)})`
+    if (isSame && helpersAgree(before?.alone.pieces ?? [], session)) {
       return entryOf(change, 'no effect', { targets: [target], dropped })
     }
     const basis = calibrated(change.name)
@@ -329,35 +418,21 @@ function wholly(
   }
 }
 
+/** Are the helpers that came along before the patch the same after it? */
+function helpersAgree(before: readonly Piece[], session: Session): boolean {
+  return before
+    .filter((p) => p.replaces === undefined)
+    .every((p) =>
+      session.pieces.some(
+        (q) => q.name === p.name && withoutMarks(q.text) === withoutMarks(p.text),
+      ),
+    )
+}
+
 function withoutMarks(text: string): string {
   return text.replace(/^ *mark\('line [^\n]*\n/gm, '')
 }
 
 function replacementOf(change: Change, target: ModelFunction, text: string, scope: Scope): Piece {
   return replacement(change.after as CFunction, change.file, target, text, scope)
-}
-
-/** A function of the model that nobody may run: its cells are not judged. */
-function trapPiece(target: ModelFunction, why: string, scope: Scope): Piece {
-  const params = target.params.map(
-    (p) => `${p.name.startsWith('_') ? '' : '_'}${p.name}: ${p.type}`,
-  )
-  const generator = target.kind === 'generator'
-  const returns = generator ? `Kernel<${target.returns}>` : target.returns
-  const text = `function${generator ? '*' : ''} ${target.c}(${params.join(', ')}): ${returns} {\n  hole(${JSON.stringify(`${target.c}: ${why}`)})\n}`
-  return {
-    name: `${target.ts}$`,
-    text: `fn(${text})`,
-    replaces: (scope.slotOf(target) ?? target).ts,
-    comment: `${target.c}: a trap.`,
-  }
-}
-
-/** A type, data or a macro: the model has its own. */
-function outsideEntry({ name, file, line }: Changes['outside'][number]): Entry {
-  const reason = 'outside of functions, where the model has its own'
-  return {
-    ...{ name, file, kind: 'outside', how: 'not modelled', lines: new Set<number>() },
-    ...{ targets: [], dropped: [], assumptions: [], holes: [{ reason, line, c: '' }] },
-  }
 }

@@ -4,20 +4,25 @@
  */
 import type { TableChange } from './changes.js'
 import { camelCase, type ModelOps } from './model/dictionary.js'
-import type { Context, Entry } from './plan.js'
+import { type Context, type Entry, NOTHING } from './plan.js'
 import { SLOTS } from './translate/crosswalk.js'
 import type { Piece } from './translate/module.js'
 import type { HoleNote } from './translate/work.js'
+import { slotWords } from './users.js'
 
 export function tableEntry(change: TableChange, uses: Context): Entry {
   const { table, was, file } = change
-  const base = {
-    ...{ name: table.name, file, kind: 'table' as const, lines: new Set<number>() },
-    ...{ targets: [], dropped: [], assumptions: [], holes: [] },
-  }
+  const base = { ...NOTHING, name: table.name, file, kind: 'table' as const, holes: [] }
   const type = uses.scope.opsOfStruct(table.struct)
   if (type === undefined) {
-    return { ...base, how: 'not modelled', holes: [hole(change, `struct ${table.struct}`)] }
+    const slots = slotsApart(change)
+    for (const f of uses.scope.running()) {
+      const isSlot = slots.some((s) => f.models?.includes(`${table.struct}.${s}`))
+      if (isSlot) uses.trap(f, `${f.models}, which the patch fills otherwise`)
+    }
+    const users = uses.concern(slotWords(table, slots), `it calls what ${table.name} has`)
+    const what = `struct ${table.struct}; who rests on it: ${users}`
+    return { ...base, how: 'not modelled', holes: [hole(change, what)] }
   }
   const ts = uses.scope.tableNamed(table.name)?.ts
   if (ts === undefined && was === undefined) {
@@ -25,13 +30,18 @@ export function tableEntry(change: TableChange, uses: Context): Entry {
     return { ...base, how: made === undefined ? 'not modelled' : 'new' }
   }
   if (ts === undefined) {
-    return { ...base, how: 'not modelled', holes: [hole(change, table.name)] }
+    const words = slotWords(table, slotsApart(change))
+    const users = uses.concern(words, `it calls what ${table.name} has`)
+    const what = `${table.name}; who rests on it: ${users}`
+    return { ...base, how: 'not modelled', holes: [hole(change, what)] }
   }
   const holes: HoleNote[] = []
   for (const name of slotsApart(change)) {
     const slot = SLOTS[name] ?? camelCase(name)
-    if (type.slots[slot] === undefined) holes.push(hole(change, `operation ${name}`))
-    else holes.push(...filled(change, name, { ts, type, slot }, uses))
+    if (type.slots[slot] === undefined) {
+      const users = uses.concern(slotWords(table, [name]), `it calls the operation ${name}`)
+      holes.push(hole(change, `operation ${name}; who rests on it: ${users}`))
+    } else holes.push(...filled(change, name, { ts, type, slot }, uses))
   }
   const how = slotsApart(change).length === 0 ? 'no effect' : 'translated'
   return { ...base, how, holes }

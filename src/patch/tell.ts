@@ -10,6 +10,10 @@ export interface Told {
   /** What the whole translation of a function rests on. */
   readonly checkOf: (name: string) => string
   readonly review: Review
+  /** How to replay a token; undefined where nothing that could be replayed was kept. */
+  readonly replay: string | undefined
+  /** Of a series: what its first mails alone do, one after the other. */
+  readonly columns: readonly Review[]
 }
 
 export function tell(told: Told, width: number): string {
@@ -21,12 +25,15 @@ export function tell(told: Told, width: number): string {
     '',
     ...section(
       'Functions',
-      entries.flatMap((e) => entryLines(e, told, width)),
+      entries.filter((e) => !isIdle(e)).flatMap((e) => entryLines(e, told, width)),
     ),
+    ...section('Without effect', idleLines(entries.filter(isIdle), width)),
     ...cells('New findings', review.cells, 'finds', (c) => c.found, width),
+    ...replays(told, width),
     ...cells('Gone', review.cells, 'clean again', (c) => c.gone, width),
     ...cells('No finding, but other behaviour', review.cells, 'behaves otherwise', none, width),
     ...notJudged(review.cells, width),
+    ...byMail(told, width),
     ...counts(review, width),
     ...section('Simplified in the model', simplified(entries, width)),
   ]
@@ -37,6 +44,19 @@ const none = (): readonly Finding[] => []
 
 function section(title: string, lines: readonly string[]): string[] {
   return lines.length === 0 ? [] : [title, ...lines.map((l) => `  ${l}`), '']
+}
+
+/** Something else than a function that changes nothing. */
+function isIdle({ kind, how }: Entry): boolean {
+  return kind === 'outside' && how === 'no effect'
+}
+
+function idleLines(entries: readonly Entry[], width: number): string[] {
+  const reasons = [...new Set(entries.map((e) => e.holes[0]?.reason ?? ''))]
+  return reasons.flatMap((reason) => {
+    const names = entries.filter((e) => e.holes[0]?.reason === reason).map((e) => e.name)
+    return wrapped(`${names.join(', ')}: ${reason}`, width - 2, '  ')
+  })
 }
 
 function entryLines(e: Entry, told: Told, width: number): string[] {
@@ -58,7 +78,8 @@ function entryLines(e: Entry, told: Told, width: number): string[] {
 const SHOWN = 4
 
 function reasons({ holes }: Entry): string[] {
-  const each = [...new Set(holes.map((h) => `line ${h.line}: ${h.reason}`))]
+  const place = (line: number): string => (line === 0 ? '' : `line ${line}: `)
+  const each = [...new Set(holes.map((h) => place(h.line) + h.reason))]
   const more = each.length - SHOWN
   return more > 0 ? [...each.slice(0, SHOWN), `and ${more} more`] : each
 }
@@ -90,6 +111,50 @@ function cells(
         ...(c.detail === '' ? [] : wrapped(c.detail, width - 4, '  ').map((l) => `  ${l}`)),
       ]),
   )
+}
+
+/** Of each new finding the token; line breaks do it no harm. */
+function replays({ review, replay }: Told, width: number): string[] {
+  if (replay === undefined) return []
+  const lines = review.cells
+    .filter((c) => c.word === 'finds')
+    .flatMap((c) =>
+      c.found.flatMap((f) =>
+        f.token === undefined ? [] : [f.id, ...pieces(f.token, width - 4).map((l) => `  ${l}`)],
+      ),
+    )
+  return lines.length === 0 ? [] : section('Replay', [...wrapped(replay, width - 2, ''), ...lines])
+}
+
+/** One column a mail, the whole series last; cells that are as before in all are left out. */
+function byMail({ columns, review }: Told, width: number): string[] {
+  if (columns.length === 0) return []
+  const all = [...columns, review]
+  const word = (r: Review, scenario: string): string => {
+    const c = r.cells.find((x) => x.scenario === scenario)
+    return c === undefined ? '-' : (c.found[0]?.id ?? SHORT[c.word])
+  }
+  const names = review.cells.map((c) => c.scenario)
+  const rows = names
+    .map((n) => [n, all.map((r) => word(r, n))] as const)
+    .filter(([, words]) => words.some((w) => w !== SHORT['as before']))
+  return section(
+    `Mail by mail (1 to ${all.length})`,
+    rows.flatMap(([n, words]) => [
+      n,
+      ...wrapped(words.map((w, i) => `${i + 1}: ${w}`).join('   '), width - 4, '').map(
+        (l) => `  ${l}`,
+      ),
+    ]),
+  )
+}
+
+const SHORT: Readonly<Record<CellVerdict['word'], string>> = {
+  finds: 'finds',
+  'clean again': 'gone',
+  'behaves otherwise': 'otherwise',
+  'not judged': '?',
+  'as before': '.',
 }
 
 /** Cells that lack the same thing are named together. */
@@ -127,11 +192,17 @@ function simplified(entries: readonly Entry[], width: number): string[] {
   )
 }
 
+/** What is too long for a line, in pieces. */
+function pieces(word: string, width: number): string[] {
+  return word.match(new RegExp(`.{1,${width}}`, 'gu')) ?? []
+}
+
 /** Lines of at most `width` columns; the following ones are indented. */
 export function wrapped(text: string, width: number, indent: string): string[] {
   const lines: string[] = []
   let line = ''
-  for (const word of text.split(/\s+/).filter((w) => w !== '')) {
+  const words = text.split(/\s+/).flatMap((w) => pieces(w, width - indent.length))
+  for (const word of words) {
     const start = lines.length === 0 && line === '' ? '' : indent
     if (line !== '' && line.length + 1 + word.length > width) {
       lines.push(line)

@@ -9,6 +9,8 @@ export interface Finding {
   readonly first: boolean
   /** What the scenario asks of the designs that it knows: other behaviour, and no bug. */
   readonly isDemand: boolean
+  /** By which it can be replayed. */
+  readonly token?: string
 }
 
 export interface CellPair {
@@ -54,8 +56,13 @@ export interface Review {
 }
 
 /** The verdicts of a review; new findings come first, then what is gone, then what differs. */
-export function reviewOf(pairs: readonly CellPair[], entries: readonly Entry[]): Review {
-  const cells = pairs.map(cellOf).sort((a, b) => ORDER.indexOf(a.word) - ORDER.indexOf(b.word))
+export function reviewOf(
+  pairs: readonly CellPair[],
+  entries: readonly Entry[],
+  nothing?: string,
+): Review {
+  const judged = nothing === undefined ? cellOf : (p: CellPair) => notJudged(p.scenario, nothing)
+  const cells = pairs.map(judged).sort((a, b) => ORDER.indexOf(a.word) - ORDER.indexOf(b.word))
   const ran = new Map<string, number>()
   for (const { patched } of pairs) {
     for (const mark of patched?.marks ?? []) {
@@ -71,7 +78,10 @@ export function reviewOf(pairs: readonly CellPair[], entries: readonly Entry[]):
   const partly =
     cells.some((c) => c.word === 'not judged') ||
     entries.some(
-      (e) => e.how === 'not translated' || e.how === 'not modelled' || e.holes.length > 0,
+      (e) =>
+        e.how === 'not translated' ||
+        e.how === 'not modelled' ||
+        (e.how !== 'no effect' && e.holes.length > 0),
     )
   return { cells, ran, idle, partly }
 }
@@ -83,6 +93,10 @@ const ORDER: readonly CellWord[] = [
   'not judged',
   'as before',
 ]
+
+function notJudged(scenario: string, detail: string): CellVerdict {
+  return { scenario, found: [], gone: [], detail, word: 'not judged' }
+}
 
 function cellOf({ scenario, base, patched, difference, otherWay }: CellPair): CellVerdict {
   const none = { scenario, found: [], gone: [], detail: '' }

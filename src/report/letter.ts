@@ -3,6 +3,7 @@ import type { Hindsight } from '../explore/tell/hindsight.js'
 import type { Trace } from '../trace/events.js'
 import { renderColumns } from './columns.js'
 import { LETTER_WIDTH, PLAIN, tokenLines, wrap } from './paint.js'
+import { quoted } from './quote.js'
 
 /** A scenario, as far as a letter needs it. */
 interface Subject {
@@ -27,10 +28,7 @@ export function renderLetter(
     ...(found === undefined ? [] : [wrap(`${found.message}.`, width, ''), '']),
     'The scenario:',
     '',
-    ...text
-      .trimEnd()
-      .split('\n')
-      .map((line) => `  ${line}`.trimEnd()),
+    quoted(text),
     '',
     renderColumns(trace, { paint: PLAIN, width }, hindsight),
     '',

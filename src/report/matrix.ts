@@ -14,6 +14,8 @@ export function cellWord(v: Verdict): string {
       return `clean${wrong}`
     case 'skipped':
       return '-'
+    case 'failed':
+      return 'failed'
     case 'vacuous':
       return `vacuous${wrong}`
     case 'inconclusive':
@@ -130,7 +132,7 @@ function legend(verdicts: readonly Verdict[], { paint, width }: Page): string[] 
   const marks = [
     'clean = nothing found in any interleaving; +n = n more findings; open = nothing',
     'found, but not all explored; ? = not all explored; ! = not what the scenario',
-    'expects; - = does not apply',
+    'expects; - = does not apply; failed = the set-up did not come to its end',
   ]
   return [...lines, ...marks].map((l) => paint.dim(l))
 }
@@ -150,10 +152,16 @@ function standings(run: readonly Verdict[]): string {
 /** One line on how much was explored. */
 export function coverage({ cells, asked, seconds }: Results): string {
   const verdicts = cells.map((c) => c.verdict)
-  const run = verdicts.filter((v) => v.verdict !== 'skipped')
+  const run = verdicts.filter((v) => v.proof !== undefined)
   const unanswered = asked - cells.length
   const missing = unanswered === 0 ? '' : `${unanswered} more not begun; `
-  if (run.length === 0) return `${missing}nothing was checked, ${verdicts.length} cells skipped`
+  const failed = verdicts.filter((v) => v.verdict === 'failed').length
+  const broken =
+    failed === 0 ? '' : `${failed} of ${verdicts.length} cells with a set-up that failed; `
+  if (run.length === 0) {
+    const skipped = verdicts.length - failed
+    return `${missing}${broken}nothing was checked, ${skipped} cells skipped`
+  }
   const states = run.reduce((sum, v) => sum + v.states, 0)
   const exhaustive = run.filter((v) => v.proof === 'exhaustive').length
   const proof = exhaustive === run.length ? 'all exhaustive' : `${exhaustive} of them exhaustive`
@@ -161,7 +169,7 @@ export function coverage({ cells, asked, seconds }: Results): string {
   const reused =
     old === 0 ? '' : `\n${old} of them reused from an earlier run; --no-cache checks all again`
   const size = `${states} states in ${seconds.toFixed(1)} s`
-  return `${missing}${run.length} cells, ${proof}, ${standings(run)}: ${size}${reused}`
+  return `${missing}${broken}${run.length} cells, ${proof}, ${standings(run)}: ${size}${reused}`
 }
 
 /** One line on how many cells a second search confirms. */

@@ -10,6 +10,22 @@ export function shellWord(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
 }
 
+/** A command, broken between its words as a shell allows. */
+function commandLines(words: readonly string[], indent: string, width: number): string {
+  const lines: string[] = []
+  let line = indent
+  for (const [i, word] of words.entries()) {
+    const last = i === words.length - 1
+    const room = width - (last ? 0 : 2)
+    const first = line.trim() === ''
+    if (!first && line.length + 1 + word.length > room) {
+      lines.push(`${line} \\`)
+      line = `${indent}  ${word}`
+    } else line += first ? word : ` ${word}`
+  }
+  return [...lines, line].join('\n')
+}
+
 /**
  * The command that shows a finding again, with where the scenario and the design are if they are not
  * built in. What does not fit into one line is broken as a shell and a mail allow.
@@ -22,14 +38,12 @@ export function replayLines(
   width = 79,
 ): string {
   const { file, design } = cell
-  const own = file.builtIn ? [] : ['--file', shellWord(file.path)]
-  const module = design.path === undefined ? [] : ['--design', shellWord(design.path)]
-  const line = [program, 'replay', ...own, ...module].join(' ')
+  const own = file.builtIn ? [] : [`--file ${shellWord(file.path)}`]
+  const module = design.path === undefined ? [] : [`--design ${shellWord(design.path)}`]
   const token = tokenOf(cell, finding.schedule)
-  const one = `${indent}${line} ${token}`
-  if (one.length <= width) return one
+  const command = [`${program} replay`, ...own, ...module]
+  const fits = indent.length + 2 + token.length <= width
   // A token may not be broken on a command line: what follows is quoted, and white space ignored.
-  const room = width - indent.length - 3
-  if (token.length <= room) return `${indent}${line} \\\n${indent}  ${token}`
-  return `${indent}${line} - <<.\n${tokenLines(token, '', width)}\n.`
+  if (fits) return commandLines([...command, token], indent, width)
+  return `${commandLines([...command, '- <<.'], indent, width)}\n${tokenLines(token, '', width)}\n.`
 }

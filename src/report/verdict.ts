@@ -46,7 +46,7 @@ export function renderVerdict(
   lines.push(...answers(v, look))
   for (const w of warningsOf(cell)) lines.push(paint.bad(wrap(`warning: ${w}`, width, '  ')))
   for (const f of v.findings) lines.push(renderFinding(cell, f, look))
-  if (v.verdict !== 'skipped') lines.push(paint.dim(wrap(proofLine(v), width, '  ')))
+  if (v.proof !== undefined) lines.push(paint.dim(wrap(proofLine(v), width, '  ')))
   const unsought = notFewest(v)
   if (unsought !== undefined) lines.push(paint.dim(wrap(unsought, width, '  ')))
   for (const s of v.samplers ?? []) lines.push(paint.dim(samplerLine(s, width)))
@@ -66,7 +66,11 @@ function notFewest({ fewest, proof, surprises, findings }: Verdict): string | un
 }
 
 function wordOf(v: Verdict, paint: Paint): string {
-  const words = { clean: paint.good('clean'), finding: paint.bad('finding') }
+  const words = {
+    clean: paint.good('clean'),
+    finding: paint.bad('finding'),
+    failed: paint.bad('the set-up failed'),
+  }
   const word = words[v.verdict as keyof typeof words] ?? v.verdict
   const as = v.asExpected === undefined ? '' : v.asExpected ? ', as expected' : ', NOT as expected'
   return `${word}${as}`

@@ -62,13 +62,25 @@ export function shortFinding(id: string): string {
   return SHORT[id] ?? id.slice(0, 6)
 }
 
+/** The short words of all findings. */
+export const SHORT_WORDS: readonly string[] = Object.values(SHORT)
+
+/** What stands in the matrix besides words. */
+export const MATRIX_SIGNS = {
+  '-': 'the scenario does not apply to the design.',
+  '?': 'behind a word: not everything was explored, so there may be more.',
+  '!': 'behind a word: it is not what the scenario expects of the design.',
+  '+n': 'behind a word: n more findings with which executions first go wrong; check the cell alone.',
+} as const
+
 /** What a report says of a cell, besides findings. */
 export const VERDICT_WORDS = {
   clean: 'every interleaving was explored, and nothing was found.',
   open: 'nothing was found, but not everything was explored: a bound, a limit or a sample.',
   inconclusive: 'nothing was found, but not everything was explored: a bound, a limit or a sample.',
   vacuous: 'what the scenario says must happen never did, so that it shows nothing.',
-  skipped: 'the scenario does not apply to the design, or its set-up fails there.',
+  skipped: 'the scenario does not apply to the design.',
+  failed: 'the set-up did not come to its end: the scenario has not begun.',
   exhaustive: 'every interleaving was explored.',
   bounded: 'only executions within a bound, or until the search was stopped, were explored.',
   sampled: 'random executions were run; what others do is not known.',

@@ -31,7 +31,7 @@ test('how a question is spelt does not', () => {
 })
 
 test('what a limit cut short is not kept', () => {
-  const none = skipped({ name: 'a/b' } as Scenario, upm, 'for this test', 0)
+  const none = skipped({ name: 'a/b' } as Scenario, upm, 'for this test')
   const whole = (v: Partial<Verdict>): boolean => isWhole({ ...none, asMet: false, ...v })
   const finding = { id: 'x', first: true } as Verdict['findings'][number]
   assert.equal(whole({}), true)

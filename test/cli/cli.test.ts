@@ -121,10 +121,11 @@ describe('check ends with the code of the contract', () => {
     const holds = scenario('* clean', 'sometimes mce:r0 == 0')
     assert.equal(await codeOf('upm-aops', file('t.litmus', holds)), 0)
   })
-  test('a set-up that goes wrong or never ends is skipped with the reason', async () => {
+  test('12 when a set-up goes wrong, with the reason', async () => {
     const wrong = scenario('* clean').replace('== 1', '== 2')
     const verdict = await verdictOf('upm', file('f.litmus', wrong))
-    assert.equal(exitCodeOf([verdict]), 4)
+    assert.equal(verdict.verdict, 'failed')
+    assert.equal(exitCodeOf([verdict]), 12)
     assert.match(verdict.reason ?? '', /the set-up fails: unexpected-result: pwrite/)
   })
 })

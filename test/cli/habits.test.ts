@@ -125,19 +125,24 @@ describe('words', () => {
     assert.match(run(['explain', 'vacuous']).out, /never did/)
     assert.match(run(['explain', 'EINVAL']).out, /-EINVAL is -22\nreturned by\n {2}memfd_create: /)
     assert.match(run(['explain', 'spte-installed']).out, /src\/kernel/)
+    assert.match(run(['explain', '-16']).out, /^-EBUSY is -16\n/)
+    assert.match(run(['explain', '-']).out, /does not apply/)
   })
   test('that are none have their nearest match', () => {
     assert.match(run(['explain', 'guest-data-lots']).err, /Did you mean "guest-data-lost"/)
+    assert.match(run(['explain', 'stael']).err, /Did you mean "stale"/)
     assert.match(run(['check', '--format', 'jsn', SMALL]).err, /Did you mean "json"/)
   })
   test('complete in a shell', () => {
     const { out } = run(['completion'])
     assert.match(out, /complete -o default -F _restrictedmem restrictedmem/)
-    const asks = 'COMP_WORDS=(restrictedmem check --format js) COMP_CWORD=3; _restrictedmem'
-    const shell = spawnSync('bash', ['-c', `${out}\n${asks}; echo "\${COMPREPLY[*]}"`], {
-      encoding: 'utf8',
+    const asks = ['--format js', '-d upm-a', 'size/tr'].map((words) => {
+      const given = `COMP_WORDS=(restrictedmem check ${words}) COMP_CWORD=${words.split(' ').length + 1}`
+      return `${given}; _restrictedmem; echo "\${COMPREPLY[*]}"`
     })
-    assert.ok(shell.error !== undefined || shell.stdout === 'json\n', shell.stdout)
+    const shell = spawnSync('bash', ['-c', [out, ...asks].join('\n')], { encoding: 'utf8' })
+    const wanted = `json\nupm-aops upm-aops-repaired\n${SMALL}\n`
+    assert.ok(shell.error !== undefined || shell.stdout === wanted, shell.stdout)
   })
 })
 

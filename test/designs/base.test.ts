@@ -67,10 +67,11 @@ test("a user's design is skipped and clean as its base is, and shows what it sho
   assert.equal(outcome(alone), 'skip')
 })
 
-test('a design that no row names goes as its base, before it goes as all others', () => {
+test('a design that says so goes as its base, before it goes as all others', () => {
   const text = 'litmus a/b\n"q"\ntask t\n  compact()\nexpect\n  upm  finds deadlock\n  * clean\n'
   const scenario = readScenario(text, { designs: ['upm'], findings: ['deadlock'] })
-  assert.equal(expectationFor(scenario, upmAops)?.outcome, 'finds')
+  assert.equal(expectationFor(scenario, { ...upmAops, asBase: true })?.outcome, 'finds')
+  assert.equal(expectationFor(scenario, upmAops)?.outcome, 'clean')
   assert.equal(expectationFor(scenario, gmem618)?.outcome, 'clean')
 })
 

@@ -317,6 +317,9 @@ const plainRegionRows: readonly Row[] = [
   region('a user address that is negative', '-EINVAL', [0n, 4096n, -4096n]),
   region('a range of guest memory that wraps', '-EINVAL', [-4096n, 8192n, 0n]),
   region('2^31 pages', '-EINVAL', [0n, 2n ** 43n, 0n]),
+  region('the last page of guest memory', 0, [2n ** 52n - 4096n, 4096n, 0n]),
+  region('guest memory behind its end', '-EINVAL', [2n ** 52n, 4096n, 0n]),
+  region('guest memory that reaches behind its end', '-EINVAL', [2n ** 52n - 4096n, 8192n, 0n]),
 ]
 
 type Words = readonly [gpa: bigint, size: bigint, attributes: bigint, flags: bigint]

@@ -51,7 +51,7 @@ test('locks are taken in the order of the page, in these pairs', () => {
   if (process.env.UPDATE_GOLDEN !== undefined) writeFileSync(PAIRS, now)
   assert.equal(now, readFileSync(PAIRS, 'utf8'))
   const place = new Map(LOCK_CLASSES.map((c, i) => [c.name, i]))
-  const against = [...pairsNoted()].filter((pair) => {
+  const against = [...pairsNoted()].sort().filter((pair) => {
     const [held, taken] = pair.split(' > ').map((name) => place.get(name))
     return held !== undefined && taken !== undefined && held >= taken
   })

@@ -52,24 +52,21 @@ test('a mark that the set-up alone reaches is not reached', () => {
 })
 
 test('what the set-up shows is found, and comes first on every execution', () => {
-  const of = [
-    'upm-aops',
-    'plain_slot(vm, slot=0, gpa=0, size=2P)',
-    `${TOUCHES}  fallocate(fd, PUNCH_HOLE|KEEP_SIZE, offset=0, size=1P)\n`,
-  ] as const
+  const of = ['upm', 'drain_lru()\n  compact()', TOUCHES] as const
   const { findings } = verdictOf(...of)
   assert.deepEqual(
     findings.map((f) => [f.id, f.first, f.steps, f.task]),
     [
-      ['dangling-binding', true, 0, 'setup'],
-      ['use-after-free', false, findings[1]?.steps, 'b'],
+      ['stale-secondary-mapping', true, 0, 'setup'],
+      ['secondary-use-after-free', false, 0, 'setup'],
+      ['uninitialised-page', false, findings[2]?.steps, 'b'],
     ],
   )
   const { scenario, design } = cell(...of)
   const { trace } = replayScenario(scenario, design, [], 'lowered')
   assert.deepEqual(
     trace.setUp.map((f) => f.id),
-    ['dangling-binding'],
+    ['stale-secondary-mapping', 'secondary-use-after-free'],
   )
   const limits = { executions: 1000, keepGoing: () => true }
   assert.equal(crossCheck(scenario, design, limits).outcome, 'agrees')

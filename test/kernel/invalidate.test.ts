@@ -5,6 +5,8 @@ import { EIO } from '../../src/kernel/include/errno.js'
 import { filesStruct } from '../../src/kernel/include/fs.js'
 import { type Kvm, KvmVcpu } from '../../src/kernel/include/kvm.js'
 import type { Gfn } from '../../src/kernel/include/types.js'
+import { MAP_ANONYMOUS, MAP_PRIVATE } from '../../src/kernel/include/uapi.js'
+import { sysMmap, sysMunmap } from '../../src/kernel/mm/mmap.js'
 import {
   kvmMmuInvalidateBegin,
   kvmMmuInvalidateEnd,
@@ -16,7 +18,7 @@ import { sysKvmSetUserMemoryRegion } from '../../src/kernel/virt/kvm/memslots.js
 import { kvmOf } from '../../src/kernel/virt/kvm/vm_file.js'
 import { kzalloc } from '../../src/machine/alloc.js'
 import { takeRemarks } from '../../src/machine/fault.js'
-import { User } from './user.js'
+import { PAGE, User } from './user.js'
 
 const at = (gfn: number): Gfn => gfn as Gfn
 
@@ -47,6 +49,17 @@ test('one invalidation of two ranges: the series keep the last, 6.18 keeps both'
     kvmMmuInvalidateEnd(kvm)
     assert.deepEqual([retried(kvm), warnings()], [[], 0], profile)
   }
+})
+
+test('slots are taken by user address: what the series keep is that of the highest', () => {
+  const { user, fd, kvm } = vmOf('6.2')
+  const size = 2 * PAGE
+  const at0 = user.call(sysMmap, 0n, BigInt(size), 3, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0n)
+  const slot = (id: number, gfn: number, address: number): number =>
+    user.call(sysKvmSetUserMemoryRegion, fd, id, 0, BigInt(gfn * PAGE), 4096n, BigInt(address))
+  assert.deepEqual([slot(1, 2, at0), slot(0, 0, at0 + PAGE)], [0, 0])
+  assert.equal(user.call(sysMunmap, BigInt(at0), BigInt(size)), 0)
+  assert.deepEqual([kvm.mmuInvalidateRangeStart, kvm.mmuInvalidateRangeEnd], [0, 1])
 })
 
 test('a fault that noted the sequence before an invalidation ended retries, one after does not', () => {

@@ -35,8 +35,8 @@ export interface Served {
   close(): void
 }
 
-/** The page on a port of its own. Verdicts are those that `only` names, checked here. */
-export async function serve(only?: readonly string[]): Promise<Served> {
+/** The page on a port of its own. Verdicts are those that `only` names. */
+export async function serve(only: readonly string[]): Promise<Served> {
   const stop = new AbortController()
   const verdicts = new Verdicts(stop.signal, only)
   const none = { cells: [], pending: 0 }

@@ -10,8 +10,7 @@ export function testEditor(lab: Lab): void {
         await page.keyboard.press('Control+End')
         await page.keyboard.type('\nnonsense')
         await page.waitForSelector('.cm-lint-marker-error')
-        await page.keyboard.press('Control+z')
-        await page.keyboard.press('Control+z')
+        for (const _ of '\nnonsense') await page.keyboard.press('Backspace')
         await page.waitForSelector('.cm-lint-marker-error', { state: 'detached' })
         await page.keyboard.press('Control+Home')
         await page.keyboard.type('# mine\n')
@@ -50,6 +49,28 @@ export function testEditor(lab: Lab): void {
         await page.waitForSelector('.cm-line:has-text("own/three")')
       })
       served.opening = {}
+      assert.deepEqual(complaints, [])
+    })
+
+    test('compiles a design, and runs none that came in a link without asking', async () => {
+      const complaints = await lab.at('#design', async (page) => {
+        await page.click('text=Compile and check')
+        await page.waitForSelector('.result .word:text-is("clean")')
+        await page.click('.outcomes a')
+        assert.match(await textOf(page, '.verdict .where'), /on mine/)
+        const link = new URL(page.url()).hash
+        const fresh = await lab.at(link, async (other) => {
+          assert.match(await textOf(other, '[role=alert]'), /Nothing of it has run/)
+          await other.click('text=Compile and run it')
+          assert.match(await textOf(other, '.verdict .where'), /on mine/)
+        })
+        assert.deepEqual(fresh, [])
+        await page.goto(`${lab.url}#design`)
+        await page.click('.cm-line:has-text("summary")')
+        await page.keyboard.type('!')
+        await page.click('text=Compile and check')
+        assert.match(await textOf(page, '.mistakes'), /line 10/)
+      })
       assert.deepEqual(complaints, [])
     })
   })

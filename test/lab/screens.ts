@@ -30,6 +30,7 @@ export function testScreens(lab: Lab): void {
         compare: [`#${token}&on=upm-aops`, '.parting'],
         refusal: ['#nonsense', '.page [role=alert]'],
         editor: ['#edit', '.cm-content'],
+        design: ['#design', '.cm-content'],
         tour: ['#tour', '.tour li'],
         learn: ['#learn', '.docs li'],
         page: ['#docs/litmus', '.prose'],
@@ -179,9 +180,11 @@ const PICTURES: Readonly<Record<string, Picture>> = {
   tour: { hash: '#tour', there: '.tour a' },
 }
 
-/** Every scenario is checked for it, unless there are verdicts from before. */
+/** Areas of the scenarios that the pictures show. */
+const AREAS = ['migration', 'memory-failure']
+
 async function makePictures(): Promise<void> {
-  const served = await serve()
+  const served = await serve(AREAS)
   const { cells } = served.verdicts.now()
   const tokenOf = (_: string, scenario: string, design: string): string =>
     cells.find((c) => c.scenario === scenario && c.design === design)?.findings[0]?.token ?? ''

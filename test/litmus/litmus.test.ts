@@ -149,6 +149,22 @@ describe('an argument', () => {
   })
 })
 
+test('a statement may go on in the next line, and is told in one', () => {
+  const { question, main, conditions } = read(`litmus a/b
+"One question, "
+"in two pieces"
+task t
+  r = pwrite(fd=3,
+    offset=0, length=1,   # a remark
+    byte=1)
+always t:r == 1 or
+  t:r == 2
+`)
+  assert.equal(question, 'One question, in two pieces')
+  assert.equal(main.tasks[0]?.operations[0]?.text, 'pwrite(fd=3, offset=0, length=1, byte=1)')
+  assert.equal(conditions[0]?.text, 't:r == 1 or t:r == 2')
+})
+
 test('deep nesting and long files are read, or told', () => {
   const nested = (n: number): string => `${'('.repeat(n)}t:r == 1${')'.repeat(n)}`
   const text = oneTask('r = close(fd)')
@@ -224,6 +240,12 @@ describe('a mistake is told with its place, a caret and the nearest match', () =
       EXAMPLE.replace('0x5a\n\nexpect', '0xfffffffffffffff\n\nexpect'),
       [18, 20],
       /beyond 2\^53/,
+    ],
+    [
+      'a word that says nothing of a design',
+      EXAMPLE.replace(' clean', ' cleen'),
+      [22, 13],
+      /expected clean, finds or skip\. Did you mean "clean"/,
     ],
     [
       'an unknown finding',

@@ -105,7 +105,7 @@ test('a hunk alone: functions that it shows whole are new, or gone', () => {
   )
   assert.deepEqual(
     from.entries.map((e) => `${e.name}: ${e.how}`),
-    ['is_our_page: new'],
+    ['is_our_page: new', 'other: no effect'],
   )
 })
 

@@ -193,13 +193,13 @@ test('a helper that the patch brings is translated with it', () => {
   assert.match(compiles(made), /yield\* isOurs\$\(/)
 })
 
-test('types and macros are said not to be judged; prototypes and comments are nothing', () => {
+test('types and macros are said not to be judged; prototypes are without effect', () => {
   const top = '#define LIMIT 4\nstruct seen {\n\tint a;\n};\nint f(void);\n'
   const to = top.replace('LIMIT 4', 'LIMIT 5').replace('int a', 'long a').replace('int f', 'long f')
   const { entries } = planned(top + FAILURE, `${to}/* A comment. */\n${FAILURE}`)
   assert.deepEqual(
     entries.map((e) => `${e.name.split(' ').slice(0, 2).join(' ')}: ${e.how}`),
-    ['LIMIT: not modelled', 'struct seen: not modelled'],
+    ['seen.a: not modelled', 'f: no effect', 'LIMIT: not modelled'],
   )
 })
 

@@ -108,6 +108,10 @@ test('the line that sums up has no good word for what is not good', () => {
   assert.match(as({ proof: 'bounded', asExpected: undefined }), /1 of them exhaustive, 1 inconcl/)
   const none = { ...verdict, verdict: 'skipped', proof: undefined } as const
   assert.match(coverage(resultsOf({ ...cell, verdict: none })), /nothing was checked/)
+  assert.match(
+    as({ verdict: 'failed', proof: undefined }),
+    /^1 of 2 cells with a set-up that failed/,
+  )
 })
 
 describe('for programs', () => {
@@ -122,6 +126,7 @@ describe('for programs', () => {
       { verdict: 'inconclusive', proof: 'bounded', findings: [], asExpected: undefined },
       { verdict: 'vacuous', findings: [], asExpected: false, difference: 'vacuous' },
       { verdict: 'skipped', proof: undefined, findings: [], outcomes: [] },
+      { verdict: 'failed', proof: undefined, findings: [], outcomes: [], reason: 'it never ends' },
     ]
     const cells = kinds.map((k) => ({ ...cell, verdict: { ...verdict, ...k } }))
     for (const name of formatNames()) {

@@ -4,10 +4,26 @@ import { createHash } from 'node:crypto'
 import type { Share } from '../../explore/states/shared.js'
 import type { Known } from '../../litmus/scenario.js'
 import { type Limits, type Question, questionKey } from '../ask.js'
+import type { Progress } from '../results.js'
 import type { ShareResult } from '../shares.js'
 import type { Verdict } from '../verdict.js'
 import type { DesignRef } from './designs.js'
 import { CODE } from './package.js'
+
+/** How a run ended: all verdicts there are, and whether it was interrupted. */
+export interface Run {
+  /** By position in the list of jobs; undefined for one that was not begun or not answered. */
+  readonly verdicts: readonly (Verdict | undefined)[]
+  readonly interrupted: boolean
+}
+
+/** What a run tells while it goes on. */
+export interface Listener {
+  onProgress(p: Progress): void
+  /** Something that the user should know. */
+  onNotice(text: string): void
+  readonly signal: AbortSignal
+}
 
 /** One cell to check, in data that can be sent. */
 export interface Job {

@@ -1,26 +1,10 @@
 /** Worker threads that share a list of cells. Verdicts come back in the order of the list. */
 import { Worker } from 'node:worker_threads'
 import { UserError } from '../error.js'
-import type { Progress } from '../results.js'
 import type { Verdict } from '../verdict.js'
-import { type Job, type Message, type Start, WorkerBug } from './job.js'
+import { type Job, type Listener, type Message, type Run, type Start, WorkerBug } from './job.js'
 import { CODE } from './package.js'
 import { Watch } from './watch.js'
-
-/** How a run ended: all verdicts there are, and whether it was interrupted. */
-export interface Run {
-  /** By position in the list of jobs; undefined for one that was not begun or not answered. */
-  readonly verdicts: readonly (Verdict | undefined)[]
-  readonly interrupted: boolean
-}
-
-/** What a run tells while it goes on. */
-export interface Listener {
-  onProgress(p: Progress): void
-  /** Something that the user should know. */
-  onNotice(text: string): void
-  readonly signal: AbortSignal
-}
 
 /** Start a worker that stops its search when `stop` is not 0 any more. */
 export function startWorker(stop: Int32Array): Worker {

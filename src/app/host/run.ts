@@ -8,9 +8,9 @@ import type { Verdict } from '../verdict.js'
 import { recall, remember } from './cache.js'
 import { claim } from './claim.js'
 import { tokenHash } from './designs.js'
-import type { Job } from './job.js'
+import type { Job, Listener, Run } from './job.js'
 import { assertSameCode, CODE } from './package.js'
-import { type Listener, type Run, runJobs } from './pool.js'
+import { runJobs } from './pool.js'
 import { runTogether } from './together.js'
 
 /** Worker threads that a run may have: more would only wait for one another. */

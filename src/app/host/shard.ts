@@ -194,7 +194,7 @@ export function merge(shards: readonly (readonly [path: string, file: ShardFile]
         `${path}: by another version of the code: ${file.version} ${file.code}; this is ${CODE.version} ${CODE.code}`,
       )
     }
-    if (file.of !== of || keyOf(file.command) !== keyOf(command)) {
+    if (file.of !== of || commandKey(file.command) !== commandKey(command)) {
       throw new UserError(`${path} and ${firstPath} are not shards of the same command`)
     }
     const twice = seen.get(file.shard)
@@ -227,7 +227,8 @@ function placeOf(cell: number, path: string, { command, shard, of }: ShardFile):
   throw new UserError(`${path}: cell ${cell} is none of shard ${shard} of ${of}`)
 }
 
-function keyOf({ question, ...rest }: Command): string {
+/** Text that is the same for the same command. */
+export function commandKey({ question, ...rest }: Command): string {
   const { scenarios, designs, limits, format, named, host } = rest
   const asked = [questionKey(question), limits.milliseconds ?? 0, limits.bytes ?? 0]
   const texts = scenarios.map((s) => [s.name, s.path ?? '', s.text])

@@ -7,9 +7,11 @@ import { packSchedule, TokenError, unpackSchedule } from '../token.js'
 import type { Finding, Outcome, Verdict } from '../verdict.js'
 import * as is from './narrow.js'
 
+const digits = is.matching(/^[\w-]*$/, 'a schedule as in a token')
+
 const schedule: is.Read<readonly Move[]> = (value, where) => {
   try {
-    return unpackSchedule(is.text(value, where))
+    return unpackSchedule(digits(value, where))
   } catch (error) {
     if (error instanceof TokenError) throw new is.NotAsWritten(`${where}: ${error.message}`)
     throw error
@@ -62,7 +64,7 @@ const sampler = is.fields<SamplerResult>({
 export const readVerdict = is.fields<Verdict>({
   scenario: is.text,
   design: is.text,
-  verdict: is.oneOf('clean', 'finding', 'inconclusive', 'vacuous', 'skipped'),
+  verdict: is.oneOf('clean', 'finding', 'inconclusive', 'vacuous', 'skipped', 'failed'),
   proof: is.maybe(is.oneOf('exhaustive', 'bounded', 'sampled')),
   bound: is.maybe(is.count),
   surprises: is.maybe(is.count),

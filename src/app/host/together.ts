@@ -4,8 +4,8 @@ import { CONTROL } from '../../explore/states/shared.js'
 import { UserError } from '../error.js'
 import type { Progress } from '../results.js'
 import type { ShareResult } from '../shares.js'
-import { type Job, type Message, WorkerBug } from './job.js'
-import { failureOf, type Listener, type Run, runJobs, startWorker } from './pool.js'
+import { type Job, type Listener, type Message, type Run, WorkerBug } from './job.js'
+import { failureOf, runJobs, startWorker } from './pool.js'
 import { Watch } from './watch.js'
 
 /**

@@ -110,14 +110,12 @@ function drawFor({ scenario, design }: Task, seed: number): Draw {
 function announced(task: Task, verdict: Verdict): Verdict {
   const { scenario, design, job } = task
   const wanted = job.design.module !== undefined || job.question.undeclared === true
-  if (!wanted || verdict.verdict === 'skipped') return verdict
+  if (!wanted || verdict.proof === undefined) return verdict
   return doubted(verdict, unannounced(scenario, design, drawFor(task, 1)))
 }
 
-/** With its findings told in few blocks; those that only follow another one stay as they are. */
 function told({ scenario, design }: Task, verdict: Verdict): Verdict {
-  const findings = verdict.findings.map((f) => (f.first ? gathered(scenario, design, f) : f))
-  return { ...verdict, findings }
+  return { ...verdict, findings: gathered(scenario, design, verdict.findings) }
 }
 
 /** With findings in their shortest form, and what other searches say, if they are asked. */
@@ -125,7 +123,7 @@ async function explained(task: Task, checked: Verdict): Promise<Verdict> {
   const { scenario, design, job, mayGoOn } = task
   const { cross } = job.question
   const verdict = told(task, checked)
-  if (cross === undefined || verdict.verdict === 'skipped') return verdict
+  if (cross === undefined || verdict.proof === undefined) return verdict
   // Who interrupts a second search has the verdict of the first.
   send({ kind: 'verdict', job: job.number, verdict, final: false })
   // Only now: making models needs the whole of TypeScript.

@@ -1,6 +1,7 @@
 /** What a search is asked, and what it answers. */
 import type { Listener } from '../../cell/execution.js'
 import type { Move } from '../../cell/schedule.js'
+import type { Memo } from '../../machine/memo.js'
 import type { Sought, Witness } from '../listen/witnesses.js'
 import type { Keeping } from '../states/known.js'
 import type { SavedStates } from '../states/open.js'
@@ -41,6 +42,8 @@ export interface SearchOptions extends Keeping, Sought {
   readonly listeners?: readonly Listener[]
   /** Run the code of every step, also of one whose inputs have been met before. */
   readonly afresh?: boolean | undefined
+  /** What steps do, as learnt by other searches of this machine since it was booted. */
+  readonly memo?: Memo | undefined
   /** Go on from here. The machine must stand in the initial state. */
   readonly resume?: Snapshot | undefined
 }

@@ -14,6 +14,7 @@ import { Memo } from '../../machine/memo.js'
 import { Witnesses } from '../listen/witnesses.js'
 import { KnownStates } from '../states/known.js'
 import { ARRIVED, type SharedStates } from '../states/shared.js'
+import { Bounds, saltOf } from './bounds.js'
 import {
   type Probe,
   type SearchOptions,
@@ -32,8 +33,7 @@ const STEPS_BETWEEN_QUESTIONS = 10_000
 
 class Search {
   readonly #options: SearchOptions
-  readonly #bound: number
-  readonly #surprisesBound: number
+  readonly #bounds: Bounds
   readonly #judges: Judges
   readonly #memo: Memo | undefined
   readonly #witnesses = new Witnesses()
@@ -58,24 +58,23 @@ class Search {
   #choice = 0
 
   constructor(judges: Judges, options: SearchOptions) {
-    const { bound, share, listeners = [] } = options
+    const { bound, share, listeners = [], memo = new Memo() } = options
     this.#options = options
-    this.#bound = bound ?? -1
-    this.#surprisesBound = options.surprises ?? Number.POSITIVE_INFINITY
+    this.#bounds = new Bounds(bound, options.surprises)
     this.#askEvery = options.askEvery ?? STEPS_BETWEEN_QUESTIONS
     this.#askAt = this.#askEvery
     this.#judges = judges
-    this.#memo = options.afresh === true || options.exact === true ? undefined : new Memo()
+    this.#memo = options.afresh === true || options.exact === true ? undefined : memo
     const heard = [this.#witnesses, { found: () => this.#look() }, ...listeners]
     this.#run = new Execution(judges, heard, this.#memo, KEPT_WORDS)
     this.#known = new KnownStates(options)
     this.#shared = this.#known.shared
-    if (this.#memo !== undefined && this.#bound < 0) {
+    if (this.#memo !== undefined && this.#bounds.none) {
       this.#foresight = new Foresight(this.#memo, this.#known, judges)
     }
     if (this.#shared !== undefined) {
       this.#cycles = new SharedCycles(this.#run, this.#known, this.#shared)
-    } else if (this.#bound < 0) this.#cycles = new Components(this.#run, this.#known)
+    } else if (this.#bounds.none) this.#cycles = new Components(this.#run, this.#known)
     this.#backwards = share !== undefined && share.worker % 2 === 1
   }
 
@@ -147,7 +146,7 @@ class Search {
 
   get #bytes(): number {
     const stacks = this.#run.path.bytes + (this.#cycles?.bytes ?? 0)
-    return this.#known.bytes + stacks + (this.#memo?.bytes ?? 0)
+    return this.#known.bytes + stacks + (this.#memo?.bytes ?? 0) + this.#judges.bytes
   }
 
   /** Of a search whose memory is not that of one table alone, all counts. */
@@ -180,7 +179,7 @@ class Search {
     for (let untried = path.get(KEPT.UNTRIED); untried !== 0; ) {
       const task = this.#backwards ? lastOf(untried) : firstOf(untried, path.get(LEVEL.TASK))
       const choice = path.get(KEPT.NEXT_CHOICE)
-      const beyond = this.#isBeyond(task, choice)
+      const beyond = this.#bounds.cutOff(this.#run, task, choice)
       const last = beyond || choice + 1 === alternatives(task)
       if (last) untried &= ~(1 << task)
       path.set(KEPT.UNTRIED, untried)
@@ -194,14 +193,6 @@ class Search {
       return true
     }
     return false
-  }
-
-  /** Does a move use up more than the bounds allow? */
-  #isBeyond(task: number, choice: number): boolean {
-    if (this.#bound < 0) return false
-    const run = this.#run
-    if (run.preemptions >= this.#bound && run.preempts(task)) return true
-    return choice > 0 && run.surprises >= this.#surprisesBound
   }
 
   #take(): void {
@@ -245,7 +236,7 @@ class Search {
     const hi = run.hi ^ memo.changeHi(deed)
     let salt = 0
     let preemptions = 0
-    if (this.#bound >= 0) {
+    if (!this.#bounds.none) {
       salt = saltOf(this.#task, run.surprises + (this.#choice > 0 ? 1 : 0))
       preemptions = run.preemptions + (run.preempts(this.#task) ? 1 : 0)
     }
@@ -296,11 +287,6 @@ class Search {
     this.#run.back()
     return true
   }
-}
-
-/** A bounded search tells states apart by who ran last, and by what has surprised it. */
-function saltOf(running: number, surprises: number): number {
-  return running + 1 + (surprises << 5)
 }
 
 /** Search from the machine's present state; the machine is in that state again afterwards. */

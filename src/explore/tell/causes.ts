@@ -1,10 +1,8 @@
 /** One execution with what happens before what: each step's footprint and vector clock. */
 
-import { Cell } from '../../cell/cell.js'
-import type { Listener, Sighting } from '../../cell/execution.js'
+import { Execution, type Listener, type Sighting } from '../../cell/execution.js'
+import type { Judges } from '../../cell/judges.js'
 import type { Move } from '../../cell/schedule.js'
-import type { Design } from '../../designs/design.js'
-import type { Scenario } from '../../litmus/scenario.js'
 import { phaseOf } from '../../machine/machine.js'
 import { MAX_TASKS } from '../../machine/task.js'
 import { Recorder } from '../stateless/footprint.js'
@@ -29,16 +27,14 @@ export function before(one: Caused, other: Caused): boolean {
   return one.number <= (other.clock[one.move.task] as number)
 }
 
-/** Run a schedule; undefined if it cannot be followed to its end. */
-export function causesOf(
-  scenario: Scenario,
-  design: Design,
-  schedule: readonly Move[],
-): readonly Caused[] | undefined {
-  const cell = new Cell(scenario, design)
+/**
+ * Run a schedule from the machine's present state, and go back there; undefined if it cannot be
+ * followed to its end.
+ */
+export function causesOf(judges: Judges, schedule: readonly Move[]): readonly Caused[] | undefined {
   const recorder = new Recorder()
   const heard = new Heard()
-  const run = cell.begin('lowered', [recorder, heard])
+  const run = new Execution(judges, [recorder, heard])
   const past = new Past()
   const steps: Caused[] = []
   for (const move of schedule) {
@@ -53,7 +49,7 @@ export function causesOf(
     past.add(step)
     steps.push(step)
   }
-  cell.judges.detach()
+  run.backTo(0)
   return steps.length === schedule.length ? steps : undefined
 }
 

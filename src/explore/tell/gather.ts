@@ -4,9 +4,8 @@
  * The result is run again and must show the same finding.
  */
 
+import type { Judges } from '../../cell/judges.js'
 import type { Move } from '../../cell/schedule.js'
-import type { Design } from '../../designs/design.js'
-import type { Scenario } from '../../litmus/scenario.js'
 import { MAX_TASKS } from '../../machine/task.js'
 import { before, type Caused, causesOf } from './causes.js'
 
@@ -17,10 +16,13 @@ export interface Shown {
   readonly preemptions: number
 }
 
-/** The same finding, told in fewer blocks; as it was if that cannot be. */
-export function gather(scenario: Scenario, design: Design, shown: Shown): Shown {
+/**
+ * The same finding, told in fewer blocks; as it was if that cannot be. The machine stands in the
+ * initial state, and does so again afterwards.
+ */
+export function gather(judges: Judges, shown: Shown): Shown {
   const { id } = shown
-  const steps = causesOf(scenario, design, shown.schedule)
+  const steps = causesOf(judges, shown.schedule)
   if (steps === undefined) return shown
   const at = steps.findIndex((s) => s.found.includes(id))
   const whole = at < 0 ? steps : steps.slice(0, at + 1)
@@ -29,7 +31,7 @@ export function gather(scenario: Scenario, design: Design, shown: Shown): Shown 
   const needed = at < 0 ? whole : whole.filter((s) => before(s, last))
   for (const kept of [needed, whole]) {
     const schedule = fewestBlocks(kept)
-    const preemptions = preemptionsOf(scenario, design, schedule, id)
+    const preemptions = preemptionsOf(judges, schedule, id)
     if (preemptions === undefined || preemptions > shown.preemptions) continue
     return { id, schedule, preemptions }
   }
@@ -37,13 +39,8 @@ export function gather(scenario: Scenario, design: Design, shown: Shown): Shown 
 }
 
 /** Run a schedule: its preemptions, or undefined if it does not end in the finding. */
-function preemptionsOf(
-  scenario: Scenario,
-  design: Design,
-  schedule: readonly Move[],
-  id: string,
-): number | undefined {
-  const steps = causesOf(scenario, design, schedule)
+function preemptionsOf(judges: Judges, schedule: readonly Move[], id: string): number | undefined {
+  const steps = causesOf(judges, schedule)
   const last = steps?.at(-1)
   if (steps === undefined || last === undefined) return undefined
   if (![...last.found, ...last.foundAtEnd].includes(id)) return undefined

@@ -13,7 +13,6 @@ import type { Design } from '../../designs/design.js'
 import type { Scenario } from '../../litmus/scenario.js'
 import { innermost } from '../../machine/frames.js'
 import { operationOf, taskName } from '../../machine/machine.js'
-import { Memo } from '../../machine/memo.js'
 import { taskNumber } from '../../machine/task.js'
 import { Dependence } from '../stateless/independence.js'
 import { VisitedTable } from '../states/visited.js'
@@ -75,13 +74,25 @@ export function lookBack(
   limits: HindsightLimits,
 ): Hindsight | undefined {
   // A livelock is a fact about loops; here only ends are looked at.
-  const steps = id === 'livelock' ? undefined : causesOf(scenario, design, schedule)
-  if (steps === undefined) return undefined
+  if (id === 'livelock') return undefined
   const cell = new Cell(scenario, design)
-  const ids = new Ids()
   cell.boot('lowered')
+  const steps = causesOf(cell.judges, schedule)
+  const told = steps && toldOf(cell, schedule, id, limits, steps)
+  cell.judges.detach()
+  return told
+}
+
+function toldOf(
+  { judges, memo }: Cell,
+  schedule: readonly Move[],
+  id: string,
+  limits: HindsightLimits,
+  steps: readonly Caused[],
+): Hindsight | undefined {
+  const ids = new Ids()
   // The same steps come up in one question after the other.
-  const run = new Execution(cell.judges, [ids], new Memo())
+  const run = new Execution(judges, [ids], memo)
   const look = new Look(run, ids, id, limits)
   const pointOfNoReturn = noReturn(run, schedule, look)
   run.backTo(0)
@@ -95,7 +106,6 @@ export function lookBack(
     pointOfNoReturn === undefined || pointOfNoReturn === 0
       ? undefined
       : prevented(look, steps, sites, schedule)
-  cell.judges.detach()
   return pointOfNoReturn === undefined ? undefined : { pointOfNoReturn, prevention }
 }
 

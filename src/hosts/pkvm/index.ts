@@ -16,12 +16,14 @@ import {
   vmTypeHasPrivateMem,
 } from '../../kernel/arch/x86/kvm/x86_ops.js'
 import { hostMayLoad, hostMayStore } from '../../kernel/arch/x86/mm/direct_map.js'
+import { kvmArchCommitMemoryRegion } from '../../kernel/virt/kvm/memslots.js'
 import { type Replacement, replace } from '../../machine/fn.js'
 import { confidentialVm, guestConvert } from '../../user/confidential.js'
 import type { Host, HostId } from '../host.js'
 import { hostMemAbort, hostMemAbortInjected } from './access.js'
 import { filePage, gmemPage, pkvmGuestConvert, pkvmVcpuRun } from './guest.js'
 import {
+  pkvmCommitMemoryRegion,
   pkvmConfidentialVm,
   pkvmDestroyHypVm,
   pkvmFlushShadowAll,
@@ -37,6 +39,7 @@ import { PKVM_WORDS } from './words.js'
 const COMMON: readonly Replacement[] = [
   replace(vcpuRun, pkvmVcpuRun),
   replace(kvmMmuZapAll, pkvmFlushShadowAll),
+  replace(kvmArchCommitMemoryRegion, pkvmCommitMemoryRegion),
   replace(kvmIsVmTypeSupported, pkvmVmTypeSupported),
   replace(vmTypeHasPrivateMem, pkvmHasPrivateMem),
   replace(kvmX86VmInit, pkvmInitHostVm),

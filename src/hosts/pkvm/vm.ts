@@ -13,7 +13,7 @@
  */
 import type { kvmX86VmDestroy } from '../../kernel/arch/x86/kvm/x86_ops.js'
 import { EPERM } from '../../kernel/include/errno.js'
-import { Kvm, type Spte } from '../../kernel/include/kvm.js'
+import { Kvm, type KvmMemorySlot, type Spte } from '../../kernel/include/kvm.js'
 import type { Folio } from '../../kernel/include/mm.js'
 import type { Gfn, Pfn } from '../../kernel/include/types.js'
 import { xaErase, xaFindAfterIndex, xaFindIndex, xaLoad } from '../../kernel/lib/xarray.js'
@@ -107,6 +107,17 @@ export const reclaimAll = fn(function* __pkvm_pgtable_stage2_reclaim(kvm: Kvm): 
     gfn = next
   }
 })
+
+/**
+ * Nothing to do while dirty logging is left out, whatever flags have changed.
+ *
+ * Models: 6.17 arch/arm64/kvm/mmu.c kvm_arch_commit_memory_region.
+ */
+export const pkvmCommitMemoryRegion = fn(function kvm_arch_commit_memory_region(
+  _old: KvmMemorySlot | null,
+  _slot: KvmMemorySlot | null,
+  _change: number,
+): void {})
 
 /** Models: 7.1 (notes) arch/arm64/kvm/mmu.c kvm_arch_flush_shadow_all. */
 export const pkvmFlushShadowAll = fn(function* kvm_mmu_zap_all(kvm: Kvm): Kernel<void> {

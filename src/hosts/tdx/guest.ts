@@ -22,13 +22,13 @@ import { KVM_MEMORY_ATTRIBUTE_PRIVATE } from '../../kernel/include/uapi.js'
 import { pfnToFolio } from '../../kernel/mm/page_alloc.js'
 import { kvmTdpMmuMapUnlessAllowed } from '../../kernel/v6_18/arch/x86/kvm/tdp_mmu.js'
 import { attrPrivate, sysKvmSetMemoryAttributes } from '../../kernel/virt/kvm/memory_attributes.js'
-import { createVcpu } from '../../kernel/virt/kvm/vcpu_file.js'
+import { createVcpu, sysKvmCreateVcpu } from '../../kernel/virt/kvm/vcpu_file.js'
 import { kvmFget, kvmOf } from '../../kernel/virt/kvm/vm_file.js'
 import { type Blob, byteAt, byteWithKey, keyAt, keyedByte, withBytes } from '../../machine/blob.js'
 import { alsoReads, alsoWrites, rmw, until, write } from '../../machine/effects.js'
 import { mark, tracepoint } from '../../machine/fault.js'
 import { fn, type Kernel, original } from '../../machine/fn.js'
-import { isErr } from '../../machine/struct.js'
+import { isErr, ptrErr } from '../../machine/struct.js'
 import { isTd, setPrivateSpte, tdOf, tdVcpuInit, tdxOf } from './kvm.js'
 import {
   acceptBegin,
@@ -41,7 +41,7 @@ import {
   tdExit,
   tdhVpEnter,
 } from './module.js'
-import { EPT_VIOLATION, TDX_PAGE_ALREADY_ACCEPTED, TDX_SUCCESS } from './sept.js'
+import { EPT_VIOLATION, OP_STATES, TDX_PAGE_ALREADY_ACCEPTED, TDX_SUCCESS } from './sept.js'
 
 /** What `vcpu_run` is given instead of a byte to have a page accepted. */
 const ACCEPT = -2
@@ -195,7 +195,10 @@ const plainRun = original(vcpuRun)
  * -EIO also for what the guest has not accepted, and -EINVAL before the TD is finalised. A vCPU that
  * is barred waits outside.
  *
- * Models: 6.18 (notes) arch/x86/kvm/vmx/tdx.c tdx_vcpu_run and tdx_handle_ept_violation.
+ * Models: 6.17 arch/x86/kvm/vmx/tdx.c tdx_vcpu_pre_run, tdx_vcpu_run and tdx_handle_ept_violation.
+ * Simplifies: a fault on private memory that has to be tried again goes through the guest each time,
+ * where Linux tries again at once; 7.0 gives that up for a slot that is being deleted, 6.17 does not,
+ * and the deletion waits for as long as no signal comes. Compared: 7.0 source.
  */
 export const tdxVcpuRun = fn(function* vcpu_run(
   vcpu: KvmVcpu,
@@ -260,18 +263,12 @@ export const enterGate = fn(function* tdx_vcpu_run_gate(kvm: Kvm): Kernel<void> 
 /**
  * The guest touched what it has not accepted.
  *
- * Models: 6.18 (notes) vmx/tdx.c tdx_handle_ept_violation: kvm_vm_dead().
+ * Models: 6.17 vmx/tdx.c tdx_handle_ept_violation: kvm_vm_dead(). A tree of 2026 leaves with
+ * KVM_EXIT_SHUTDOWN instead, and the VM lives. Compared: 7.0 and 7.1 source.
  */
 export const unaccepted = fn(function* tdx_unaccepted(vcpu: KvmVcpu): Kernel<number> {
   yield write(vcpu.kvm, 'vmDead')
   vcpu.kvm!.vmDead = true
-  mark('touched-before-accept')
-  return -EIO
-})
-
-/** Models: 6.19 (notes) vmx/tdx.c tdx_handle_ept_violation: KVM_EXIT_SHUTDOWN, for which -EIO stands here. */
-export const unacceptedShutdown = fn(function* tdx_unaccepted(vcpu: KvmVcpu): Kernel<number> {
-  vcpu.exitReason = KVM_EXIT_SHUTDOWN
   mark('touched-before-accept')
   return -EIO
 })
@@ -321,11 +318,31 @@ export const tdxGuestConvert = fn(function* guest_convert(
 
 const plainCreate = original(createVcpu)
 
-/** KVM_CREATE_VCPU and KVM_TDX_INIT_VCPU; vCPUs that no scenario creates are there since the launch. */
+/** No vCPU for a TD that is finalised: -EIO. Models: 6.17 vmx/tdx.c tdx_vcpu_create. Compared: 7.0 source. */
 export const tdxCreateVcpu = fn(function* kvm_vm_ioctl_create_vcpu_locked(
   kvm: Kvm,
 ): Kernel<number> {
-  const fd = yield* plainCreate(kvm)
-  if (fd >= 0 && isTd(kvm)) yield* tdVcpuInit(kvm)
-  return fd
+  alsoReads(tdOf(kvm), 'state')
+  if (isTd(kvm) && tdOf(kvm).opState !== OP_STATES.indexOf('INITIALIZED')) return -EIO
+  return yield* plainCreate(kvm)
+})
+
+const plainIoctl = original(sysKvmCreateVcpu)
+
+/**
+ * KVM_CREATE_VCPU and, on its descriptor, KVM_TDX_INIT_VCPU, for which nobody holds kvm->lock. vCPUs
+ * that no scenario creates are there since the launch.
+ *
+ * Models: 6.17 vmx/tdx.c tdx_vcpu_init. Simplifies: no -EBUSY of 7.0, where a vCPU that is only half
+ * made keeps others from their calls. Compared: 7.0 source.
+ */
+export const tdxKvmCreateVcpu = fn(function* kvm_vm_ioctl_create_vcpu(vm: number): Kernel<number> {
+  const fd = yield* plainIoctl(vm)
+  if (fd < 0) return fd
+  const file = yield* kvmFget(vm)
+  if (isErr(file)) return ptrErr(file)
+  const kvm = kvmOf(file)
+  const error = isTd(kvm) ? yield* tdVcpuInit(kvm) : 0
+  yield* fput(file)
+  return error === 0 ? fd : error
 })

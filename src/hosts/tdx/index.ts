@@ -4,9 +4,8 @@
  * reference for each leaf, up to 6.18, and without. On restricted memory the series of 2023 had the
  * reference too, because nothing kept the pages from moving.
  *
- * What is said here to model 6.18 or 6.19 (notes) was written from notes on 6.16 and on a tree of 2026, and
- * has not been read beside those versions; that the series of 2023 had the reference is all that is
- * taken from it. The accesses that step over one instruction again and again (zero-step) and their
+ * KVM's half was read beside 6.17 and 7.0; of the series of 2023 only the reference is taken. The
+ * accesses that step over one instruction again and again (zero-step) and their
  * lock on the tree are left out.
  */
 import { vcpuRun } from '../../kernel/arch/x86/kvm/guest.js'
@@ -21,7 +20,7 @@ import {
 import { hostMayStore } from '../../kernel/arch/x86/mm/direct_map.js'
 import { kvmArchFlushSlotOnly } from '../../kernel/v6_18/virt/kvm/memslots.js'
 import { kvmArchFlushShadowMemslot } from '../../kernel/virt/kvm/memslots.js'
-import { createVcpu } from '../../kernel/virt/kvm/vcpu_file.js'
+import { createVcpu, sysKvmCreateVcpu } from '../../kernel/virt/kvm/vcpu_file.js'
 import { type Replacement, replace } from '../../machine/fn.js'
 import { confidentialVm, guestAccept, guestConvert, launch } from '../../user/confidential.js'
 import type { Host, HostId } from '../host.js'
@@ -31,11 +30,10 @@ import {
   tdxFaultIsPrivate,
   tdxGuestAccept,
   tdxGuestConvert,
+  tdxKvmCreateVcpu,
   tdxMap,
   tdxMap618,
   tdxVcpuRun,
-  unaccepted,
-  unacceptedShutdown,
 } from './guest.js'
 import {
   noClear,
@@ -69,6 +67,7 @@ const COMMON: readonly Replacement[] = [
   replace(kvmMmuZapAll, tdxZapAll),
   replace(kvmArchFlushShadowMemslot, kvmArchFlushSlotOnly),
   replace(createVcpu, tdxCreateVcpu),
+  replace(sysKvmCreateVcpu, tdxKvmCreateVcpu),
   replace(confidentialVm, tdxConfidentialVm),
   replace(launch, tdxLaunch),
   replace(guestAccept, tdxGuestAccept),
@@ -80,7 +79,6 @@ const FROM_6_19: readonly Replacement[] = [
   replace(tdxUnpin, noPin),
   replace(tdxClearPage, noClear),
   replace(tdVcpuInit, tdVcpuInitLocked),
-  replace(unaccepted, unacceptedShutdown),
 ]
 
 function tdx(

@@ -11,8 +11,14 @@
 import { GFN_END, kvmFlushRemoteTlbs, makeSpte } from '../../kernel/arch/x86/kvm/tdp_mmu.js'
 import type { kvmX86VmDestroy } from '../../kernel/arch/x86/kvm/x86_ops.js'
 import { fput } from '../../kernel/fs/file_table.js'
-import { EINVAL } from '../../kernel/include/errno.js'
-import { Kvm, type KvmPageFault, type Spte } from '../../kernel/include/kvm.js'
+import { EINVAL, EIO } from '../../kernel/include/errno.js'
+import {
+  KVM_FILTER_PRIVATE,
+  KVM_FILTER_SHARED,
+  Kvm,
+  type KvmPageFault,
+  type Spte,
+} from '../../kernel/include/kvm.js'
 import type { Folio } from '../../kernel/include/mm.js'
 import type { Gfn } from '../../kernel/include/types.js'
 import {
@@ -29,7 +35,7 @@ import { kvmFget, kvmOf } from '../../kernel/virt/kvm/vm_file.js'
 import { offStack } from '../../machine/alloc.js'
 import { alsoWrites, inject, rmw, untilElement, write } from '../../machine/effects.js'
 import { mark, tracepoint } from '../../machine/fault.js'
-import { fn, type Kernel } from '../../machine/fn.js'
+import { fn, type Kernel, original } from '../../machine/fn.js'
 import { writeLock, writeUnlock } from '../../machine/locks.js'
 import {
   constructAt,
@@ -62,7 +68,6 @@ import {
   type OpState,
   TDX_OPERAND_BUSY,
   TDX_OPERAND_INVALID,
-  TDX_PREVIOUS_TLB_EPOCH_BUSY,
   TDX_SUCCESS,
 } from './sept.js'
 
@@ -130,7 +135,7 @@ function opState(s: OpState): number {
 }
 
 /**
- * Models: 6.18 (notes) arch/x86/kvm/vmx/tdx.c tdx_vm_init and __tdx_td_init. Simplifies: KVM_TDX_INIT_VM is
+ * Models: 6.17 arch/x86/kvm/vmx/tdx.c tdx_vm_init and __tdx_td_init. Simplifies: KVM_TDX_INIT_VM is
  * part of it; keys never run out.
  */
 export const tdxVmInit = fn(function* tdx_vm_init(kvm: Kvm): Kernel<number> {
@@ -146,7 +151,13 @@ export const tdxConfidentialVm = fn(function* confidential_vm(): Kernel<number> 
   return yield* sysKvmCreateVm(KVM_X86_TDX_VM)
 })
 
-/** KVM_TDX_FINALIZE_VM: -EINVAL if that was done. Models: 6.18 (notes) vmx/tdx.c tdx_td_finalize. */
+/**
+ * KVM_TDX_FINALIZE_VM: -EINVAL if that was done.
+ *
+ * Models: 6.17 vmx/tdx.c tdx_td_finalize. Simplifies: one step, where Linux holds kvm->lock and
+ * slots_lock (7.0: those of all vCPUs too); no page was added before, so none is missing. Compared:
+ * 7.0 source.
+ */
 export const tdxLaunch = fn(function* launch(vm: number): Kernel<number> {
   const file = yield* kvmFget(vm)
   if (isErr(file)) return ptrErr(file)
@@ -161,12 +172,12 @@ export const tdxLaunch = fn(function* launch(vm: number): Kernel<number> {
   return ret
 })
 
-/** A leaf's reference to its page. Models: 6.18 (notes) vmx/tdx.c tdx_sept_set_private_spte, get_page(). */
+/** A leaf's reference to its page. Models: 6.17 vmx/tdx.c tdx_sept_set_private_spte, get_page(). */
 export const tdxPin = fn(function* tdx_pin(folio: Folio): Kernel<void> {
   yield* folioGet(folio)
 })
 
-/** Models: 6.18 (notes) vmx/tdx.c tdx_unpin. */
+/** Models: 6.17 vmx/tdx.c tdx_unpin. */
 export const tdxUnpin = fn(function* tdx_unpin(folio: Folio): Kernel<void> {
   yield* folioPut(folio)
 })
@@ -177,7 +188,7 @@ export const noPin = fn(function* tdx_pin(_folio: Folio): Kernel<void> {})
 /**
  * A page comes back with the TD's ciphertext in it: the host clears it with stores of whole lines.
  *
- * Models: 6.18 (notes) vmx/tdx.c tdx_clear_page.
+ * Models: 6.17 vmx/tdx.c tdx_clear_page.
  */
 export const tdxClearPage = fn(function* tdx_clear_page(folio: Folio): Kernel<void> {
   yield write(folio, 'data')
@@ -192,7 +203,8 @@ export const noClear = fn(function* tdx_clear_page(_folio: Folio): Kernel<void> 
  * the TD, and then the leaf is written. If a lock of the module is taken nothing is installed, and
  * the guest faults again. mmu_lock is held for reading.
  *
- * Models: 6.18 (notes) arch/x86/kvm/mmu/tdp_mmu.c tdp_mmu_set_spte_atomic, vmx/tdx.c tdx_mem_page_aug.
+ * Models: 6.17 arch/x86/kvm/mmu/tdp_mmu.c set_external_spte_present, vmx/tdx.c tdx_mem_page_aug.
+ * Compared: 7.0 source, which keeps no reference.
  */
 export const setPrivateSpte = fn(function* tdx_sept_set_private_spte(
   kvm: Kvm,
@@ -223,15 +235,16 @@ export const setPrivateSpte = fn(function* tdx_sept_set_private_spte(
   yield* tdxUnpin(folio)
 })
 
+/** tdx_operand_busy(): an epoch that is not over is none of it. */
 function isBusy(code: number): boolean {
-  return code === TDX_OPERAND_BUSY || code === TDX_PREVIOUS_TLB_EPOCH_BUSY
+  return code === TDX_OPERAND_BUSY
 }
 
 /**
  * Drive every vCPU out of the guest that is inside, and wait until each has been outside; it may be
  * inside again by then.
  *
- * Models: 6.18 (notes) virt/kvm/kvm_main.c kvm_make_all_cpus_request with KVM_REQ_OUTSIDE_GUEST_MODE, which
+ * Models: 6.17 virt/kvm/kvm_main.c kvm_make_all_cpus_request with KVM_REQ_OUTSIDE_GUEST_MODE, which
  * waits for the acknowledgements.
  */
 export const kickAll = fn(function* kvm_make_all_cpus_request(kvm: Kvm): Kernel<void> {
@@ -246,14 +259,14 @@ export const kickAll = fn(function* kvm_make_all_cpus_request(kvm: Kvm): Kernel<
   }
 })
 
-/** Models: 6.18 (notes) vmx/tdx.c tdx_no_vcpus_enter_start. mmu_lock is held for writing. */
+/** Models: 6.17 vmx/tdx.c tdx_no_vcpus_enter_start. mmu_lock is held for writing. */
 export const noVcpusEnterStart = fn(function* tdx_no_vcpus_enter_start(kvm: Kvm): Kernel<void> {
   yield write(tdxOf(kvm), 'barred')
   tdxOf(kvm).barred = true
   yield* kickAll(kvm)
 })
 
-/** Models: 6.18 (notes) vmx/tdx.c tdx_no_vcpus_enter_stop. */
+/** Models: 6.17 vmx/tdx.c tdx_no_vcpus_enter_stop. */
 export const noVcpusEnterStop = fn(function* tdx_no_vcpus_enter_stop(kvm: Kvm): Kernel<void> {
   yield write(tdxOf(kvm), 'barred')
   tdxOf(kvm).barred = false
@@ -263,20 +276,24 @@ export const noVcpusEnterStop = fn(function* tdx_no_vcpus_enter_stop(kvm: Kvm): 
 const BLOCK = 0
 const TRACK = 1
 const REMOVE = 2
+const WBINVD = 3
+const CALLS = ['MEM_RANGE_BLOCK', 'MEM_TRACK', 'MEM_PAGE_REMOVE', 'PHYMEM_PAGE_WBINVD']
 
 /** One call of the module, which a fault of the scenario's may make fail for good. */
 export const seamcall = fn(function* seamcall(kvm: Kvm, call: number, gfn: Gfn): Kernel<number> {
   yield rmw(tdOf(kvm), 'state')
   if (call === BLOCK) return tdhMemRangeBlock(tdOf(kvm), gfn)
   if (call === TRACK) return tdhMemTrack(tdOf(kvm))
-  return tdhMemPageRemove(tdOf(kvm), gfn)
+  // Caches are not in the model: nothing is left to write back.
+  return call === REMOVE ? tdhMemPageRemove(tdOf(kvm), gfn) : TDX_SUCCESS
 })
 
 /**
  * The call, and once more with all vCPUs out if somebody had a lock. False: the VM is given up.
  *
- * Models: 6.18 (notes) vmx/tdx.c tdx_sept_zap_private_spte, tdx_track and tdx_sept_drop_private_spte, what
- * they share; it is a macro in 6.19.
+ * Models: 6.17 vmx/tdx.c tdx_sept_zap_private_spte, tdx_track and tdx_sept_drop_private_spte, what
+ * they share; 7.0 has a macro of this name. The write-back of caches, which Linux calls once, is never
+ * busy here.
  */
 export const seamcallRetried = fn(function* tdh_do_no_vcpus(
   kvm: Kvm,
@@ -293,31 +310,31 @@ export const seamcallRetried = fn(function* tdh_do_no_vcpus(
       yield* noVcpusEnterStop(kvm)
     }
   }
-  const name = call === BLOCK ? 'MEM_RANGE_BLOCK' : call === TRACK ? 'MEM_TRACK' : 'MEM_PAGE_REMOVE'
   return !kvmBugOn(
     kvm,
     code !== TDX_SUCCESS,
-    `SEAMCALL TDH_${name} failed: 0x${(code >>> 0).toString(16)}`,
+    `SEAMCALL TDH_${CALLS[call]} failed: 0x${(code >>> 0).toString(16)}`,
   )
 })
 
 /**
- * A new epoch, and every vCPU out of the guest, so that none is in an old one.
+ * A new epoch, and every vCPU out of the guest, so that none is in an old one. Nobody is told that
+ * it failed, but by the VM that is given up: the removal that comes next fails too.
  *
- * Models: 6.18 (notes) vmx/tdx.c tdx_track.
+ * Models: 6.17 vmx/tdx.c tdx_track. Compared: 7.0 source.
  */
-export const tdxTrack = fn(function* tdx_track(kvm: Kvm, gfn: Gfn): Kernel<boolean> {
-  if (tdOf(kvm).opState !== opState('RUNNABLE')) return true
-  const done = yield* seamcallRetried(kvm, TRACK, gfn)
+export const tdxTrack = fn(function* tdx_track(kvm: Kvm, gfn: Gfn): Kernel<void> {
+  if (tdOf(kvm).opState !== opState('RUNNABLE')) return
+  yield* seamcallRetried(kvm, TRACK, gfn)
   yield* kickAll(kvm)
-  return done
 })
 
 /**
  * Take one page from the TD. If that fails the page is neither cleared nor unpinned; KVM's own leaf
  * goes all the same. mmu_lock is held for writing.
  *
- * Models: 6.18 (notes) vmx/tdx.c tdx_sept_remove_private_spte.
+ * Models: 6.17 vmx/tdx.c tdx_sept_remove_private_spte with tdx_sept_drop_private_spte. Compared: 7.0
+ * source.
  */
 export const removePrivateSpte = fn(function* tdx_sept_remove_private_spte(
   kvm: Kvm,
@@ -326,8 +343,11 @@ export const removePrivateSpte = fn(function* tdx_sept_remove_private_spte(
   const folio = pfnToFolio(spte.pfn)!
   const gfn = spte.gfn
   let done = yield* seamcallRetried(kvm, BLOCK, gfn)
-  if (done) done = yield* tdxTrack(kvm, gfn)
-  if (done) done = yield* seamcallRetried(kvm, REMOVE, gfn)
+  if (done) {
+    yield* tdxTrack(kvm, gfn)
+    done = yield* seamcallRetried(kvm, REMOVE, gfn)
+    if (done) done = yield* seamcallRetried(kvm, WBINVD, gfn)
+  }
   yield rmw(kvm.tdpMmu, 'xaHead')
   xaErase(kvm.tdpMmu, gfn)
   offStack(spte)
@@ -337,30 +357,39 @@ export const removePrivateSpte = fn(function* tdx_sept_remove_private_spte(
   yield* tdxUnpin(folio)
 })
 
-/** The leaves of [start, end) that a VM's own table has, shared ones as in every VM. */
+/**
+ * The leaves of [start, end) that a VM's own table has, of a TD those of the roots that the filter
+ * names; shared ones as in every VM.
+ *
+ * Models: 6.17 arch/x86/kvm/mmu/tdp_mmu.h kvm_gfn_range_filter_to_root_types. Compared: 7.0 source.
+ */
 export const tdxZap = fn(function* tdp_mmu_zap_leafs(
   kvm: Kvm,
   start: Gfn,
   end: Gfn,
+  filter: number,
 ): Kernel<boolean> {
   let flush = false
   let gfn = xaFindIndex(kvm.tdpMmu, start, end - 1)
   while (gfn >= 0) {
     const next = xaFindAfterIndex(kvm.tdpMmu, gfn, end - 1)
     const spte = xaLoad(kvm.tdpMmu, gfn) as Spte
-    if (isTd(kvm) && spte.private) yield* removePrivateSpte(kvm, spte)
-    else {
-      yield rmw(kvm.tdpMmu, 'xaHead')
-      xaErase(kvm.tdpMmu, gfn)
-      offStack(spte)
+    const root = spte.private ? KVM_FILTER_PRIVATE : KVM_FILTER_SHARED
+    if (!isTd(kvm) || filter & root) {
+      if (isTd(kvm) && spte.private) yield* removePrivateSpte(kvm, spte)
+      else {
+        yield rmw(kvm.tdpMmu, 'xaHead')
+        xaErase(kvm.tdpMmu, gfn)
+        offStack(spte)
+      }
+      flush = true
     }
-    flush = true
     gfn = next
   }
   return flush
 })
 
-/** The process's memory goes; the TD's own pages are none of it. Models: 6.18 (notes) kvm_mmu_zap_all. */
+/** The process's memory goes; the TD's own pages are none of it. Models: 6.17 kvm_tdp_mmu_zap_all, which leaves mirror roots. */
 export const tdxZapAll = fn(function* kvm_mmu_zap_all(kvm: Kvm): Kernel<void> {
   yield* writeLock(kvm.mmuLock)
   let gfn = xaFindIndex(kvm.tdpMmu, 0, GFN_END - 1)
@@ -381,7 +410,7 @@ export const tdxZapAll = fn(function* kvm_mmu_zap_all(kvm: Kvm): Kernel<void> {
 /**
  * The key is given back, and then the pages, whatever became of the VM.
  *
- * Models: 6.18 (notes) vmx/tdx.c tdx_mmu_release_hkid and tdx_vm_destroy, with the zap of the mirror root in
+ * Models: 6.17 vmx/tdx.c tdx_mmu_release_hkid and tdx_vm_destroy, with the zap of the mirror root in
  * between. Simplifies: no vCPU is inside, since nobody has the VM.
  */
 export const tdxVmDestroy: typeof kvmX86VmDestroy = fn(function* tdx_vm_destroy(
@@ -412,23 +441,27 @@ export const tdxVmDestroy: typeof kvmX86VmDestroy = fn(function* tdx_vm_destroy(
 
 /**
  * KVM_TDX_INIT_VCPU: the call has the TDR to itself, which block, track and remove want for their
- * share. Two steps, since it takes a while.
+ * share, and another vCPU's call too. Two steps, since it takes a while. -EIO if somebody has it, and
+ * KVM gives the VM up.
  *
- * Models: 6.18 (notes) vmx/tdx.c tdx_td_vcpu_init.
+ * Models: 6.17 vmx/tdx.c tdx_td_vcpu_init, its TDH.VP.INIT.
  */
-export const tdVcpuInit = fn(function* tdx_td_vcpu_init(kvm: Kvm): Kernel<void> {
+export const tdVcpuInit = fn(function* tdx_td_vcpu_init(kvm: Kvm): Kernel<number> {
   yield rmw(tdOf(kvm), 'state')
-  const locked = lockTdr(tdOf(kvm)) === TDX_SUCCESS
+  const code = lockTdr(tdOf(kvm))
+  const text = `SEAMCALL TDH_VP_INIT failed: 0x${(code >>> 0).toString(16)}`
+  if (kvmBugOn(kvm, code !== TDX_SUCCESS, text)) return -EIO
   yield rmw(tdOf(kvm), 'state')
-  if (locked) unlockTdr(tdOf(kvm))
+  unlockTdr(tdOf(kvm))
+  return 0
 })
 
-/** Models: 6.19 (notes) vmx/tdx.c tdx_td_vcpu_init, under mmu_lock, so that no zap is under way. */
-export const tdVcpuInitLocked = fn(function* tdx_td_vcpu_init(kvm: Kvm): Kernel<void> {
+const plainVcpuInit = original(tdVcpuInit)
+
+/** Models: 7.0 vmx/tdx.c tdx_td_vcpu_init: under mmu_lock, so that neither a zap nor another is under way. */
+export const tdVcpuInitLocked = fn(function* tdx_td_vcpu_init(kvm: Kvm): Kernel<number> {
   yield* writeLock(kvm.mmuLock)
-  yield rmw(tdOf(kvm), 'state')
-  const locked = lockTdr(tdOf(kvm)) === TDX_SUCCESS
-  yield rmw(tdOf(kvm), 'state')
-  if (locked) unlockTdr(tdOf(kvm))
+  const error = yield* plainVcpuInit(kvm)
   writeUnlock(kvm.mmuLock)
+  return error
 })

@@ -33,6 +33,8 @@ import { iput } from './inode.js'
  * pread and pwrite only if the operations have llseek.
  *
  * Models: 6.2 fs/file_table.c alloc_file_pseudo. Simplifies: never fails.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export function allocFilePseudo(inode: Inode, fOp: FileOperations, flags: number): File {
   const dentry = kzalloc(Dentry)
@@ -138,7 +140,7 @@ export const getUnusedFd = fn(function* get_unused_fd(): Kernel<number> {
   return yield* getUnusedFdFlags(0)
 })
 
-/** Models: 6.2 fs/file.c put_unused_fd. */
+/** Models: 6.2 fs/file.c put_unused_fd. Compared: 6.17 and 7.0 source. */
 export const putUnusedFd = fn(function* put_unused_fd(fd: number): Kernel<void> {
   const files = filesStruct()
   yield rmw(files, 'openFds')
@@ -155,7 +157,8 @@ export const fdInstall = fn(function* fd_install(fd: number, file: File): Kernel
 /**
  * close(2): 0 or -EBADF.
  *
- * Models: 6.2 fs/file.c close_fd and fs/open.c filp_close. Simplifies: no f_op->flush.
+ * Models: 6.2 fs/file.c close_fd and fs/open.c filp_close. Simplifies: no f_op->flush; 6.18 does
+ * not leave the last fput() to the way back to user mode, which begins right behind it.
  */
 export const sysClose = fn(function* close(fd: number): Kernel<number> {
   const files = filesStruct()

@@ -5,6 +5,7 @@
 import { kzalloc } from '../../machine/alloc.js'
 import { read, write } from '../../machine/effects.js'
 import { fn, type Kernel } from '../../machine/fn.js'
+import { downWrite, upWrite } from '../../machine/locks.js'
 import { containerOf, errPtr, opsTable } from '../../machine/struct.js'
 import { EINVAL, ENODEV, ENOMEM, ENOSPC, ENXIO, EOPNOTSUPP, EPERM } from '../include/errno.js'
 import {
@@ -22,6 +23,7 @@ import {
 import {
   VM_FAULT_SIGBUS,
   VM_NORESERVE,
+  VM_WRITE,
   type VmArea,
   type VmFault,
   type VmOperations,
@@ -41,6 +43,7 @@ import {
   SEEK_END,
   SEEK_HOLE,
 } from '../include/uapi.js'
+import { sealCheckFutureWrite } from '../mm/shmem_mmap.js'
 import { allocFilePseudo } from './file_table.js'
 import { freeInodeRcu, inodeInit, inodeSbListAdd } from './inode.js'
 
@@ -52,7 +55,13 @@ function hugetlbfsI(inode: Inode): HugetlbfsInodeInfo {
   return containerOf(inode, HugetlbfsInodeInfo, 'vfsInode')
 }
 
-/** Is this a file of huge pages? Models: 6.2 include/linux/hugetlb.h is_file_hugepages. */
+/**
+ * Is this a file of huge pages?
+ *
+ * Models: 6.2 include/linux/hugetlb.h is_file_hugepages.
+ *
+ * Compared: 6.17 and 7.0 source.
+ */
 export function isFileHugepages(file: File): boolean {
   return file.fOp === hugetlbfsFileOperations
 }
@@ -72,7 +81,7 @@ function pageMask(inode: Inode): bigint {
   return (1n << BigInt(hugetlbfsI(inode).pageShift)) - 1n
 }
 
-/** Models: 6.2 fs/hugetlbfs/inode.c hugetlbfs_setattr, the size. */
+/** Models: 6.2 fs/hugetlbfs/inode.c hugetlbfs_setattr, the size. Compared: 6.17 and 7.0 source. */
 export const hugetlbfsSetattr = fn(function* hugetlbfs_setattr(
   dentry: Dentry,
   size: bigint,
@@ -93,7 +102,13 @@ export const hugetlbfsSetattr = fn(function* hugetlbfs_setattr(
   return 0
 })
 
-/** Holes read as zeroes. Models: 6.2 fs/hugetlbfs/inode.c hugetlbfs_read_iter. */
+/**
+ * Holes read as zeroes.
+ *
+ * Models: 6.2 fs/hugetlbfs/inode.c hugetlbfs_read_iter.
+ *
+ * Compared: 6.17 and 7.0 source.
+ */
 export const hugetlbfsRead = fn(function* hugetlbfs_read_iter(
   file: File,
   pos: bigint,
@@ -105,7 +120,13 @@ export const hugetlbfsRead = fn(function* hugetlbfs_read_iter(
   return left < BigInt(len) ? Number(left) : len
 })
 
-/** All of the file is data. Models: 6.2 fs/read_write.c generic_file_llseek. */
+/**
+ * All of the file is data.
+ *
+ * Models: 6.2 fs/read_write.c generic_file_llseek.
+ *
+ * Compared: 6.17 and 7.0 source.
+ */
 export const genericFileLlseek = fn(function* generic_file_llseek(
   file: File,
   offset: bigint,
@@ -125,7 +146,7 @@ export const genericFileLlseek = fn(function* generic_file_llseek(
   return pos
 })
 
-/** Models: 6.2 fs/hugetlbfs/inode.c hugetlbfs_fallocate. */
+/** Models: 6.2 fs/hugetlbfs/inode.c hugetlbfs_fallocate. Compared: 6.17 and 7.0 source. */
 export const hugetlbfsFallocate = fn(function* hugetlbfs_fallocate(
   file: File,
   mode: number,
@@ -167,7 +188,13 @@ export function offsetInHugePage(vma: VmArea, address: bigint): bigint {
   return offset & pageMask(vma.vmFile!.fInode!)
 }
 
-/** There is no page to be had. Models: 6.2 mm/hugetlb.c hugetlb_no_page. */
+/**
+ * There is no page to be had.
+ *
+ * Models: 6.2 mm/hugetlb.c hugetlb_no_page.
+ *
+ * Compared: 6.17 and 7.0 source.
+ */
 export const hugetlbFault = fn(function* hugetlb_no_page(_vmf: VmFault): Kernel<number> {
   return VM_FAULT_SIGBUS
 })
@@ -175,18 +202,32 @@ export const hugetlbFault = fn(function* hugetlb_no_page(_vmf: VmFault): Kernel<
 const hugetlbVmOps: VmOperations = opsTable({ name: 'hugetlb_vm_ops', fault: hugetlbFault })
 
 /**
- * A mapping wants its pages reserved, and there are none, unless it does not want that.
+ * A mapping wants its pages reserved, and there are none, unless it does not want that. One that
+ * can be written makes the file as large as it is.
  *
  * Models: 6.2 fs/hugetlbfs/inode.c hugetlbfs_file_mmap. Simplifies: the address is not rounded to
  * huge pages.
+ *
+ * Compared: 6.17 and 7.0 source, live 6.18.44.
  */
 export const hugetlbfsMmap = fn(function* hugetlbfs_file_mmap(
   file: File,
   vma: VmArea,
 ): Kernel<number> {
-  if ((BigInt(vma.vmPgoff) << 12n) & pageMask(file.fInode!)) return -EINVAL
+  const inode = file.fInode!
+  const denied = sealCheckFutureWrite(hugetlbfsI(inode).seals, vma)
+  if (denied !== 0) return denied
+  const start = BigInt(vma.vmPgoff) << 12n
+  if (start & pageMask(inode)) return -EINVAL
   if (!(vma.vmFlags & VM_NORESERVE)) return -ENOMEM
   vma.vmOps = hugetlbVmOps
+  const len = start + (vma.vmEnd - vma.vmStart)
+  yield* downWrite(inode.iRwsem)
+  if (vma.vmFlags & VM_WRITE && inode.iSize < len) {
+    yield write(inode, 'iSize')
+    inode.iSize = len
+  }
+  yield* upWrite(inode.iRwsem)
   return 0
 })
 
@@ -225,6 +266,8 @@ export const hugetlbfsOps: SuperOperations = opsTable({
  * for a size that the machine has not got.
  *
  * Models: 6.2 fs/hugetlbfs/inode.c hugetlb_file_setup.
+ *
+ * Compared: 6.17 and 7.0 source, live 6.18.44.
  */
 export const hugetlbFileSetup = fn(function* hugetlb_file_setup(log: number): Kernel<File> {
   const pageShift = log === 0 ? HPAGE_SHIFT : log
@@ -237,6 +280,7 @@ export const hugetlbFileSetup = fn(function* hugetlb_file_setup(log: number): Ke
   inode.iNlink = 0
   inode.iMapping!.aOps = hugetlbfsAops
   inode.iOp = hugetlbfsInodeOperations
+  inode.iFop = hugetlbfsFileOperations
   yield* inodeSbListAdd(inode)
   return allocFilePseudo(inode, hugetlbfsFileOperations, O_RDWR)
 })

@@ -19,6 +19,8 @@ import { truncateInodePagesFinal } from '../mm/truncate.js'
  * Set up a fresh inode with one reference. Nothing else knows it yet.
  *
  * Models: 6.2 fs/inode.c inode_init_always.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export function inodeInit(inode: Inode, sb: SuperBlock, mode: number): void {
   inode.iSb = sb
@@ -62,7 +64,7 @@ export const inodeSbListDel = fn(function* inode_sb_list_del(inode: Inode): Kern
   spinUnlock(sb.sInodeListLock)
 })
 
-/** Models: 6.2 fs/inode.c new_inode. Simplifies: never fails. */
+/** Models: 6.2 fs/inode.c new_inode. Simplifies: never fails. Compared: 6.17 and 7.0 source. */
 export const newInode = fn(function* new_inode(sb: SuperBlock, mode: number): Kernel<Inode> {
   const inode = kzalloc(Inode)
   inodeInit(inode, sb, mode)
@@ -81,7 +83,13 @@ export const allocAnonInode = fn(function* alloc_anon_inode(sb: SuperBlock): Ker
   return inode
 })
 
-/** Take a reference on an inode that is in use. Models: 6.2 fs/inode.c ihold. */
+/**
+ * Take a reference on an inode that is in use.
+ *
+ * Models: 6.2 fs/inode.c ihold.
+ *
+ * Compared: 6.17 and 7.0 source.
+ */
 export const ihold = fn(function* ihold(inode: Inode): Kernel<void> {
   yield rmw(inode, 'iCount')
   inode.iCount++
@@ -121,6 +129,8 @@ export const evict = fn(function* evict(inode: Inode): Kernel<void> {
  * The inode has no pages any more; if it has, that is a bug.
  *
  * Models: 6.2 fs/inode.c clear_inode.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export function clearInode(inode: Inode): void {
   bugOn(inode.iData.nrpages > 0, 'clear_inode: the inode still has pages')

@@ -13,7 +13,9 @@ import { newInode } from './inode.js'
  * A new super block on the list of all.
  *
  * Models: 6.2 fs/super.c sget_fc. Simplifies: s_umount and mounts are left out; a kernel mount is
- * for ever.
+ * for ever; the newest comes first in the list, not last.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const sget = fn(function* sget(
   magic: number,

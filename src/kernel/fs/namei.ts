@@ -47,6 +47,8 @@ function placeOf(kind: number): { sb: SuperBlock; mode: number } | undefined {
  *
  * Models: 6.2 mm/shmem.c shmem_mknod and fs/open.c do_sys_openat2. Simplifies: no names; the
  * object is gone with its last descriptor.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const openTmpfs = fn(function* open_tmpfs(kind: number): Kernel<number> {
   const place = placeOf(kind)

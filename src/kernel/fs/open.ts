@@ -146,9 +146,11 @@ export const sysFallocate = fn(function* fallocate(
 
 /**
  * truncate(2) of /proc/self/fd/N: the link leads to the inode, whatever its file may do. Errors as
- * ftruncate(2), but for how the file was opened.
+ * ftruncate(2), but for how the file was opened, and -EISDIR for a directory.
  *
  * Models: 6.2 fs/open.c vfs_truncate.
+ *
+ * Compared: 6.17 and 7.0 source, live 6.18.44.
  */
 export const sysTruncateFdLink = fn(function* vfs_truncate(
   fd: number,
@@ -157,25 +159,29 @@ export const sysTruncateFdLink = fn(function* vfs_truncate(
   if (length < 0n) return -EINVAL
   const file = yield* fget(fd)
   if (file === null) return -EBADF
-  let ret = -EINVAL
-  if ((file.fInode!.iMode & S_IFMT) === S_IFREG) ret = yield* doTruncate(file, length)
+  const kind = file.fInode!.iMode & S_IFMT
+  let ret = kind === S_IFDIR ? -EISDIR : -EINVAL
+  if (kind === S_IFREG) ret = yield* doTruncate(file, length)
   yield* fput(file)
   return ret
 })
 
 /**
  * open(2) of /proc/self/fd/N: a descriptor of a new file on the same inode. -EBADF;
- * -ENXIO for an inode that was never meant to be opened.
+ * -EISDIR for a directory; -ENXIO for an inode that was never meant to be opened.
  *
- * Models: 6.2 fs/open.c do_dentry_open, with no_open of fs/inode.c. Simplifies: the new file is
- * readable and writable, with a dentry of its own.
+ * Models: 6.2 fs/open.c do_dentry_open, with no_open of fs/inode.c and may_open of fs/namei.c.
+ * Simplifies: the new file is readable and writable, with a dentry of its own.
+ *
+ * Compared: 6.17 and 7.0 source, live 6.18.44.
  */
 export const sysOpenFdLink = fn(function* do_dentry_open(fd: number): Kernel<number> {
   const file = yield* fget(fd)
   if (file === null) return -EBADF
   const inode = file.fInode!
   let ret = -ENXIO
-  if (inode.iFop !== null) {
+  if ((inode.iMode & S_IFMT) === S_IFDIR) ret = -EISDIR
+  else if (inode.iFop !== null) {
     ret = yield* getUnusedFd()
     if (ret >= 0) {
       yield* ihold(inode)
@@ -186,7 +192,13 @@ export const sysOpenFdLink = fn(function* do_dentry_open(fd: number): Kernel<num
   return ret
 })
 
-/** fchmod(2): 0 or an error. Models: 6.2 fs/open.c vfs_fchmod and chmod_common. */
+/**
+ * fchmod(2): 0 or an error.
+ *
+ * Models: 6.2 fs/open.c vfs_fchmod and chmod_common.
+ *
+ * Compared: 6.17 and 7.0 source.
+ */
 export const sysFchmod = fn(function* fchmod(fd: number, mode: number): Kernel<number> {
   const file = yield* fget(fd)
   if (file === null) return -EBADF
@@ -198,6 +210,8 @@ export const sysFchmod = fn(function* fchmod(fd: number, mode: number): Kernel<n
 
 /**
  * fchown(2) of the owner: 0 or an error. Models: 6.2 fs/open.c chown_common. Simplifies: no groups.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const sysFchown = fn(function* fchown(fd: number, uid: number): Kernel<number> {
   const file = yield* fget(fd)

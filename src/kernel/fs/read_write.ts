@@ -17,6 +17,8 @@ import { fget, fput } from './file_table.js'
  * Do `len` bytes from `pos` end within what a file can have?
  *
  * Models: 6.2 fs/read_write.c rw_verify_area.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 function rwVerifyArea(pos: bigint, len: number): number {
   return pos < 0n || pos + BigInt(len) > MAX_LFS_FILESIZE ? -EINVAL : 0

@@ -11,7 +11,7 @@ export const STAT_BLOCKS = 1
 export const STAT_SIZE_PAGES = 2
 export const STAT_MODE = 3
 
-/** Models: 6.2 fs/stat.c generic_fillattr. */
+/** Models: 6.2 fs/stat.c generic_fillattr. Compared: 6.17 and 7.0 source. */
 function genericFillattr(inode: Inode, stat: Kstat): void {
   stat.size = inode.iSize
   stat.blocks = inode.iBlocks
@@ -42,6 +42,8 @@ export const vfsFstat = fn(function* vfs_fstat(fd: number, stat: Kstat): Kernel<
  * instead of the 0.
  *
  * Models: 6.2 fs/stat.c newfstat.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const sysFstat = fn(function* fstat(fd: number, field: number): Kernel<number> {
   const stat = kzalloc(Kstat)
@@ -53,7 +55,13 @@ export const sysFstat = fn(function* fstat(fd: number, field: number): Kernel<nu
   return ret
 })
 
-/** fstatfs(2): the magic number of the file system. Models: 6.2 fs/statfs.c fd_statfs. */
+/**
+ * fstatfs(2): the magic number of the file system.
+ *
+ * Models: 6.2 fs/statfs.c fd_statfs.
+ *
+ * Compared: 6.17 and 7.0 source.
+ */
 export const sysFstatfs = fn(function* fstatfs(fd: number): Kernel<number> {
   const file = yield* fget(fd)
   if (file === null) return -EBADF

@@ -52,6 +52,12 @@ export const TLB_ENTRIES = 4
  */
 export const SEQ_NOW = 1
 export const SEQ_PAST = 2
+/**
+ * Which roots an invalidation concerns: those of shared memory, of private memory, or both. Only a
+ * VM with a root for each, a TD, makes a difference.
+ */
+export const KVM_FILTER_SHARED = 1
+export const KVM_FILTER_PRIVATE = 2
 /** INVALID_GPA as a gfn; no guest has memory there. Of a range: none has been added. */
 export const INVALID_GPA = 0xfffffffffffff as Gfn
 

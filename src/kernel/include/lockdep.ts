@@ -42,6 +42,12 @@ export const INVERSIONS: readonly { readonly pair: string; readonly where: strin
       'takes invalidate_lock; lockdep does not see it, since PG_locked is no lock to it. The ' +
       'scenario memory-failure/punch-vs-failure shows the deadlock.',
   },
+  {
+    pair: 'mmap_lock > i_rwsem',
+    where:
+      'hugetlbfs_file_mmap() takes that of its inode, whose class is its own in Linux, as that of ' +
+      'every type of file system is; nothing is read or written there with it held.',
+  },
 ]
 
 declareLockClasses(LOCK_CLASSES.map((c) => c.name))

@@ -8,7 +8,7 @@
  */
 import { alsoReads, read, rmw } from '../../machine/effects.js'
 import { fn, type Kernel } from '../../machine/fn.js'
-import { EBUSY } from '../include/errno.js'
+import { EBUSY, ENOMEM } from '../include/errno.js'
 import { type Folio, MIGRATE_SYNC, MR_COMPACTION, NUMA_NO_NODE } from '../include/mm.js'
 import { folioTrylock, folioUnlock } from './filemap.js'
 import { migratePages, putbackMovablePages } from './migrate.js'
@@ -24,6 +24,8 @@ export const ISOLATE_UNEVICTABLE = 8
  * The sysctl vm.compact_unevictable_allowed.
  *
  * Models: 6.2 mm/compaction.c sysctl_compact_unevictable_allowed, at its default.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const compactUnevictableAllowed = fn(function compact_unevictable_allowed(): boolean {
   return true
@@ -68,6 +70,7 @@ export const migratepageSuitable = fn(function* migratepage_suitable(
   const mapping = folioMapping(folio)
   alsoReadsGuess(folio)
   if (mapping === null && folio.refcount - 1 > folio.mapcount) return false
+  if (!folio.lru) return false
   if (!(mode & ISOLATE_UNEVICTABLE) && folio.unevictable) return false
   if (!(mode & ISOLATE_ASYNC_MIGRATE)) return true
 
@@ -88,6 +91,8 @@ export const migratepageSuitable = fn(function* migratepage_suitable(
  *
  * Models: 6.2 mm/compaction.c isolate_migratepages_block, for one frame. Simplifies: lru_lock is
  * not modelled; what it covers here is one step.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const isolateMigratepage = fn(function* isolate_migratepages_block(
   folio: Folio,
@@ -119,6 +124,8 @@ export const isolateMigratepage = fn(function* isolate_migratepages_block(
  * scanner of free pages does not limit that of pages to migrate, so a page that was just moved to
  * a higher frame can be met again, once it has left its batch. Free frames are passed over within
  * the step before, which only looks at PageBuddy a little earlier.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const compactZone = fn(function* compact_zone(mode: number): Kernel<void> {
   const isolateMode =
@@ -130,6 +137,8 @@ export const compactZone = fn(function* compact_zone(mode: number): Kernel<void>
     if ((yield* isolateMigratepage(folio, isolateMode)) === 0) {
       const err = yield* migratePages(folio, NUMA_NO_NODE, mode, MR_COMPACTION)
       if (err !== 0) yield* putbackMovablePages(folio)
+      // Without targets it gives the zone up.
+      if (err === -ENOMEM) return
     }
     folio = nextFrame(folio)
   }
@@ -139,6 +148,8 @@ export const compactZone = fn(function* compact_zone(mode: number): Kernel<void>
  * Write to /proc/sys/vm/compact_memory. Always 0.
  *
  * Models: 6.2 mm/compaction.c compact_nodes and compact_node.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const compact = fn(function* compact_nodes(): Kernel<number> {
   yield* lruAddDrainAll()

@@ -21,8 +21,13 @@ import { mlockVmaFolio } from './mlocked.js'
 import { mkPte, type Pte, pteAt, setPteAt } from './pgtable.js'
 import { folioPut } from './swap.js'
 
-/** Pages of the window, which is aligned by address: fault_around_bytes at its default. */
+/**
+ * Pages of the window: fault_around_bytes at its default. It begins at an address so aligned, or
+ * with the VMA.
+ */
 const WINDOW = 16
+/** Pages of a page table, beyond which it does not reach. */
+const PTRS_PER_PTE = 512
 
 /** Is this folio to be mapped? Then it is locked. Never waits. */
 export const tryUptodate = fn(function* next_uptodate_page(
@@ -44,7 +49,8 @@ export const tryUptodate = fn(function* next_uptodate_page(
  * faulting address is now mapped, else 0.
  *
  * Models: 6.2 mm/filemap.c filemap_map_pages, with next_uptodate_page and do_set_pte. Simplifies:
- * a lookup takes its own reference instead of going on under one RCU section.
+ * a lookup takes its own reference instead of going on under one RCU section, in 6.2 also to a page
+ * that it finds locked; the page table lock is taken for each page, not for all.
  */
 export const filemapMapPages = fn(function* filemap_map_pages(
   vmf: VmFault,
@@ -95,7 +101,8 @@ export const doFaultAround = fn(function* do_fault_around(
   const first = bytesToPgoff(vma.vmStart)
   const at = bytesToPgoff(vmf.address)
   const from = Math.max(at - (at % WINDOW), first)
-  const to = Math.min(at - (at % WINDOW) + WINDOW, bytesToPgoff(vma.vmEnd)) - 1
+  const table = at - (at % PTRS_PER_PTE) + PTRS_PER_PTE
+  const to = Math.min(from + WINDOW, table, bytesToPgoff(vma.vmEnd)) - 1
   const start = addPages(vmf.pgoff, from - at)
   return yield* filemapMapPages(vmf, start, addPages(start, to - from), flags)
 })

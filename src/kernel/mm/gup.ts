@@ -45,6 +45,8 @@ export function pteAllows(pte: Pte, write: boolean): boolean {
  * is dirty. Part of the step that reads the PTE.
  *
  * Models: 6.2 mm/gup.c follow_page_pte, FOLL_TOUCH.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const touchPage = fn(function follow_page_pte(pte: Pte, write: boolean): void {
   const folio = pteFolio(pte)
@@ -66,7 +68,7 @@ export function gupFaultFlags(write: boolean): number {
  *
  * Models: 6.2 mm/gup.c check_vma_flags.
  *
- * Compared: 6.12 source.
+ * Compared: 6.17 and 7.0 source.
  */
 export function checkVmaFlags(vma: VmArea, write: boolean): number {
   if (vmaIsSecretmem(vma)) return -EFAULT
@@ -79,7 +81,7 @@ export function checkVmaFlags(vma: VmArea, write: boolean): number {
  * Models: 6.2 mm/gup.c gup_pte_range, by get_user_page_fast_only. Simplifies: taking the reference
  * and looking at the PTE again are one step.
  *
- * Compared: 6.12 source.
+ * Compared: 6.17 and 7.0 source.
  */
 export const gupFast = fn(function* gup_pte_range(
   address: bigint,
@@ -132,6 +134,8 @@ export const followPage = fn(function* follow_page(
  * What a fault on behalf of get_user_pages() means to it.
  *
  * Models: 6.2 mm/gup.c faultin_page and include/linux/mm.h vm_fault_to_errno, with FOLL_HWPOISON.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export function faultErrno(fault: number): number {
   if (fault & VM_FAULT_OOM) return -ENOMEM
@@ -173,6 +177,8 @@ export const gupSlow = fn(function* __get_user_pages(
  * where the process has no such memory, -ENOMEM, -EHWPOISON.
  *
  * Models: 6.2 mm/gup.c get_user_pages_unlocked, one page, FOLL_GET and FOLL_HWPOISON.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const getUserPagesUnlocked = fn(function* get_user_pages_unlocked(
   address: bigint,
@@ -188,6 +194,8 @@ export const getUserPagesUnlocked = fn(function* get_user_pages_unlocked(
  * The same, without mmap_lock if the page table has the page already.
  *
  * Models: 6.2 mm/gup.c get_user_pages_fast, one page, FOLL_GET.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const getUserPages = fn(function* get_user_pages_fast(
   address: bigint,

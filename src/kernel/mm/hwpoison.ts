@@ -16,6 +16,8 @@ const GET_RETRIES = 3
  * Make PG_lru tell the truth: a page that waits in some CPU's batch is put on its list.
  *
  * Models: 6.2 mm/memory-failure.c shake_page.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const shakePage = fn(function* shake_page(_p: Folio): Kernel<void> {
   yield* lruAddDrainAll()
@@ -31,6 +33,8 @@ function hwpoisonHandlable(p: Folio): boolean {
  * Take a free page off the free list, so that nobody gets it. False if it is not free any more.
  *
  * Models: 6.2 mm/page_alloc.c take_page_off_buddy. Simplifies: the zone's lock is this one step.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const takePageOffBuddy = fn(function* take_page_off_buddy(p: Folio): Kernel<boolean> {
   yield rmw(p, 'buddy')
@@ -45,7 +49,11 @@ export function pageRefInc(p: Folio): void {
   p.refcount++
 }
 
-/** Models: 6.2 mm/memory-failure.c __get_hwpoison_page. Simplifies: no compound pages. */
+/**
+ * Models: 6.2 mm/memory-failure.c __get_hwpoison_page. Simplifies: no compound pages.
+ *
+ * Compared: 6.17 and 7.0 source.
+ */
 export const __getHwpoisonPage = fn(function* __get_hwpoison_page(p: Folio): Kernel<number> {
   yield read(p, 'lru')
   if (!hwpoisonHandlable(p)) return -EBUSY
@@ -57,6 +65,8 @@ export const __getHwpoisonPage = fn(function* __get_hwpoison_page(p: Folio): Ker
  * -EBUSY or -EIO if the page kept changing, or is of no such kind even after a shake.
  *
  * Models: 6.2 mm/memory-failure.c get_any_page.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const getAnyPage = fn(function* get_any_page(p: Folio, flags: number): Kernel<number> {
   let pass = 0
@@ -95,6 +105,8 @@ export const getAnyPage = fn(function* get_any_page(p: Folio, flags: number): Ke
  * list.
  *
  * Models: 6.2 mm/memory-failure.c __get_unpoison_page.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const __getUnpoisonPage = fn(function* __get_unpoison_page(p: Folio): Kernel<number> {
   if (p.hwpoisonTakenOff) return -EHWPOISON
@@ -103,6 +115,8 @@ export const __getUnpoisonPage = fn(function* __get_unpoison_page(p: Folio): Ker
 
 /**
  * Models: 6.2 mm/memory-failure.c get_hwpoison_page. Simplifies: no per-CPU page lists to disable.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const getHwpoisonPage = fn(function* get_hwpoison_page(
   p: Folio,

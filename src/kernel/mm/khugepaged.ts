@@ -18,6 +18,8 @@ const HPAGE_PMD_NR = HPAGE_PMD_SIZE >> PAGE_SHIFT
  * Is the kernel built with CONFIG_TRANSPARENT_HUGEPAGE? Without it there is no such advice.
  *
  * Models: 6.2 mm/madvise.c madvise_behavior_valid, its condition.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const hasTransparentHugepage = fn(function has_transparent_hugepage(): boolean {
   return true

@@ -90,6 +90,8 @@ const HUGE: readonly number[] = [MADV_HUGEPAGE, MADV_NOHUGEPAGE, MADV_COLLAPSE]
  *
  * Models: 6.2 mm/madvise.c madvise_behavior_valid. Simplifies: not that about forks, KSM and, in
  * 6.18, guards.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 function madviseBehaviorValid(advice: number): boolean {
   return VALID.includes(advice) || (HUGE.includes(advice) && hasTransparentHugepage())
@@ -99,7 +101,10 @@ function madviseBehaviorValid(advice: number): boolean {
  * Break the pages of [start, end), one by one, for good: the first error ends it.
  *
  * Models: 6.2 mm/madvise.c madvise_inject_error. Simplifies: 6.18 also signals a caller that has a
- * dirty page mapped.
+ * dirty page mapped, and answers 0 to the second of two that break one page at once if that page is
+ * mapped no more.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const injectError = fn(function* madvise_inject_error(
   start: bigint,
@@ -222,6 +227,9 @@ export const madviseVma = fn(function* madvise_vma_behavior(
       return 0
     case MADV_COLLAPSE:
       return yield* madviseCollapse(vma, start, end)
+    case MADV_POPULATE_READ:
+    case MADV_POPULATE_WRITE:
+      return yield* madvisePopulate(vma.vmMm!, start, end, advice === MADV_POPULATE_WRITE)
     default:
       return 0
   }
@@ -231,7 +239,7 @@ export const madviseVma = fn(function* madvise_vma_behavior(
  * Every VMA of [start, end) in turn; where there is none, -ENOMEM, but only at the end.
  *
  * Models: 6.2 mm/madvise.c madvise_walk_vmas. Simplifies: mmap_lock is held for reading, whatever
- * the advice.
+ * the advice; 6.18 tries the lock of a single VMA first.
  */
 export const madviseWalkVmas = fn(function* madvise_walk_vmas(
   mm: MmStruct,
@@ -277,9 +285,6 @@ export const sysMadvise = fn(function* madvise(
     return yield* injectError(start, end, advice)
   }
   const mm = currentMm()
-  if (advice === MADV_POPULATE_READ || advice === MADV_POPULATE_WRITE) {
-    return yield* madvisePopulate(mm, start, end, advice === MADV_POPULATE_WRITE)
-  }
   yield* downRead(mm.mmapLock)
   const ret = yield* madviseWalkVmas(mm, start, end, advice)
   yield* upRead(mm.mmapLock)

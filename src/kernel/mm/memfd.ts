@@ -61,6 +61,8 @@ export function unknownFlags(flags: number, all: number): boolean {
  * The seals of a file that can be sealed; -1 for another.
  *
  * Models: 6.2 mm/memfd.c memfd_file_seals_ptr.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export function memfdFileSeals(file: File): number {
   if (shmemFile(file)) return shmemI(file.fInode!).seals

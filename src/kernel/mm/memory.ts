@@ -93,6 +93,8 @@ export const allocAnonFolio = fn(function* alloc_anon_folio(): Kernel<Folio | nu
 /**
  * Models: 6.2 mm/memory.c do_anonymous_page. Simplifies: a read fault allocates too, where Linux
  * maps the one page of zeroes until the first write.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const doAnonymousPage = fn(function* do_anonymous_page(vmf: VmFault): Kernel<number> {
   const vma = vmf.vma!
@@ -275,10 +277,14 @@ export const doWpPage = fn(function* do_wp_page(vmf: VmFault, orig: Pte): Kernel
   yield rmw(mm.pageTable, 'xaHead')
   if (pteAt(mm, vmf.address) !== orig) return 0
   setPteAt(mm, vmf.address, orig | PTE_WRITE | PTE_DIRTY)
-  if (shared) {
-    alsoWrites(folio, 'dirty')
-    folio.dirty = true
-  }
+  if (!shared) return 0
+  alsoWrites(folio, 'refcount')
+  folio.refcount++
+  yield* folioLock(folio)
+  alsoWrites(folio, 'dirty')
+  folio.dirty = true
+  yield* folioUnlock(folio)
+  yield* folioPut(folio)
   return 0
 })
 

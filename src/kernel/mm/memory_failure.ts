@@ -103,6 +103,8 @@ function pageState(flags: number): number {
  * recovered or will be, else -EBUSY. PG_hwpoison stays set in every case.
  *
  * Models: 6.2 mm/memory-failure.c action_result.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const actionResult = fn(function action_result(
   p: Folio,
@@ -119,6 +121,8 @@ export const actionResult = fn(function action_result(
  * isolated it and holds a reference.
  *
  * Models: 6.2 mm/memory-failure.c delete_from_lru_cache.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const deleteFromLruCache = fn(function* delete_from_lru_cache(p: Folio): Kernel<number> {
   if (!(yield* folioIsolateLru(p))) return -EIO
@@ -132,7 +136,9 @@ export const deleteFromLruCache = fn(function* delete_from_lru_cache(p: Folio): 
  * Take the page out of its file as the file system wants it, which may be not at all. MF_RECOVERED
  * or MF_FAILED. The folio is locked.
  *
- * Models: 6.2 mm/memory-failure.c truncate_error_page. Simplifies: no folio has private data.
+ * Models: 6.2 mm/memory-failure.c truncate_error_page, later truncate_error_folio. Simplifies: no folio has private data.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const truncateErrorPage = fn(function* truncate_error_page(
   p: Folio,
@@ -149,6 +155,8 @@ export const truncateErrorPage = fn(function* truncate_error_page(
  * Is the page referenced by more than us, and by more than the page cache if `extraPins`?
  *
  * Models: 6.2 mm/memory-failure.c has_extra_refcount.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const hasExtraRefcount = fn(function* has_extra_refcount(
   p: Folio,
@@ -159,7 +167,12 @@ export const hasExtraRefcount = fn(function* has_extra_refcount(
   return count > 0
 })
 
-/** Models: 6.2 mm/memory-failure.c me_unknown. */
+/**
+ * Models: 6.2 mm/memory-failure.c me_unknown. Simplifies: 6.18 calls it ignored, not failed, which
+ * is the same to who called memory_failure().
+ *
+ * Compared: 6.17 and 7.0 source.
+ */
 export const meUnknown = fn(function* me_unknown(p: Folio): Kernel<number> {
   yield* folioUnlock(p)
   return MF_FAILED
@@ -170,6 +183,8 @@ export const meUnknown = fn(function* me_unknown(p: Folio): Kernel<number> {
  * later reads find the poison; so one reference more is expected of it.
  *
  * Models: 6.2 mm/memory-failure.c me_pagecache_clean.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const mePagecacheClean = fn(function* me_pagecache_clean(p: Folio): Kernel<number> {
   yield* deleteFromLruCache(p)
@@ -195,6 +210,8 @@ export const mePagecacheClean = fn(function* me_pagecache_clean(p: Folio): Kerne
  * A dirty page: its data is lost, and the next fsync of the file says so.
  *
  * Models: 6.2 mm/memory-failure.c me_pagecache_dirty. Simplifies: no PG_error, which nobody reads.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const mePagecacheDirty = fn(function* me_pagecache_dirty(p: Folio): Kernel<number> {
   const mapping = p.anon ? null : p.mapping
@@ -210,6 +227,8 @@ export const mePagecacheDirty = fn(function* me_pagecache_dirty(p: Folio): Kerne
  * finds the poison instead of the slot.
  *
  * Models: 6.2 mm/memory-failure.c me_swapcache_dirty.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const meSwapcacheDirty = fn(function* me_swapcache_dirty(p: Folio): Kernel<number> {
   yield rmw(p, 'dirty')
@@ -220,7 +239,13 @@ export const meSwapcacheDirty = fn(function* me_swapcache_dirty(p: Folio): Kerne
   return (yield* hasExtraRefcount(p, ret === MF_DELAYED)) ? MF_FAILED : ret
 })
 
-/** One whose slot has the same. Models: 6.2 mm/memory-failure.c me_swapcache_clean. */
+/**
+ * One whose slot has the same.
+ *
+ * Models: 6.2 mm/memory-failure.c me_swapcache_clean.
+ *
+ * Compared: 6.17 and 7.0 source.
+ */
 export const meSwapcacheClean = fn(function* me_swapcache_clean(p: Folio): Kernel<number> {
   yield rmw(swapAddressSpace().iPages, 'xaHead')
   deleteFromSwapCache(p)
@@ -233,6 +258,8 @@ export const meSwapcacheClean = fn(function* me_swapcache_clean(p: Folio): Kerne
  * Handle a page of a known state. The handler has unlocked it when this returns.
  *
  * Models: 6.2 mm/memory-failure.c page_action.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const pageAction = fn(function* page_action(type: number, p: Folio): Kernel<number> {
   let result = MF_IGNORED
@@ -266,6 +293,8 @@ export const pageAction = fn(function* page_action(type: number, p: Folio): Kern
  * locked are for a page that lost them meanwhile, as one that was isolated.
  *
  * Models: 6.2 mm/memory-failure.c identify_page_state.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const identifyPageState = fn(function* identify_page_state(
   p: Folio,
@@ -296,7 +325,7 @@ export const unmapPoisonedFolio = fn(function* unmap_poisoned_folio(p: Folio): K
  * Models: 6.2 mm/memory-failure.c hwpoison_user_mappings. Simplifies: nobody asked to be killed
  * early, so the signal waits for the next access.
  *
- * Compared: 6.12 source.
+ * Compared: 6.17 and 7.0 source.
  */
 export const hwpoisonUserMappings = fn(function* hwpoison_user_mappings(p: Folio): Kernel<boolean> {
   yield read(p, 'mapcount')
@@ -317,7 +346,7 @@ export const hwpoisonUserMappings = fn(function* hwpoison_user_mappings(p: Folio
  * Models: 6.2 mm/memory-failure.c memory_failure, from lock_page() on. Simplifies: no
  * hwpoison_filter.
  *
- * Compared: 6.12 source.
+ * Compared: 6.17 and 7.0 source.
  */
 export const memoryFailureLocked = fn(function* memory_failure_locked(p: Folio): Kernel<number> {
   yield* lruAddDrainPerCpu(p)
@@ -349,9 +378,12 @@ export const hwpoisonFilter = fn(function* hwpoison_filter(_p: Folio): Kernel<vo
  * Handle the failure of an online page; mf_mutex is held. See `memoryFailure`.
  *
  * Models: 6.2 mm/memory-failure.c memory_failure, from try_again on. Simplifies: a task that must
- * be told of an old poison (MF_ACTION_REQUIRED) is not looked for in the page table.
+ * be told of an old poison (MF_ACTION_REQUIRED) is not looked for in the page table; 6.18 also
+ * traces, but does not count, a failure of a page that was poisoned before. With a reference of the
+ * caller's 7.0 asks once more whether the page can be handled, 6.17 does not; of 6.18 it is not
+ * known.
  *
- * Compared: 6.12 source.
+ * Compared: 6.17 and 7.0 source.
  */
 export const memoryFailureOnline = fn(function* memory_failure_online(
   p: Folio,
@@ -397,6 +429,8 @@ export const memoryFailureOnline = fn(function* memory_failure_online(
  *
  * Models: 6.2 mm/memory-failure.c memory_failure. Simplifies: its part between the mutex and its
  * end is split into two functions.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const memoryFailure = fn(function* memory_failure(pfn: Pfn, flags: number): Kernel<number> {
   const state = mmState()

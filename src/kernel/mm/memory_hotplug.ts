@@ -38,6 +38,8 @@ function nextInBlock(after: Folio | null): Folio | null {
  * Models: 6.2 mm/page_isolation.c start_isolate_page_range, with has_unmovable_pages. Simplifies:
  * a block is made to measure instead of 128 MiB; what else a real one would hold, and be refused
  * for, is not there. The scan is one step, as under the zone's lock.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const startIsolatePageRange = fn(function* start_isolate_page_range(): Kernel<number> {
   const first = nextInBlock(null) as Folio
@@ -56,7 +58,7 @@ export const startIsolatePageRange = fn(function* start_isolate_page_range(): Ke
   return -EBUSY
 })
 
-/** Models: 6.2 mm/page_isolation.c undo_isolate_page_range. */
+/** Models: 6.2 mm/page_isolation.c undo_isolate_page_range. Compared: 6.17 and 7.0 source. */
 export const undoIsolatePageRange = fn(function undo_isolate_page_range(): void {
   forEachFolio((folio) => {
     if (folio.isolateBlock) folio.isolateBlock = false
@@ -67,6 +69,8 @@ export const undoIsolatePageRange = fn(function undo_isolate_page_range(): void 
  * Are all frames of the block free, or poisoned? 0 or -EBUSY.
  *
  * Models: 6.2 mm/page_isolation.c test_pages_isolated. One step, as under the zone's lock.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const testPagesIsolated = fn(function* test_pages_isolated(): Kernel<number> {
   const first = nextInBlock(null) as Folio
@@ -84,7 +88,10 @@ export const testPagesIsolated = fn(function* test_pages_isolated(): Kernel<numb
 /**
  * The first frame of the block whose page is on an LRU list, or null.
  *
- * Models: 6.2 mm/memory_hotplug.c scan_movable_pages.
+ * Models: 6.2 mm/memory_hotplug.c scan_movable_pages. Simplifies: always from the first frame on,
+ * where Linux goes on from the last that it found until there is none behind that.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const scanMovablePages = fn(function* scan_movable_pages(): Kernel<Folio | null> {
   let folio = nextInBlock(null)
@@ -140,6 +147,8 @@ export const doMigrateFrame = fn(function* do_migrate_frame(folio: Folio): Kerne
  * Models: 6.2 mm/memory_hotplug.c do_migrate_range. Simplifies: migrates each page as soon as it
  * is isolated instead of all together, so each is isolated for less time; to the node that it is
  * on, while Linux prefers any other.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const doMigrateRange = fn(function* do_migrate_range(first: Folio): Kernel<void> {
   let folio: Folio | null = first
@@ -158,6 +167,8 @@ export const doMigrateRange = fn(function* do_migrate_range(first: Folio): Kerne
  * Simplifies: lru_cache_disable() is a drain in
  * each round, which finds the pages that Linux would not let into the batches; no signals; no
  * notifier chain; the frames stay isolated instead of being taken out of the memmap.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const offlinePages = fn(function* offline_pages(): Kernel<number> {
   yield* memHotplugBegin()

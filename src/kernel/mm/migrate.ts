@@ -49,6 +49,8 @@ function folioExpectedRefs(mapping: AddressSpace | null, folio: Folio): number {
  * slot and unfreezing are one step, because i_pages is locked from before the freeze and nobody
  * can tell apart a lookup that fails on the frozen count from one that finds the slot changed:
  * both start again.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const folioMigrateMapping = fn(function* folio_migrate_mapping(
   mapping: AddressSpace | null,
@@ -89,6 +91,8 @@ export const folioMigrateMapping = fn(function* folio_migrate_mapping(
  * Copy what describes the content; the old folio is on no list any more.
  *
  * Models: 6.2 mm/migrate.c folio_migrate_flags. Simplifies: the flags that this kernel has.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const folioMigrateFlags = fn(function folio_migrate_flags(
   newfolio: Folio,
@@ -112,6 +116,8 @@ export const folioMigrateFlags = fn(function folio_migrate_flags(
  *
  * Models: 6.2 mm/migrate.c folio_migrate_copy. Simplifies: the bytes of a page are copied in one
  * step, so a copy is never torn; a lost write shows all the same.
+ *
+ * Compared: 6.18 does not run it: what calls it is replaced.
  */
 export const folioMigrateCopy = fn(function* folio_migrate_copy(
   newfolio: Folio,
@@ -152,12 +158,15 @@ export const migrateFolio = fn(function* migrate_folio(
  * before and after.
  *
  * Models: 6.2 mm/migrate.c writeout.
+ *
+ * Compared: 6.18 does not run it: what calls it is replaced.
  */
 export const writeout = fn(function* writeout(mapping: AddressSpace, folio: Folio): Kernel<number> {
   if (mapping.aOps!.writepage === undefined) return -EINVAL
   yield rmw(folio, 'dirty')
   if (!folio.dirty) return -EAGAIN
   folio.dirty = false
+  yield* removeMigrationPtes(folio, folio)
   const rc = yield* mapping.aOps!.writepage!(folio)
   if (rc !== AOP_WRITEPAGE_ACTIVATE) yield* folioLock(folio)
   return rc < 0 ? -EIO : -EAGAIN
@@ -215,6 +224,8 @@ export const moveToNewFolio = fn(function* move_to_new_folio(
  * operation says. A folio that nobody maps is moved without a word to any MMU notifier.
  *
  * Models: 6.2 mm/migrate.c __unmap_and_move.
+ *
+ * Compared: 6.18 does not run it: what calls it is replaced.
  */
 export const __unmapAndMove = fn(function* __unmap_and_move(
   src: Folio,
@@ -264,6 +275,8 @@ export const __unmapAndMove = fn(function* __unmap_and_move(
  * Models: 6.2 mm/migrate.c alloc_migration_target and mm/compaction.c compaction_alloc. Simplifies:
  * one zone, and no node is ever full; compaction takes its targets from the allocator instead of
  * scanning the zone from its end, so it runs out of them only by an injected fault.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const allocMigrationTarget = fn(function* alloc_migration_target(
   src: Folio,
@@ -280,6 +293,8 @@ export const allocMigrationTarget = fn(function* alloc_migration_target(
  * without a target; else as `__unmapAndMove`, and the folio is still isolated.
  *
  * Models: 6.2 mm/migrate.c unmap_and_move.
+ *
+ * Compared: 6.18 does not run it: what calls it is replaced.
  */
 export const unmapAndMove = fn(function* unmap_and_move(
   src: Folio,
@@ -332,6 +347,8 @@ export const migratePagesLoop = fn(function* migrate_pages_loop(
  * that was not migrated; then it is still isolated and the caller puts it back.
  *
  * Models: 6.2 mm/migrate.c migrate_pages, its return value.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const migratePages = fn(function* migrate_pages(
   folio: Folio,
@@ -348,6 +365,8 @@ export const migratePages = fn(function* migrate_pages(
  * Put a folio that was isolated back on its list and drop the isolation reference.
  *
  * Models: 6.2 mm/migrate.c putback_movable_pages, for one LRU folio.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const putbackMovablePages = fn(function* putback_movable_pages(folio: Folio): Kernel<void> {
   yield* folioPutbackLru(folio)

@@ -22,6 +22,8 @@ import { linearPageIndex, vmaLookup } from './vma.js'
  *
  * Models: 6.2 mm/swap_state.c filemap_get_incore_folio. Simplifies: part of the caller's step, so
  * it takes no reference.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const filemapGetIncoreFolio = fn(function* filemap_get_incore_folio(
   mapping: AddressSpace,
@@ -39,6 +41,8 @@ export const filemapGetIncoreFolio = fn(function* filemap_get_incore_folio(
  * Is the page at an index of a file, or of the swap cache, in memory and up to date?
  *
  * Models: 6.2 mm/mincore.c mincore_page. Simplifies: part of the caller's step.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const mincorePage = fn(function* mincore_page(
   mapping: AddressSpace,
@@ -52,6 +56,8 @@ export const mincorePage = fn(function* mincore_page(
 
 /**
  * Where there is no entry: what the file has. Models: 6.2 mm/mincore.c __mincore_unmapped_range.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const mincoreUnmapped = fn(function* __mincore_unmapped_range(
   vma: VmArea,
@@ -86,6 +92,8 @@ export const mincorePte = fn(function* mincore_pte_range(
  * aligned, -ENOMEM where nothing is mapped.
  *
  * Models: 6.2 mm/mincore.c mincore, for one page. Simplifies: the process owns its files.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const sysMincore = fn(function* mincore(address: bigint): Kernel<number> {
   if (!isPageAligned(address)) return -EINVAL

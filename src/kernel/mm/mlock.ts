@@ -17,6 +17,8 @@ import { findVma, vmaPages } from './vma.js'
  * Lock, or unlock, what a VMA maps already.
  *
  * Models: 6.2 mm/mlock.c mlock_vma_pages_range.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const mlockVmaPages = fn(function* mlock_vma_pages_range(
   vma: VmArea,
@@ -46,7 +48,7 @@ export const mlockVmaPages = fn(function* mlock_vma_pages_range(
  *
  * Models: 6.2 mm/mlock.c mlock_fixup.
  *
- * Compared: 6.12 source, live 6.18.44.
+ * Compared: 6.17 and 7.0 source, live 6.18.44.
  */
 export const mlockFixup = fn(function* mlock_fixup(
   whole: VmArea,
@@ -66,7 +68,12 @@ export const mlockFixup = fn(function* mlock_fixup(
   return 0
 })
 
-/** Models: 6.2 mm/mlock.c apply_vma_lock_flags: -ENOMEM where something is not mapped, or without. */
+/**
+ * Models: 6.2 mm/mlock.c apply_vma_lock_flags: -ENOMEM where something is not mapped, or
+ * without memory for a VMA.
+ *
+ * Compared: 6.17 and 7.0 source.
+ */
 export const applyVmaLockFlags = fn(function* apply_vma_lock_flags(
   mm: MmStruct,
   start: bigint,
@@ -91,6 +98,8 @@ export const applyVmaLockFlags = fn(function* apply_vma_lock_flags(
  * without memory.
  *
  * Models: 6.2 mm/mlock.c do_mlock. Simplifies: the process may lock any amount.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const sysMlock = fn(function* mlock(start: bigint, length: bigint): Kernel<number> {
   const mm = currentMm()
@@ -103,7 +112,7 @@ export const sysMlock = fn(function* mlock(start: bigint, length: bigint): Kerne
   return mlockErrno(yield* mmPopulate(mm, from, end))
 })
 
-/** munlock(2), bytes. Models: 6.2 mm/mlock.c munlock. */
+/** munlock(2), bytes. Models: 6.2 mm/mlock.c munlock. Compared: 6.17 and 7.0 source. */
 export const sysMunlock = fn(function* munlock(start: bigint, length: bigint): Kernel<number> {
   const mm = currentMm()
   const from = start & ~(PAGE_SIZE - 1n)

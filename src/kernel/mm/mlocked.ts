@@ -20,6 +20,8 @@ export function folioEvictable(folio: Folio): boolean {
  * A VMA maps a folio from now on. Part of the step that sets the PTE.
  *
  * Models: 6.2 mm/internal.h mlock_vma_folio and mm/mlock.c mlock_folio.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export function mlockVmaFolio(folio: Folio, vma: VmArea): void {
   // Who comes by way of the page holds no mmap_lock.
@@ -34,6 +36,8 @@ export function mlockVmaFolio(folio: Folio, vma: VmArea): void {
  * A VMA no longer maps a folio, or is no longer locked. Part of the step that clears the PTE.
  *
  * Models: 6.2 mm/internal.h munlock_vma_folio and mm/mlock.c munlock_page.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export function munlockVmaFolio(folio: Folio, vma: VmArea): void {
   alsoReads(vma, 'vmFlags')

@@ -120,6 +120,8 @@ function vmUnmappedArea(mm: MmStruct, len: bigint): bigint {
 
 /**
  * Models: 6.2 mm/mmap.c get_unmapped_area. Simplifies: a hint without MAP_FIXED is not taken.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 function getUnmappedArea(mm: MmStruct, addr: bigint, len: bigint, flags: number): bigint {
   if (len > TASK_SIZE) return BigInt(-ENOMEM)
@@ -129,7 +131,11 @@ function getUnmappedArea(mm: MmStruct, addr: bigint, len: bigint, flags: number)
   return addr < MMAP_MIN_ADDR ? BigInt(-EPERM) : addr
 }
 
-/** Models: 6.2 mm/mmap.c file_mmap_ok, for a regular file. A negative offset is one beyond 2^63. */
+/**
+ * Models: 6.2 mm/mmap.c file_mmap_ok, for a regular file. A negative offset is one beyond 2^63.
+ *
+ * Compared: 6.17 and 7.0 source.
+ */
 function fileMmapOk(offset: bigint, len: bigint): boolean {
   return offset >= 0n && offset >> PAGE_SHIFT <= (MAX_LFS_FILESIZE - len) >> PAGE_SHIFT
 }
@@ -188,7 +194,9 @@ export const mmapUnmapError = fn(function mmap_unmap_error(_error: number): numb
  * Enter a checked mapping: the file is asked, and from then on faults and reverse mapping know the
  * VMA. The address, or an error. mmap_lock is held for writing.
  *
- * Models: 6.2 mm/mmap.c mmap_region. Simplifies: VMAs are not merged; no accounting.
+ * Models: 6.2 mm/mmap.c mmap_region. Simplifies: VMAs are not merged; no accounting; 6.18 asks
+ * whether the file may be written before it unmaps what is there, which shows only while
+ * F_SEAL_WRITE waits for pins.
  */
 export const mmapRegion = fn(function* mmap_region(
   file: File | null,
@@ -398,6 +406,8 @@ export const sysMunmap = fn(function* munmap(addr: bigint, length: bigint): Kern
  * The process exits: its memory goes, once nobody translates its addresses any more.
  *
  * Models: 6.2 mm/mmap.c exit_mmap.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const exitMmap = fn(function* exit_mmap(): Kernel<void> {
   const mm = currentMm()

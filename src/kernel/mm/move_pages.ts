@@ -52,6 +52,8 @@ export const __addFolioForMigration = fn(function* __add_folio_for_migration(
  *
  * Models: 6.2 mm/migrate.c add_page_for_migration. Simplifies: no VMA here is unfit for migration
  * as such.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const addPageForMigration = fn(function* add_page_for_migration(
   mm: MmStruct,
@@ -73,6 +75,8 @@ export const addPageForMigration = fn(function* add_page_for_migration(
  * Move an isolated page. 0, -ENOMEM, or 1 for one page that was not moved and is back on its list.
  *
  * Models: 6.2 mm/migrate.c do_move_pages_to_node.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const doMovePagesToNode = fn(function* do_move_pages_to_node(
   folio: Folio,
@@ -87,6 +91,8 @@ export const doMovePagesToNode = fn(function* do_move_pages_to_node(
  * Models: 6.2 mm/migrate.c do_pages_move, for one page. Simplifies: lru_cache_disable() is a drain,
  * so a page that another task puts into a batch right afterwards is -EBUSY here; the process may
  * use both nodes.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const doPagesMove = fn(function* do_pages_move(
   address: bigint,
@@ -110,6 +116,8 @@ export const doPagesMove = fn(function* do_pages_move(
  * before, if migration failed, of which the call itself returns only how often.
  *
  * Models: 6.2 mm/migrate.c kernel_move_pages. Simplifies: the process may move what others map too.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const sysMovePages = fn(function* move_pages(
   address: bigint,

@@ -38,7 +38,10 @@ function pteModify(pte: Pte, vma: VmArea): Pte {
   return (pte & ~(PTE_WRITE | PTE_PROTNONE)) | (write ? PTE_WRITE : 0) | (none ? PTE_PROTNONE : 0)
 }
 
-/** Models: 6.2 mm/mprotect.c change_protection. */
+/**
+ * Models: 6.2 mm/mprotect.c change_protection. Simplifies: the notifiers also hear of a range that
+ * has no page table yet; anonymous pages are made writable by a fault, not at once.
+ */
 export const changeProtection = fn(function* change_protection(vma: VmArea): Kernel<void> {
   const mm = vma.vmMm!
   yield* mmuNotifierInvalidateRangeStart(mm, vma.vmStart, vma.vmEnd)

@@ -71,6 +71,8 @@ export const checkNewPage = fn(function check_new_page(folio: Folio): boolean {
  *
  * Models: 6.2 mm/page_alloc.c __alloc_pages. Simplifies: order 0; the zone's lock is the step
  * that calls this; no fallback to another task's frames.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export function allocFolio(movable: boolean): Folio {
   mightAlloc('alloc_pages')
@@ -103,6 +105,10 @@ export const allocFolioMayFail = fn(function* alloc_pages(movable: boolean): Ker
  * and so does a poisoned one, without a report; each with the flags that it has.
  *
  * Models: 6.2 mm/page_alloc.c free_unref_page, with free_pages_prepare and free_page_is_bad.
+ * Simplifies: 6.18 looks, and reports, only with CONFIG_DEBUG_VM; what it would report is a bug in
+ * any case.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export function freeFolio(folio: Folio): void {
   // Memory failure marks a page whoever it belongs to, and looks at the free list afterwards.

@@ -18,6 +18,8 @@ import { folioFreeSwap } from './swapfile.js'
  *
  * Models: 6.2 mm/page_io.c swap_writepage and block/bdev.c bdev_write_page. Simplifies: writeback
  * begins and ends in one step, under the folio lock; it never fails; no frontswap.
+ *
+ * Compared: 6.17 source.
  */
 export const swapWritepage = fn(function* swap_writepage(folio: Folio): Kernel<number> {
   alsoReads(swapInfo(), 'swapMap')
@@ -36,6 +38,8 @@ export const swapWritepage = fn(function* swap_writepage(folio: Folio): Kernel<n
  * Read a slot into a new folio, which nobody else knows.
  *
  * Models: 6.2 mm/page_io.c swap_readpage. Simplifies: it never fails.
+ *
+ * Compared: 6.17 source.
  */
 export const swapReadpage = fn(function* swap_readpage(
   folio: Folio,

@@ -11,7 +11,7 @@ import { bugOn } from '../../machine/fault.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { downRead, upRead } from '../../machine/locks.js'
 import type { Folio } from '../include/mm.js'
-import { currentMm, type VmArea } from '../include/mm_types.js'
+import { currentMm, VM_LOCKED, type VmArea } from '../include/mm_types.js'
 import { PAGE_SIZE } from '../include/types.js'
 import { mlockVmaFolio, munlockVmaFolio } from './mlocked.js'
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from './mmu_notifier.js'
@@ -36,28 +36,48 @@ import { vmaAddress } from './vma.js'
 /** enum ttu_flags, as far as it matters: what replaces the PTE. */
 export const TTU_MIGRATION = 1
 export const TTU_HWPOISON = 2
-/** The slot of a page in the swap cache, or nothing, unless the page is poisoned. */
+/**
+ * The slot of a page in the swap cache, or nothing, unless the page is poisoned. Locked memory is
+ * spared: the absence of TTU_IGNORE_MLOCK, which all others have.
+ */
 export const TTU_RECLAIM = 4
 /** With one of the others: the page's poison is not looked at. */
 export const TTU_IGNORE_HWPOISON = 8
 
 /**
- * Take a folio from the one PTE of a VMA that may map it, between start and end of the notifiers.
+ * Is a poisoned folio's place taken by an entry that says so? In 6.2 unless the caller forbids it;
+ * 6.18 asks for the caller's word.
  *
- * Models: 6.2 mm/rmap.c try_to_unmap_one and try_to_migrate_one.
+ * Models: 6.2 mm/rmap.c try_to_unmap_one, one of its tests.
+ */
+export const unmapLeavesPoison = fn(function unmap_leaves_poison(flags: number): boolean {
+  return !(flags & TTU_IGNORE_HWPOISON)
+})
+
+/**
+ * Take a folio from the one PTE of a VMA that may map it, between start and end of the notifiers.
+ * False if it may not be taken from there, because the memory is locked; then nobody else is asked.
+ *
+ * Models: 6.2 mm/rmap.c try_to_unmap_one and try_to_migrate_one. Simplifies: a migration entry
+ * forgets that the page table had it dirty; the folio knows.
  */
 export const tryToUnmapOne = fn(function* try_to_unmap_one(
   folio: Folio,
   vma: VmArea,
   flags: number,
-): Kernel<void> {
+): Kernel<boolean> {
   const mm = vma.vmMm!
   const address = vmaAddress(vma, folio.index)
-  if (address < 0n) return
+  if (address < 0n) return true
   yield* mmuNotifierInvalidateRangeStart(mm, address, address + PAGE_SIZE)
   yield rmw(mm.pageTable, 'xaHead')
   const pte = pteAt(mm, address)
   const mapped = (pte & PTE_PRESENT) !== 0 && pteFolio(pte) === folio
+  alsoReads(vma, 'vmFlags')
+  if (mapped && flags & TTU_RECLAIM && vma.vmFlags & VM_LOCKED) {
+    yield* mmuNotifierInvalidateRangeEnd(mm, address, address + PAGE_SIZE)
+    return false
+  }
   if (mapped) {
     setPteAt(mm, address, replacement(folio, pte, flags))
     alsoWrites(folio, 'dirty')
@@ -68,15 +88,16 @@ export const tryToUnmapOne = fn(function* try_to_unmap_one(
   }
   if (mapped) yield* folioPut(folio)
   yield* mmuNotifierInvalidateRangeEnd(mm, address, address + PAGE_SIZE)
+  return true
 })
 
 function replacement(folio: Folio, pte: Pte, flags: number): Pte {
-  if (flags & TTU_MIGRATION) {
-    return mkPte(folio, PTE_MIGRATION | (pte & (PTE_WRITE | PTE_PROTNONE)))
-  }
-  // Bound to the page's own flag: memory failure sets it before it unmaps.
+  // Bound to the page's own flag: memory failure sets it before it has the lock, and so also of a
+  // page that is being migrated. Whoever mapped that keeps the poison, wherever the page goes.
   alsoReads(folio, 'hwpoison')
-  if (folio.hwpoison && !(flags & TTU_IGNORE_HWPOISON)) return mkPte(folio, PTE_HWPOISON)
+  const migrates = (flags & TTU_MIGRATION) !== 0
+  if (folio.hwpoison && (migrates || unmapLeavesPoison(flags))) return mkPte(folio, PTE_HWPOISON)
+  if (migrates) return mkPte(folio, PTE_MIGRATION | (pte & (PTE_WRITE | PTE_PROTNONE)))
   if (folio.swap === 0) return 0
   swapDuplicate(folio.swap)
   return mkSwapPte(folio.swap)
@@ -85,18 +106,22 @@ function replacement(folio: Folio, pte: Pte, flags: number): Pte {
 /**
  * Take a locked folio out of every page table. What replaces the entries is a migration entry, on
  * which faults wait; or a hwpoison entry if the page is marked poisoned; or a swap entry for an
- * anonymous page, which is in the swap cache then; or nothing.
+ * anonymous page, which is in the swap cache then; or nothing. When nobody maps it any more the
+ * other VMAs are not asked, and their listeners hear nothing.
  *
- * Models: 6.2 mm/rmap.c try_to_unmap and try_to_migrate, with rmap_walk.
+ * Models: 6.2 mm/rmap.c try_to_unmap and try_to_migrate, with rmap_walk, folio_not_mapped and
+ * folio_lock_anon_vma_read.
  */
 export const tryToUnmap = fn(function* try_to_unmap(folio: Folio, flags: number): Kernel<void> {
   if (folio.anon) {
+    alsoReads(folio, 'mapcount')
+    if (folio.mapcount === 0) return
     const mm = currentMm()
     yield* downRead(mm.anonVmaLock)
     let vma = mm.anonVmas
-    while (vma !== null) {
-      yield* tryToUnmapOne(folio, vma, flags)
-      vma = vma.anonNext
+    while (vma !== null && (yield* tryToUnmapOne(folio, vma, flags))) {
+      alsoReads(folio, 'mapcount')
+      vma = folio.mapcount > 0 ? vma.anonNext : null
     }
     yield* upRead(mm.anonVmaLock)
     return
@@ -107,14 +132,14 @@ export const tryToUnmap = fn(function* try_to_unmap(folio: Folio, flags: number)
   if (mapping === null) return
   yield* downRead(mapping.iMmapRwsem)
   let vma = mapping.iMmap
-  while (vma !== null) {
-    yield* tryToUnmapOne(folio, vma, flags)
-    vma = vma.iMmapNext
+  while (vma !== null && (yield* tryToUnmapOne(folio, vma, flags))) {
+    alsoReads(folio, 'mapcount')
+    vma = folio.mapcount > 0 ? vma.iMmapNext : null
   }
   yield* upRead(mapping.iMmapRwsem)
 })
 
-/** Models: 6.2 mm/migrate.c remove_migration_pte. */
+/** Models: 6.2 mm/migrate.c remove_migration_pte. Compared: 6.17 and 7.0 source. */
 export const removeMigrationPte = fn(function* remove_migration_pte(
   old: Folio,
   folio: Folio,
@@ -138,6 +163,8 @@ export const removeMigrationPte = fn(function* remove_migration_pte(
  * Map `folio`, which is locked, wherever a migration entry stands for `old`.
  *
  * Models: 6.2 mm/migrate.c remove_migration_ptes.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const removeMigrationPtes = fn(function* remove_migration_ptes(
   old: Folio,

@@ -8,7 +8,7 @@ import { read, write } from '../../machine/effects.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { downRead, downWrite, upRead, upWrite } from '../../machine/locks.js'
 import { opsTable } from '../../machine/struct.js'
-import { allocFilePseudo, fdInstall, getUnusedFd } from '../fs/file_table.js'
+import { allocFilePseudo, fdInstall, getUnusedFdFlags } from '../fs/file_table.js'
 import { allocAnonInode } from '../fs/inode.js'
 import { EBUSY, EEXIST, EINVAL } from '../include/errno.js'
 import {
@@ -85,12 +85,12 @@ export const secretmemFault = fn(function* secretmem_fault(vmf: VmFault): Kernel
 
 const secretmemVmOps: VmOperations = opsTable({ name: 'secretmem_vm_ops', fault: secretmemFault })
 
-/** Models: 6.2 mm/secretmem.c vma_is_secretmem. */
+/** Models: 6.2 mm/secretmem.c vma_is_secretmem. Compared: 6.17 and 7.0 source. */
 export function vmaIsSecretmem(vma: VmArea): boolean {
   return vma.vmOps === secretmemVmOps
 }
 
-/** Models: 6.2 include/linux/secretmem.h page_is_secretmem. */
+/** Models: 6.2 include/linux/secretmem.h page_is_secretmem. Compared: 6.17 and 7.0 source. */
 export function folioIsSecretmem(folio: Folio): boolean {
   return folio.mapping !== null && folio.mapping.aOps === secretmemAops
 }
@@ -107,7 +107,13 @@ export const secretmemMmap = fn(function* secretmem_mmap(_file: File, vma: VmAre
   return 0
 })
 
-/** The pages are nobody's but the mappings': they stay. Models: 6.2 mm/secretmem.c. */
+/**
+ * The pages are nobody's but the mappings': they stay.
+ *
+ * Models: 6.2 mm/secretmem.c.
+ *
+ * Compared: 6.17 and 7.0 source.
+ */
 export const secretmemMigrateFolio = fn(function* secretmem_migrate_folio(
   _mapping: AddressSpace | null,
   _dst: Folio,
@@ -169,7 +175,7 @@ const secretmemFops: FileOperations = opsTable({ name: 'secretmem_fops', mmap: s
  */
 export const sysMemfdSecret = fn(function* memfd_secret(flags: number): Kernel<number> {
   if (flags & ~O_CLOEXEC) return -EINVAL
-  const fd = yield* getUnusedFd()
+  const fd = yield* getUnusedFdFlags(flags)
   if (fd < 0) return fd
   const inode = yield* allocAnonInode(fsState().secretmem!)
   const file = allocFilePseudo(inode, secretmemFops, O_RDWR | O_LARGEFILE)

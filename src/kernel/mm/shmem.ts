@@ -88,6 +88,8 @@ export function shmemI(inode: Inode): ShmemInodeInfo {
  * Is this the mapping of a shmem file?
  *
  * Models: 6.2 include/linux/shmem_fs.h shmem_mapping: it compares a_ops.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const shmemMapping = fn(function shmem_mapping(mapping: AddressSpace): boolean {
   return mapping.aOps === shmemAops
@@ -106,6 +108,8 @@ function shmemAccount(inode: Inode, pages: number): void {
  * back.
  *
  * Models: 6.2 mm/shmem.c shmem_recalc_inode.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 function shmemRecalcInode(inode: Inode): void {
   alsoReads(shmemI(inode), 'alloced')
@@ -137,6 +141,7 @@ export const shmemAllocAndAdd = fn(function* shmem_alloc_and_acct_folio(
     return errPtr(Folio, error)
   }
   shmemAccount(inode, nrPages(folio))
+  shmemRecalcInode(inode)
   yield* folioAddLru(folio)
   return folio
 })
@@ -160,7 +165,8 @@ export const beyondEof = fn(function* shmem_beyond_eof(
  * SGP_WRITE never clears a page: its caller is going to overwrite all of it. SGP_FALLOC clears one
  * that it finds preallocated, so that undoing does not take it for its own. Nobody makes it dirty.
  *
- * Models: 6.2 mm/shmem.c shmem_get_folio_gfp.
+ * Models: 6.2 mm/shmem.c shmem_get_folio_gfp. Simplifies: 6.18 refuses, with a warning, a mapping
+ * that is not shmem's by `shmemMapping`.
  */
 export const shmemGetFolio = fn(function* shmem_get_folio(
   inode: Inode,
@@ -201,7 +207,10 @@ export const shmemGetFolio = fn(function* shmem_get_folio(
     }
     if (!(yield* beyondEof(inode, index, sgp))) return folio
     // The file was truncated meanwhile; what we made must not stay behind its end.
-    if (isNew) yield* truncateInodeFolio(mapping, folio)
+    if (isNew) {
+      yield* truncateInodeFolio(mapping, folio)
+      shmemRecalcInode(inode)
+    }
     yield* folioUnlock(folio)
     yield* folioPut(folio)
     return errPtr(Folio, -EINVAL)
@@ -416,12 +425,18 @@ export const shmemEvictInode = fn(function* shmem_evict_inode(inode: Inode): Ker
   clearInode(inode)
 })
 
-/** Models: 6.2 mm/shmem.c shmem_free_in_core_inode. */
+/** Models: 6.2 mm/shmem.c shmem_free_in_core_inode. Compared: 6.17 and 7.0 source. */
 export const shmemFreeInode = fn(function* shmem_free_inode(inode: Inode): Kernel<void> {
   freeInodeRcu(shmemI(inode))
 })
 
-/** The page of a failed frame stays; reads find the poison. Models: 6.2 mm/shmem.c. */
+/**
+ * The page of a failed frame stays; reads find the poison.
+ *
+ * Models: 6.2 mm/shmem.c.
+ *
+ * Compared: 6.17 and 7.0 source.
+ */
 export const shmemErrorRemovePage = fn(function* shmem_error_remove_page(
   _mapping: AddressSpace,
   _folio: Folio,

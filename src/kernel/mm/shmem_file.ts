@@ -4,10 +4,10 @@
  */
 import { offStack, onStack } from '../../machine/alloc.js'
 import { type Blob, withBytes } from '../../machine/blob.js'
-import { alsoWrites, read, write } from '../../machine/effects.js'
+import { alsoReads, alsoWrites, read, rmw, write } from '../../machine/effects.js'
 import { mark } from '../../machine/fault.js'
 import { fn, type Kernel } from '../../machine/fn.js'
-import { downRead, downWrite, upRead, upWrite } from '../../machine/locks.js'
+import { downWrite, upWrite } from '../../machine/locks.js'
 import { isErr, opsTable, ptrErr } from '../../machine/struct.js'
 import { directMapStore } from '../arch/x86/mm/direct_map.js'
 import { EFBIG, EINVAL, EIO, ENXIO, EOPNOTSUPP, EPERM } from '../include/errno.js'
@@ -135,9 +135,21 @@ function inPage(pos: bigint, len: number): number {
 }
 
 /**
+ * How many bytes of the page at `pos` are to be read, by the size as it is once the page has been
+ * looked up. 6.2 asks whether the file ends in this page, and does not see that it ends before.
+ *
+ * Models: 6.2 mm/shmem.c shmem_file_read_iter, its second look at i_size. Replaced by 6.18.
+ */
+export const bytesInPage = fn(function shmem_bytes_in_page(inode: Inode, pos: bigint): bigint {
+  const size = inode.iSize
+  return bytesToPgoff(pos) === bytesToPgoff(size) ? size - pos : PAGE_SIZE
+})
+
+/**
  * Read: the bytes available up to `len`, 0 behind the end; -EIO at a poisoned page, even for none.
  *
- * Models: 6.2 mm/shmem.c shmem_file_read_iter. Simplifies: tells how many bytes, not which.
+ * Models: 6.2 mm/shmem.c shmem_file_read_iter. Simplifies: tells how many bytes, not which; the
+ * second look at the size is in the step that lets go of the page, or finds none.
  */
 export const shmemRead = fn(function* shmem_file_read_iter(
   file: File,
@@ -149,8 +161,7 @@ export const shmemRead = fn(function* shmem_file_read_iter(
   do {
     const at = pos + BigInt(done)
     yield read(inode, 'iSize')
-    const left = inode.iSize - at
-    if (left <= 0n) return done
+    if (inode.iSize <= at) return done
     const folio = yield* shmemGetFolio(inode, bytesToPgoff(at), SGP_READ)
     if (isErr(folio)) return ptrErr(folio!) === -EINVAL ? done : ptrErr(folio!)
     if (folio !== null) {
@@ -161,6 +172,9 @@ export const shmemRead = fn(function* shmem_file_read_iter(
       yield* folioPut(folio)
       if (poisoned) return done > 0 ? done : -EIO
     }
+    alsoReads(inode, 'iSize')
+    const left = bytesInPage(inode, at)
+    if (left <= 0n) return done
     const here = inPage(at, len - done)
     done += left < BigInt(here) ? Number(left) : here
   } while (done < len)
@@ -234,6 +248,8 @@ export const shmemWrite = fn(function* shmem_file_write_iter(
  * no data, and if it is no hole either, a hole is looked for behind it in vain.
  *
  * Models: 6.2 mm/filemap.c mapping_seek_hole_data, with folio_seek_hole_data and order 0.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 function mappingSeekHoleData(inode: Inode, from: bigint, end: bigint, isData: boolean): bigint {
   if (end <= from) return BigInt(-ENXIO)
@@ -267,19 +283,21 @@ export const shmemLlseek = fn(function* shmem_file_llseek(
   whence: number,
 ): Kernel<bigint> {
   const inode = file.fInode!
-  yield* downRead(inode.iRwsem)
-  const size = inode.iSize
   let pos = offset
   if (whence === SEEK_DATA || whence === SEEK_HOLE) {
-    const isData = whence === SEEK_DATA
-    pos = offset < 0n ? BigInt(-ENXIO) : mappingSeekHoleData(inode, offset, size, isData)
-  } else {
-    if (whence === SEEK_CUR) pos += file.fPos
-    if (whence === SEEK_END) pos += size
-    if (pos < 0n || pos > MAX_LFS_FILESIZE) pos = BigInt(-EINVAL)
+    if (offset < 0n) return BigInt(-ENXIO)
+    yield* downWrite(inode.iRwsem)
+    pos = mappingSeekHoleData(inode, offset, inode.iSize, whence === SEEK_DATA)
+    if (pos >= 0n) file.fPos = pos
+    yield* upWrite(inode.iRwsem)
+    return pos
   }
-  if (pos >= 0n) file.fPos = pos
-  yield* upRead(inode.iRwsem)
+  yield rmw(file, 'fPos')
+  alsoReads(inode, 'iSize')
+  if (whence === SEEK_CUR) pos += file.fPos
+  if (whence === SEEK_END) pos += inode.iSize
+  if (pos < 0n || pos > MAX_LFS_FILESIZE) return BigInt(-EINVAL)
+  file.fPos = pos
   return pos
 })
 

@@ -35,6 +35,8 @@ import { shmemGetFolio, shmemI } from './shmem.js'
  * fault between the two is one before both.
  *
  * Models: 6.2 mm/shmem.c shmem_fallocate, where it sets i_private under i_lock.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export function publishPunch(inode: Inode, falloc: ShmemFalloc, start: Pgoff, next: Pgoff): void {
   falloc.punching = true
@@ -49,6 +51,8 @@ export function publishPunch(inode: Inode, falloc: ShmemFalloc, start: Pgoff, ne
  * that comes between the two is woken at once.
  *
  * Models: 6.2 mm/shmem.c shmem_fallocate, where it clears i_private under i_lock.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export function clearFalloc(inode: Inode, falloc: ShmemFalloc): void {
   alsoWrites(inode, 'iPrivate')
@@ -61,7 +65,8 @@ export function clearFalloc(inode: Inode, falloc: ShmemFalloc): void {
  * Wait if the fault lies in a hole that is being punched: VM_FAULT_RETRY, without mmap_lock, or
  * VM_FAULT_NOPAGE if the fault may not drop it; else 0.
  *
- * Models: 6.2 mm/shmem.c shmem_fault, its first part.
+ * Models: 6.2 mm/shmem.c shmem_fault, its first part. Simplifies: the file is not held meanwhile;
+ * who tries again may drop mmap_lock once more, which FAULT_FLAG_TRIED forbids.
  */
 export const shmemFallocWait = fn(function* shmem_falloc_wait(
   vmf: VmFault,

@@ -36,6 +36,8 @@ import { invalidateInodePage } from './truncate.js'
  * last reference, which is put if `release`.
  *
  * Models: 6.2 mm/memory-failure.c page_handle_poison.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const pageHandlePoison = fn(function* page_handle_poison(
   p: Folio,
@@ -56,6 +58,8 @@ export const pageHandlePoison = fn(function* page_handle_poison(
  * Isolate the page for migration; the caller's reference is put in either case.
  *
  * Models: 6.2 mm/memory-failure.c isolate_page.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const isolatePage = fn(function* isolate_page(p: Folio): Kernel<boolean> {
   const isolated = yield* folioIsolateLru(p)
@@ -70,7 +74,7 @@ export const isolatePage = fn(function* isolate_page(p: Folio): Kernel<boolean> 
  *
  * Models: 6.2 mm/memory-failure.c soft_offline_in_use_page.
  *
- * Compared: 6.12 source.
+ * Compared: 6.17 and 7.0 source.
  */
 export const softOfflineInUsePage = fn(function* soft_offline_in_use_page(
   p: Folio,
@@ -116,7 +120,7 @@ export const softOfflineLost = fn(function soft_offline_lost(): number {
  *
  * Models: 6.2 mm/memory-failure.c soft_offline_page, between the mutex and its end.
  *
- * Compared: 6.12 source.
+ * Compared: 6.17 and 7.0 source.
  */
 export const softOfflineOnline = fn(function* soft_offline_online(
   p: Folio,
@@ -152,6 +156,8 @@ export const softOfflineOnline = fn(function* soft_offline_online(
  * no such frame. -EBUSY, -EIO, -ENOMEM: still in use. Takes mf_mutex.
  *
  * Models: 6.2 mm/memory-failure.c soft_offline_page. Simplifies: no hwpoison_filter.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const softOffline = fn(function* soft_offline_page(pfn: Pfn, flags: number): Kernel<number> {
   const p = pfnToFolio(pfn)
@@ -169,6 +175,8 @@ export const softOffline = fn(function* soft_offline_page(pfn: Pfn, flags: numbe
  *
  * Models: 6.2 mm/page_alloc.c put_page_back_buddy. Simplifies: the zone's lock is this one step;
  * the mark is cleared before the page is freed instead of right after.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const putPageBackBuddy = fn(function* put_page_back_buddy(p: Folio): Kernel<boolean> {
   yield rmw(p, 'refcount')
@@ -185,6 +193,8 @@ export const putPageBackBuddy = fn(function* put_page_back_buddy(p: Folio): Kern
  * Unpoison a page whose poison reference is the last one; mf_mutex is held. See `unpoison`.
  *
  * Models: 6.2 mm/memory-failure.c unpoison_memory, between the mutex and its end.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const unpoisonOnline = fn(function* unpoison_online(p: Folio): Kernel<number> {
   yield* lruAddDrainPerCpu(p)
@@ -210,6 +220,8 @@ export const unpoisonOnline = fn(function* unpoison_online(p: Folio): Kernel<num
  * truncated. Takes mf_mutex.
  *
  * Models: 6.2 mm/memory-failure.c unpoison_memory.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const unpoison = fn(function* unpoison_memory(pfn: Pfn): Kernel<number> {
   const p = pfnToFolio(pfn)

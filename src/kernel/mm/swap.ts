@@ -26,7 +26,11 @@ export const folioTryGet = fn(function* folio_try_get(folio: Folio): Kernel<bool
   return true
 })
 
-/** Models: 6.2 mm/swap.c __folio_put. The last reference is gone; nobody can reach the folio. */
+/**
+ * Models: 6.2 mm/swap.c __folio_put. The last reference is gone; nobody can reach the folio.
+ *
+ * Compared: 6.17 and 7.0 source.
+ */
 export function __folioPut(folio: Folio): void {
   // Who looks for pages by frame reads this with no reference, at any moment.
   alsoReads(folio, 'refcount')
@@ -95,6 +99,8 @@ export const folioAddLru = fn(function* folio_add_lru(folio: Folio): Kernel<void
  *
  * Models: 6.2 mm/swap.c folio_mark_accessed. Simplifies: a folio on a list is activated at once,
  * not by way of a batch, which would hold a reference meanwhile.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const folioMarkAccessed = fn(function folio_mark_accessed(folio: Folio): void {
   alsoWrites(folio, 'referenced')
@@ -176,6 +182,8 @@ export const lruAddDrainToUnmap = fn(function* lru_add_drain_to_unmap(): Kernel<
 /**
  * Models: 6.2 mm/swap.c lru_add_drain_all. Simplifies: the caller drains the batches of other CPUs
  * itself instead of waiting for their workers, whose steps would come between the same others.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const lruAddDrainAll = fn(function* lru_add_drain_all(): Kernel<void> {
   let folio = nextInBatch(0)

@@ -21,12 +21,12 @@ import { folioAllocSwap, folioFreeSwap, putSwapFolio } from './swapfile.js'
 /** A value that says nothing: when a page was reclaimed decides nothing here. */
 const SHADOW = xaMkValue(0)
 
-/** Models: 6.2 mm/swap.h swap_address_space, for the one area. */
+/** Models: 6.2 mm/swap.h swap_address_space, for the one area. Compared: 6.17 source. */
 export function swapAddressSpace(): AddressSpace {
   return swapInfo().space
 }
 
-/** Models: 6.2 mm/swap.h swp_offset. */
+/** Models: 6.2 include/linux/swapops.h swp_offset. Compared: 6.17 source. */
 export function swpOffset(entry: SwpEntry): Pgoff {
   return entry as number as Pgoff
 }
@@ -34,6 +34,8 @@ export function swpOffset(entry: SwpEntry): Pgoff {
 /**
  * The mapping that a folio can be found through, with its page table entries not counted: the swap
  * cache, that of a file, or NULL. Models: 6.2 mm/util.c folio_mapping.
+ *
+ * Compared: 6.17 source.
  */
 export function folioMapping(folio: Folio): AddressSpace | null {
   alsoReads(folio, 'swap')
@@ -48,6 +50,8 @@ export function folioMapping(folio: Folio): AddressSpace | null {
  * Put a locked folio into the cache at a slot that is its own, over the shadow that may be there.
  *
  * Models: 6.2 mm/swap_state.c add_to_swap_cache. Simplifies: nodes of the array never lack memory.
+ *
+ * Compared: 6.17 source.
  */
 export const addToSwapCache = fn(function* add_to_swap_cache(
   folio: Folio,
@@ -68,6 +72,8 @@ export const addToSwapCache = fn(function* add_to_swap_cache(
  * Give a locked anonymous folio a slot, and put it into the cache. False without a free slot.
  *
  * Models: 6.2 mm/swap_state.c add_to_swap.
+ *
+ * Compared: 6.17 source.
  */
 export const addToSwap = fn(function* add_to_swap(folio: Folio): Kernel<boolean> {
   const entry = yield* folioAllocSwap()
@@ -84,6 +90,8 @@ export const addToSwap = fn(function* add_to_swap(folio: Folio): Kernel<boolean>
  * cache's references are the caller's to give up.
  *
  * Models: 6.2 mm/swap_state.c __delete_from_swap_cache.
+ *
+ * Compared: 6.17 source.
  */
 export function __deleteFromSwapCache(folio: Folio, reclaimed: boolean): void {
   const space = swapAddressSpace()
@@ -99,6 +107,8 @@ export function __deleteFromSwapCache(folio: Folio, reclaimed: boolean): void {
  * The same for good: the slot and the reference go too. The caller has another reference.
  *
  * Models: 6.2 mm/swap_state.c delete_from_swap_cache.
+ *
+ * Compared: 6.17 source.
  */
 export function deleteFromSwapCache(folio: Folio): void {
   const entry = folio.swap
@@ -108,7 +118,13 @@ export function deleteFromSwapCache(folio: Folio): void {
   folio.refcount -= nrPages(folio)
 }
 
-/** A slot is free: its shadow goes. Models: 6.2 mm/swap_state.c clear_shadow_from_swap_cache. */
+/**
+ * A slot is free: its shadow goes.
+ *
+ * Models: 6.2 mm/swap_state.c clear_shadow_from_swap_cache.
+ *
+ * Compared: 6.17 source.
+ */
 export function clearShadowFromSwapCache(entry: SwpEntry): void {
   const { iPages } = swapAddressSpace()
   alsoWrites(iPages, 'xaHead')
@@ -119,6 +135,8 @@ export function clearShadowFromSwapCache(entry: SwpEntry): void {
  * The folio of a slot, with a reference, or NULL.
  *
  * Models: 6.2 mm/swap_state.c swap_cache_get_folio. Simplifies: no readahead to keep count of.
+ *
+ * Compared: 6.17 source.
  */
 export const swapCacheGetFolio = fn(function* swap_cache_get_folio(
   entry: SwpEntry,

@@ -24,6 +24,8 @@ import {
  *
  * Models: 6.2 mm/swap_slots.c folio_alloc_swap and mm/swapfile.c get_swap_pages. Simplifies: the
  * lowest free slot.
+ *
+ * Compared: 6.17 source.
  */
 export const folioAllocSwap = fn(function* folio_alloc_swap(): Kernel<SwpEntry> {
   const si = swapInfo()
@@ -42,6 +44,8 @@ export const folioAllocSwap = fn(function* folio_alloc_swap(): Kernel<SwpEntry> 
  * Is more than half of the area in use, so that slots are worth having back?
  *
  * Models: 6.2 include/linux/swap.h vm_swap_full.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export function vmSwapFull(): boolean {
   const si = swapInfo()
@@ -51,7 +55,13 @@ export function vmSwapFull(): boolean {
   return free * 2 < si.max - 1
 }
 
-/** One more page table entry names a slot. Models: 6.2 mm/swapfile.c swap_duplicate. */
+/**
+ * One more page table entry names a slot.
+ *
+ * Models: 6.2 mm/swapfile.c swap_duplicate.
+ *
+ * Compared: 6.17 source.
+ */
 export function swapDuplicate(entry: SwpEntry): void {
   const { swapMap } = swapInfo()
   alsoWrites(swapInfo(), 'swapMap')
@@ -62,6 +72,8 @@ export function swapDuplicate(entry: SwpEntry): void {
  * Take one user from a slot; returns who is left.
  *
  * Models: 6.2 mm/swapfile.c __swap_entry_free_locked, with free_swap_slot and swap_range_free.
+ *
+ * Compared: 6.17 source.
  */
 function swapEntryFree(entry: SwpEntry, user: number): number {
   const { swapMap } = swapInfo()
@@ -72,12 +84,24 @@ function swapEntryFree(entry: SwpEntry, user: number): number {
   return usage
 }
 
-/** A page table entry names the slot no longer. Models: 6.2 mm/swapfile.c swap_free. */
+/**
+ * A page table entry names the slot no longer.
+ *
+ * Models: 6.2 mm/swapfile.c swap_free.
+ *
+ * Compared: 6.17 source.
+ */
 export function swapFree(entry: SwpEntry): number {
   return swapEntryFree(entry, 1)
 }
 
-/** The swap cache uses the slot no longer. Models: 6.2 mm/swapfile.c put_swap_folio. */
+/**
+ * The swap cache uses the slot no longer.
+ *
+ * Models: 6.2 mm/swapfile.c put_swap_folio.
+ *
+ * Compared: 6.17 source.
+ */
 export function putSwapFolio(entry: SwpEntry): void {
   swapEntryFree(entry, SWAP_HAS_CACHE)
 }
@@ -87,6 +111,8 @@ export function putSwapFolio(entry: SwpEntry): void {
  * it has no copy any more. The folio is locked. True: done.
  *
  * Models: 6.2 mm/swapfile.c folio_free_swap.
+ *
+ * Compared: 6.17 source.
  */
 export function folioFreeSwap(folio: Folio): boolean {
   if (folio.swap === 0 || folio.writeback) return false
@@ -105,6 +131,8 @@ export function folioFreeSwap(folio: Folio): boolean {
  * Models: 6.2 mm/swapfile.c free_swap_and_cache and __try_to_reclaim_swap. Simplifies: `left`, who
  * still uses the slot, comes from the step that cleared the entry, under the page table lock; the
  * rest is done without that lock, in which it changes nothing that the lock guards.
+ *
+ * Compared: 6.17 source.
  */
 export const freeSwapAndCache = fn(function* free_swap_and_cache(
   entry: SwpEntry,

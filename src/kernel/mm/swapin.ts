@@ -5,7 +5,13 @@
 import { alsoReads, alsoWrites, read, rmw, until } from '../../machine/effects.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import type { Folio } from '../include/mm.js'
-import { VM_FAULT_HWPOISON, VM_FAULT_OOM, VM_LOCKED, type VmFault } from '../include/mm_types.js'
+import {
+  VM_FAULT_HWPOISON,
+  VM_FAULT_OOM,
+  VM_FAULT_SIGBUS,
+  VM_LOCKED,
+  type VmFault,
+} from '../include/mm_types.js'
 import { folioLock, folioSetLocked, folioUnlock } from './filemap.js'
 import { isWrite, pteFlags } from './memory.js'
 import { mlockVmaFolio } from './mlocked.js'
@@ -30,6 +36,8 @@ import { linearPageIndex } from './vma.js'
  * Is a locked folio of the swap cache better off without its slot?
  *
  * Models: 6.2 mm/memory.c should_try_to_free_swap.
+ *
+ * Compared: 6.17 source.
  */
 function shouldTryToFreeSwap(folio: Folio, vmf: VmFault): boolean {
   if (folio.swap === 0) return false
@@ -39,22 +47,29 @@ function shouldTryToFreeSwap(folio: Folio, vmf: VmFault): boolean {
 }
 
 /**
- * Map a locked folio, of which we have a reference, where `orig` names its slot; or put it, if
- * that has changed meanwhile. It is unlocked then.
+ * Map a locked folio, of which we have a reference, where `orig` names its slot: 0. Or put it: 0 if
+ * the entry has changed meanwhile, VM_FAULT_SIGBUS if memory failure has taken the folio's content.
+ * It is unlocked then.
  *
  * Models: 6.2 mm/memory.c do_swap_page, from the page table lock on. Simplifies: nobody forks, so
- * an anonymous page is always exclusive.
+ * an anonymous page is always exclusive; 6.18 makes the entry writable also when it was read, where
+ * here, as in 6.2, the first write faults once more.
+ *
+ * Compared: 6.17 source.
  */
 export const mapSwappedPage = fn(function* do_swap_page_map(
   vmf: VmFault,
   orig: Pte,
   folio: Folio,
-): Kernel<void> {
+): Kernel<number> {
   const vma = vmf.vma!
   const mm = vma.vmMm!
   yield rmw(mm.pageTable, 'xaHead')
   const same = pteAt(mm, vmf.address) === orig
-  if (same) {
+  alsoReads(folio, 'uptodate')
+  const lost = same && !folio.uptodate
+  const maps = same && !lost
+  if (maps) {
     swapFree(pteSwpEntry(orig))
     if (shouldTryToFreeSwap(folio, vmf)) folioFreeSwap(folio)
     alsoWrites(folio, 'anon')
@@ -67,7 +82,8 @@ export const mapSwappedPage = fn(function* do_swap_page_map(
     setPteAt(mm, vmf.address, mkPte(folio, pteFlags(vmf)))
   }
   yield* folioUnlock(folio)
-  if (!same) yield* folioPut(folio)
+  if (!maps) yield* folioPut(folio)
+  return lost ? VM_FAULT_SIGBUS : 0
 })
 
 /**
@@ -91,8 +107,7 @@ export const readSwappedPage = fn(function* do_swap_page_read(
   folio.swapbacked = true
   yield* folioAddLru(folio)
   yield* swapReadpage(folio, pteSwpEntry(orig))
-  yield* mapSwappedPage(vmf, orig, folio)
-  return 0
+  return yield* mapSwappedPage(vmf, orig, folio)
 })
 
 /**
@@ -100,6 +115,8 @@ export const readSwappedPage = fn(function* do_swap_page_read(
  *
  * Models: 6.2 mm/memory.c do_swap_page. Simplifies: it keeps mmap_lock while it waits for the
  * folio lock.
+ *
+ * Compared: 6.17 source.
  */
 export const doSwapPage = fn(function* do_swap_page(vmf: VmFault, orig: Pte): Kernel<number> {
   if (orig & PTE_HWPOISON) return VM_FAULT_HWPOISON
@@ -127,6 +144,5 @@ export const doSwapPage = fn(function* do_swap_page(vmf: VmFault, orig: Pte): Ke
     if (!folio.lru) yield* lruAddDrain()
     yield* lruAddDrainPerCpu(folio)
   }
-  yield* mapSwappedPage(vmf, orig, folio)
-  return 0
+  return yield* mapSwappedPage(vmf, orig, folio)
 })

@@ -23,6 +23,8 @@ const swapAops: AddressSpaceOps = opsTable({
  *
  * Models: 6.2 mm/swapfile.c swapon, with mm/swap_state.c init_swap_address_space. Simplifies: the
  * device is fresh, and made on the way; there is one of at most 64 slots, and no swapoff().
+ *
+ * Compared: 6.17 source.
  */
 export const sysSwapon = fn(function* swapon(size: bigint): Kernel<number> {
   const pages = bytesToPgoff(size)

@@ -44,6 +44,8 @@ export const truncateInodeFolio = fn(function* truncate_inode_folio(
  *
  * Models: 6.2 mm/truncate.c mapping_evict_folio and invalidate_inode_page. Simplifies: no private
  * data; nobody asks this of a page in the swap cache.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const invalidateInodePage = fn(function* mapping_evict_folio(folio: Folio): Kernel<boolean> {
   const mapping = folio.mapping
@@ -60,7 +62,10 @@ export const invalidateInodePage = fn(function* mapping_evict_folio(folio: Folio
  * Drop what can be dropped of a whole mapping without waiting for anything. Pages that wait in an
  * LRU batch have a reference too many and stay, as long as they wait.
  *
- * Models: 6.2 mm/truncate.c invalidate_mapping_pages. Simplifies: one folio at a time.
+ * Models: 6.2 mm/truncate.c invalidate_mapping_pages. Simplifies: one folio at a time; what stays
+ * does not move to the end of its list, by way of a batch that would hold a reference meanwhile.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const invalidateMappingPages = fn(function* invalidate_mapping_pages(
   mapping: AddressSpace,

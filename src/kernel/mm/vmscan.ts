@@ -9,6 +9,7 @@ import { fn, type Kernel } from '../../machine/fn.js'
 import type { AddressSpace } from '../include/fs.js'
 import { AOP_WRITEPAGE_ACTIVATE, type Folio, nrPages } from '../include/mm.js'
 import { __filemapRemoveFolio, folioTrylock, folioUnlock } from './filemap.js'
+import { folioEvictable } from './mlocked.js'
 import { TTU_RECLAIM, tryToUnmap } from './rmap.js'
 import { __folioPut, folioPutbackLru } from './swap.js'
 import { __deleteFromSwapCache, addToSwap, folioMapping } from './swap_state.js'
@@ -81,7 +82,13 @@ export const __removeMapping = fn(function* __remove_mapping(
   return true
 })
 
-/** The same, and the caller keeps its reference. Models: 6.2 mm/vmscan.c remove_mapping. */
+/**
+ * The same, and the caller keeps its reference.
+ *
+ * Models: 6.2 mm/vmscan.c remove_mapping.
+ *
+ * Compared: 6.17 and 7.0 source.
+ */
 export const removeMapping = fn(function* remove_mapping(
   mapping: AddressSpace,
   folio: Folio,
@@ -133,7 +140,8 @@ export const shrinkPoisoned = fn(function* shrink_poisoned(_folio: Folio): Kerne
 /**
  * Try to reclaim an isolated folio; what is not freed goes back to its list.
  *
- * Models: 6.2 mm/vmscan.c reclaim_pages and shrink_folio_list. Simplifies: one folio at a time.
+ * Models: 6.2 mm/vmscan.c reclaim_pages and shrink_folio_list. Simplifies: one folio at a time; no
+ * folio is pinned as FOLL_PIN would, which 6.18 asks.
  */
 export const reclaimFolio = fn(function* shrink_folio_list(folio: Folio): Kernel<void> {
   if (!(yield* folioTrylock(folio))) {
@@ -141,11 +149,15 @@ export const reclaimFolio = fn(function* shrink_folio_list(folio: Folio): Kernel
     return
   }
   if (yield* shrinkPoisoned(folio)) return
-  const result = yield* shrinkFolio(folio)
+  // What has been locked since it was isolated has to stay.
+  alsoReads(folio, 'mlockCount')
+  alsoReads(folio, 'mapping')
+  const result = folioEvictable(folio) ? yield* shrinkFolio(folio) : PAGE_ACTIVATE
   if (result === PAGE_ACTIVATE) {
     if (folio.swap !== 0 && (vmSwapFull() || folio.mlockCount > 0)) folioFreeSwap(folio)
     yield write(folio, 'active')
-    folio.active = true
+    alsoReads(folio, 'mlockCount')
+    folio.active = folio.mlockCount === 0
   }
   if (result !== PAGE_SUCCESS) yield* folioUnlock(folio)
   if (result === PAGE_CLEAN) __folioPut(folio)

@@ -11,14 +11,21 @@ import { pseudoFsMount } from '../fs/libfs.js'
 import { vfsFallocateMode } from '../fs/open.js'
 import { migratepageSuitable } from '../mm/compaction.js'
 import { followPage } from '../mm/gup.js'
-import { vmaMayRemove } from '../mm/madvise.js'
+import { madviseWalkVmas, vmaMayRemove } from '../mm/madvise.js'
 import { memfdAllSeals, memfdImpliedSeals, memfdInitFile, memfdSanitizeFlags } from '../mm/memfd.js'
 import { hwpoisonFilter } from '../mm/memory_failure.js'
 import { doMigrateFrame } from '../mm/memory_hotplug.js'
-import { migrateFolio, migratePagesLoop, moveToNewFolio } from '../mm/migrate.js'
+import {
+  fallbackMigrateFolio,
+  migrateFolio,
+  migratePagesLoop,
+  moveToNewFolio,
+} from '../mm/migrate.js'
 import { mincorePte } from '../mm/mincore.js'
 import { memfdCheckSealsMmap, mmapUnmapError } from '../mm/mmap.js'
 import { checkNewPage } from '../mm/page_alloc.js'
+import { unmapLeavesPoison } from '../mm/rmap.js'
+import { bytesInPage } from '../mm/shmem_file.js'
 import { sealCheckFutureWrite } from '../mm/shmem_mmap.js'
 import { softOfflineLost } from '../mm/soft_offline.js'
 import { lruAddDrainToUnmap, pagevecSize } from '../mm/swap.js'
@@ -35,7 +42,6 @@ import { kvmListenerGone } from '../virt/kvm/kvm_main.js'
 import { sysKvmSetMemoryAttributes } from '../virt/kvm/memory_attributes.js'
 import {
   __kvmSetMemoryRegion,
-  kvmArchCommitMemoryRegion,
   kvmArchFlushShadowMemslot,
   kvmFreeMemslot,
 } from '../virt/kvm/memslots.js'
@@ -47,6 +53,7 @@ import { dropCachesDrained } from './fs/drop_caches.js'
 import { fallocateMode } from './fs/open.js'
 import { folioWalkStart } from './mm/folio_walk.js'
 import { migratepageAccessible, moveToNewFolioAccessible } from './mm/inaccessible.js'
+import { madviseDoBehavior } from './mm/madvise.js'
 import {
   allocFile,
   allSeals,
@@ -58,10 +65,16 @@ import {
 } from './mm/memfd.js'
 import { hwpoisonFilterLocked, softOfflineLostBusy } from './mm/memory_failure.js'
 import { doMigrateFrameLocked } from './mm/memory_hotplug.js'
-import { migrateFolioCopyFirst, migratePagesTwice } from './mm/migrate.js'
+import {
+  fallbackMigrateFolioClean,
+  migrateFolioCopyFirst,
+  migratePagesTwice,
+} from './mm/migrate.js'
 import { mincorePteSwap } from './mm/mincore.js'
 import { mmapUnmapErrorItself } from './mm/mmap.js'
 import { newPageUnchecked } from './mm/page_alloc.js'
+import { unmapLeavesPoisonAsked } from './mm/rmap.js'
+import { bytesToEnd } from './mm/shmem.js'
 import { noDrainToUnmap, pagevecSize31 } from './mm/swap.js'
 import { readSwappedPagePinned } from './mm/swapin.js'
 import { pageoutToSwap, shrinkPoisonedUnmaps } from './mm/vmscan.js'
@@ -75,7 +88,6 @@ import {
 import { kvmListenerGoneChecked } from './virt/kvm/kvm_main.js'
 import { kvmVmIoctlSetMemAttributes } from './virt/kvm/memory_attributes.js'
 import {
-  kvmArchCommitFlags,
   kvmArchFlushSlotOnly,
   kvmFreeMemslotGmem,
   kvmSetMemoryRegion,
@@ -87,7 +99,6 @@ const KVM: readonly Replacement[] = [
   replace(kvmFreeMemslot, kvmFreeMemslotGmem),
   replace(kvmListenerGone, kvmListenerGoneChecked),
   replace(kvmArchFlushShadowMemslot, kvmArchFlushSlotOnly),
-  replace(kvmArchCommitMemoryRegion, kvmArchCommitFlags),
   replace(sysKvmSetMemoryAttributes, kvmVmIoctlSetMemAttributes),
   replace(sysKvmCreateGuestMemfd, kvmGmemCreate),
   replace(sysKvmPreFaultMemory, kvmVcpuIoctlPreFault),
@@ -114,10 +125,13 @@ const MEMFD: readonly Replacement[] = [
 
 const MM: readonly Replacement[] = [
   replace(vmaMayRemove, countsAsWriter),
+  replace(madviseWalkVmas, madviseDoBehavior),
+  replace(bytesInPage, bytesToEnd),
   replace(dropCaches, dropCachesDrained),
   replace(followPage, folioWalkStart),
   replace(mmapUnmapError, mmapUnmapErrorItself),
   replace(migrateFolio, migrateFolioCopyFirst),
+  replace(fallbackMigrateFolio, fallbackMigrateFolioClean),
   replace(migratePagesLoop, migratePagesTwice),
   replace(migratepageSuitable, migratepageAccessible),
   replace(moveToNewFolio, moveToNewFolioAccessible),
@@ -126,6 +140,7 @@ const MM: readonly Replacement[] = [
   replace(mincorePte, mincorePteSwap),
   replace(pageoutWrites, pageoutToSwap),
   replace(shrinkPoisoned, shrinkPoisonedUnmaps),
+  replace(unmapLeavesPoison, unmapLeavesPoisonAsked),
   replace(softOfflineLost, softOfflineLostBusy),
   replace(hwpoisonFilter, hwpoisonFilterLocked),
   replace(pagevecSize, pagevecSize31),

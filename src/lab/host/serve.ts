@@ -8,6 +8,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import type { Opening } from '../protocol.js'
 import { builtFile, builtFiles, dataOf, MATRICES, verdictFile } from './ship.js'
+import { WORKSHOP_FILES } from './workshop.js'
 
 const TYPES: Readonly<Record<string, string>> = {
   html: 'text/html; charset=utf-8',
@@ -27,10 +28,17 @@ export const PAGE_POLICY = [
   "form-action 'none'",
 ].join('; ')
 
-/** Files of the build that run in workers. */
-const WORKERS: ReadonlySet<string> = new Set(['worker.js', 'worker-hosts.js'])
-
 const WORKER_POLICY = "default-src 'none'; script-src 'unsafe-eval'"
+
+/** The workshop loads the compiler besides. */
+const WORKSHOP_POLICY = "default-src 'none'; script-src 'self' 'unsafe-eval'"
+
+/** Of the files that run in workers. */
+const POLICIES: Readonly<Record<string, string>> = {
+  'worker.js': WORKER_POLICY,
+  'worker-hosts.js': WORKER_POLICY,
+  'workshop.js': WORKSHOP_POLICY,
+}
 
 /** The stream of events that says when the file behind the page was written again. */
 const CHANGES = 'changes'
@@ -49,7 +57,7 @@ export const INDEX = `<!doctype html>
 `
 
 function headersFor(name: string): Record<string, string> {
-  const policy = WORKERS.has(name) ? WORKER_POLICY : `${PAGE_POLICY}; frame-ancestors 'none'`
+  const policy = POLICIES[name] ?? `${PAGE_POLICY}; frame-ancestors 'none'`
   return {
     'content-type': TYPES[name.slice(name.lastIndexOf('.') + 1)] ?? 'application/octet-stream',
     'content-security-policy': policy,
@@ -72,7 +80,7 @@ export interface Contents {
 /** What is answered to: the names of the build's files, and what is made for this start. */
 export class LabServer {
   readonly #files: ReadonlySet<string>
-  readonly #made: ReadonlyMap<string, () => string>
+  readonly #made: ReadonlyMap<string, () => string | Buffer>
   readonly #server: Server
   /** Pages that want to hear when the file that they show is written again. */
   readonly #listening = new Set<ServerResponse>()
@@ -80,13 +88,14 @@ export class LabServer {
 
   constructor({ open, verdicts }: Contents) {
     this.#files = new Set(builtFiles())
-    this.#made = new Map([
+    this.#made = new Map<string, () => string | Buffer>([
       ['index.html', () => INDEX],
       ['data.json', () => JSON.stringify(dataOf(open()))],
       ...MATRICES.map((id): [string, () => string] => [
         verdictFile(id),
         () => JSON.stringify(verdicts(id)),
       ]),
+      ...Object.entries(WORKSHOP_FILES),
     ])
     this.#server = createServer((request, response) => this.#answer(request, response))
   }

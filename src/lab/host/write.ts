@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Contents, INDEX, PAGE_POLICY } from './serve.js'
 import { builtFile, builtFiles, dataOf, MATRICES, verdictFile } from './ship.js'
+import { WORKSHOP_FILES } from './workshop.js'
 
 /** Of a page that is one file: everything is in it, and nothing may be asked of anybody. */
 const SINGLE_POLICY = [
@@ -29,6 +30,9 @@ export function writeFolder(folder: string, { open, verdicts }: Contents): void 
   for (const name of builtFiles().filter((n) => !forSingle(n))) {
     writeFileSync(join(folder, name), builtFile(name))
   }
+  for (const [name, make] of Object.entries(WORKSHOP_FILES)) {
+    writeFileSync(join(folder, name), make())
+  }
   writeFileSync(join(folder, 'index.html'), withPolicy(INDEX, PAGE_POLICY))
   writeFileSync(join(folder, 'data.json'), JSON.stringify(dataOf(open())))
   for (const id of MATRICES) {
@@ -46,7 +50,7 @@ function codeInScript(text: string): string {
   return text.replace(/<(\/script|!--)/gi, '\\x3c$1').replace(/<script/gi, '\\x3cscript')
 }
 
-/** Write the page as one file. */
+/** Write the page as one file. It has no workshop: the compiler is larger than all the rest. */
 export function writeSingle(path: string, { open, verdicts }: Contents): void {
   const data = (id: string, text: string): string =>
     `<script type="application/json" id="${id}">${inScript(text)}</script>`

@@ -4,6 +4,7 @@ import { render } from 'preact'
 import { Editor } from './editor.js'
 import { DocPage, Learn, Tour } from './learn.js'
 import { Matrix } from './matrix.js'
+import { OwnDesign } from './own-design.js'
 import { hashOf, route, type Screen } from './route.js'
 import { begin, data, tokenIn, trouble } from './state.js'
 import { Story } from './story.js'
@@ -50,6 +51,7 @@ function Head() {
         <Link to="matrix">Matrix</Link>
         <Link to="tour">Tour</Link>
         <Link to="edit">Editor</Link>
+        <Link to="design">Design</Link>
         <Link to="learn">Learn</Link>
       </nav>
       <form
@@ -92,6 +94,7 @@ const TITLES: Readonly<Record<Screen, string>> = {
   matrix: 'matrix',
   story: 'a finding',
   edit: 'editor',
+  design: 'a design',
   learn: 'learn',
   tour: 'tour',
   docs: 'documentation',
@@ -105,6 +108,8 @@ function Main() {
       return <Story />
     case 'edit':
       return <Editor />
+    case 'design':
+      return <OwnDesign />
     case 'tour':
       return <Tour />
     case 'learn':

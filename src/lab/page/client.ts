@@ -1,6 +1,6 @@
 /** A worker, asked by number. Progress is told to who asks; a worker that is stopped answers no more. */
 import type { Answers, Reply, Request, Shipped, Start } from '../protocol.js'
-import { type WorkerFile, workerUrl } from './shipped.js'
+import { shipped, type WorkerFile, workerUrl } from './shipped.js'
 
 interface Waiting {
   resolve(value: unknown): void
@@ -45,7 +45,8 @@ export class Client {
     }
     const { code, version, scenarios, designs } = await this.#shipped
     const start: Start = { kind: 'start', code, version, scenarios, designs, stop: this.#stop }
-    worker.postMessage(start)
+    const declarations = this.#file === 'workshop.js' && (await shipped('workshop.json'))
+    worker.postMessage(declarations === false ? start : { ...start, declarations })
     return worker
   }
 

@@ -166,6 +166,8 @@ export function edit(parent: HTMLElement, text: string, setting: Setting): Editi
       ],
     }),
   })
+  // Who has no mouse scrolls it too.
+  view.scrollDOM.tabIndex = 0
   return {
     text: () => view.state.doc.toString(),
     replace: (insert) => view.dispatch({ changes: { from: 0, to: view.state.doc.length, insert } }),

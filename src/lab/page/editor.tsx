@@ -126,7 +126,7 @@ function Workspace({ shipped }: { shipped: Shipped }) {
     setProgress(undefined)
     const start = performance.now()
     try {
-      const request = { kind: 'check', text: written, design } as const
+      const request = { kind: 'check', text: written, design, code: undefined } as const
       const found = await ask('search', request, (states, depth) =>
         setProgress({ states, depth, seconds: (performance.now() - start) / 1000 }),
       )

@@ -15,7 +15,8 @@ const keyOf = (scenario: string, design: string): string => `${scenario} ${desig
 
 function shortOf(v: CellVerdict): string {
   if (v.verdict !== 'finding') {
-    return { clean: 'clean', skipped: '–', vacuous: 'vacuous', inconclusive: 'open' }[v.verdict]
+    const words = { clean: 'clean', skipped: '–', vacuous: 'vacuous', inconclusive: 'open' }
+    return v.verdict === 'failed' ? 'failed' : words[v.verdict]
   }
   const first = v.findings.filter((f) => f.first)
   const short = words.value.findings.find((f) => f.id === first[0]?.id)?.short ?? first[0]?.id
@@ -25,7 +26,7 @@ function shortOf(v: CellVerdict): string {
 function titleOf(v: CellVerdict): string {
   const found = v.findings.map((f) => f.id).join(', ')
   const how = `${v.proof ?? ''}: ${v.states.toLocaleString('en')} states, ${v.executions.toLocaleString('en')} executions`
-  return [found, v.verdict === 'skipped' ? v.reason : how].filter((t) => t).join(' — ')
+  return [found, v.proof === undefined ? v.reason : how].filter((t) => t).join(' — ')
 }
 
 /** What a cell leads to: its first finding, or an outcome of it. */
@@ -66,10 +67,11 @@ async function checkAgain(
   for (const s of scenarios) {
     for (const v of cells.filter((x) => x.scenario === s.name)) {
       if (!running.value) return
-      if (v.verdict === 'skipped') continue
+      if (v.proof === undefined) continue
       const key = keyOf(v.scenario, v.design)
       again.value = new Map(again.value).set(key, 'running')
-      const own = await ask('search', { kind: 'check', text: s.text, design: v.design })
+      const request = { kind: 'check', text: s.text, design: v.design, code: undefined } as const
+      const own = await ask('search', request)
       again.value = new Map(again.value).set(key, factsOf(own) === factsOf(v) ? 'same' : 'differs')
     }
   }

@@ -1,11 +1,11 @@
 /**
- * Where the page is: the hash of its address, and nothing else. `#matrix`, `#edit&l=…`, `#learn`,
+ * Where the page is: the hash of its address, and nothing else. `#matrix`, `#edit&l=…`, `#design&d=…`, `#learn`,
  * `#tour`, `#docs/litmus`, or a story: `#token&on=…&l=…&d=…&s=…`, the step last, so that no mail program
  * that cuts a dash or an underscore off a link damages it.
  */
 import { signal } from '@preact/signals'
 
-export type Screen = 'matrix' | 'story' | 'edit' | 'learn' | 'tour' | 'docs'
+export type Screen = 'matrix' | 'story' | 'edit' | 'design' | 'learn' | 'tour' | 'docs'
 
 export interface Route {
   readonly screen: Screen
@@ -22,7 +22,7 @@ export interface Route {
   readonly name: string
 }
 
-const SCREENS: readonly Screen[] = ['matrix', 'edit', 'learn', 'tour', 'docs']
+const SCREENS: readonly Screen[] = ['matrix', 'edit', 'design', 'learn', 'tour', 'docs']
 
 function decoded(text: string): string {
   try {

@@ -23,10 +23,17 @@ interface Files {
   'data.json': Shipped
   'sources.json': Sources
   'docs.json': readonly Doc[]
+  /** What a workshop's compiler reads; the page only hands it on. */
+  'workshop.json': unknown
 }
 
 function inline(name: string): string | undefined {
   return document.getElementById(name)?.textContent ?? undefined
+}
+
+/** Is the page one file, with all in it that it will ever have? */
+export function isOneFile(): boolean {
+  return inline('data.json') !== undefined
 }
 
 const asked = new Map<string, Promise<unknown>>()
@@ -62,7 +69,7 @@ export function onChange(heard: () => void): void {
 }
 
 /** Workers by what they are made of. */
-export type WorkerFile = 'worker.js' | 'worker-hosts.js'
+export type WorkerFile = 'worker.js' | 'worker-hosts.js' | 'workshop.js'
 
 const ownWorkers = new Map<WorkerFile, string>()
 

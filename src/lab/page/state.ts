@@ -47,6 +47,8 @@ export interface Shown {
   readonly token: string
   readonly on: string | undefined
   readonly own: string | undefined
+  /** Of the user's: the text of a design, deflated. */
+  readonly design: string | undefined
   readonly answer: StoryAnswer
 }
 
@@ -121,6 +123,21 @@ export function tokenIn(text: string): string {
   return at < 0 ? clean : clean.slice(at).replace(/&.*$/, '')
 }
 
+/** Texts of designs that the user wrote here, or has allowed to run. */
+const allowed = new Set<string>()
+
+/** A design is a program: one that came in a link does not run before the user has said so. */
+export function mayRun(code: string): boolean {
+  return allowed.has(code)
+}
+
+/** The user has said so. */
+export function allow(code: string): void {
+  allowed.add(code)
+  asksToRun.value = undefined
+  if (route.value.screen === 'story') void load(route.value)
+}
+
 let asking = 0
 
 /** Resolves when what was changed can be seen. */
@@ -128,26 +145,38 @@ export function painted(): Promise<void> {
   return new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve, 0)))
 }
 
-async function load({ token, on, own }: Route): Promise<void> {
+/** The design of a link, which has not been allowed to run. */
+export const asksToRun = signal<string | undefined>(undefined)
+
+async function load(to: Route): Promise<void> {
+  const { token, on, own, design } = to
   const mine = ++asking
   const before = story.value
-  if (before?.token === token && before.on === on && before.own === own) return
+  const known = before?.token === token && before.on === on && before.own === own
+  if (known && before.design === design) return
   trouble.value = undefined
+  asksToRun.value = undefined
   if (before?.token !== token) {
     story.value = undefined
     hindsight.value = undefined
   }
   try {
     const text = own === undefined ? undefined : await inflate(own)
-    const clean = tokenIn(token)
-    const answer = await ask('quick', { kind: 'story', token: clean, text, on })
+    const code = design === undefined ? undefined : await inflate(design)
     if (mine !== asking) return
-    story.value = { token, on, own, answer }
+    if (code !== undefined && !mayRun(code)) {
+      asksToRun.value = code
+      return
+    }
+    const clean = tokenIn(token)
+    const answer = await ask('quick', { kind: 'story', token: clean, text, on, code })
+    if (mine !== asking) return
+    story.value = { token, on, own, design, answer }
     if (hindsight.value !== undefined || answer.stale) return
     await painted()
     // What is known in hindsight is a search of its own.
-    const known = await ask('search', { kind: 'hindsight', token: clean, text })
-    if (mine === asking) hindsight.value = known
+    const later = await ask('search', { kind: 'hindsight', token: clean, text, code })
+    if (mine === asking) hindsight.value = later
   } catch (error) {
     if (mine === asking) trouble.value = (error as Error).message
   }
@@ -173,7 +202,8 @@ export async function follow(id: string): Promise<void> {
 
 /** Read what comes with the page, and follow the address. */
 export async function begin(): Promise<void> {
-  if (route.value.screen === 'story') warm('quick', route.value.token)
+  const { screen, token, design } = route.value
+  if (screen === 'story' && design === undefined) warm('quick', token)
   const found = await shipped('data.json')
   data.value = found
   route.subscribe((now) => {

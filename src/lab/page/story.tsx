@@ -4,10 +4,11 @@ import { Designs } from './designs.js'
 import { allSteps, Help, onKey } from './keys.js'
 import { Lanes } from './lanes.js'
 import { MemoryMap } from './map.js'
+import { AskToRun } from './own-design.js'
 import { Scrubber } from './scrubber.js'
 import { Share } from './share.js'
 import { Stack } from './stack.js'
-import { alignment, cursor, hindsight, story, trouble } from './state.js'
+import { alignment, asksToRun, cursor, hindsight, story, trouble } from './state.js'
 import { said } from './steps.js'
 import { Tasks } from './tasks.js'
 import { Term } from './term.js'
@@ -34,6 +35,7 @@ export function Story() {
       </section>
     )
   }
+  if (asksToRun.value !== undefined) return <AskToRun code={asksToRun.value} />
   if (shown === undefined) return <p class="page dim">Replaying…</p>
   const { own, other } = shown.answer
   const n = cursor.value

@@ -1,12 +1,16 @@
 /**
  * The page's workers: one that answers at once, and one that searches. The first ones that are made
- * know no hosts; what speaks of a host is asked of others, which are made when they are needed.
+ * know no hosts and have no compiler; what speaks of a host, or brings a design, is asked of others,
+ * which are made when they are needed.
  */
 import type { Answers, Request, Shipped } from '../protocol.js'
 import { Client } from './client.js'
-import { shipped, type WorkerFile } from './shipped.js'
+import { isOneFile, shipped, type WorkerFile } from './shipped.js'
 
 export type Role = 'quick' | 'search'
+
+const NO_WORKSHOP =
+  'a page that is one file has no compiler: “restrictedmem lab” serves one that has'
 
 const clients = new Map<string, Client>()
 
@@ -26,6 +30,7 @@ function speaksOfHosts(text: string, data: Shipped | undefined): boolean {
 }
 
 function fileFor(request: Request, data: Shipped): WorkerFile {
+  if ('code' in request && request.code !== undefined) return 'workshop.js'
   const texts = Object.values(request).filter((v): v is string => typeof v === 'string')
   return texts.some((t) => speaksOfHosts(t, data)) ? 'worker-hosts.js' : 'worker.js'
 }
@@ -41,6 +46,7 @@ export async function ask<K extends Request['kind']>(
   onProgress?: (states: number, depth: number) => void,
 ): Promise<Answers[K]> {
   const file = fileFor(request, await shipped('data.json'))
+  if (file === 'workshop.js' && isOneFile()) throw new Error(NO_WORKSHOP)
   return clientFor(role, file).ask<K>(request, onProgress)
 }
 

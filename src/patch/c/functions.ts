@@ -45,19 +45,10 @@ export function functionDeclarator(node: CNode): CNode | undefined {
   return at
 }
 
-function functionName(node: CNode): string | undefined {
+/** Undefined for a definition by macro. */
+export function functionName(node: CNode): string | undefined {
   const name = functionDeclarator(node)?.fields.declarator
   return name?.type === 'identifier' ? name.text : undefined
-}
-
-/** Names that a file declares as a function without a body. */
-export function prototypesOf(root: CNode): ReadonlySet<string> {
-  const found = new Set<string>()
-  for (const node of root.kids.filter((k) => k.type === 'declaration')) {
-    const name = functionDeclarator(node)?.fields.declarator
-    if (name?.type === 'identifier') found.add(name.text)
-  }
-  return found
 }
 
 /** The tables of operations that a file defines, by name. */

@@ -50,6 +50,46 @@ function withoutComments(text: string): string {
   )
 }
 
+/** What the preprocessor is told at the top of a file, in the branches that are compiled. */
+export interface Directives {
+  readonly macros: readonly Told[]
+  readonly includes: readonly Told[]
+  /** Definitions by macro, as written. */
+  readonly calls: readonly { readonly text: string; readonly line: number }[]
+  /** What the configuration does not compile. */
+  readonly left: string
+}
+
+interface Told {
+  readonly name: string
+  readonly text: string
+  readonly line: number
+}
+
+export function directivesOf(text: string): Directives {
+  const plain = withoutComments(text.replaceAll('\r\n', '\n'))
+  const macros: Told[] = []
+  const includes: Told[] = []
+  const left: string[] = []
+  const rest = resolveDirectives(plain, (line, at, on) => {
+    const words = line.replace(/\s+/g, ' ').trim()
+    const [, word = '', tail = ''] = /^# ?(\w+)(.*)$/.exec(words) ?? []
+    if (/^(?:el)?if|^e(?:lse|ndif)/.test(word)) return
+    if (!on) left.push(words)
+    else if (/^(?:define|undef)$/.test(word)) {
+      macros.push({ name: /\w+/.exec(tail)?.[0] ?? '', text: words, line: at })
+    } else if (word === 'include') includes.push({ name: words, text: words, line: at })
+  })
+  const attributed = rest.replace(ATTRIBUTES, blank)
+  const calls = [EXPORTS, FILE_SCOPE].flatMap((macro) =>
+    [...attributed.matchAll(macro)].map((m) => ({
+      text: m[0].replace(/\s+/g, ' ').trim(),
+      line: attributed.slice(0, m.index).split('\n').length,
+    })),
+  )
+  return { macros, includes, calls, left: left.join('\n') }
+}
+
 interface Branch {
   /** The branch that is being read is compiled. */
   on: boolean
@@ -58,21 +98,32 @@ interface Branch {
 }
 
 /** Without preprocessor lines, and without what the configuration does not compile. */
-function resolveDirectives(text: string): string {
+function resolveDirectives(
+  text: string,
+  see: (line: string, at: number, on: boolean) => void = () => {},
+): string {
   const out: string[] = []
   const stack: Branch[] = []
   const lines = text.split('\n')
   for (let i = 0; i < lines.length; i++) {
     let line = lines[i] as string
     if (!/^\s*#/.test(line)) {
-      out.push(stack.every((b) => b.on) ? line.replace(/\\$/, ' ') : '')
+      const on = stack.every((b) => b.on)
+      if (!on) see(line, i + 1, false)
+      out.push(on ? line.replace(/\\$/, ' ') : '')
       continue
     }
     out.push('')
+    const at = i + 1
     while (line.endsWith('\\') && i + 1 < lines.length) {
       line = line.slice(0, -1) + (lines[++i] as string)
       out.push('')
     }
+    see(
+      line,
+      at,
+      stack.every((b) => b.on),
+    )
     directive(line, stack)
   }
   return out.join('\n')
@@ -112,7 +163,7 @@ function statements(text: string): string {
       .replace(/\bguard\s*\(\s*(\w+)\s*\)\s*\(/g, '__guard($1, ')
       .replace(FREED, '$1__cleanup($4, $3); $2$3')
       .replace(/\bCLASS\s*\(\s*(\w+)\s*,\s*(\w+)\s*\)\s*\(/g, '__class($1, $2, ')
-      .replace(/\b(?:EXPORT_SYMBOL\w*|EXPORT_TRACEPOINT\w*)\s*\([^()]*\)\s*;?/g, blank)
+      .replace(EXPORTS, blank)
       .replace(FILE_SCOPE, blank)
       .replace(/\bDECLARE_BITMAP\s*\(\s*(\w+)[^()]*\)/g, 'unsigned long $1[1]')
       .replace(TYPE_LATER, (_all, head: string, name: string) => `${head}${name}`)
@@ -122,6 +173,8 @@ function statements(text: string): string {
 
 /** A declaration whose value is freed at the end of its block. */
 const FREED = /^(\s*)([^;{}\n()=]*?)\b(\w+)\s+__free\s*\(\s*(\w+)\s*\)/gm
+
+const EXPORTS = /\b(?:EXPORT_SYMBOL\w*|EXPORT_TRACEPOINT\w*)\s*\([^()]*\)\s*;?/g
 
 /** Definitions by macro: at the start of a line, or static ones in a function. */
 const FILE_SCOPE =

@@ -24,7 +24,7 @@ export interface ModelFunction {
   /** What follows `Models:` and `Simplifies:` in its comment. */
   readonly models: string | undefined
   readonly simplifies: string | undefined
-  /** The function expression, as written; '' for a helper. */
+  /** The function expression, or a helper's declaration, as written. */
   readonly source: string
   /** What it declares in its body, and of which type. */
   readonly locals?: Readonly<Record<string, string>>

@@ -116,7 +116,7 @@ class Reader {
       params: paramsOf(s, source),
       returns: s.type?.getText(source) ?? 'void',
       ...clauses(s, source),
-      source: '',
+      source: s.getText(source),
     })
   }
 

@@ -158,6 +158,11 @@ export class Scope {
     )
   }
 
+  /** All functions that the design's code can name, helpers too. */
+  all(): Iterable<ModelFunction> {
+    return this.#byTs.values()
+  }
+
   /** All running functions. */
   running(): ModelFunction[] {
     return [...this.#byTs.values()].filter((f) => f.place !== '' && this.slotOf(f) !== undefined)

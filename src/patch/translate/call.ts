@@ -37,9 +37,10 @@ export function call(w: Work, e: CNode, want?: Type): Value {
   if (callee.type === 'field_expression') return slotCall(w, callee, args, e)
   if (callee.type !== 'identifier') throw new Hole(`a call through ${squash(callee.text)}`, e)
   const name = callee.text
-  const special = SPECIAL[name]
+  const touched = w.around.isTouched(name)
+  const special = touched ? undefined : SPECIAL[name]
   if (special !== undefined) return special(w, args, e, want)
-  const row = EXPRESSIONS[name]
+  const row = touched ? undefined : EXPRESSIONS[name]
   if (row !== undefined) return expression(w, row, args, e)
   if (w.locals.has(name)) throw new Hole(`a call through ${name}`, e)
   const own = w.around.newFunction(name)
@@ -49,11 +50,11 @@ export function call(w: Work, e: CNode, want?: Type): Value {
     w.assumptions.push(...own.assumptions)
     return modelCall(w, own.model, args, { to: own.model.ts, args: own.args }, e)
   }
-  if (WITHOUT_EFFECT.test(name)) {
+  if (!touched && WITHOUT_EFFECT.test(name)) {
     w.dropped.push(squash(e.text).slice(0, 80))
     return { ...atom('0', NUM), literal: true }
   }
-  const crossed = CALLS[name]
+  const crossed = touched ? undefined : CALLS[name]
   const target =
     crossed === undefined
       ? w.scope.callee(name)

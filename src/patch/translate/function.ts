@@ -156,7 +156,7 @@ function paramType(t: Type, source: CFunction, isResult = false): string {
     if (!isResult) return 'unknown'
     throw new Hole(`${source.name}() returns what the model does not have`, source.node)
   }
-  return t.k === 'ptr' ? declared(pointerTo(t.struct, true)) : declared(t)
+  return t.k === 'ptr' ? declared(pointerTo(t.struct, !isResult)) : declared(t)
 }
 
 function signatureOf(w: Work, source: CFunction): Signature {

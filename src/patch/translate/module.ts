@@ -20,6 +20,8 @@ export interface Piece {
   readonly slots?: readonly TableSlot[]
   /** What it was made from, for its comment. */
   readonly comment: string
+  /** Of a trap: what it lacks. */
+  readonly why?: string
 }
 
 /** The end of a path on which the model cannot go on; the cell is not judged. */
@@ -44,25 +46,58 @@ export function replacedBy(piece: Piece): string[] {
  * for each slot of a table, what takes its place.
  */
 export function moduleText(pieces: readonly Piece[], scope: Scope, head: string): string {
+  const made = [...pieces.flatMap(replacesOf), ...pieces.flatMap(slotsOf)].join('\n')
+  return module(pieces, scope, head, `export const made = {\n${made}\n}\n`)
+}
+
+/** The same as a design, with an id. */
+export function designText(
+  pieces: readonly Piece[],
+  scope: Scope,
+  { id, summary }: { readonly id: string; readonly summary: string },
+): string {
+  const base = scope.dictionary.designs[scope.design.id]?.name ?? ''
+  const list = (of: (p: Piece) => string[]): string =>
+    pieces
+      .flatMap(of)
+      .map((l) => l.replace(/^ *(?:'[^']*'|\w+): /, '    '))
+      .join('\n')
+  const exported = `export const design = defineDesign({
+  id: ${JSON.stringify(id)},
+  summary: ${JSON.stringify(summary)},
+  base: ${base},
+  cite: [],
+  replaces: [
+${list(replacesOf)}
+  ],
+  slots: [
+${list(slotsOf)}
+  ],
+})
+`
+  return module(pieces, scope, summary, exported)
+}
+
+function replacesOf(p: Piece): string[] {
+  return p.replaces === undefined ? [] : [`  ${p.replaces}: replace(${p.replaces}, ${p.name}),`]
+}
+
+function slotsOf(p: Piece): string[] {
+  const by = p.text === 'undefined' ? 'undefined' : p.name
+  return (p.slots ?? []).map(
+    ({ table, slot }) => `  '${table}.${slot}': replaceSlot(${table}, '${slot}', ${by}),`,
+  )
+}
+
+function module(pieces: readonly Piece[], scope: Scope, head: string, exported: string): string {
   const declared = pieces.filter((p) => p.text !== 'undefined')
   const declarations = declared.map(
     (p) =>
       `/** ${p.comment.replaceAll('*/', '* /')} */\nconst ${p.name}${p.type === undefined ? '' : `: ${p.type}`} = ${p.text}`,
   )
   const body = `${TRAP}\n\n${declarations.join('\n\n')}\n`
-  const replaced = pieces.flatMap((p) => (p.replaces === undefined ? [] : [[p.replaces, p.name]]))
-  const slots = pieces.flatMap((p) =>
-    (p.slots ?? []).map((s) => [s, p.text === 'undefined' ? 'undefined' : p.name] as const),
-  )
-  const made = [
-    ...replaced.map(([of, by]) => `  ${of}: replace(${of}, ${by}),`),
-    ...slots.map(
-      ([s, by]) => `  '${s.table}.${s.slot}': replaceSlot(${s.table}, '${s.slot}', ${by}),`,
-    ),
-  ].join('\n')
-  const exported = `\nexport const made = {\n${made}\n}\n`
   const own = new Set(pieces.map((p) => p.name))
-  return `/* ${head.replaceAll('*/', '* /')} */\n${importsOf(body + exported, own, scope)}\n\n${body}${exported}`
+  return `/* ${head.replaceAll('*/', '* /')} */\n${importsOf(body + exported, own, scope)}\n\n${body}\n${exported}`
 }
 
 /** One import a file, for every name of the model that the text uses. */

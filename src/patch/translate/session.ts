@@ -30,6 +30,7 @@ export class Session implements Surroundings {
   /** Functions that the patch brings: never the model's of the same name. */
   readonly #brought: ReadonlySet<string>
   readonly #assumed: ReadonlyMap<string, readonly string[]>
+  readonly #touched: ReadonlySet<string>
   readonly #watched: (name: string) => ReadonlySet<number>
   readonly #functions = new Map<string, NewFunction | undefined>()
   readonly #tables = new Map<string, { ts: string; of: string } | undefined>()
@@ -40,6 +41,8 @@ export class Session implements Surroundings {
     sources: Sources,
     options: {
       readonly brought?: ReadonlySet<string>
+      /** Those, and what it changes. */
+      readonly touched?: ReadonlySet<string>
       readonly assumed?: ReadonlyMap<string, readonly string[]>
       readonly watched?: (name: string) => ReadonlySet<number>
     } = {},
@@ -47,6 +50,7 @@ export class Session implements Surroundings {
     this.scope = scope
     this.#sources = sources
     this.#brought = options.brought ?? new Set()
+    this.#touched = options.touched ?? this.#brought
     this.#assumed = options.assumed ?? new Map()
     this.#watched = options.watched ?? (() => new Set())
   }
@@ -62,6 +66,10 @@ export class Session implements Surroundings {
       f === undefined ? [] : [[name, f] as const],
     )
     return new Map(made)
+  }
+
+  isTouched(name: string): boolean {
+    return this.#touched.has(name)
   }
 
   assumed(name: string): readonly string[] | undefined {

@@ -4,6 +4,7 @@ import { camelCase } from '../model/dictionary.js'
 import { call } from './call.js'
 import { beginsScope, endBlock, freed, guard, leave } from './cleanup.js'
 import { ASSIGNMENTS, LISTS, STATEMENTS, STRUCTS } from './crosswalk.js'
+import { each } from './each.js'
 import {
   announce,
   announced,
@@ -17,6 +18,7 @@ import {
   sure,
   value,
 } from './expression.js'
+import { labelled } from './jumps.js'
 import { BIG, BOOL, cType, declaratorOf, NUM, structOf, type Type } from './types.js'
 import { atom, Hole, type Jump, type Value, type Work } from './work.js'
 
@@ -105,79 +107,6 @@ function jump(w: Work, { code, depth }: Jump, s: CNode): void {
   w.emit(code)
 }
 
-// ---- Jumps ----------------------------------------------------------------------------------------
-
-interface Label {
-  readonly label: string
-  readonly at: number
-}
-
-interface Loop {
-  readonly label: string
-  readonly body: readonly Item[]
-}
-
-type Item = CNode | Label | Loop
-
-const isLabel = (i: Item): i is Label => 'at' in i
-const isLoop = (i: Item): i is Loop => 'body' in i && Array.isArray((i as Loop).body)
-
-/** A block with labels: jumps backwards make loops, jumps forwards leave blocks. */
-function labelled(w: Work, node: CNode, items: readonly CNode[]): void {
-  let depth = w.cleanups.length
-  const flat: Item[] = items.flatMap((s): Item[] => {
-    const out: Item[] = []
-    if (beginsScope(s)) depth++
-    let at: CNode | undefined = s
-    while (at?.type === 'labeled_statement') {
-      const name: CNode | undefined = at.fields.label
-      out.push({ label: name?.text ?? '', at: at.start })
-      w.labels.set(name?.text ?? '', depth)
-      at = at.kids.find((k) => k !== name)
-    }
-    return at === undefined ? out : [...out, at]
-  })
-  const jumps = descendants(node, 'goto_statement').map((g) => ({
-    label: g.fields.label?.text ?? '',
-    at: g.start,
-  }))
-  sequence(w, flat, jumps)
-}
-
-function sequence(
-  w: Work,
-  items: readonly Item[],
-  jumps: readonly { label: string; at: number }[],
-): void {
-  const back = items.findIndex(
-    (i) => isLabel(i) && jumps.some((j) => j.label === i.label && j.at > i.at),
-  )
-  if (back >= 0) {
-    const { label } = items[back] as Label
-    const mine = jumps.filter((j) => j.label === label)
-    const last = items.findLastIndex(
-      (i) => !isLabel(i) && !isLoop(i) && mine.some((j) => j.at >= i.start && j.at < i.end),
-    )
-    const body = items.slice(back + 1, last + 1)
-    const rest = jumps.filter((j) => j.label !== label)
-    w.loops.add(label)
-    sequence(w, [...items.slice(0, back), { label, body }, ...items.slice(last + 1)], rest)
-    return
-  }
-  const targets = items.filter(isLabel).filter((l) => jumps.some((j) => j.label === l.label))
-  for (const t of [...targets].reverse()) w.emit(`${camelCase(t.label)}: {`)
-  for (const item of items) {
-    if (isLabel(item)) {
-      if (targets.includes(item)) w.emit('}')
-    } else if (isLoop(item)) {
-      w.emit(`${camelCase(item.label)}: for (;;) {`)
-      const inside = jumps.filter((j) => item.body.some((i) => isLabel(i) && i.label === j.label))
-      sequence(w, item.body, inside)
-      w.emit('break', '}')
-    } else statement(w, item)
-  }
-}
-
 // ---- Branches and loops ------------------------------------------------------------------------------
 
 function branch(w: Work, s: CNode): void {
@@ -212,7 +141,7 @@ function choice(w: Work, s: CNode): void {
 }
 
 /** The body of a loop; `continue` leaves it and goes on with the step behind it. */
-function loopBody(w: Work, body: CNode, step: () => void, hasStep: boolean): void {
+export function loopBody(w: Work, body: CNode, step: () => void, hasStep: boolean): void {
   const jumps = hasStep && descendants(body, 'continue_statement').length > 0
   const label = jumps ? w.label('next') : ''
   if (jumps) w.emit(`${label}: {`)
@@ -277,65 +206,6 @@ function guarded(w: Work, macro: CNode, body: CNode): void {
   w.continues.pop()
   w.breaks.pop()
   endBlock(w, depth)
-}
-
-function each(w: Work, macro: CNode, body: CNode, s: CNode): void {
-  const [kind, ...args] = (macro.fields.arguments as CNode).kids
-  const name = kind?.text ?? ''
-  if (/^xa_for_each(?:_range)?$/.test(name)) eachEntry(w, args, body)
-  else if (/^list_for_each_entry(?:_safe|_reverse|_rcu)?$/.test(name)) {
-    eachListed(w, name.endsWith('_safe'), args, body, s)
-  } else throw new Hole(`the loop ${name}`, s)
-}
-
-const PAGE_OFFSET: Type = { k: 'wide', name: 'Pgoff' }
-
-/** xa_for_each(): the bounds are evaluated once, every look into the array is announced. */
-function eachEntry(w: Work, args: readonly CNode[], body: CNode): void {
-  const [array, index, entry, start, last] = args as [CNode, CNode, CNode, CNode?, CNode?]
-  const xa = value(w, array).code
-  const i = place(w, index)
-  const e = place(w, entry)
-  if (i.local !== undefined) retype(w, i.local, PAGE_OFFSET)
-  const struct = structOf(e.type)
-  if (struct === undefined) throw new Hole('a loop over entries of an unknown kind', entry)
-  const from = start === undefined ? '0 as Pgoff' : coerce(value(w, start), PAGE_OFFSET).code
-  const to = last === undefined ? 'PGOFF_MAX' : w.keep(coerce(value(w, last), PAGE_OFFSET).code)
-  const look = (): void => {
-    if (w.announces && w.scope.isAnnounced('XArray', 'xaHead'))
-      w.emit(`yield read(${xa}, 'xaHead')`)
-  }
-  look()
-  w.emit(`${i.code} = xaFindIndex(${xa}, ${from}, ${to}) as Pgoff`)
-  w.emit('for (;;) {', `if (${i.code} < 0) break`)
-  w.emit(`${e.code} = xaLoad(${xa}, ${i.code}) as ${struct}`)
-  loopBody(
-    w,
-    body,
-    () => {
-      look()
-      w.emit(`${i.code} = xaFindAfterIndex(${xa}, ${i.code}, ${to}) as Pgoff`)
-    },
-    true,
-  )
-  w.emit('}')
-}
-
-function eachListed(w: Work, safe: boolean, args: readonly CNode[], body: CNode, s: CNode): void {
-  const at = place(w, args[0] as CNode)
-  const head = args[safe ? 2 : 1] as CNode
-  const link = args[safe ? 3 : 2]?.text ?? ''
-  const field = head.type === 'pointer_expression' ? head.fields.argument : w.heads.get(head.text)
-  if (field?.type !== 'field_expression') throw new Hole('a list whose head is not known', s)
-  const row = LISTS[`${field.fields.field?.text},${link}`]
-  if (row === undefined) {
-    throw new Hole(`the list ${squash(field.text)} through ${link} is not in the model`, s)
-  }
-  const base = sure(value(w, field.fields.argument as CNode))
-  w.emit(`${at.code} = ${row.first.replace('$head', base)}`)
-  w.emit('for (;;) {', `if (${at.code} === null) break`)
-  loopBody(w, body, () => w.emit(`${at.code} = ${at.code}!.${row.next}`), true)
-  w.emit('}')
 }
 
 // ---- Declarations and effects --------------------------------------------------------------------------
@@ -438,7 +308,7 @@ function callStatement(w: Work, e: CNode): void {
     listAdd(w, args, e)
     return
   }
-  const rows = ASSIGNMENTS[name]
+  const rows = w.around.isTouched(name) ? undefined : ASSIGNMENTS[name]
   if (rows === undefined) {
     const { code } = call(w, e)
     if (!/^[\w.!-]*$/.test(code)) w.emit(code)
@@ -520,7 +390,7 @@ function assignTo(w: Work, at: Place, right: CNode): void {
   store(w, local === undefined ? at : { ...at, type: local.type }, v)
 }
 
-function retype(w: Work, local: { type: Type }, type: Type): void {
+export function retype(w: Work, local: { type: Type }, type: Type): void {
   if (local.type.k === type.k) return
   local.type = type
   w.changed = true

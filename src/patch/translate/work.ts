@@ -96,6 +96,8 @@ export interface Surroundings {
   readonly scope: Scope
   /** A function of this patch, or one that has been translated on demand. */
   newFunction(name: string): NewCallee | undefined
+  /** Does the patch bring or change it? Then no row of the crosswalk says what it is. */
+  isTouched(name: string): boolean
   /** A table of operations that the patch brings: its name in the model, and its type. */
   newTable(name: string): { readonly ts: string; readonly of: string } | undefined
   /** What an unknown callee is assumed to return: `--assume 'f: 0'`. */

@@ -32,7 +32,7 @@ function suite(cells: readonly CellResult[]): string[] {
   const count = (...of: readonly Standing[]): number =>
     cells.filter((c) => of.includes(standingOf(c.verdict))).length
   const name = xml(cells[0]?.file.scenario.name ?? '')
-  const failures = `failures="${count('unexpected', 'finding')}" errors="${count('open')}"`
+  const failures = `failures="${count('unexpected', 'finding')}" errors="${count('open', 'failed')}"`
   const tests = `tests="${cells.length}" ${failures} skipped="${count('skipped')}"`
   return [`  <testsuite name="${name}" ${tests}>`, ...cells.flatMap(testCase), '  </testsuite>']
 }
@@ -52,7 +52,9 @@ function testCase({ file, verdict: v }: CellResult): string[] {
 function insideOf(word: string, standing: Standing, reason: string): string | undefined {
   const message = `message="${xml(reason)}"`
   if (standing === 'skipped') return `      <skipped ${message}/>`
-  if (standing === 'open') return `      <error type="inconclusive" ${message}/>`
+  if (standing === 'open' || standing === 'failed') {
+    return `      <error type="${standing === 'open' ? 'inconclusive' : 'set-up'}" ${message}/>`
+  }
   if (standing === 'expected') return undefined
   return `      <failure type="${word}" ${message}/>`
 }

@@ -6,6 +6,7 @@ import type { Finding } from '../../app/verdict.js'
 import { renderColumns } from '../columns.js'
 import type { Format, Look } from '../format.js'
 import { LETTER_WIDTH, PLAIN, wrap } from '../paint.js'
+import { quoted } from '../quote.js'
 import { replayLines } from '../suggest.js'
 import { proofLine } from '../verdict.js'
 
@@ -51,10 +52,7 @@ function letter(
     '',
     'The scenario:',
     '',
-    ...file.text
-      .trimEnd()
-      .split('\n')
-      .map((line) => `  ${line}`.trimEnd()),
+    quoted(file.text),
     '',
     ...(story === undefined
       ? []

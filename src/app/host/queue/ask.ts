@@ -25,8 +25,8 @@ import {
   queueName,
   type RunFacts,
   readAnswered,
-  readRun,
   readWorker,
+  sweep,
   THIS_CODE,
 } from './wire.js'
 
@@ -67,7 +67,10 @@ export async function askAll<A, R>(
   if (jobs.length === 0) return { answers: [], interrupted: false, by: {} }
   const line = await Line.open(options.url, options)
   const { Queue } = await packages()
-  const queue = new Queue(queueName(kind.name), { connection: line.redis, prefix: PREFIX })
+  const queue = new Queue(queueName(kind.name), {
+    ...{ connection: line.redis, prefix: PREFIX },
+    skipMetasUpdate: true,
+  })
   queue.on('error', () => {})
   const asker = new Asker(kind, jobs, designs, options, line, queue)
   try {
@@ -226,7 +229,7 @@ class Asker<A, R> {
       answer = this.#kind.readAnswer(said.answer, 'answer')
     } catch (error) {
       if (!(error instanceof NotAsWritten)) throw error
-      this.#refuse(number, error.message)
+      this.#again(number, `the answer to ${this.#titleOf(number)} is refused: ${error.message}`)
       return false
     }
     this.#answers[number] = answer
@@ -253,12 +256,11 @@ class Asker<A, R> {
   }
 
   /** @throws UserError if it has been asked often enough */
-  #refuse(number: number, why: string): void {
+  #again(number: number, why: string): void {
     const tries = (this.#tries.get(number) ?? 0) + 1
     this.#tries.set(number, tries)
-    const what = `the answer to ${this.#titleOf(number)} is refused: ${why}`
-    if (tries >= TRIES) throw new UserError(what)
-    this.#options.onNotice(`${what}; it is asked again`)
+    if (tries >= TRIES) throw new UserError(why)
+    this.#options.onNotice(`${why}; it is asked again`)
   }
 
   /**
@@ -275,7 +277,7 @@ class Asker<A, R> {
       const number = out.find((n) => job.id === jobId({ run, number: n }))
       if (number === undefined) continue
       await job.remove()
-      this.#refuse(number, job.failedReason)
+      this.#again(number, `${this.#titleOf(number)} was given up: ${job.failedReason}`)
     }
     const looks = redis.pipeline()
     for (const number of out) looks.exists(this.#queue.toKey(jobId({ run, number })))
@@ -295,8 +297,7 @@ class Asker<A, R> {
       for (const number of this.#out) await this.#queue.remove(jobId({ run, number }))
       const designs = [...this.#designs.keys()].map((hash) => KEYS.design(run, hash))
       await redis.del(KEYS.answers(run), ...designs)
-      const others = await living(redis, KEYS.runs, KEYS.run, readRun)
-      if (others.length === 0) await this.#queue.obliterate({ force: true })
+      await sweep(redis, this.#queue)
     })
   }
 }

@@ -1,7 +1,6 @@
 /** A check whose cells are answered by workers on a queue. */
 import type { Verdict } from '../../verdict.js'
-import type { Job } from '../job.js'
-import type { Listener, Run } from '../pool.js'
+import type { Job, Listener, Run } from '../job.js'
 import type { Answer } from '../run.js'
 import { askAll } from './ask.js'
 import { type AskedCell, askedCell, CELLS, hashOf } from './cells.js'

@@ -7,7 +7,7 @@ import { UserError } from '../../error.js'
 import { WorkerBug } from '../job.js'
 
 /** Milliseconds that one request may take, and between two attempts. */
-const REQUEST = 5000
+const REQUEST = 20_000
 const PAUSE = 200
 
 /** Seconds without a server, if the user does not say. */
@@ -30,9 +30,10 @@ export class Line {
   readonly label: string
   readonly #patience: number
   readonly #say: (text: string) => void
-  /** Since when nothing was answered, by `performance.now()`. */
+  /** Since when nothing is answered, by `performance.now()`. */
   #lost: number | undefined
   #why = ''
+  #closed = false
 
   private constructor(redis: Redis, label: string, { patience, onNotice }: LineOptions) {
     this.redis = redis
@@ -42,6 +43,10 @@ export class Line {
     redis.on('error', (error: Error) => {
       this.#why = error.message
     })
+    redis.on('close', () => {
+      if (!this.#closed) this.#isGone('it was closed')
+    })
+    redis.on('ready', () => this.#isBack())
   }
 
   /** @throws UserError if the URL is none, or the packages for it are not installed */
@@ -68,9 +73,8 @@ export class Line {
    */
   async attempt<T>(act: () => Promise<T>): Promise<{ readonly answer: T } | undefined> {
     try {
-      const answer = await within(REQUEST, act())
-      if (this.#lost !== undefined) this.#say(`${this.label}: the connection is back`)
-      this.#lost = undefined
+      const answer = await within(Math.min(REQUEST, this.#patience), act())
+      this.#isBack()
       return { answer }
     } catch (error) {
       this.#failed(error as Error)
@@ -96,19 +100,33 @@ export class Line {
     // What goes wrong while there is a connection has nothing to do with it.
     if (!refused && !(error instanceof NoAnswer) && this.redis.status === 'ready') throw error
     if (error instanceof UserError || error instanceof WorkerBug) throw error
+    const gone = this.#isGone(error.message)
+    if (gone < this.#patience) return
+    throw new UserError(
+      `${this.label}: no connection for ${this.#patience / 1000} s (${this.#why || error.message})`,
+    )
+  }
+
+  /** There is no connection; for how many milliseconds now. */
+  #isGone(why: string): number {
     const now = performance.now()
-    const first = this.#lost === undefined
-    this.#lost ??= now
-    const gone = now - this.#lost
-    const why = this.#why === '' ? error.message : this.#why
-    const seconds = this.#patience / 1000
-    if (gone >= this.#patience) {
-      throw new UserError(`${this.label}: no connection for ${seconds} s (${why})`)
+    if (this.#lost === undefined) {
+      this.#lost = now
+      this.#say(
+        `${this.label}: no connection (${this.#why || why}); trying for ${this.#patience / 1000} s`,
+      )
     }
-    if (first) this.#say(`${this.label}: no connection (${why}); trying for ${seconds} s`)
+    return now - this.#lost
+  }
+
+  #isBack(): void {
+    if (this.#lost !== undefined) this.#say(`${this.label}: the connection is back`)
+    this.#lost = undefined
+    this.#why = ''
   }
 
   close(): void {
+    this.#closed = true
     this.redis.disconnect()
   }
 }
@@ -117,7 +135,9 @@ export class Line {
 async function within<T>(milliseconds: number, value: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new NoAnswer('no answer')), milliseconds)
+    // On a machine with too much to do the answer may be there, and not have been read.
+    const giveUp = (): void => reject(new NoAnswer('no answer'))
+    timer = setTimeout(() => setImmediate(giveUp), milliseconds)
   })
   try {
     return await Promise.race([value, late])

@@ -8,6 +8,7 @@ import { hostname } from 'node:os'
 import type { Job, Worker as QueueWorker } from 'bullmq'
 import { UserError } from '../../error.js'
 import { NotAsWritten } from '../narrow.js'
+import { assertSameCode } from '../package.js'
 import { hashOf } from './cells.js'
 import { type Hand, type Kind, Refusal } from './kind.js'
 import { Line, type LineOptions, packages, until } from './line.js'
@@ -22,6 +23,7 @@ import {
   PREFIX,
   queueName,
   readEnvelope,
+  sweep,
   THIS_CODE,
   type WorkerFacts,
 } from './wire.js'
@@ -80,6 +82,9 @@ class Server<A, R> {
   readonly #begun = performance.now()
   readonly #idle: Hand<A>[]
   readonly #doing = new Set<Doing>()
+  /** Aborted when this worker is to end: it was told to, or its code is not what it was. */
+  readonly #ending = new AbortController()
+  #why: Error | undefined
   #worker: QueueWorker | undefined
   #served = { jobs: 0, milliseconds: 0 }
 
@@ -89,6 +94,9 @@ class Server<A, R> {
     this.#line = line
     this.#name = `${hostname()}:${process.pid}`
     this.#idle = Array.from({ length: options.threads }, () => kind.hand())
+    const end = (): void => this.#ending.abort()
+    if (options.signal.aborted) end()
+    else options.signal.addEventListener('abort', end, { once: true })
   }
 
   get served(): Served {
@@ -96,7 +104,8 @@ class Server<A, R> {
   }
 
   async run(): Promise<void> {
-    const { signal, threads, lostAfter, onReady } = this.#options
+    const { threads, lostAfter, onReady } = this.#options
+    const { signal } = this.#ending
     await this.#line.ask(() => this.#sayAlive())
     const { Worker, WaitingError } = await packages()
     this.#worker = new Worker(
@@ -124,6 +133,7 @@ class Server<A, R> {
       await this.#line.attempt(() => this.#beat())
       await until(BEAT * 1000, signal)
     }
+    if (this.#why !== undefined) throw this.#why
   }
 
   async end(): Promise<void> {
@@ -132,9 +142,16 @@ class Server<A, R> {
     else await this.#worker?.close()
     await Promise.all(this.#idle.map((h) => h.end()))
     if (this.#line.isLost) return
+    const { redis } = this.#line
+    const { Queue } = await packages()
+    const name = queueName(this.#kind.name)
+    const queue = new Queue(name, { connection: redis, prefix: PREFIX, skipMetasUpdate: true })
+    queue.on('error', () => {})
     await this.#line.attempt(async () => {
-      await this.#line.redis.del(KEYS.worker(this.#id))
-      await this.#line.redis.srem(KEYS.workers, this.#id)
+      await redis.del(KEYS.worker(this.#id))
+      await redis.srem(KEYS.workers, this.#id)
+      // A job that ends when its asker is gone leaves the name of its queue.
+      await sweep(redis, queue)
     })
   }
 
@@ -174,7 +191,7 @@ class Server<A, R> {
    * @throws UserError if the job does not even say who has asked
    */
   async #process(job: Job): Promise<boolean> {
-    const { signal } = this.#options
+    const { signal } = this.#ending
     let head: Envelope
     try {
       head = readEnvelope(job.data, 'job')
@@ -186,6 +203,13 @@ class Server<A, R> {
       throw new UserError(error.message)
     }
     if (!(await this.#isAwaited(head.run))) return true
+    try {
+      assertSameCode()
+    } catch (error) {
+      this.#why = error as Error
+      this.#ending.abort()
+    }
+    if (signal.aborted) return false
     const begun = performance.now()
     const nobody = new AbortController()
     const said = await this.#answer(head, nobody)

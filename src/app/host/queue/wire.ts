@@ -4,6 +4,7 @@
  *
  * Everything but BullMQ's own keys expires, so that whoever is killed leaves nothing for long.
  */
+import type { Queue } from 'bullmq'
 import type { Redis } from 'ioredis'
 import * as is from '../narrow.js'
 import { CODE } from '../package.js'
@@ -181,4 +182,10 @@ export async function living<T>(
     }
   }
   return alive
+}
+
+/** Take away what BullMQ keeps about a queue, if nobody asks anything any more. */
+export async function sweep(redis: Redis, queue: Queue): Promise<void> {
+  const runs = await living(redis, KEYS.runs, KEYS.run, readRun)
+  if (runs.length === 0) await queue.obliterate({ force: true })
 }

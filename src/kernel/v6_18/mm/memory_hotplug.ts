@@ -11,9 +11,8 @@ import { folioIsolateLru, folioPut, folioTryGet } from '../../mm/swap.js'
  * Try to move the page of a frame. A poisoned one is taken off its list, for good, and then out of
  * the page table, under the folio lock. One that somebody else has isolated is left to him.
  *
- * Compared: 6.12 source.
- * Models: 6.18 mm/memory_hotplug.c do_migrate_range, for one frame; read in 6.12, whose text is the
- * same as far as is known.
+ * Compared: 6.17 and 7.0 source.
+ * Models: 6.18 mm/memory_hotplug.c do_migrate_range, for one frame.
  */
 export const doMigrateFrameLocked = fn(function* do_migrate_frame(folio: Folio): Kernel<void> {
   alsoReads(folio, 'buddy')

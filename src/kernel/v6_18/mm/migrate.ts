@@ -22,6 +22,7 @@ import {
   allocMigrationTarget,
   folioMigrateFlags,
   folioMigrateMapping,
+  migrateFolio,
   moveToNewFolio,
 } from '../../mm/migrate.js'
 import { removeMigrationPtes, TTU_MIGRATION, tryToUnmap } from '../../mm/rmap.js'
@@ -29,7 +30,8 @@ import { folioAddLru, folioPut, lruAddDrain } from '../../mm/swap.js'
 
 const NR_MAX_MIGRATE_PAGES_RETRY = 10
 /** What is remembered of a folio that has been unmapped. */
-const PAGE_WAS_MLOCKED = 1
+const PAGE_WAS_MAPPED = 1
+const PAGE_WAS_MLOCKED = 2
 const NR_MAX_MIGRATE_ASYNC_RETRY = 3
 const NR_MAX_MIGRATE_SYNC_RETRY = NR_MAX_MIGRATE_PAGES_RETRY - NR_MAX_MIGRATE_ASYNC_RETRY
 
@@ -58,7 +60,24 @@ export const migrateFolioCopyFirst = fn(function* migrate_folio(
 })
 
 /**
- * Lock both folios and take `src` from its mappings: 0 or PAGE_WAS_MLOCKED, and both are locked.
+ * Migration for a mapping without migrate_folio: a clean folio moves like any other, a dirty one is
+ * refused whatever the mode.
+ *
+ * Models: 6.18 mm/migrate.c fallback_migrate_folio. Simplifies: no folio has private data.
+ */
+export const fallbackMigrateFolioClean = fn(function* fallback_migrate_folio(
+  mapping: AddressSpace,
+  dst: Folio,
+  src: Folio,
+  mode: number,
+): Kernel<number> {
+  yield read(src, 'dirty')
+  if (src.dirty) return -EBUSY
+  return yield* migrateFolio(mapping, dst, src, mode)
+})
+
+/**
+ * Lock both folios and take `src` from its mappings: PAGE_WAS_* bits, and both are locked.
  * -EAGAIN if a lock is taken, -EBUSY for a folio under writeback unless the mode is SYNC; neither is
  * locked then.
  *
@@ -90,10 +109,11 @@ export const migrateFolioUnmap = fn(function* migrate_folio_unmap(
   }
   mark('migrate-attempted')
   alsoReads(src, 'mlockCount')
-  const state = src.mlockCount > 0 ? PAGE_WAS_MLOCKED : 0
+  const mlocked = src.mlockCount > 0 ? PAGE_WAS_MLOCKED : 0
   alsoReads(src, 'mapcount')
-  if (src.mapcount > 0 && (src.mapping !== null || src.anon)) yield* tryToUnmap(src, TTU_MIGRATION)
-  return state
+  if (src.mapcount === 0 || (src.mapping === null && !src.anon)) return mlocked
+  yield* tryToUnmap(src, TTU_MIGRATION)
+  return mlocked | PAGE_WAS_MAPPED
 })
 
 /**
@@ -102,8 +122,9 @@ export const migrateFolioUnmap = fn(function* migrate_folio_unmap(
 export const migrateFolioUndo = fn(function* migrate_folio_undo_src(
   src: Folio,
   dst: Folio,
+  state: number,
 ): Kernel<void> {
-  yield* removeMigrationPtes(src, src)
+  if (state & PAGE_WAS_MAPPED) yield* removeMigrationPtes(src, src)
   yield* folioUnlock(src)
   yield* folioUnlock(dst)
   yield* folioPut(dst)
@@ -130,12 +151,12 @@ export const migrateFolioMove = fn(function* migrate_folio_move(
     pass += 1
   }
   if (rc !== 0) {
-    yield* migrateFolioUndo(src, dst)
+    yield* migrateFolioUndo(src, dst, state)
     return rc
   }
   yield* folioAddLru(dst)
-  if (state === PAGE_WAS_MLOCKED) yield* lruAddDrain()
-  yield* removeMigrationPtes(src, dst)
+  if (state & PAGE_WAS_MLOCKED) yield* lruAddDrain()
+  if (state & PAGE_WAS_MAPPED) yield* removeMigrationPtes(src, dst)
   yield* folioUnlock(dst)
   yield* folioPut(dst)
   yield* folioUnlock(src)

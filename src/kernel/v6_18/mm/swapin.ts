@@ -60,7 +60,7 @@ export const readSwappedPagePinned = fn(function* do_swap_page_read(
   }
   yield* folioAddLru(folio)
   yield* swapReadpage(folio, entry)
-  yield* mapSwappedPage(vmf, orig, folio)
+  const fault = yield* mapSwappedPage(vmf, orig, folio)
   yield* swapcacheClear(entry)
-  return 0
+  return fault
 })

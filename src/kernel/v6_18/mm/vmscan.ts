@@ -2,7 +2,7 @@
  * Reclaim of 6.18 writes to swap alone, asks the mapping whether it is shmem's, and does not give a
  * poisoned page back.
  */
-import { alsoReads, read } from '../../../machine/effects.js'
+import { read } from '../../../machine/effects.js'
 import { fn, type Kernel } from '../../../machine/fn.js'
 import type { AddressSpace } from '../../include/fs.js'
 import type { Folio } from '../../include/mm.js'
@@ -35,8 +35,7 @@ export const pageoutToSwap = fn(function pageout_writes(
 export const shrinkPoisonedUnmaps = fn(function* shrink_poisoned(folio: Folio): Kernel<boolean> {
   yield read(folio, 'hwpoison')
   if (!folio.hwpoison) return false
-  alsoReads(folio, 'mapcount')
-  if (folio.mapcount > 0) yield* unmapPoisonedFolio(folio)
+  yield* unmapPoisonedFolio(folio)
   yield* folioUnlock(folio)
   yield* folioPut(folio)
   return true

@@ -7,10 +7,12 @@ import type { Kvm } from '../../include/kvm.js'
  * A bug of KVM's own, which is to hurt no other VM.
  *
  * Models: 6.2 include/linux/kvm_host.h KVM_BUG_ON and kvm_vm_bugged. Simplifies: vCPUs find the VM
- * dead when they next look, without a request.
+ * dead when they next look, without a request; dead for another reason counts as bugged.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export function kvmBugOn(kvm: Kvm, condition: boolean, why: string): boolean {
-  if (warnOn(condition, why)) {
+  if (warnOn(condition && !kvm.vmDead, why)) {
     alsoWrites(kvm, 'vmDead')
     kvm.vmDead = true
   }

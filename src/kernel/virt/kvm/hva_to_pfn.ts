@@ -69,7 +69,10 @@ export const hvaToPfnSlow = fn(function* hva_to_pfn_slow(
  * be mapped for writing. ERR_PTRs: KVM_PFN_ERR_RO_FAULT, -EHWPOISON, and what else
  * get_user_pages() says.
  *
- * Models: 6.2 virt/kvm/kvm_main.c __gfn_to_pfn_memslot and hva_to_pfn.
+ * Models: 6.2 virt/kvm/kvm_main.c __gfn_to_pfn_memslot and hva_to_pfn. Simplifies: a page that
+ * failed to come for another reason is not asked for its poison once more.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const gfnToPfnMemslot = fn(function* __gfn_to_pfn_memslot(
   fault: KvmPageFault,

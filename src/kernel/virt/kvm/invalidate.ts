@@ -11,8 +11,11 @@ import { INVALID_GPA, type Kvm, SEQ_NOW, SEQ_PAST } from '../../include/kvm.js'
 import type { Gfn } from '../../include/types.js'
 
 /**
- * Models: x86/upm_base_support virt/kvm/kvm_main.c kvm_mmu_invalidate_begin. mmu_lock is held for
- * writing.
+ * mmu_lock is held for writing.
+ *
+ * Models: x86/upm_base_support virt/kvm/kvm_main.c kvm_mmu_invalidate_begin.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export function kvmMmuInvalidateBegin(kvm: Kvm): void {
   alsoWrites(kvm, 'mmuInvalidateInProgress')
@@ -84,6 +87,8 @@ export const kvmMmuInvalidateEnd = fn(function kvm_mmu_invalidate_end(kvm: Kvm):
  * one under way, also one that has fallen below 0.
  *
  * Models: x86/upm_base_support include/linux/kvm_host.h mmu_invalidate_retry_gfn.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export function mmuInvalidateRetryGfn(kvm: Kvm, seq: number, gfn: Gfn): boolean {
   if (kvm.mmuInvalidateInProgress !== 0) {

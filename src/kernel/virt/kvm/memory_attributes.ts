@@ -5,10 +5,10 @@ import { mutexLock, mutexUnlock, writeLock, writeUnlock } from '../../../machine
 import { isErr, ptrErr } from '../../../machine/struct.js'
 import { hasPrivateMemory } from '../../arch/x86/kvm/private_mem.js'
 import { kvmFlushRemoteTlbs, kvmTdpMmuZap } from '../../arch/x86/kvm/tdp_mmu.js'
-import { kvmX86UpdateMemAttr } from '../../arch/x86/kvm/x86_ops.js'
+import { kvmX86UpdateMemAttr, vmTypeHasPrivateMem } from '../../arch/x86/kvm/x86_ops.js'
 import { fput } from '../../fs/file_table.js'
 import { EINVAL, ENOTTY } from '../../include/errno.js'
-import type { Kvm } from '../../include/kvm.js'
+import { KVM_FILTER_PRIVATE, KVM_FILTER_SHARED, type Kvm } from '../../include/kvm.js'
 import { bytesToPgoff, type Gfn, isPageAligned } from '../../include/types.js'
 import { KVM_MEMORY_ATTRIBUTE_PRIVATE } from '../../include/uapi.js'
 import { xaIsValue, xaLoadEntry, xaMkValue, xaStoreEntry, xaToValue } from '../../lib/xarray.js'
@@ -19,7 +19,11 @@ import {
 } from './invalidate.js'
 import { kvmFget, kvmOf } from './vm_file.js'
 
-/** Is a gfn private? Models: v10 include/linux/kvm_host.h kvm_mem_is_private. */
+/**
+ * Is a gfn private?
+ *
+ * Models: v10 include/linux/kvm_host.h kvm_mem_is_private. Compared: 6.17 and 7.0 source.
+ */
 export function attrPrivate(kvm: Kvm, gfn: Gfn): boolean {
   const entry = xaLoadEntry(kvm.memAttrArray, gfn)
   return xaIsValue(entry) && (xaToValue(entry) & KVM_MEMORY_ATTRIBUTE_PRIVATE) !== 0
@@ -40,18 +44,20 @@ export const storeAttributes = fn(function* kvm_store_mem_attributes(
   }
 })
 
+const u64 = (n: bigint): bigint => BigInt.asUintN(64, n)
+
 /**
- * Change the attributes of a range; mappings of the old kind go. -EINVAL for unknown attributes,
- * any flag, a size of 0, or an address or size that is not page aligned; -ENOTTY on a host without
- * private memory.
+ * Change the attributes of a range; mappings of the old kind go. -EINVAL for attributes that the
+ * VM's memory cannot have, any flag, a size of 0, a range that wraps or ends at 2^64, or an address
+ * or size that is not page aligned; -ENOTTY on a host without private memory.
  *
  * Models: x86/upm_base_support virt/kvm/kvm_main.c kvm_vm_ioctl_set_mem_attributes. Simplifies:
  * the xarray's nodes never run out.
  */
 export const sysKvmSetMemoryAttributes = fn(function* kvm_vm_ioctl_set_mem_attributes(
   vm: number,
-  gpa: bigint,
-  size: bigint,
+  gpaWord: bigint,
+  sizeWord: bigint,
   attributes: bigint,
   flags: bigint,
 ): Kernel<number> {
@@ -62,9 +68,13 @@ export const sysKvmSetMemoryAttributes = fn(function* kvm_vm_ioctl_set_mem_attri
     return -ENOTTY
   }
   const kvm = kvmOf(file)
+  const supported = vmTypeHasPrivateMem(kvm.vmType) ? BigInt(KVM_MEMORY_ATTRIBUTE_PRIVATE) : 0n
+  const gpa = u64(gpaWord)
+  const size = u64(sizeWord)
   let ret = -EINVAL
-  const known = flags === 0n && (attributes & ~BigInt(KVM_MEMORY_ATTRIBUTE_PRIVATE)) === 0n
-  if (known && size > 0n && isPageAligned(gpa) && isPageAligned(size)) {
+  const known = flags === 0n && (u64(attributes) & ~supported) === 0n
+  const range = size > 0n && u64(gpa + size) >= gpa
+  if (known && range && isPageAligned(gpa) && isPageAligned(size)) {
     const start = bytesToPgoff(gpa) as number as Gfn
     const end = bytesToPgoff(gpa + size) as number as Gfn
     yield* mutexLock(kvm.slotsLock)
@@ -76,7 +86,8 @@ export const sysKvmSetMemoryAttributes = fn(function* kvm_vm_ioctl_set_mem_attri
     yield* storeAttributes(kvm, start, end, Number(attributes))
 
     yield* writeLock(kvm.mmuLock)
-    if (yield* kvmTdpMmuZap(kvm, start, end)) yield* kvmFlushRemoteTlbs(kvm)
+    const both = KVM_FILTER_SHARED | KVM_FILTER_PRIVATE
+    if (yield* kvmTdpMmuZap(kvm, start, end, both)) yield* kvmFlushRemoteTlbs(kvm)
     yield write(kvm, 'mmuInvalidateSeq')
     kvmMmuInvalidateEnd(kvm)
     writeUnlock(kvm.mmuLock)

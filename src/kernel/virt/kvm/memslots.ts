@@ -8,7 +8,7 @@
  */
 import { kfree, kzalloc } from '../../../machine/alloc.js'
 import { write } from '../../../machine/effects.js'
-import { LimitError, mark } from '../../../machine/fault.js'
+import { LimitError, mark, warnOn } from '../../../machine/fault.js'
 import { fn, type Kernel } from '../../../machine/fn.js'
 import { mutexLock, mutexUnlock, spinLock, spinUnlock } from '../../../machine/locks.js'
 import { synchronizeSrcu } from '../../../machine/rcu.js'
@@ -18,6 +18,7 @@ import { kvmMmuZapAllFast } from '../../arch/x86/kvm/tdp_mmu.js'
 import { vmTypeHasPrivateMem } from '../../arch/x86/kvm/x86_ops.js'
 import { fput } from '../../fs/file_table.js'
 import { EEXIST, EINVAL, ENOMEM } from '../../include/errno.js'
+import type { File } from '../../include/fs.js'
 import {
   KVM_MEMSLOT_INVALID,
   KVM_USER_MEM_SLOTS,
@@ -68,6 +69,8 @@ export function placeOf(slots: KvmMemslots, id: number): number {
  * The slot with an id in one copy, or NULL.
  *
  * Models: 6.2 include/linux/kvm_host.h id_to_memslot. Simplifies: one address space.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export function idToMemslot(slots: KvmMemslots, id: number): KvmMemorySlot | null {
   const place = placeOf(slots, id)
@@ -79,6 +82,8 @@ export function idToMemslot(slots: KvmMemslots, id: number): KvmMemorySlot | nul
  * notifiers that are between start and end keep it from happening, so that both see the same slots.
  *
  * Models: 6.2 virt/kvm/kvm_main.c kvm_swap_active_memslots. Simplifies: no generations.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const kvmSwapActiveMemslots = fn(function* kvm_swap_active_memslots(kvm: Kvm): Kernel<void> {
   yield* spinLock(kvm.mnInvalidateLock)
@@ -125,7 +130,10 @@ export const kvmArchFlushShadowMemslot = fn(function* kvm_arch_flush_shadow_mems
  * Make a slot INVALID and zap it when no fault can be using it any more. Takes slots_arch_lock
  * again after the swap has dropped it. `invalid` becomes the INVALID copy, which is the visible one.
  *
- * Models: 6.2 virt/kvm/kvm_main.c kvm_invalidate_memslot.
+ * Models: 6.2 virt/kvm/kvm_main.c kvm_invalidate_memslot. Simplifies: the INVALID copy goes to both
+ * sets, of which nobody sees the other.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const kvmInvalidateMemslot = fn(function* kvm_invalidate_memslot(
   kvm: Kvm,
@@ -161,28 +169,56 @@ export const kvmFreeMemslot = fn(function* kvm_free_memslot(slot: KvmMemorySlot)
 })
 
 /**
- * The new slot is in force; nothing to do while dirty logging is left out. Replaced by 6.18.
+ * The new slot is in force. Of a change of flags it is believed that it can only be that of dirty
+ * logging, since read-only slots do not change.
  *
- * Models: 6.2 arch/x86/kvm/x86.c kvm_arch_commit_memory_region.
+ * Models: 6.2 arch/x86/kvm/x86.c kvm_arch_commit_memory_region and kvm_mmu_slot_apply_flags.
+ * Simplifies: dirty logging is left out, so no change of flags zaps or protects anything.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const kvmArchCommitMemoryRegion = fn(function kvm_arch_commit_memory_region(
-  _old: KvmMemorySlot | null,
-  _slot: KvmMemorySlot | null,
-  _change: number,
-): void {})
+  old: KvmMemorySlot | null,
+  slot: KvmMemorySlot | null,
+  change: number,
+): void {
+  if (change !== KVM_MR_FLAGS_ONLY || slot!.flags & KVM_MEM_READONLY) return
+  const logging = (old!.flags ^ slot!.flags) & KVM_MEM_LOG_DIRTY_PAGES
+  warnOn(logging === 0, 'kvm_mmu_slot_apply_flags: dirty logging is not what changes')
+})
+
+/** The last gfn that a guest can have: kvm_mmu_max_gfn(), on a host with 52 address bits. */
+const KVM_MMU_MAX_GFN = 2 ** 40 - 1
 
 /**
- * What has to be done before a slot is seen; nothing while dirty logging is left out. Replaced by
- * v10.
+ * 0, or -EINVAL for guest memory behind the last address.
  *
- * Models: 6.2 virt/kvm/kvm_main.c kvm_prepare_memory_region. slots_arch_lock is held.
+ * Models: 6.2 arch/x86/kvm/x86.c kvm_arch_prepare_memory_region. Simplifies: the host has the most
+ * address bits that there are; no allocation fails.
+ *
+ * Compared: 6.17 and 7.0 source.
+ */
+export function kvmArchPrepareMemoryRegion(slot: KvmMemorySlot | null, change: number): number {
+  if (change !== KVM_MR_CREATE && change !== KVM_MR_MOVE) return 0
+  return slot!.baseGfn + slot!.npages - 1 > KVM_MMU_MAX_GFN ? -EINVAL : 0
+}
+
+/**
+ * What has to be done before a slot is seen: 0 or an error. Replaced by v10.
+ *
+ * Models: 6.2 virt/kvm/kvm_main.c kvm_prepare_memory_region. slots_arch_lock is held. Simplifies:
+ * dirty logging is left out.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const kvmPrepareMemoryRegion = fn(function* kvm_prepare_memory_region(
-  _slot: KvmMemorySlot | null,
-  _change: number,
-): Kernel<void> {})
+  slot: KvmMemorySlot | null,
+  change: number,
+): Kernel<number> {
+  return kvmArchPrepareMemoryRegion(slot, change)
+})
 
-/** Models: 6.2 virt/kvm/kvm_main.c kvm_commit_memory_region. */
+/** Models: 6.2 virt/kvm/kvm_main.c kvm_commit_memory_region. Compared: 6.17 source. */
 export const kvmCommitMemoryRegion = fn(function* kvm_commit_memory_region(
   old: KvmMemorySlot | null,
   slot: KvmMemorySlot | null,
@@ -199,13 +235,13 @@ export const kvmCommitMemoryRegion = fn(function* kvm_commit_memory_region(
 })
 
 /**
- * Carry a change out: 0; or -ENOMEM for the INVALID copy, and nothing has changed. slots_lock is
- * held.
+ * Carry a change out: 0, or -ENOMEM, or the error of who prepares, and the slots are as they were, but for what
+ * a slot had mapped that was to move. slots_lock is held.
  *
  * Models: 6.2 virt/kvm/kvm_main.c kvm_set_memslot. Simplifies: dirty logging is left out, so a
- * change of flags zaps nothing, and nothing that the architecture prepares can fail.
+ * change of flags zaps nothing.
  *
- * Compared: 6.1 source.
+ * Compared: 6.17 and 7.0 source.
  */
 export const kvmSetMemslot = fn(function* kvm_set_memslot(
   kvm: Kvm,
@@ -223,7 +259,13 @@ export const kvmSetMemslot = fn(function* kvm_set_memslot(
     invalid = kzalloc(KvmMemorySlot)
     yield* kvmInvalidateMemslot(kvm, old!, invalid)
   }
-  yield* kvmPrepareMemoryRegion(slot, change)
+  const r = yield* kvmPrepareMemoryRegion(slot, change)
+  if (r !== 0) {
+    if (invalid === null) mutexUnlock(kvm.slotsArchLock)
+    else yield* kvmReplaceMemslot(kvm, old!.id, old)
+    if (invalid !== null) kfree(invalid)
+    return r
+  }
   const id = slot !== null ? slot.id : old!.id
   yield* kvmReplaceMemslot(kvm, id, slot)
   if (invalid !== null) kfree(invalid)
@@ -247,7 +289,11 @@ export const privateSlotFlags = fn(function private_slot_flags(): number {
   return KVM_MEM_PRIVATE | KVM_MEM_READONLY
 })
 
-/** Models: x86/upm_base_support virt/kvm/kvm_main.c check_memory_region_flags. */
+/**
+ * Models: x86/upm_base_support virt/kvm/kvm_main.c check_memory_region_flags.
+ *
+ * Compared: 6.18 does not run it: what calls it is replaced.
+ */
 function checkMemoryRegionFlags(kvm: Kvm, flags: number): number {
   const isPrivate = flags & KVM_MEM_PRIVATE && vmTypeHasPrivateMem(kvm.vmType)
   const valid = isPrivate ? privateSlotFlags() : KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY
@@ -333,6 +379,8 @@ export const __kvmSetMemoryRegion = fn(function* __kvm_set_memory_region(
   const npages = bytesToPgoff(size) as number
   const base = bytesToPgoff(gpa) as number as Gfn
   const hva = bytesToPgoff(uaddr)
+  // Before anything that waits: a word that waits in a frame is a signed one.
+  const pgoff = bytesToPgoff(offset)
   if (npages === 0) {
     if (old === null) return -EINVAL
     return yield* kvmSetMemslot(kvm, old, null, KVM_MR_DELETE)
@@ -358,20 +406,42 @@ export const __kvmSetMemoryRegion = fn(function* __kvm_set_memory_region(
   slot.userspaceAddr = hva
   slot.notifier.ops = kvmRestrictedmemNotifierOps
   if (flags & KVM_MEM_PRIVATE) {
-    const bound = yield* kvmRestrictedmemBind(slot, fd, bytesToPgoff(offset))
+    const bound = yield* kvmRestrictedmemBind(slot, fd, pgoff)
     if (bound !== 0) {
       kfree(slot)
       return bound
     }
   }
-  const failed = yield* kvmSetMemslot(kvm, old, slot, change)
-  // Of a move, and what has a file of its own is never moved.
-  if (failed !== 0) kfree(slot)
-  return failed
+  const r = yield* kvmSetMemslot(kvm, old, slot, change)
+  if (r !== 0) {
+    if (flags & KVM_MEM_PRIVATE) yield* kvmRestrictedmemUnbind(slot)
+    kfree(slot)
+  }
+  return r
+})
+
+/** The request, once it is known to be one to a VM, whose file it drops. */
+export const setMemoryRegion = fn(function* kvm_vm_ioctl_set_memory_region(
+  file: File,
+  id: number,
+  flags: number,
+  gpa: bigint,
+  size: bigint,
+  uaddr: bigint,
+  fd: number,
+  offset: bigint,
+): Kernel<number> {
+  const kvm = kvmOf(file)
+  yield* mutexLock(kvm.slotsLock)
+  const ret = yield* __kvmSetMemoryRegion(kvm, id, flags, gpa, size, uaddr, fd, offset)
+  mutexUnlock(kvm.slotsLock)
+  yield* fput(file)
+  return ret
 })
 
 /**
- * KVM_SET_USER_MEMORY_REGION, the older request without a file. -EINVAL for flags that came later.
+ * KVM_SET_USER_MEMORY_REGION, the older request without a file. -EINVAL for flags that came later;
+ * -EBADF, or -ENOTTY, if `vm` is no VM.
  *
  * Models: 6.2 virt/kvm/kvm_main.c kvm_vm_ioctl, with 6.18's SET_USER_MEMORY_REGION_V1_FLAGS.
  */
@@ -383,8 +453,13 @@ export const sysKvmSetUserMemoryRegion = fn(function* kvm_set_user_memory_region
   size: bigint,
   uaddr: bigint,
 ): Kernel<number> {
-  if (flags & ~(KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY)) return -EINVAL
-  return yield* sysKvmSetUserMemoryRegion2(vm, id, flags, gpa, size, uaddr, 0, 0n)
+  const file = yield* kvmFget(vm)
+  if (isErr(file)) return ptrErr(file)
+  if (flags & ~(KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY)) {
+    yield* fput(file)
+    return -EINVAL
+  }
+  return yield* setMemoryRegion(file, id, flags, gpa, size, uaddr, 0, 0n)
 })
 
 /**
@@ -394,7 +469,7 @@ export const sysKvmSetUserMemoryRegion = fn(function* kvm_set_user_memory_region
  * Models: x86/upm_base_support virt/kvm/kvm_main.c kvm_vm_ioctl_set_memory_region. Simplifies: one
  * address space, as without SMM.
  */
-export const sysKvmSetUserMemoryRegion2 = fn(function* kvm_vm_ioctl_set_memory_region(
+export const sysKvmSetUserMemoryRegion2 = fn(function* kvm_set_user_memory_region2(
   vm: number,
   id: number,
   flags: number,
@@ -406,10 +481,5 @@ export const sysKvmSetUserMemoryRegion2 = fn(function* kvm_vm_ioctl_set_memory_r
 ): Kernel<number> {
   const file = yield* kvmFget(vm)
   if (isErr(file)) return ptrErr(file)
-  const kvm = kvmOf(file)
-  yield* mutexLock(kvm.slotsLock)
-  const ret = yield* __kvmSetMemoryRegion(kvm, id, flags, gpa, size, uaddr, fd, offset)
-  mutexUnlock(kvm.slotsLock)
-  yield* fput(file)
-  return ret
+  return yield* setMemoryRegion(file, id, flags, gpa, size, uaddr, fd, offset)
 })

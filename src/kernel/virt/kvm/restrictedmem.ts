@@ -11,7 +11,7 @@ import { srcuReadLock, srcuReadUnlock } from '../../../machine/rcu.js'
 import { containerOf, errPtr, opsTable } from '../../../machine/struct.js'
 import { kvmFlushRemoteTlbs, kvmTdpMmuZap } from '../../arch/x86/kvm/tdp_mmu.js'
 import { EFAULT, EINVAL } from '../../include/errno.js'
-import { KvmMemorySlot } from '../../include/kvm.js'
+import { KVM_FILTER_PRIVATE, KvmMemorySlot } from '../../include/kvm.js'
 import { Folio } from '../../include/mm.js'
 import type {
   RestrictedmemNotifier,
@@ -59,6 +59,8 @@ export function gfnToPgoff(slot: KvmMemorySlot, gfn: Gfn): Pgoff {
  * into the file is forgotten, in the reworked series and in what came from it.
  *
  * Models: x86/upm_base_support virt/kvm/kvm_main.c restrictedmem_get_gfn_range.
+ *
+ * Compared: 6.18 does not run it: what calls it is replaced.
  */
 export const restrictedmemFirstGfn = fn(function restrictedmem_first_gfn(
   slot: KvmMemorySlot,
@@ -85,7 +87,11 @@ export const restrictedmemOverlaps = fn(function restrictedmem_overlaps(
   return !warnOn(none, 'restrictedmem notifier called for a range outside its slot')
 })
 
-/** Models: x86/upm_base_support virt/kvm/kvm_main.c kvm_restrictedmem_invalidate_begin. */
+/**
+ * Models: x86/upm_base_support virt/kvm/kvm_main.c kvm_restrictedmem_invalidate_begin.
+ *
+ * Compared: 6.18 does not run it: what calls it is replaced.
+ */
 export const kvmRestrictedmemInvalidateBegin = fn(function* kvm_restrictedmem_invalidate_begin(
   notifier: RestrictedmemNotifier,
   start: Pgoff,
@@ -101,12 +107,16 @@ export const kvmRestrictedmemInvalidateBegin = fn(function* kvm_restrictedmem_in
   kvmMmuInvalidateBegin(kvm)
   kvmMmuInvalidateRangeAdd(kvm, first, last)
   tracepoint('kvm_unmap_gfn_range', slot, slot.restrictedOffset, start, end, first, last)
-  if (yield* kvmTdpMmuZap(kvm, first, last)) yield* kvmFlushRemoteTlbs(kvm)
+  if (yield* kvmTdpMmuZap(kvm, first, last, KVM_FILTER_PRIVATE)) yield* kvmFlushRemoteTlbs(kvm)
   writeUnlock(kvm.mmuLock)
   srcuReadUnlock(kvm.srcu)
 })
 
-/** Models: x86/upm_base_support virt/kvm/kvm_main.c kvm_restrictedmem_invalidate_end. */
+/**
+ * Models: x86/upm_base_support virt/kvm/kvm_main.c kvm_restrictedmem_invalidate_end.
+ *
+ * Compared: 6.18 does not run it: what calls it is replaced.
+ */
 export const kvmRestrictedmemInvalidateEnd = fn(function* kvm_restrictedmem_invalidate_end(
   notifier: RestrictedmemNotifier,
   start: Pgoff,
@@ -126,6 +136,8 @@ export const kvmRestrictedmemInvalidateEnd = fn(function* kvm_restrictedmem_inva
  * mapping stays. Only that it was told is kept.
  *
  * Models: x86/upm_base_support virt/kvm/kvm_main.c kvm_restrictedmem_error.
+ *
+ * Compared: 6.18 does not run it: what calls it is replaced.
  */
 export const kvmRestrictedmemError = fn(function* kvm_restrictedmem_error(
   notifier: RestrictedmemNotifier,

@@ -51,6 +51,8 @@ function mmioExit(vcpu: KvmVcpu): number {
  *
  * Models: 6.2 arch/x86/kvm/mmu/mmu.c kvm_handle_error_pfn. Simplifies: the signal is only seen by
  * its -EINTR.
+ *
+ * Compared: 6.18 does not run it: what calls it is replaced.
  */
 function errorPfn(vcpu: KvmVcpu, errno: number): number {
   if (errno === KVM_PFN_ERR_RO_FAULT) return mmioExit(vcpu)
@@ -62,6 +64,8 @@ function errorPfn(vcpu: KvmVcpu, errno: number): number {
  * nothing, not even that there is a device at the gfn.
  *
  * Models: 6.2 arch/x86/kvm/mmu/mmu.c is_page_fault_stale, for a gfn without a slot.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const isRootObsolete = fn(function* is_page_fault_stale(vcpu: KvmVcpu): Kernel<boolean> {
   const kvm = vcpu.kvm!
@@ -92,7 +96,10 @@ export const faultinPfn = fn(function* kvm_faultin_pfn(
  *
  * Models: x86/upm_base_support arch/x86/kvm/mmu/mmu.c kvm_tdp_mmu_page_fault, kvm_faultin_pfn and
  * mmu_internal.h kvm_mmu_do_page_fault. Simplifies: every access to a device leaves KVM_RUN; no
- * caches to fill, so no -ENOMEM of its own.
+ * caches to fill, so no -ENOMEM of its own; no fast path for who finds that another vCPU has given
+ * the right meanwhile.
+ *
+ * Compared: 6.18 does not run it: what calls it is replaced.
  */
 export const directPageFault = fn(function* direct_page_fault(
   vcpu: KvmVcpu,
@@ -109,14 +116,11 @@ export const directPageFault = fn(function* direct_page_fault(
   yield read(kvm, 'mmuInvalidateSeq')
   alsoWrites(vcpu, 'mmuSeq')
   vcpu.mmuSeq = kvm.mmuInvalidateSeq
-  if (slot === null) {
-    if (isPrivate) return memoryFaultExit(vcpu)
-    return (yield* isRootObsolete(vcpu)) ? BACK_TO_GUEST : mmioExit(vcpu)
-  }
-  if (slot.flags & KVM_MEMSLOT_INVALID) return BACK_TO_GUEST
+  if (slot !== null && slot.flags & KVM_MEMSLOT_INVALID) return BACK_TO_GUEST
   yield read(kvm.memAttrArray, 'xaHead')
   if (isPrivate !== attrPrivate(kvm, gfn)) return memoryFaultExit(vcpu)
-  if (isPrivate && !(slot.flags & KVM_MEM_PRIVATE)) return memoryFaultExit(vcpu)
+  if (isPrivate && !(slot !== null && slot.flags & KVM_MEM_PRIVATE)) return memoryFaultExit(vcpu)
+  if (slot === null) return (yield* isRootObsolete(vcpu)) ? BACK_TO_GUEST : mmioExit(vcpu)
 
   const folio = yield* faultinPfn(fault, isPrivate)
   if (isErr(folio)) return isPrivate ? BACK_TO_GUEST : errorPfn(vcpu, ptrErr(folio))

@@ -8,7 +8,13 @@ import { alsoWrites, rmw, write } from '../../../../machine/effects.js'
 import { bug, mark, tracepoint } from '../../../../machine/fault.js'
 import { fn, type Kernel } from '../../../../machine/fn.js'
 import { writeLock, writeUnlock } from '../../../../machine/locks.js'
-import { type Kvm, type KvmPageFault, Spte } from '../../../include/kvm.js'
+import {
+  KVM_FILTER_PRIVATE,
+  KVM_FILTER_SHARED,
+  type Kvm,
+  type KvmPageFault,
+  Spte,
+} from '../../../include/kvm.js'
 import type { Folio } from '../../../include/mm.js'
 import type { Gfn } from '../../../include/types.js'
 import { xaErase, xaFindAfterIndex, xaFindIndex, xaLoad, xaStore } from '../../../lib/xarray.js'
@@ -21,7 +27,9 @@ export const GFN_END = 2 ** 52
  * A leaf where there was none. It is marked dirty before anybody has written: the dirty bit belongs
  * to what may be written through.
  *
- * Models: 6.2 arch/x86/kvm/mmu/spte.c make_spte.
+ * Models: 6.2 arch/x86/kvm/mmu/spte.c make_spte. Simplifies: the accessed bit, no write tracking.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export function makeSpte(
   kvm: Kvm,
@@ -48,6 +56,8 @@ export function makeSpte(
  * told nobody. The entry has been replaced when that is noticed, and the vCPU's thread dies of it.
  *
  * Models: 6.2 arch/x86/kvm/mmu/tdp_mmu.c __handle_changed_spte.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export function replaceLeaf(spte: Spte, folio: Folio): never {
   alsoWrites(spte, 'pfn')
@@ -62,7 +72,8 @@ export function replaceLeaf(spte: Spte, folio: Folio): never {
  * dirty bit goes with it. mmu_lock is held for reading.
  *
  * Models: 6.2 arch/x86/kvm/mmu/tdp_mmu.c kvm_tdp_mmu_map and tdp_mmu_map_handle_target_level.
- * Simplifies: the table's levels; always 4 KiB.
+ * Simplifies: the table's levels; always 4 KiB. A leaf that is writable and stays so keeps its dirty
+ * bit, where Linux hands it to the page at once and leaves the next to the hardware.
  */
 export const kvmTdpMmuMap = fn(function* kvm_tdp_mmu_map(
   kvm: Kvm,
@@ -108,16 +119,19 @@ export const handleRemovedSpte = fn(function* handle_removed_spte(
 })
 
 /**
- * Remove the leaves of [start, end). True if the TLBs must be flushed. mmu_lock is held for
- * writing.
+ * Remove the leaves of [start, end) from the roots that the filter names; here there is one for both
+ * kinds of memory. True if the TLBs must be flushed. mmu_lock is held for writing.
  *
  * Models: 6.2 arch/x86/kvm/mmu/tdp_mmu.c kvm_tdp_mmu_unmap_gfn_range. Simplifies: does not yield
  * mmu_lock on the way.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const kvmTdpMmuZap = fn(function* tdp_mmu_zap_leafs(
   kvm: Kvm,
   start: Gfn,
   end: Gfn,
+  _filter: number,
 ): Kernel<boolean> {
   let flush = false
   let gfn = xaFindIndex(kvm.tdpMmu, start, end - 1)
@@ -130,10 +144,18 @@ export const kvmTdpMmuZap = fn(function* tdp_mmu_zap_leafs(
   return flush
 })
 
-/** Zap all that the VM maps. Models: 6.2 arch/x86/kvm/mmu/mmu.c kvm_mmu_zap_all. */
+/**
+ * Zap all that the VM maps.
+ *
+ * Models: 6.2 arch/x86/kvm/mmu/mmu.c kvm_mmu_zap_all. Simplifies: TLBs are flushed; in Linux they
+ * are not, since nobody will run in the guest any more.
+ *
+ * Compared: 6.17 and 7.0 source.
+ */
 export const kvmMmuZapAll = fn(function* kvm_mmu_zap_all(kvm: Kvm): Kernel<void> {
   yield* writeLock(kvm.mmuLock)
-  if (yield* kvmTdpMmuZap(kvm, 0 as Gfn, GFN_END as Gfn)) yield* kvmFlushRemoteTlbs(kvm)
+  const both = KVM_FILTER_SHARED | KVM_FILTER_PRIVATE
+  if (yield* kvmTdpMmuZap(kvm, 0 as Gfn, GFN_END as Gfn, both)) yield* kvmFlushRemoteTlbs(kvm)
   writeUnlock(kvm.mmuLock)
 })
 
@@ -142,7 +164,10 @@ export const kvmMmuZapAll = fn(function* kvm_mmu_zap_all(kvm: Kvm): Kernel<void>
  * nothing is installed any more by a fault that began with one.
  *
  * Models: 6.2 arch/x86/kvm/mmu/mmu.c kvm_mmu_zap_all_fast. Simplifies: what the old roots map goes
- * at once, where Linux leaves it to the end, when no vCPU can reach it any more.
+ * at once, where Linux leaves it to the end, when no vCPU can reach it any more, but MMU notifiers
+ * can.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const kvmMmuZapAllFast = fn(function* kvm_mmu_zap_all_fast(kvm: Kvm): Kernel<void> {
   yield* writeLock(kvm.mmuLock)
@@ -153,7 +178,8 @@ export const kvmMmuZapAllFast = fn(function* kvm_mmu_zap_all_fast(kvm: Kvm): Ker
     alsoWrites(vcpu, 'rootObsolete')
     vcpu.rootObsolete = true
   }
-  if (yield* kvmTdpMmuZap(kvm, 0 as Gfn, GFN_END as Gfn)) yield* kvmFlushRemoteTlbs(kvm)
+  const both = KVM_FILTER_SHARED | KVM_FILTER_PRIVATE
+  if (yield* kvmTdpMmuZap(kvm, 0 as Gfn, GFN_END as Gfn, both)) yield* kvmFlushRemoteTlbs(kvm)
   writeUnlock(kvm.mmuLock)
 })
 
@@ -162,6 +188,8 @@ export const kvmMmuZapAllFast = fn(function* kvm_mmu_zap_all_fast(kvm: Kvm): Ker
  *
  * Models: 6.2 virt/kvm/kvm_main.c kvm_flush_remote_tlbs. Simplifies: the request and its
  * acknowledgement are one step.
+ *
+ * Compared: 6.17 and 7.0 source.
  */
 export const kvmFlushRemoteTlbs = fn(function* kvm_flush_remote_tlbs(kvm: Kvm): Kernel<void> {
   yield write(kvm, 'vcpus')

@@ -65,8 +65,11 @@ export const kvmX86GmemInvalidate = fn(function* kvm_x86_gmem_invalidate(
 
 /**
  * The attributes of [start, end) have changed, the invalidation is over, slots_lock is still held.
- * Nobody hears of an error. Models: the SNP host series of February 2023, its
- * kvm_x86_ops.update_mem_attr.
+ * Nobody hears of an error.
+ *
+ * Models: the SNP host series of February 2023, its kvm_x86_ops.update_mem_attr.
+ *
+ * Compared: 6.18 does not run it: what calls it is replaced.
  */
 export const kvmX86UpdateMemAttr = fn(function* kvm_x86_update_mem_attr(
   _kvm: Kvm,

@@ -37,7 +37,12 @@ import {
   type InodeOperations,
   S_IFREG,
 } from '../../../include/fs.js'
-import type { Kvm, KvmMemorySlot } from '../../../include/kvm.js'
+import {
+  KVM_FILTER_PRIVATE,
+  KVM_FILTER_SHARED,
+  type Kvm,
+  type KvmMemorySlot,
+} from '../../../include/kvm.js'
 import { type Folio, MF_DELAYED, nrPages } from '../../../include/mm.js'
 import {
   addPages,
@@ -97,11 +102,19 @@ function gfnEnd(slot: KvmMemorySlot, end: Pgoff): Gfn {
 }
 
 /**
+ * A file whose pages user space may touch from the start backs shared memory.
+ *
+ * Models: 6.18 virt/kvm/guest_memfd.c kvm_gmem_get_invalidate_filter.
+ */
+function kvmGmemGetInvalidateFilter(gmem: KvmGmem): number {
+  return gmem.flags & GUEST_MEMFD_FLAG_INIT_SHARED ? KVM_FILTER_SHARED : KVM_FILTER_PRIVATE
+}
+
+/**
  * Zap what the VM maps of [start, end) of the file, and let faults there wait until the end. The
  * VM's invalidation begins with the first slot that is found, under mmu_lock.
  *
- * Models: 6.18 virt/kvm/guest_memfd.c __kvm_gmem_invalidate_begin. Simplifies: no filter by kind;
- * it chooses between the page tables of TDX, and other VMs have one for both kinds.
+ * Models: 6.18 virt/kvm/guest_memfd.c __kvm_gmem_invalidate_begin.
  */
 export const __kvmGmemInvalidateBegin = fn(function* __kvm_gmem_invalidate_begin(
   gmem: KvmGmem,
@@ -109,6 +122,7 @@ export const __kvmGmemInvalidateBegin = fn(function* __kvm_gmem_invalidate_begin
   end: Pgoff,
 ): Kernel<void> {
   const kvm = gmem.kvm!
+  const filter = kvmGmemGetInvalidateFilter(gmem)
   let flush = false
   let foundMemslot = false
   // Not ordered by invalidate_lock: a slot that goes while the file is dying unbinds without it.
@@ -124,7 +138,7 @@ export const __kvmGmemInvalidateBegin = fn(function* __kvm_gmem_invalidate_begin
       kvmMmuInvalidateBegin(kvm)
     }
     tracepoint('kvm_unmap_gfn_range', slot, slot.gmemPgoff, start, end, first, last)
-    if (yield* kvmUnmapGfnRange(kvm, slot, first, last)) flush = true
+    if (yield* kvmUnmapGfnRange(kvm, slot, first, last, filter)) flush = true
     yield read(gmem.bindings, 'xaHead')
     index = bindingAfter(gmem, index, end)
   }
@@ -138,11 +152,12 @@ export const kvmUnmapGfnRange = fn(function* kvm_mmu_unmap_gfn_range(
   slot: KvmMemorySlot,
   first: Gfn,
   last: Gfn,
+  filter: number,
 ): Kernel<boolean> {
   kvmMmuInvalidateRangeAdd(kvm, first, last)
   // The tables to zap are those of the slot's address space; there are no others.
   if (slot.asId !== 0) return false
-  return yield* kvmTdpMmuZap(kvm, first, last)
+  return yield* kvmTdpMmuZap(kvm, first, last, filter)
 })
 
 /** Models: 6.18 virt/kvm/guest_memfd.c kvm_gmem_invalidate_begin: all views of the inode. */

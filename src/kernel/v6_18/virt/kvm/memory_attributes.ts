@@ -11,8 +11,15 @@ import { hasPrivateMemory } from '../../../arch/x86/kvm/private_mem.js'
 import { kvmFlushRemoteTlbs, kvmTdpMmuZap } from '../../../arch/x86/kvm/tdp_mmu.js'
 import { fput } from '../../../fs/file_table.js'
 import { EINVAL, ENOMEM, ENOTTY } from '../../../include/errno.js'
-import { type Kvm, type KvmMemorySlot, MEMSLOT_PLACES } from '../../../include/kvm.js'
+import {
+  KVM_FILTER_PRIVATE,
+  KVM_FILTER_SHARED,
+  type Kvm,
+  type KvmMemorySlot,
+  MEMSLOT_PLACES,
+} from '../../../include/kvm.js'
 import { bytesToPgoff, type Gfn, isPageAligned } from '../../../include/types.js'
+import { KVM_MEMORY_ATTRIBUTE_PRIVATE } from '../../../include/uapi.js'
 import { xaFindIndex, xaIsValue, xaLoadEntry, xaToValue } from '../../../lib/xarray.js'
 import { shouldFailslab } from '../../../mm/failslab.js'
 import {
@@ -51,14 +58,18 @@ function slotInRange(kvm: Kvm, place: number, start: Gfn, end: Gfn): KvmMemorySl
  * Before the store: begin with the first slot that overlaps, and zap what is mapped there.
  *
  * Models: 6.18 virt/kvm/kvm_main.c kvm_handle_gfn_range with kvm_pre_set_memory_attributes and
- * x86's part. Simplifies: leaves are 4 KiB, so there are no large mappings of neighbours to mind;
- * the old and the new kind share one table, so both go, as in every VM but TDX.
+ * kvm_arch_pre_set_memory_attributes: of the two roots of a TD, the one that the range leaves.
+ * Simplifies: leaves are 4 KiB, so there are no large mappings of neighbours to mind. Compared: 6.17
+ * and 7.0 source.
  */
 export const preSetAttributes = fn(function* kvm_pre_set_memory_attributes(
   kvm: Kvm,
   start: Gfn,
   end: Gfn,
+  attributes: number,
 ): Kernel<boolean> {
+  const toPrivate = (attributes & KVM_MEMORY_ATTRIBUTE_PRIVATE) !== 0
+  const filter = toPrivate ? KVM_FILTER_SHARED : KVM_FILTER_PRIVATE
   let found = false
   let flush = false
   for (let n = 0; n < MEMSLOT_PLACES; n++) {
@@ -72,7 +83,7 @@ export const preSetAttributes = fn(function* kvm_pre_set_memory_attributes(
     const first = Math.max(start, slot.baseGfn) as Gfn
     const last = Math.min(end, slot.baseGfn + slot.npages) as Gfn
     kvmMmuInvalidateRangeAdd(kvm, first, last)
-    if (yield* kvmTdpMmuZap(kvm, first, last)) flush = true
+    if (yield* kvmTdpMmuZap(kvm, first, last, filter)) flush = true
   }
   if (flush) yield* kvmFlushRemoteTlbs(kvm)
   if (found) writeUnlock(kvm.mmuLock)
@@ -98,7 +109,7 @@ export const kvmVmSetMemAttributes = fn(function* kvm_vm_set_mem_attributes(
       mutexUnlock(kvm.slotsLock)
       return -ENOMEM
     }
-    const begun = yield* preSetAttributes(kvm, start, end)
+    const begun = yield* preSetAttributes(kvm, start, end, attributes)
     yield* storeAttributes(kvm, start, end, attributes)
     if (begun) {
       yield* writeLock(kvm.mmuLock)

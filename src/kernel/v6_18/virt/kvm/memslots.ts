@@ -3,7 +3,7 @@
  * which order. How a change is carried out has not changed since 6.2.
  */
 import { kfree, kzalloc } from '../../../../machine/alloc.js'
-import { LimitError, warnOn } from '../../../../machine/fault.js'
+import { LimitError } from '../../../../machine/fault.js'
 import { fn, type Kernel } from '../../../../machine/fn.js'
 import { writeLock, writeUnlock } from '../../../../machine/locks.js'
 import {
@@ -13,6 +13,8 @@ import {
 } from '../../../arch/x86/kvm/tdp_mmu.js'
 import { EEXIST, EINVAL, ENOMEM } from '../../../include/errno.js'
 import {
+  KVM_FILTER_PRIVATE,
+  KVM_FILTER_SHARED,
   KVM_USER_MEM_SLOTS,
   type Kvm,
   KvmMemorySlot,
@@ -142,7 +144,7 @@ function newSlot(
  * is looked at; what `kvmGmemBind` says.
  *
  * Models: 6.18 virt/kvm/kvm_main.c kvm_set_memory_region. Simplifies: there is room
- * for ten slots; preparing the architecture's part of a slot never fails.
+ * for ten slots.
  */
 export const kvmSetMemoryRegion = fn(function* kvm_set_memory_region(
   kvm: Kvm,
@@ -187,10 +189,12 @@ export const kvmSetMemoryRegion = fn(function* kvm_set_memory_region(
       return r
     }
   }
-  const failed = yield* kvmSetMemslot(kvm, old, slot, change)
-  // Of a move, and what has a file of its own is never moved.
-  if (failed !== 0) kfree(slot)
-  return failed
+  const r = yield* kvmSetMemslot(kvm, old, slot, change)
+  if (r !== 0) {
+    if (flags & KVM_MEM_GUEST_MEMFD) yield* kvmGmemUnbind(slot)
+    kfree(slot)
+  }
+  return r
 })
 
 /** Models: 6.18 virt/kvm/kvm_main.c kvm_free_memslot. */
@@ -216,22 +220,7 @@ export const kvmArchFlushSlotOnly = fn(function* kvm_arch_flush_shadow_memslot(
   }
   yield* writeLock(kvm.mmuLock)
   const last = (slot.baseGfn + slot.npages) as Gfn
-  if (yield* kvmTdpMmuZap(kvm, slot.baseGfn, last)) yield* kvmFlushRemoteTlbs(kvm)
+  const both = KVM_FILTER_SHARED | KVM_FILTER_PRIVATE
+  if (yield* kvmTdpMmuZap(kvm, slot.baseGfn, last, both)) yield* kvmFlushRemoteTlbs(kvm)
   writeUnlock(kvm.mmuLock)
-})
-
-/**
- * Of a change of flags it is believed that it can only be that of dirty logging.
- *
- * Models: 6.18 arch/x86/kvm/x86.c kvm_arch_commit_memory_region and kvm_mmu_slot_apply_flags.
- * Simplifies: dirty logging is left out, so no change of flags zaps or protects anything.
- */
-export const kvmArchCommitFlags = fn(function kvm_arch_commit_memory_region(
-  old: KvmMemorySlot | null,
-  slot: KvmMemorySlot | null,
-  change: number,
-): void {
-  if (change !== KVM_MR_FLAGS_ONLY || slot!.flags & KVM_MEM_READONLY) return
-  const logging = (old!.flags ^ slot!.flags) & KVM_MEM_LOG_DIRTY_PAGES
-  warnOn(logging === 0, 'kvm_mmu_slot_apply_flags: dirty logging is not what changes')
 })

@@ -1,7 +1,7 @@
 /** KVM_PRE_FAULT_MEMORY: map guest memory before the guest asks for it. */
 import '../../../include/kvm.js'
 import { kfree, kzalloc } from '../../../../machine/alloc.js'
-import { write } from '../../../../machine/effects.js'
+import { read, write } from '../../../../machine/effects.js'
 import { fn, type Kernel } from '../../../../machine/fn.js'
 import { srcuReadLock, srcuReadUnlock } from '../../../../machine/rcu.js'
 import { i64, isErr, type Obj, ptrErr, type Struct, struct } from '../../../../machine/struct.js'
@@ -10,8 +10,10 @@ import { fput } from '../../../fs/file_table.js'
 import { EINVAL, ENOENT } from '../../../include/errno.js'
 import type { KvmVcpu } from '../../../include/kvm.js'
 import { bytesToPgoff, type Gfn, isPageAligned, PAGE_SIZE } from '../../../include/types.js'
+import { attrPrivate } from '../../../virt/kvm/memory_attributes.js'
 import { kvmFget, kvmOf } from '../../../virt/kvm/vm_file.js'
 import { kvmMmuDoPageFault, RET_PF_EMULATE, RET_PF_RETRY } from '../../arch/x86/kvm/mmu.js'
+import { kvmArchHasPrivateMem } from '../../arch/x86/kvm/private_mem.js'
 
 /** struct kvm_pre_fault_memory: what is left to do is written back. */
 export interface KvmPreFaultMemory extends Obj {
@@ -34,9 +36,10 @@ export const KvmPreFaultMemory: Struct<KvmPreFaultMemory> = struct<KvmPreFaultMe
 export const kvmTdpMapPage = fn(function* kvm_tdp_map_page(
   vcpu: KvmVcpu,
   gfn: Gfn,
+  isPrivate: boolean,
 ): Kernel<number> {
   let r = RET_PF_RETRY
-  while (r === RET_PF_RETRY) r = yield* kvmMmuDoPageFault(vcpu, gfn, false, true)
+  while (r === RET_PF_RETRY) r = yield* kvmMmuDoPageFault(vcpu, gfn, false, true, isPrivate)
   if (r === RET_PF_EMULATE) return -ENOENT
   return r < 0 ? r : 0
 })
@@ -57,20 +60,25 @@ export const kvmVcpuPreFaultMemory = fn(function* kvm_vcpu_pre_fault_memory(
 ): Kernel<number> {
   if (flags !== 0n || !isPageAligned(range.gpa) || !isPageAligned(range.size)) return -EINVAL
   if (u64(range.gpa + range.size) <= u64(range.gpa)) return -EINVAL
+  const kvm = vcpu.kvm!
   const fullSize = range.size
   let r = 0
-  srcuReadLock(vcpu.kvm!.srcu)
+  srcuReadLock(kvm.srcu)
   while (range.size !== 0n && r === 0) {
     // kvm_mmu_reload(), once for each page: within its loop a page does not ask again.
     yield write(vcpu, 'rootObsolete')
     vcpu.rootObsolete = false
-    r = yield* kvmTdpMapPage(vcpu, bytesToPgoff(u64(range.gpa)) as number as Gfn)
+    const gfn = bytesToPgoff(u64(range.gpa)) as number as Gfn
+    // Asked once: a page that changes its kind while it is tried again is an error.
+    yield read(kvm.memAttrArray, 'xaHead')
+    const isPrivate = kvmArchHasPrivateMem(kvm) && attrPrivate(kvm, gfn)
+    r = yield* kvmTdpMapPage(vcpu, gfn, isPrivate)
     if (r === 0) {
       range.gpa += PAGE_SIZE
       range.size -= PAGE_SIZE
     }
   }
-  srcuReadUnlock(vcpu.kvm!.srcu)
+  srcuReadUnlock(kvm.srcu)
   return range.size === fullSize ? r : 0
 })
 

@@ -184,8 +184,7 @@ export const faultinAndMap = fn(function* kvm_mmu_faultin_pfn(
 })
 
 /**
- * One fault: RET_PF_* or an error. A software-protected VM cannot tell private accesses by itself:
- * an access is private if the gfn is at the moment of the exit.
+ * One fault: RET_PF_* or an error.
  *
  * Models: 6.18 arch/x86/kvm/mmu/mmu_internal.h kvm_mmu_do_page_fault. SRCU is held.
  */
@@ -194,10 +193,9 @@ export const kvmMmuDoPageFault = fn(function* kvm_mmu_do_page_fault(
   gfn: Gfn,
   toWrite: boolean,
   prefetch: boolean,
+  isPrivate: boolean,
 ): Kernel<number> {
   const kvm = vcpu.kvm!
-  yield read(kvm.memAttrArray, 'xaHead')
-  const isPrivate = kvmMmuFaultIsPrivate(vcpu, gfn)
   yield read(kvm, 'memslots')
   const fault = onStack(KvmPageFault)
   fault.gfn = gfn
@@ -216,7 +214,7 @@ export const kvmMmuDoPageFault = fn(function* kvm_mmu_do_page_fault(
  * KVM_RUN returns, -ENXIO standing for an exit to a device.
  *
  * Models: 6.18 arch/x86/kvm/mmu/mmu.c kvm_mmu_page_fault. SRCU is held for all of it. Simplifies:
- * task work, such as the release of a file whose last reference the fault had, waits until KVM_RUN
+ * no fast path for who finds that another vCPU has given the right meanwhile; task work, such as the release of a file whose last reference the fault had, waits until KVM_RUN
  * returns, instead of only until the guest would be entered again.
  */
 export const kvmMmuPageFault618 = fn(function* kvm_mmu_page_fault(
@@ -226,7 +224,11 @@ export const kvmMmuPageFault618 = fn(function* kvm_mmu_page_fault(
 ): Kernel<number> {
   const kvm = vcpu.kvm!
   srcuReadLock(kvm.srcu)
-  const r = yield* kvmMmuDoPageFault(vcpu, gfn, toWrite, false)
+  // A software-protected VM cannot tell private accesses by itself: an access is private if the gfn
+  // is at the moment of the exit.
+  yield read(kvm.memAttrArray, 'xaHead')
+  const isPrivate = kvmMmuFaultIsPrivate(vcpu, gfn)
+  const r = yield* kvmMmuDoPageFault(vcpu, gfn, toWrite, false, isPrivate)
   srcuReadUnlock(kvm.srcu)
   if (r === RET_PF_EMULATE) {
     vcpu.exitReason = KVM_EXIT_MMIO

@@ -1,0 +1,121 @@
+/**
+ * Workers that are killed: `npm run campaign-test -- [--kills n] [--seed n] [scenario…]`. Four
+ * workers answer a check on a queue, over and over, and each is killed with -9 at random moments and
+ * replaced. What the check says must be what one machine says, whatever was lost on the way.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { builtInDesigns } from '../src/app/host/designs.js'
+import { answerOnQueue } from '../src/app/host/queue/cell-answer.js'
+import { check } from '../src/app/host/run.js'
+import { readScenarios } from '../src/app/host/scenarios.js'
+import type { Results } from '../src/app/results.js'
+import { drawFrom } from '../test/engine/programs.js'
+import { NO_SERVER, RedisServer } from '../test/queue/server.js'
+
+const MAIN = join(import.meta.dirname, '../src/cli/main.js')
+const WORKERS = 4
+/** Seconds that a lost job waits. */
+const LOST_AFTER = 5
+
+const alive = new Set<ChildProcess>()
+
+process.once('exit', () => {
+  for (const child of alive) child.kill('SIGKILL')
+})
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    kills: { type: 'string', default: '100' },
+    seed: { type: 'string', default: '1' },
+  },
+})
+const wanted = Number(values.kills)
+const seed = Number(values.seed)
+const say = (text: string): void => {
+  process.stdout.write(`${text}\n`)
+}
+
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+
+let kills = 0
+let over = false
+/** Milliseconds that a worker lives at most once it is ready: a few cells long. */
+let longest = Number.POSITIVE_INFINITY
+
+/** One worker after the other, each killed at a moment that is drawn. */
+async function place(url: string, draw: (n: number) => number): Promise<void> {
+  while (!over) {
+    const args = ['--queue', url, '--workers', '1', '--lost-after', String(LOST_AFTER)]
+    const child = spawn(process.execPath, [MAIN, 'worker', ...args], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
+    alive.add(child)
+    const gone = once(child, 'exit')
+    await Promise.race([once(child.stderr, 'data'), gone])
+    const born = performance.now()
+    const share = draw(1000) / 1000
+    while (!over && performance.now() - born < share * longest) await sleep(20)
+    if (kills < wanted && !over) {
+      kills++
+      child.kill('SIGKILL')
+    }
+    await gone
+    alive.delete(child)
+  }
+}
+
+/** What does not depend on when and where it was found. */
+function essence({ cells }: Results): string[] {
+  return cells.map(({ hash, verdict }) => JSON.stringify({ hash, ...verdict, ms: 0 }))
+}
+
+async function campaign(): Promise<number> {
+  const scenarios = readScenarios(positionals.length > 0 ? positionals : ['seals', 'size', 'stat'])
+  const request = { scenarios, designs: builtInDesigns(), cache: false }
+  const one = essence(await check(request))
+  say(`${one.length} cells on one machine`)
+  const server = await RedisServer.start()
+  const draw = drawFrom(seed)
+  const places = Array.from({ length: WORKERS }, () => place(server.url, draw))
+  let [rounds, wrong, answers] = [0, 0, 0]
+  try {
+    while (rounds === 0 || kills < wanted) {
+      const begun = performance.now()
+      const answer = answerOnQueue({
+        ...{ url: server.url, patience: 60, what: `round ${rounds}` },
+        onParts: (by) => {
+          for (const { jobs } of Object.values(by)) answers += jobs
+        },
+      })
+      const many = essence(await check({ ...request, answer }))
+      rounds++
+      // The first round begins with workers that are not there yet, and has no kills.
+      if (rounds === 1) longest = (performance.now() - begun) / 4
+      const differ = one.filter((v, i) => many[i] !== v).length
+      if (differ > 0 || many.length !== one.length) wrong++
+      say(`round ${rounds}: ${differ} of ${one.length} differ, ${kills} kills so far`)
+    }
+  } finally {
+    over = true
+    for (const child of alive) child.kill('SIGTERM')
+    await Promise.all(places)
+    await server.end()
+  }
+  const lost = rounds * one.length - answers
+  say(`${kills} kills of ${WORKERS} workers, seed ${seed}: ${rounds} rounds of ${one.length} cells`)
+  say(
+    `${wrong} rounds differ, ${Math.max(lost, 0)} answers lost, ${Math.max(-lost, 0)} there twice`,
+  )
+  return wrong === 0 && lost === 0 ? 0 : 1
+}
+
+if (NO_SERVER === undefined) process.exitCode = await campaign()
+else {
+  say(`skipped: ${NO_SERVER}`)
+  process.exitCode = 4
+}

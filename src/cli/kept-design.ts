@@ -1,0 +1,42 @@
+/** The design that a patch makes, kept in a file of the user's: its findings then have tokens. */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { resolveDesign, tokenHash } from '../app/host/designs.js'
+import { builtInScenarios } from '../app/host/scenarios.js'
+import type { LoadedDesign } from '../app/results.js'
+import { decodeToken, encodeToken } from '../app/token.js'
+import type { Patch } from '../patch/mail/patch.js'
+import type { Scope } from '../patch/model/scope.js'
+import { designText, type Piece } from '../patch/translate/module.js'
+import type { CellVerdict, Finding } from '../patch/verdicts.js'
+
+/** The design in a file of the user's, for `check -d` and `replay --design`. */
+export async function keep(
+  folder: string | undefined,
+  pieces: readonly Piece[],
+  scope: Scope,
+  [patch]: readonly Patch[],
+): Promise<{ path: string; design: LoadedDesign } | undefined> {
+  if (folder === undefined) return undefined
+  const { SEES_THE_BUILD } = await import('../lower/host.js')
+  const subject = patch?.subject ?? ''
+  const slug = subject.replace(/^(?:Re: *)*\[[^\]]*\] */i, '').toLowerCase()
+  const id = `review-${slug.replace(/[^a-z0-9]+/g, '-').slice(0, 40)}`.replace(/-$/, '')
+  const path = join(folder, `${id}.ts`)
+  mkdirSync(folder, { recursive: true })
+  writeFileSync(path, SEES_THE_BUILD + designText(pieces, scope, { id, summary: subject }))
+  return { path, design: await resolveDesign(path) }
+}
+
+/** Tokens of the design that has been kept; without one there are none. */
+export function bound(cell: CellVerdict, ref: LoadedDesign | undefined): CellVerdict {
+  const text = builtInScenarios().find((s) => s.scenario.name === cell.scenario)?.text
+  const found = cell.found.map((f): Finding => {
+    const { token, ...rest } = f
+    if (token === undefined || ref === undefined || text === undefined) return rest
+    const { scenario, schedule } = decodeToken(token)
+    const hash = tokenHash(text, ref)
+    return { ...rest, token: encodeToken({ scenario, design: ref.id, hash, schedule }) }
+  })
+  return { ...cell, found }
+}

@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { before, describe, test } from 'node:test'
+import { createContext, Script } from 'node:vm'
+import { packagedFile } from '../../src/app/host/package.js'
+import { builtFile, dataOf, Verdicts } from '../../src/lab/host/ship.js'
+import type { Reply, Request, StoryAnswer } from '../../src/lab/protocol.js'
+import type { Trace } from '../../src/trace/events.js'
+
+/** A file of the build that runs in a worker, run in a context that has what a worker has. */
+class PageWorker {
+  readonly #scope: {
+    onmessage?: (event: { data: unknown }) => void
+    replies: Reply[]
+  } & Record<string, unknown>
+
+  constructor(file: string) {
+    const replies: Reply[] = []
+    this.#scope = {
+      replies,
+      postMessage: (reply: Reply) => replies.push(reply),
+      performance,
+      TextEncoder,
+      TextDecoder,
+    }
+    new Script(builtFile(file).toString('utf8')).runInContext(createContext(this.#scope))
+    this.#scope.onmessage?.({ data: { kind: 'start', ...dataOf({}), stop: undefined } })
+  }
+
+  ask(request: Request): unknown {
+    this.#scope.onmessage?.({ data: { id: 1, request } })
+    const reply = this.#scope.replies.splice(0).find((r) => r.kind !== 'progress')
+    assert.ok(reply?.kind === 'answer', JSON.stringify(reply))
+    return reply.value
+  }
+}
+
+/** Small ones, with findings of several kinds: the whole is held by `npm run lab:parity`. */
+const SAMPLE = {
+  main: ['migration/guest-touch-vs-compaction', 'memory-failure/mapped-restricted-page'],
+  snp: ['hosts/punch-of-a-mapped-page'],
+}
+
+/** What the command prints for programs. */
+function replayed(token: string): Trace {
+  const main = packagedFile('dist/src/cli/main.js')
+  const printed = execFileSync(process.execPath, [main, 'replay', token, '--json'], {
+    encoding: 'utf8',
+    maxBuffer: 1 << 28,
+  })
+  return (JSON.parse(printed) as { trace: Trace }).trace
+}
+
+const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value))
+
+describe('the page and `replay --json` tell one story', () => {
+  const tokens = new Map<string, string>()
+  before(async () => {
+    for (const [id, only] of Object.entries(SAMPLE)) {
+      const verdicts = new Verdicts(new AbortController().signal, only, id)
+      await verdicts.all()
+      for (const { findings } of verdicts.now().cells) {
+        for (const f of findings) tokens.set(`${id} ${f.id}`, f.token)
+      }
+    }
+    assert.ok(tokens.size >= 4, [...tokens.keys()].join())
+  })
+
+  const told = (worker: PageWorker, token: string): Trace => {
+    const request = {
+      kind: 'story',
+      token,
+      text: undefined,
+      on: undefined,
+      code: undefined,
+    } as const
+    return plain((worker.ask(request) as StoryAnswer).own.trace) as Trace
+  }
+
+  test('of each kind of finding: steps, functions, changes and final state', () => {
+    const first = new PageWorker('worker.js')
+    const hosts = new PageWorker('worker-hosts.js')
+    for (const [kind, token] of tokens) {
+      const expected = replayed(token)
+      assert.deepEqual(told(hosts, token), expected, `${kind}: ${token}`)
+      if (kind.startsWith('snp')) continue
+      // Without hosts fewer functions and structs are numbered: the words of a state are others.
+      const { fingerprint } = expected
+      assert.deepEqual({ ...told(first, token), fingerprint }, expected, `${kind}: ${token}`)
+    }
+  })
+})
