@@ -60,6 +60,7 @@ import {
 import { mutexLock, mutexUnlock, spinLock, spinUnlock } from '../src/machine/locks.js'
 import { containerOf, errPtr } from '../src/machine/struct.js'
 import { drainLru } from '../src/user/pages.js'
+import { FIELD_MUTANTS } from './field.js'
 import type { Mutant } from './mutant.js'
 import { PKVM_MUTANTS } from './pkvm.js'
 import { SNP_MUTANTS } from './snp.js'
@@ -337,6 +338,7 @@ task kcompactd
 
 export const MUTANTS: readonly Mutant[] = [
   ...SNP_MUTANTS,
+  ...FIELD_MUTANTS,
   ...PKVM_MUTANTS,
   ...TDX_MUTANTS,
   inGetSeals('use-after-free', useAfterFree, 'memory', 'use-after-free'),

@@ -21,9 +21,9 @@ const VM = 'setup\n  vm = kvm_create_vm(SW_PROTECTED)\n'
 const LARGER: readonly (readonly [name: string, text: string, says: RegExp])[] = [
   ['nine VMs', `task t\n${numbered(9, () => 'kvm_create_vm()')}`, /8 objects of struct Kvm/],
   [
-    'nine memslots',
-    `${VM}task t\n${numbered(9, (i) => `plain_slot(vm, ${i}, ${i}P, 1P)`)}`,
-    /8 memslots/,
+    'eleven memslots',
+    `${VM}task t\n${numbered(11, (i) => `plain_slot(vm, ${i}, ${i}P, 1P)`)}`,
+    /10 memslots/,
   ],
   [
     'shared anonymous memory',

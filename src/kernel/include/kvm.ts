@@ -39,7 +39,7 @@ import './xarray.js'
 /** A slot's id is below this. */
 export const KVM_USER_MEM_SLOTS = 32764
 /** Slots that a VM has room for at a time. */
-export const MEMSLOT_PLACES = 8
+export const MEMSLOT_PLACES = 10
 /** KVM_MEMSLOT_INVALID: the slot is being deleted or moved. */
 export const KVM_MEMSLOT_INVALID = 1 << 16
 /** KVM_MEMSLOT_GMEM_ONLY: shared accesses too go to the guest_memfd file, not to user space. */

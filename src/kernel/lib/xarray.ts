@@ -214,6 +214,13 @@ function create(xa: XArray, index: number, shift: number, max: number): Place {
   }
 }
 
+/** Would xa_store() at an index have to allocate a node first? The head alone holds index 0. */
+export function xaLacksNode(xa: XArray, index: number): boolean {
+  if (!isNode(xa.xaHead)) return index > 0
+  const { node, entry, outside } = walk(xa, index, 0)
+  return outside || node === null || (node.shift > 0 && entry === 0)
+}
+
 function freeNodes(top: XaNode): void {
   for (let i = 0; i < XA_CHUNK_SIZE; i++) {
     const entry = top.slots.get(i)

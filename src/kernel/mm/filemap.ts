@@ -14,7 +14,8 @@ import type { AddressSpace } from '../include/fs.js'
 import '../include/lockdep.js'
 import { Folio, nrPages } from '../include/mm.js'
 import type { Pgoff } from '../include/types.js'
-import { xaErase, xaFindIndex, xaLoad, xaStore } from '../lib/xarray.js'
+import { xaErase, xaFindIndex, xaLacksNode, xaLoad, xaStore } from '../lib/xarray.js'
+import { shouldFailslab } from './failslab.js'
 import { allocFolioMayFail } from './page_alloc.js'
 import { folioAddLru, folioPut, folioPutRefs, folioTryGet } from './swap.js'
 
@@ -114,15 +115,22 @@ export const findGetEntry = fn(function* find_get_entry(
 })
 
 /**
- * Put a new, locked folio into the cache: 0, or -EEXIST if somebody was faster.
+ * Put a new, locked folio into the cache: 0; -EEXIST if somebody was faster; -ENOMEM if the array
+ * has no node for it yet, and gets none.
  *
- * Models: 6.2 mm/shmem.c shmem_add_to_page_cache. Simplifies: i_pages' lock is this one step.
+ * Models: 6.2 mm/shmem.c shmem_add_to_page_cache, with xas_nomem. Simplifies: i_pages' lock is one
+ * step; the node is asked for before it is tried without; no memcg that could refuse.
+ *
+ * Compared: 6.1 source.
  */
 export const addToPageCache = fn(function* shmem_add_to_page_cache(
   folio: Folio,
   mapping: AddressSpace,
   index: Pgoff,
 ): Kernel<number> {
+  alsoReads(mapping.iPages, 'xaHead')
+  const nodeless = xaLacksNode(mapping.iPages, index)
+  if (nodeless && (yield* shouldFailslab())) return -ENOMEM
   yield rmw(mapping.iPages, 'xaHead')
   if (xaLoad(mapping.iPages, index) !== null) return -EEXIST
   folio.refcount += nrPages(folio)
@@ -153,12 +161,14 @@ export const filemapGrabFolio = fn(function* filemap_grab_folio(
     if (folio === null) return errPtr(Folio, -ENOMEM)
     folio.referenced = true
     folioSetLocked(folio)
-    if ((yield* addToPageCache(folio, mapping, index)) === 0) {
+    const error = yield* addToPageCache(folio, mapping, index)
+    if (error === 0) {
       yield* folioAddLru(folio)
       return folio
     }
     yield* folioUnlock(folio)
     yield* folioPut(folio)
+    if (error !== -EEXIST) return errPtr(Folio, error)
   }
 })
 

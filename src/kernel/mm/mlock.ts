@@ -44,7 +44,7 @@ export const mlockVmaPages = fn(function* mlock_vma_pages_range(
 
 /**
  * Change [start, end) of a VMA, which is split for it. What is locked already, huge pages, and
- * secret memory, which always is locked, stay as they are.
+ * secret memory, which always is locked, stay as they are. 0 or -ENOMEM.
  *
  * Models: 6.2 mm/mlock.c mlock_fixup.
  *
@@ -55,19 +55,22 @@ export const mlockFixup = fn(function* mlock_fixup(
   start: bigint,
   end: bigint,
   lock: boolean,
-): Kernel<void> {
+): Kernel<number> {
   const locked = (whole.vmFlags & VM_LOCKED) !== 0
-  if (locked === lock || isVmHugetlbPage(whole) || vmaIsSecretmem(whole)) return
+  if (locked === lock || isVmHugetlbPage(whole) || vmaIsSecretmem(whole)) return 0
   const mm = whole.vmMm!
-  yield* splitAt(mm, start)
-  yield* splitAt(mm, end)
+  let error = yield* splitAt(mm, start)
+  if (error === 0) error = yield* splitAt(mm, end)
+  if (error !== 0) return error
   const vma = findVma(mm, start) as VmArea
   mm.lockedVm += lock ? vmaPages(vma) : -vmaPages(vma)
   yield* mlockVmaPages(vma, lock)
+  return 0
 })
 
 /**
- * Models: 6.2 mm/mlock.c apply_vma_lock_flags: -ENOMEM where something is not mapped.
+ * Models: 6.2 mm/mlock.c apply_vma_lock_flags: -ENOMEM where something is not mapped, or
+ * without memory for a VMA.
  *
  * Compared: 6.17 and 7.0 source.
  */
@@ -83,7 +86,8 @@ export const applyVmaLockFlags = fn(function* apply_vma_lock_flags(
     const vma = findVma(mm, at)
     if (vma === null || vma.vmStart > at) return -ENOMEM
     const stop = vma.vmEnd < end ? vma.vmEnd : end
-    yield* mlockFixup(vma, at, stop, lock)
+    const error = yield* mlockFixup(vma, at, stop, lock)
+    if (error !== 0) return error
     at = stop
   }
   return 0

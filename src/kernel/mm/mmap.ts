@@ -63,6 +63,7 @@ import {
   PROT_READ,
   PROT_WRITE,
 } from '../include/uapi.js'
+import { shouldFailslab } from './failslab.js'
 import {
   mmuNotifierInvalidateRangeEnd,
   mmuNotifierInvalidateRangeStart,
@@ -179,6 +180,17 @@ export const memfdCheckSealsMmap = fn(function memfd_check_seals_mmap(
 })
 
 /**
+ * What mmap() says if what is at its place cannot be unmapped. Replaced by 6.18, which says why.
+ *
+ * Models: 6.2 mm/mmap.c __mmap_region.
+ *
+ * Compared: 6.1 source.
+ */
+export const mmapUnmapError = fn(function mmap_unmap_error(_error: number): number {
+  return -ENOMEM
+})
+
+/**
  * Enter a checked mapping: the file is asked, and from then on faults and reverse mapping know the
  * VMA. The address, or an error. mmap_lock is held for writing.
  *
@@ -194,7 +206,9 @@ export const mmapRegion = fn(function* mmap_region(
   pgoff: Pgoff,
 ): Kernel<bigint> {
   const mm = currentMm()
-  yield* doMunmap(mm, addr, addr + len)
+  const unmapped = yield* doMunmap(mm, addr, addr + len)
+  if (unmapped !== 0) return BigInt(mmapUnmapError(unmapped))
+  if (yield* shouldFailslab()) return BigInt(-ENOMEM)
   const vma = kzalloc(VmArea)
   vma.vmMm = mm
   vma.vmStart = addr
@@ -301,13 +315,14 @@ export const sysMmap = fn(function* mmap(
 })
 
 /**
- * Cut a VMA in two at an address; `vma` stays the lower part. 0, or -EINVAL within a huge page.
+ * Cut a VMA in two at an address; `vma` stays the lower part. 0; -EINVAL within a huge page; -ENOMEM.
  * mmap_lock is held for writing.
  *
  * Models: 6.2 mm/mmap.c __split_vma and mm/hugetlb.c hugetlb_vm_op_split.
  */
 export const splitVma = fn(function* __split_vma(vma: VmArea, address: bigint): Kernel<number> {
   if (isVmHugetlbPage(vma) && offsetInHugePage(vma, address) !== 0n) return -EINVAL
+  if (yield* shouldFailslab()) return -ENOMEM
   const upper = vmAreaDup(vma)
   upper.vmStart = address
   upper.vmPgoff = (vma.vmPgoff + bytesToPgoff(address - vma.vmStart)) as Pgoff
@@ -327,7 +342,7 @@ export const splitVma = fn(function* __split_vma(vma: VmArea, address: bigint): 
   return 0
 })
 
-/** Split VMAs so that none reaches over `address`: 0 or -EINVAL. */
+/** Split VMAs so that none reaches over `address`: 0, -EINVAL or -ENOMEM. */
 export const splitAt = fn(function* split_at(mm: MmStruct, address: bigint): Kernel<number> {
   const vma = findVma(mm, address)
   if (vma === null || vma.vmStart >= address) return 0
@@ -335,8 +350,8 @@ export const splitAt = fn(function* split_at(mm: MmStruct, address: bigint): Ker
 })
 
 /**
- * Unmap [start, end): what is only partly in it is split. 0, or -EINVAL for a part of a huge page,
- * and then all stays. mmap_lock is held for writing.
+ * Unmap [start, end): what is only partly in it is split. 0; or -EINVAL for a part of a huge page or
+ * -ENOMEM, and then all stays. mmap_lock is held for writing.
  *
  * Models: 6.2 mm/mmap.c do_mas_align_munmap, unmap_region and free_pgtables. Simplifies:
  * mmap_lock is not downgraded for reading while PTEs are zapped.

@@ -10,7 +10,7 @@ import { downRead, downWrite, upRead, upWrite } from '../../machine/locks.js'
 import { opsTable } from '../../machine/struct.js'
 import { allocFilePseudo, fdInstall, getUnusedFdFlags } from '../fs/file_table.js'
 import { allocAnonInode } from '../fs/inode.js'
-import { EBUSY, EINVAL } from '../include/errno.js'
+import { EBUSY, EEXIST, EINVAL } from '../include/errno.js'
 import {
   type AddressSpace,
   type AddressSpaceOps,
@@ -47,10 +47,12 @@ export const secretmemNewPage = fn(function* secretmem_new_page(vmf: VmFault): K
   clearFolio(folio)
   folio.uptodate = true
   folioSetLocked(folio)
-  if ((yield* addToPageCache(folio, mapping, vmf.pgoff)) !== 0) {
+  const error = yield* addToPageCache(folio, mapping, vmf.pgoff)
+  if (error !== 0) {
     yield* folioUnlock(folio)
     yield* folioPut(folio)
-    return 0
+    // Somebody was faster: try again. vmf_error() of the other.
+    return error === -EEXIST ? 0 : VM_FAULT_OOM
   }
   yield* folioAddLru(folio)
   vmf.page = folio

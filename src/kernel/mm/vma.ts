@@ -180,7 +180,10 @@ export const removeVma = fn(function* remove_vma(vma: VmArea): Kernel<void> {
   kfree(vma)
 })
 
-/** A copy of a VMA in no list, without a reference to the file. vm_area_dup(). */
+/**
+ * A copy of a VMA in no list, without a reference to the file. vm_area_dup(), whose caller has asked
+ * whether there is memory for it.
+ */
 export function vmAreaDup(vma: VmArea): VmArea {
   const copy = kzalloc(VmArea)
   copy.vmMm = vma.vmMm

@@ -22,7 +22,7 @@ import {
   moveToNewFolio,
 } from '../mm/migrate.js'
 import { mincorePte } from '../mm/mincore.js'
-import { memfdCheckSealsMmap } from '../mm/mmap.js'
+import { memfdCheckSealsMmap, mmapUnmapError } from '../mm/mmap.js'
 import { checkNewPage } from '../mm/page_alloc.js'
 import { unmapLeavesPoison } from '../mm/rmap.js'
 import { bytesInPage } from '../mm/shmem_file.js'
@@ -71,6 +71,7 @@ import {
   migratePagesTwice,
 } from './mm/migrate.js'
 import { mincorePteSwap } from './mm/mincore.js'
+import { mmapUnmapErrorItself } from './mm/mmap.js'
 import { newPageUnchecked } from './mm/page_alloc.js'
 import { unmapLeavesPoisonAsked } from './mm/rmap.js'
 import { bytesToEnd } from './mm/shmem.js'
@@ -128,6 +129,7 @@ const MM: readonly Replacement[] = [
   replace(bytesInPage, bytesToEnd),
   replace(dropCaches, dropCachesDrained),
   replace(followPage, folioWalkStart),
+  replace(mmapUnmapError, mmapUnmapErrorItself),
   replace(migrateFolio, migrateFolioCopyFirst),
   replace(fallbackMigrateFolio, fallbackMigrateFolioClean),
   replace(migratePagesLoop, migratePagesTwice),

@@ -128,7 +128,7 @@ export const kvmArchFlushShadowMemslot = fn(function* kvm_arch_flush_shadow_mems
 
 /**
  * Make a slot INVALID and zap it when no fault can be using it any more. Takes slots_arch_lock
- * again after the swap has dropped it. Returns the INVALID copy, which is the visible one.
+ * again after the swap has dropped it. `invalid` becomes the INVALID copy, which is the visible one.
  *
  * Models: 6.2 virt/kvm/kvm_main.c kvm_invalidate_memslot. Simplifies: the INVALID copy goes to both
  * sets, of which nobody sees the other.
@@ -138,14 +138,13 @@ export const kvmArchFlushShadowMemslot = fn(function* kvm_arch_flush_shadow_mems
 export const kvmInvalidateMemslot = fn(function* kvm_invalidate_memslot(
   kvm: Kvm,
   old: KvmMemorySlot,
-): Kernel<KvmMemorySlot> {
-  const invalid = kzalloc(KvmMemorySlot)
+  invalid: KvmMemorySlot,
+): Kernel<void> {
   copySlot(invalid, old)
   invalid.flags |= KVM_MEMSLOT_INVALID
   yield* kvmReplaceMemslot(kvm, old.id, invalid)
   yield* kvmArchFlushShadowMemslot(kvm, old)
   yield* mutexLock(kvm.slotsArchLock)
-  return invalid
 })
 
 /**
@@ -236,11 +235,11 @@ export const kvmCommitMemoryRegion = fn(function* kvm_commit_memory_region(
 })
 
 /**
- * Carry a change out: 0, or the error of who prepares, and the slots are as they were, but for what
+ * Carry a change out: 0, or -ENOMEM, or the error of who prepares, and the slots are as they were, but for what
  * a slot had mapped that was to move. slots_lock is held.
  *
  * Models: 6.2 virt/kvm/kvm_main.c kvm_set_memslot. Simplifies: dirty logging is left out, so a
- * change of flags zaps nothing; no allocation fails.
+ * change of flags zaps nothing.
  *
  * Compared: 6.17 and 7.0 source.
  */
@@ -253,7 +252,12 @@ export const kvmSetMemslot = fn(function* kvm_set_memslot(
   yield* mutexLock(kvm.slotsArchLock)
   let invalid: KvmMemorySlot | null = null
   if (change === KVM_MR_DELETE || change === KVM_MR_MOVE) {
-    invalid = yield* kvmInvalidateMemslot(kvm, old!)
+    if (yield* shouldFailslab()) {
+      mutexUnlock(kvm.slotsArchLock)
+      return -ENOMEM
+    }
+    invalid = kzalloc(KvmMemorySlot)
+    yield* kvmInvalidateMemslot(kvm, old!, invalid)
   }
   const r = yield* kvmPrepareMemoryRegion(slot, change)
   if (r !== 0) {
@@ -353,7 +357,7 @@ function classifyChange(
  *
  * Models: x86/upm_base_support virt/kvm/kvm_main.c __kvm_set_memory_region, with the tests of
  * v10's for a private slot: neither exclusivity within KVM nor the file's size is looked at.
- * Simplifies: there is room for eight slots.
+ * Simplifies: there is room for ten slots.
  */
 export const __kvmSetMemoryRegion = fn(function* __kvm_set_memory_region(
   kvm: Kvm,

@@ -144,7 +144,7 @@ function newSlot(
  * is looked at; what `kvmGmemBind` says.
  *
  * Models: 6.18 virt/kvm/kvm_main.c kvm_set_memory_region. Simplifies: there is room
- * for eight slots.
+ * for ten slots.
  */
 export const kvmSetMemoryRegion = fn(function* kvm_set_memory_region(
   kvm: Kvm,
