@@ -11,6 +11,7 @@ import { Judges, MAX_JUDGES } from '../../src/cell/judges.js'
 import type { Design } from '../../src/designs/design.js'
 import { designNamed } from '../../src/hosts/index.js'
 import { NR_OPEN } from '../../src/kernel/include/fs.js'
+import { MEMSLOT_PLACES } from '../../src/kernel/include/kvm.js'
 import { readScenario } from '../../src/litmus/scenario.js'
 import { kzalloc, onStack } from '../../src/machine/alloc.js'
 import { Alone } from '../../src/machine/alone.js'
@@ -262,7 +263,12 @@ describe('how much room there is in the kernel', () => {
     `bind(vm, slot=${i}, gpa=${2 * i}P, size=1P, fd=fd, offset=${2 * i}P)`
   for (const id of ['upm', 'gmem-6.18']) {
     test(`memslots of a VM, ${id}`, () => {
-      setUp(design(id), VM, 'fd = private_memory(vm, 18P)', ...times(9, bind))
+      setUp(
+        design(id),
+        VM,
+        `fd = private_memory(vm, ${2 * MEMSLOT_PLACES + 2}P)`,
+        ...times(MEMSLOT_PLACES + 1, bind),
+      )
     })
   }
   test('descriptors', () => {
