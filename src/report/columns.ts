@@ -77,7 +77,8 @@ export function renderColumns(
     if (lost > 0 && l.n > lost && (lines[i - 1]?.n ?? 0) <= lost) {
       out.push(paint.bold(`     ----- after step ${lost} every way leads to it -----`))
     }
-    const cells = used.map((t) => cell(t === l.task ? l.text : '', width)).join('')
+    // A name as long as its column keeps its distance from what stands beside it.
+    const cells = used.map((t) => `${cell(t === l.task ? l.text : '', width - 1)} `).join('')
     const [first, ...rest] = l.changes
     out.push(`${cell(String(l.n), 5)}${cells}${first?.text ?? ''}`.slice(0, columns).trimEnd())
     const indent = ' '.repeat(5 + width * used.length)
