@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { resolveDesign, tokenHash } from '../app/host/designs.js'
 import { builtInScenarios } from '../app/host/scenarios.js'
 import type { LoadedDesign } from '../app/results.js'
-import { decodeToken, encodeToken } from '../app/token.js'
+import { encodeToken } from '../app/token.js'
 import type { Patch } from '../patch/mail/patch.js'
 import type { Scope } from '../patch/model/scope.js'
 import { designText, type Piece } from '../patch/translate/module.js'
@@ -32,11 +32,13 @@ export async function keep(
 export function bound(cell: CellVerdict, ref: LoadedDesign | undefined): CellVerdict {
   const text = builtInScenarios().find((s) => s.scenario.name === cell.scenario)?.text
   const found = cell.found.map((f): Finding => {
-    const { token, ...rest } = f
-    if (token === undefined || ref === undefined || text === undefined) return rest
-    const { scenario, schedule } = decodeToken(token)
+    const { schedule } = f
+    if (schedule === undefined || ref === undefined || text === undefined) return f
     const hash = tokenHash(text, ref)
-    return { ...rest, token: encodeToken({ scenario, design: ref.id, hash, schedule }) }
+    return {
+      ...f,
+      token: encodeToken({ scenario: cell.scenario, design: ref.id, hash, schedule }),
+    }
   })
   return { ...cell, found }
 }

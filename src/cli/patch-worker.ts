@@ -1,6 +1,6 @@
 /** A worker thread that compares designs made of patches with the ones that they change. */
 import { parentPort } from 'node:worker_threads'
-import { encodeToken } from '../app/token.js'
+import type { Move } from '../cell/schedule.js'
 import type { Design } from '../designs/design.js'
 import { DESIGNS } from '../designs/index.js'
 import { readScenario, type Scenario } from '../litmus/scenario.js'
@@ -42,7 +42,7 @@ export interface FoundFinding {
   readonly message: string
   readonly first: boolean
   readonly isDemand: boolean
-  readonly token: string
+  readonly schedule: readonly Move[]
 }
 
 /** What a cell says, as data. */
@@ -103,7 +103,6 @@ async function run(job: PatchJob): Promise<PatchResult> {
   const probed = withProbes(base, new Set(job.reach.flat()), probes)
   const facts = judgeCell(scenario, probed.design)
   const ran = new Set(probed.ran)
-  const report = (f: CellFacts): CellReport => reportOf(f, scenario.name, base.id)
   const seen: CellFacts[] = []
   const variants = job.variants.map(({ module, slots, against }, i): VariantReport => {
     const places = job.reach[i] ?? []
@@ -119,18 +118,18 @@ async function run(job: PatchJob): Promise<PatchResult> {
     })
     seen[i] = other
     const beside = against === undefined ? facts : seen[against]
-    return { cell: report(other), difference: beside && difference(beside, other) }
+    return { cell: reportOf(other), difference: beside && difference(beside, other) }
   })
   return {
     number: job.number,
     scenario: scenario.name,
-    base: report(facts),
+    base: reportOf(facts),
     variants,
     bug: undefined,
   }
 }
 
-function reportOf(f: CellFacts, scenario: string, design: string): CellReport {
+function reportOf(f: CellFacts): CellReport {
   return {
     skipped: f.skipped,
     states: f.states,
@@ -138,9 +137,8 @@ function reportOf(f: CellFacts, scenario: string, design: string): CellReport {
     outcomes: f.outcomes.length,
     marks: f.marks,
     findings: f.findings.map(({ id, message, first, schedule, function: where }) => ({
-      ...{ id, message, first, function: where },
+      ...{ id, message, first, function: where, schedule },
       isDemand: findingKind(id)?.judgement === 'demand',
-      token: encodeToken({ scenario, design, hash: '', schedule }),
     })),
   }
 }

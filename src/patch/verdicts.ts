@@ -1,4 +1,5 @@
 /** What a patch changes, cell by cell: found, gone, otherwise changed, or not to be judged. */
+import type { Move } from '../cell/schedule.js'
 import type { Entry } from './plan.js'
 import { HOLE_MARK, LINE_MARK } from './translate/module.js'
 
@@ -9,7 +10,9 @@ export interface Finding {
   readonly first: boolean
   /** What the scenario asks of the designs that it knows: other behaviour, and no bug. */
   readonly isDemand: boolean
-  /** By which it can be replayed. */
+  /** The execution that shows it. */
+  readonly schedule?: readonly Move[]
+  /** By which it can be replayed, where the design is kept. */
   readonly token?: string
 }
 

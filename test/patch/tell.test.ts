@@ -1,15 +1,26 @@
 /** What a review says, and the design that it keeps. */
 import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
+import { decodeToken } from '../../src/app/token.js'
 import { dictionary } from '../../src/cli/fidelity-tree.js'
 import { startCParser } from '../../src/cli/grammar.js'
+import { bound, keep } from '../../src/cli/kept-design.js'
 import { upm } from '../../src/designs/upm.js'
 import { lowerModule } from '../../src/lower/host.js'
 import { scopeOf } from '../../src/patch/facts.js'
+import type { Patch } from '../../src/patch/mail/patch.js'
 import type { Entry } from '../../src/patch/plan.js'
 import { tell } from '../../src/patch/tell.js'
 import { designText } from '../../src/patch/translate/module.js'
-import { type CellPair, type Finding, reviewOf } from '../../src/patch/verdicts.js'
+import {
+  type CellPair,
+  type CellVerdict,
+  type Finding,
+  reviewOf,
+} from '../../src/patch/verdicts.js'
 
 const long = 'x'.repeat(300)
 
@@ -64,4 +75,24 @@ test('the design that is kept is a design file, with its functions and slots', a
   const made = (await import(url)) as { design: { id: string; slots: unknown[] } }
   assert.equal(made.design.id, 'review-x')
   assert.equal(made.design.slots.length, 2)
+})
+
+test('a finding has a token where the design is kept, and none where it is not', async () => {
+  await startCParser()
+  const folder = mkdtempSync(join(tmpdir(), 'restrictedmem-review-'))
+  try {
+    const patch = { subject: '[PATCH] mm: keep' } as Patch
+    const kept = await keep(folder, [], scopeOf(upm, dictionary()), [patch])
+    const schedule = [{ task: 1, choice: 0, alternatives: 1 }]
+    const shown = { id: 'livelock', function: 'f', message: '', first: true, isDemand: false }
+    const found = [{ ...shown, schedule }]
+    const scenario = 'migration/guest-touch-vs-compaction'
+    const cell: CellVerdict = { scenario, word: 'finds', found, gone: [], detail: '' }
+    const token = decodeToken(bound(cell, kept?.design).found[0]?.token ?? '')
+    assert.deepEqual(token.schedule, schedule)
+    assert.equal(token.design, 'review-mm-keep')
+    assert.equal(bound(cell, undefined).found[0]?.token, undefined)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
 })
