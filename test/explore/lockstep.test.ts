@@ -81,7 +81,7 @@ describe('lowered and direct kernel code agree step by step over random schedule
             const lowered = history(scenario, design, 'lowered', picks)
             assert.deepEqual(history(scenario, design, 'direct', picks), lowered)
           }),
-          { numRuns: 8 },
+          { numRuns: 5 },
         )
       }
     })
