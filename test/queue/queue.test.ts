@@ -66,6 +66,27 @@ describe('on a queue', { skip: NO_SERVER ?? false }, () => {
   })
   after(() => server.end())
 
+  test('workers that end at the same moment all end, and leave nothing', async () => {
+    const { redis } = await Line.open(server.url, ASK)
+    for (let round = 0; round < 8; round++) {
+      const end = new AbortController()
+      let ready = 0
+      const all = below(4).map(() =>
+        serve(SQUARES, {
+          ...SERVE,
+          url: server.url,
+          signal: end.signal,
+          onReady: () => {
+            if (++ready === 4) end.abort()
+          },
+        }),
+      )
+      await Promise.all(all)
+      assert.deepEqual(await redis.keys('*'), [])
+    }
+    redis.disconnect()
+  })
+
   /** Ask while a worker serves in this process. */
   async function withWorker<T>(
     act: () => Promise<T>,

@@ -77,8 +77,8 @@ export async function askAll<A, R>(
     await asker.run()
     return asker.outcome
   } finally {
-    if (!line.isLost) await asker.clean()
-    line.close()
+    if (line.isLost) line.close()
+    else await asker.clean().finally(() => line.close())
   }
 }
 

@@ -51,8 +51,8 @@ export async function serve<A, R>(kind: Kind<A, R>, options: ServeOptions): Prom
   try {
     await server.run()
   } finally {
-    await server.end()
-    line.close()
+    // Whatever goes wrong at the end: a connection that stays open keeps the process alive.
+    await server.end().finally(() => line.close())
   }
   return server.served
 }

@@ -35,6 +35,8 @@ export const KEYS = {
   /** The text of a design of the user's, by its hash. */
   design: (run: string, hash: string): string => `${PREFIX}:design:${run}:${hash}`,
   worker: (worker: string): string => `${PREFIX}:worker:${worker}`,
+  /** There while somebody sweeps. */
+  sweeping: `${PREFIX}:sweeping`,
 }
 
 /** One job, whatever it asks for. */
@@ -184,8 +186,26 @@ export async function living<T>(
   return alive
 }
 
-/** Take away what BullMQ keeps about a queue, if nobody asks anything any more. */
+/** Milliseconds that who sweeps may take, and that others wait before they look again. */
+const SWEEPING = 5000
+const TURN = 20
+
+/**
+ * Take away what BullMQ keeps about a queue, if nobody asks anything any more. One at a time: it is
+ * paused first, and the pause goes with all the rest.
+ */
 export async function sweep(redis: Redis, queue: Queue): Promise<void> {
   const runs = await living(redis, KEYS.runs, KEYS.run, readRun)
-  if (runs.length === 0) await queue.obliterate({ force: true })
+  if (runs.length > 0) return
+  while ((await redis.set(KEYS.sweeping, '1', 'PX', SWEEPING, 'NX')) !== 'OK') {
+    await new Promise((resolve) => setTimeout(resolve, TURN))
+  }
+  try {
+    await queue.obliterate({ force: true })
+  } catch (error) {
+    // Somebody asks again, and has resumed it.
+    if (await queue.isPaused()) throw error
+  } finally {
+    await redis.del(KEYS.sweeping)
+  }
 }
