@@ -8,7 +8,7 @@
  */
 import { type Facts, LimitError, NO_FACTS, setTraceListener, takeMarks } from '../machine/fault.js'
 import type { StepResult } from '../machine/machine.js'
-import { taskCount } from '../machine/machine.js'
+import { hasDied, taskCount } from '../machine/machine.js'
 import {
   constructAt,
   flag,
@@ -18,7 +18,7 @@ import {
   unwatchAll,
   watch,
 } from '../machine/struct.js'
-import { setLockTap, TASK, taskNumber } from '../machine/task.js'
+import { setLockTap } from '../machine/task.js'
 import type { Context, Sanitizer } from '../sanitizers/sanitizer.js'
 import { Acquitted, type Check } from './acquitted.js'
 
@@ -262,8 +262,7 @@ export class Judges {
 
 const NOTHING: readonly Observed[] = []
 
-/** By what can be listened to: judges that ask depend on it. */
 function anybodyDied(): boolean {
-  for (let n = 0; n < taskCount(); n++) if (taskNumber(n).state === TASK.DEAD) return true
+  for (let n = 0; n < taskCount(); n++) if (hasDied(n)) return true
   return false
 }

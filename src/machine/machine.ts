@@ -384,8 +384,9 @@ export function hasEnded(n: number): boolean {
   return stateOf(n) !== TASK.RUNNING
 }
 
+/** Has it died? Read through its struct, since judges ask: what they depend on is heard. */
 export function hasDied(n: number): boolean {
-  return stateOf(n) === TASK.DEAD
+  return taskNumber(n).state === TASK.DEAD
 }
 
 /** Has nobody an operation under way? Daemons do not count. */

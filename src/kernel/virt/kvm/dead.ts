@@ -12,8 +12,9 @@ import type { Kvm } from '../../include/kvm.js'
  * Compared: 6.17 and 7.0 source.
  */
 export function kvmBugOn(kvm: Kvm, condition: boolean, why: string): boolean {
-  if (warnOn(condition && !kvm.vmDead, why)) {
+  if (condition) {
     alsoWrites(kvm, 'vmDead')
+    warnOn(!kvm.vmDead, why)
     kvm.vmDead = true
   }
   return condition
