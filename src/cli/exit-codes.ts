@@ -5,7 +5,12 @@ import { findingKind } from '../sanitizers/index.js'
 import { EXIT } from './exit.js'
 
 const WORST_FIRST = [
-  ...[EXIT.FINDING, EXIT.STUCK, EXIT.SETUP, EXIT.MISSING, EXIT.VACUOUS, EXIT.INCONCLUSIVE],
+  EXIT.FINDING,
+  EXIT.STUCK,
+  EXIT.SETUP,
+  EXIT.MISSING,
+  EXIT.VACUOUS,
+  EXIT.INCONCLUSIVE,
 ]
 
 /** The exit code for a set of verdicts: the worst first. */

@@ -8,6 +8,7 @@ import { splitSections } from '../../src/app/sections.js'
 import { defineDesign } from '../../src/designs/design.js'
 import { DESIGNS } from '../../src/designs/index.js'
 import { upm } from '../../src/designs/upm.js'
+import { GUARDS } from '../../src/explore/listen/guards.js'
 import { dropPagecacheSb } from '../../src/kernel/fs/drop_caches.js'
 import { inodeSbListAdd, iput } from '../../src/kernel/fs/inode.js'
 import { I_FREEING, type Inode, type SuperBlock } from '../../src/kernel/include/fs.js'
@@ -18,6 +19,7 @@ import { read, rmw, write } from '../../src/machine/effects.js'
 import { fn, type Kernel, replace } from '../../src/machine/fn.js'
 import { mutexUnlock, spinLock, spinUnlock } from '../../src/machine/locks.js'
 import { synchronizeSrcu } from '../../src/machine/rcu.js'
+import { structNamed } from '../../src/machine/struct.js'
 import { finishWait, prepareToWait, schedule } from '../../src/machine/wait.js'
 import { drawFrom } from '../engine/programs.js'
 
@@ -33,6 +35,17 @@ describe('what Linux does in one section of a lock, the model does in one', () =
       }
     })
   }
+})
+
+test('every field and lock of the table is one of a struct', () => {
+  const has = (name: string, field: string): boolean => structNamed(name).fields.has(field)
+  const wrong = GUARDS.flatMap(({ struct, fields, tests = [], users, locks }) => {
+    const named = [...fields, ...tests, ...(users === undefined ? [] : [users])]
+    const paths = locks === 'leaf' ? [] : locks
+    const first = paths.map((path) => path.split('.')[0] ?? '')
+    return [...named, ...first].filter((f) => !has(struct, f)).map((f) => `${struct}.${f}`)
+  })
+  assert.deepEqual(wrong, [])
 })
 
 const CLOSE_AND_DROP = readScenario(
