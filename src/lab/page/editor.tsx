@@ -3,10 +3,10 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import type { CellVerdict, Shipped } from '../protocol.js'
 import { CodeBox, type Editing } from './codebox.js'
 import type { Setting } from './codemirror.js'
-import { type Progress, Result, Searching } from './result.js'
+import { type Progress, Result, SearchButton, Searching } from './result.js'
 import { deflate, hashOf, inflate, route } from './route.js'
 import { data, designGroups, words } from './state.js'
-import { ask, stopSearching } from './workers.js'
+import { ask } from './workers.js'
 
 const FIRST = 'migration/guest-touch-vs-compaction'
 
@@ -154,15 +154,7 @@ function Workspace({ shipped }: { shipped: Shipped }) {
       <div class="left">
         <div class="bar">
           <DesignChoice label="on" value={design} onChange={setDesign} />
-          {busy ? (
-            <button type="button" class="primary" onClick={stopSearching}>
-              Stop
-            </button>
-          ) : (
-            <button type="button" class="primary" onClick={run}>
-              Check every interleaving
-            </button>
-          )}
+          <SearchButton busy={busy} label="Check every interleaving" onSearch={run} />
           <button type="button" onClick={share}>
             Link to this scenario
           </button>

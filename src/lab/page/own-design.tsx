@@ -4,10 +4,10 @@ import type { CellVerdict, Mistake, Shipped } from '../protocol.js'
 import { CodeBox, type Editing } from './codebox.js'
 import type { Setting } from './codemirror.js'
 import { ScenarioChoice } from './editor.js'
-import { type Progress, Result, Searching } from './result.js'
+import { type Progress, Result, SearchButton, Searching } from './result.js'
 import { deflate, hashOf, inflate, route } from './route.js'
 import { allow, data, mayRun } from './state.js'
-import { ask, stopSearching } from './workers.js'
+import { ask } from './workers.js'
 
 const FIRST = 'migration/guest-touch-vs-compaction'
 
@@ -96,7 +96,7 @@ function Bench({ shipped }: { shipped: Shipped }) {
   const [text, setText] = useState<string>()
   const [foreign, setForeign] = useState(false)
   const [scenario, setScenario] = useState(FIRST)
-  const [busy, setBusy] = useState<string>()
+  const [busy, setBusy] = useState<'compiling' | 'searching'>()
   const [progress, setProgress] = useState<Progress>()
   const [mistakes, setMistakes] = useState<readonly Mistake[]>([])
   const [verdict, setVerdict] = useState<CellVerdict>()
@@ -128,11 +128,11 @@ function Bench({ shipped }: { shipped: Shipped }) {
     setSaid('')
     setProgress(undefined)
     try {
-      setBusy('Compiling…')
+      setBusy('compiling')
       const compiled = await ask('search', { kind: 'compile', code })
       setMistakes(compiled.mistakes)
       if (compiled.id !== undefined) {
-        setBusy('Searching…')
+        setBusy('searching')
         const start = performance.now()
         const written = shipped.scenarios.find((s) => s.name === scenario)?.text ?? ''
         const request = { kind: 'check', text: written, design: compiled.id, code } as const
@@ -159,15 +159,7 @@ function Bench({ shipped }: { shipped: Shipped }) {
       <div class="left">
         <div class="bar">
           <ScenarioChoice label="on" value={scenario} onChange={setScenario} />
-          {busy === undefined ? (
-            <button type="button" class="primary" onClick={run}>
-              Compile and check
-            </button>
-          ) : (
-            <button type="button" class="primary" onClick={stopSearching}>
-              Stop
-            </button>
-          )}
+          <SearchButton busy={busy !== undefined} label="Compile and check" onSearch={run} />
           <button type="button" onClick={share}>
             Link to this design
           </button>
@@ -188,8 +180,8 @@ function Bench({ shipped }: { shipped: Shipped }) {
         )}
       </div>
       <div class="result" role="status">
-        {busy === 'Compiling…' && <p>Compiling…</p>}
-        {busy === 'Searching…' && <Searching progress={progress} />}
+        {busy === 'compiling' && <p>Compiling…</p>}
+        {busy === 'searching' && <Searching progress={progress} />}
         {said !== '' && <p class="notice">{said}</p>}
         {mistakes.length > 0 && <Mistakes all={mistakes} />}
         {verdict !== undefined && (

@@ -2,6 +2,7 @@
 import type { CellVerdict } from '../protocol.js'
 import { hashOf } from './route.js'
 import { words } from './state.js'
+import { stopSearching } from './workers.js'
 
 /** Results that are listed. */
 const MOST_RESULTS = 40
@@ -19,6 +20,23 @@ export function Searching({ progress }: { progress: Progress | undefined }) {
         ? 'Searching…'
         : `${progress.states.toLocaleString('en')} states, ${progress.depth} steps deep, ${progress.seconds.toFixed(1)} s; where it ends is not known`}
     </p>
+  )
+}
+
+/** Starts a search, or stops the one that is under way. */
+export function SearchButton({
+  busy,
+  label,
+  onSearch,
+}: {
+  busy: boolean
+  label: string
+  onSearch: () => void
+}) {
+  return (
+    <button type="button" class="primary" onClick={busy ? stopSearching : onSearch}>
+      {busy ? 'Stop' : label}
+    </button>
   )
 }
 
