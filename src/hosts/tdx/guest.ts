@@ -318,7 +318,11 @@ export const tdxGuestConvert = fn(function* guest_convert(
 
 const plainCreate = original(createVcpu)
 
-/** No vCPU for a TD that is finalised: -EIO. Models: 6.17 vmx/tdx.c tdx_vcpu_create. Compared: 7.0 source. */
+/**
+ * No vCPU for a TD that is finalised: -EIO.
+ *
+ * Models: 6.17 vmx/tdx.c tdx_vcpu_create. Compared: 7.0 source.
+ */
 export const tdxCreateVcpu = fn(function* kvm_vm_ioctl_create_vcpu_locked(
   kvm: Kvm,
 ): Kernel<number> {

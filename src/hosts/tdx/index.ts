@@ -5,8 +5,8 @@
  * reference too, because nothing kept the pages from moving.
  *
  * KVM's half was read beside 6.17 and 7.0; of the series of 2023 only the reference is taken. The
- * accesses that step over one instruction again and again (zero-step) and their
- * lock on the tree are left out.
+ * accesses that step over one instruction again and again (zero-step) and their lock on the tree are
+ * left out.
  */
 import { vcpuRun } from '../../kernel/arch/x86/kvm/guest.js'
 import { kvmMmuZapAll, kvmTdpMmuMap, kvmTdpMmuZap } from '../../kernel/arch/x86/kvm/tdp_mmu.js'

@@ -292,8 +292,8 @@ export const seamcall = fn(function* seamcall(kvm: Kvm, call: number, gfn: Gfn):
  * The call, and once more with all vCPUs out if somebody had a lock. False: the VM is given up.
  *
  * Models: 6.17 vmx/tdx.c tdx_sept_zap_private_spte, tdx_track and tdx_sept_drop_private_spte, what
- * they share; 7.0 has a macro of this name. The write-back of caches, which Linux calls once, is never
- * busy here.
+ * they share; 7.0 has a macro of this name. Simplifies: the write-back of caches, which Linux calls
+ * once, goes by here too; it is never busy.
  */
 export const seamcallRetried = fn(function* tdh_do_no_vcpus(
   kvm: Kvm,
@@ -389,7 +389,11 @@ export const tdxZap = fn(function* tdp_mmu_zap_leafs(
   return flush
 })
 
-/** The process's memory goes; the TD's own pages are none of it. Models: 6.17 kvm_tdp_mmu_zap_all, which leaves mirror roots. */
+/**
+ * The process's memory goes; the TD's own pages are none of it.
+ *
+ * Models: 6.17 arch/x86/kvm/mmu/tdp_mmu.c kvm_tdp_mmu_zap_all, which leaves mirror roots.
+ */
 export const tdxZapAll = fn(function* kvm_mmu_zap_all(kvm: Kvm): Kernel<void> {
   yield* writeLock(kvm.mmuLock)
   let gfn = xaFindIndex(kvm.tdpMmu, 0, GFN_END - 1)
@@ -458,7 +462,11 @@ export const tdVcpuInit = fn(function* tdx_td_vcpu_init(kvm: Kvm): Kernel<number
 
 const plainVcpuInit = original(tdVcpuInit)
 
-/** Models: 7.0 vmx/tdx.c tdx_td_vcpu_init: under mmu_lock, so that neither a zap nor another is under way. */
+/**
+ * Under mmu_lock, so that neither a zap nor another such call is under way.
+ *
+ * Models: 7.0 vmx/tdx.c tdx_td_vcpu_init.
+ */
 export const tdVcpuInitLocked = fn(function* tdx_td_vcpu_init(kvm: Kvm): Kernel<number> {
   yield* writeLock(kvm.mmuLock)
   const error = yield* plainVcpuInit(kvm)

@@ -136,7 +136,8 @@ export const deleteFromLruCache = fn(function* delete_from_lru_cache(p: Folio): 
  * Take the page out of its file as the file system wants it, which may be not at all. MF_RECOVERED
  * or MF_FAILED. The folio is locked.
  *
- * Models: 6.2 mm/memory-failure.c truncate_error_page, later truncate_error_folio. Simplifies: no folio has private data.
+ * Models: 6.2 mm/memory-failure.c truncate_error_page, later truncate_error_folio. Simplifies: no
+ * folio has private data.
  *
  * Compared: 6.17 and 7.0 source.
  */

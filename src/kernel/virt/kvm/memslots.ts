@@ -235,8 +235,8 @@ export const kvmCommitMemoryRegion = fn(function* kvm_commit_memory_region(
 })
 
 /**
- * Carry a change out: 0, or -ENOMEM, or the error of who prepares, and the slots are as they were, but for what
- * a slot had mapped that was to move. slots_lock is held.
+ * Carry a change out: 0, or -ENOMEM, or the error of who prepares, and the slots are as they were,
+ * but for what a slot had mapped that was to move. slots_lock is held.
  *
  * Models: 6.2 virt/kvm/kvm_main.c kvm_set_memslot. Simplifies: dirty logging is left out, so a
  * change of flags zaps nothing.

@@ -214,8 +214,9 @@ export const kvmMmuDoPageFault = fn(function* kvm_mmu_do_page_fault(
  * KVM_RUN returns, -ENXIO standing for an exit to a device.
  *
  * Models: 6.18 arch/x86/kvm/mmu/mmu.c kvm_mmu_page_fault. SRCU is held for all of it. Simplifies:
- * no fast path for who finds that another vCPU has given the right meanwhile; task work, such as the release of a file whose last reference the fault had, waits until KVM_RUN
- * returns, instead of only until the guest would be entered again.
+ * no fast path for who finds that another vCPU has given the right meanwhile; task work, such as the
+ * release of a file whose last reference the fault had, waits until KVM_RUN returns, instead of only
+ * until the guest would be entered again.
  */
 export const kvmMmuPageFault618 = fn(function* kvm_mmu_page_fault(
   vcpu: KvmVcpu,
