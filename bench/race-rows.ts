@@ -93,7 +93,7 @@ export async function secondWorker(): Promise<string[]> {
   ]
 }
 
-/** Takes about half an hour and 14 GiB. */
+/** Takes about twenty minutes and 14 GiB. */
 export async function largest(): Promise<string[]> {
   const m = await byWorkers(LARGEST, 2, BYTES_FOR_LARGEST)
   return [
