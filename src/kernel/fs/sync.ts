@@ -11,7 +11,7 @@ import { fget, fput } from './file_table.js'
  *
  * Compared: 6.17 and 7.0 source.
  */
-const doFsync = fn(function* do_fsync(fd: number): Kernel<number> {
+export const doFsync = fn(function* do_fsync(fd: number): Kernel<number> {
   const file = yield* fget(fd)
   if (file === null) return -EBADF
   const ret = file.fOp!.fsync === undefined ? -EINVAL : yield* file.fOp!.fsync!(file)
