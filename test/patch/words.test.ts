@@ -125,6 +125,33 @@ int restrictedmem_bind(struct file *file, pgoff_t start, pgoff_t end,
   assert.match(c?.reason?.reason ?? '', /what xa_store_range\(\) returns/)
 })
 
+test('a sequence without a number, a list that knows its members, a VM that is dead', async () => {
+  const end = `
+void kvm_mmu_invalidate_end(struct kvm *kvm)
+{
+	kvm->mmu_invalidate_seq++;
+	--kvm->mmu_invalidate_in_progress;
+}
+`
+  await agrees(upm, 'virt/kvm/kvm_main.c', end, ['punch/punch-vs-guest-fault'])
+  const checked = end.replace(
+    '\n}',
+    '\n\tKVM_BUG_ON(kvm->mmu_invalidate_in_progress < 0, kvm);\n\tWARN_ON(kvm->mmu_invalidate_range_start == INVALID_GPA);\n}',
+  )
+  await agrees(gmem618, 'virt/kvm/kvm_main.c', checked, ['memory-failure/close-vs-own-failure'])
+  const add = `
+void inode_sb_list_add(struct inode *inode)
+{
+	struct super_block *sb = inode->i_sb;
+
+	spin_lock(&sb->s_inode_list_lock);
+	list_add(&inode->i_sb_list, &sb->s_inodes);
+	spin_unlock(&sb->s_inode_list_lock);
+}
+`
+  await agrees(upm, 'fs/inode.c', add, ['punch/punch-vs-guest-fault'])
+})
+
 test('the fields of a request are parameters of the model', async () => {
   const create = `
 int kvm_gmem_create(struct kvm *kvm, struct kvm_create_guest_memfd *args)

@@ -40,7 +40,8 @@ export const filemapGetIncoreFolio = fn(function* filemap_get_incore_folio(
 /**
  * Is the page at an index of a file, or of the swap cache, in memory and up to date?
  *
- * Models: 6.2 mm/mincore.c mincore_page. Simplifies: part of the caller's step.
+ * Models: 6.2 mm/mincore.c mincore_page. Simplifies: part of the caller's step, so there is no
+ * reference to put.
  *
  * Compared: 6.17 and 7.0 source.
  */

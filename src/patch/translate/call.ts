@@ -86,14 +86,22 @@ const allocate: Special = (_w, _args, e, want) => {
   return atom(`kzalloc(${want.struct})`, pointerTo(want.struct, true))
 }
 
-/** KVM_BUG_ON(condition, kvm) and friends: the condition decides. */
+/** Of a VM that is taken out of service by it. */
+const bugged: Special = (w, [c, kvm]) => {
+  const text = condition(w, c as CNode)
+  const vm = sure(value(w, kvm as CNode))
+  const why = `${w.source.name}: ${squash((c as CNode).text)}`
+  return atom(`kvmBugOn(${vm}, ${text}, ${JSON.stringify(why)})`, BOOL)
+}
+
+/** WARN_ON(condition) and friends: the condition decides. */
 const SPECIAL: Readonly<Record<string, Special>> = {
   __proto__: null as never,
   WARN_ON: warn,
   WARN_ON_ONCE: warn,
   WARN_ONCE: warn,
   WARN: warn,
-  KVM_BUG_ON: warn,
+  KVM_BUG_ON: bugged,
   BUG_ON: (w, [c]) => atom(`bugOn(${condition(w, c as CNode)}, '${w.source.name}')`, VOID),
   BUG: (w) => atom(`bugOn(true, '${w.source.name}')`, VOID),
   IS_ENABLED: (_w, [option]) => atom(String(isSet(option?.text ?? '')), BOOL),

@@ -247,8 +247,10 @@ export const SLOTS: Readonly<Record<string, string>> = {
 }
 
 /** Lists by head and link: the first element, and the field of the next. */
-export const LISTS: Readonly<Record<string, { readonly first: string; readonly next: string }>> = {
-  's_inodes,i_sb_list': { first: '$head.sInodes', next: 'iSbNext' },
+export const LISTS: Readonly<
+  Record<string, { readonly first: string; readonly next: string; readonly listed?: string }>
+> = {
+  's_inodes,i_sb_list': { first: '$head.sInodes', next: 'iSbNext', listed: 'iSbListed' },
   'i_private_list,entry': { first: '($head.privateData as KvmGmem | null)', next: 'entry' },
   'private_list,entry': { first: '($head.privateData as KvmGmem | null)', next: 'entry' },
 }
@@ -261,9 +263,13 @@ export const GLOBALS: Readonly<Record<string, readonly [code: string, struct: st
   'shm_mnt->mnt_sb': ['fsState().shmMnt!', 'super_block'],
 }
 
-/** Whole statements. guest_memfd's flags are in the view of the file, not in i_private. */
+/**
+ * Whole statements. guest_memfd's flags are in the view of the file, not in i_private; a new sequence
+ * number makes what faults have noted one of the past.
+ */
 export const STATEMENTS: Readonly<Record<string, readonly string[]>> = {
   'inode->i_private = (void *)(unsigned long)flags;': ['gmem!.flags = flags'],
+  'kvm->mmu_invalidate_seq++;': ['advanceSeq(kvm)'],
 }
 
 /** Expressions over structs that the model passes as parameters of their own. */

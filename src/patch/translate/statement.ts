@@ -353,6 +353,7 @@ function listAdd(w: Work, args: readonly CNode[], e: CNode): void {
   const first = row.first.replace('$head', sure(value(w, head.fields.argument as CNode)))
   w.emit(`${object}.${row.next} = ${first}`)
   w.emit(`${first.replace(/^\((.*) as .*\)$/, '$1')} = ${object}`)
+  if (row.listed !== undefined) w.emit(`${object}.${row.listed} = true`)
 }
 
 /** `left = right`, `left += right` and so on. */

@@ -74,7 +74,7 @@ export function advanceSeq(kvm: Kvm): void {
  * changed. An end without a begin is not noticed here: the count is then off by one for ever.
  *
  * Models: x86/upm_base_support virt/kvm/kvm_main.c kvm_mmu_invalidate_end. mmu_lock is held for
- * writing.
+ * writing. Simplifies: the sequence has no number; each vCPU knows whether what it noted still holds.
  */
 export const kvmMmuInvalidateEnd = fn(function kvm_mmu_invalidate_end(kvm: Kvm): void {
   alsoWrites(kvm, 'mmuInvalidateInProgress')

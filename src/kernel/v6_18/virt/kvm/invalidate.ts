@@ -36,7 +36,8 @@ export const kvmMmuInvalidateRangeAddHull = fn(function kvm_mmu_invalidate_range
 /**
  * mmu_lock is held for writing.
  *
- * Models: 6.18 virt/kvm/kvm_main.c kvm_mmu_invalidate_end. Compared: 6.12 source.
+ * Models: 6.18 virt/kvm/kvm_main.c kvm_mmu_invalidate_end. Simplifies: the sequence has no number;
+ * each vCPU knows whether what it noted still holds. Compared: 6.12 source.
  */
 export const kvmMmuInvalidateEndChecked = fn(function kvm_mmu_invalidate_end(kvm: Kvm): void {
   alsoWrites(kvm, 'mmuInvalidateInProgress')
