@@ -37,6 +37,21 @@ const replaced = new Set(
   ),
 )
 
+/** What the C of trees, in the place of a function, led to: see tools/calibrated.mjs. */
+const CALIBRATED = Object.values(
+  JSON.parse(readFileSync(join(ROOT, 'docs/calibrated.json'), 'utf8')),
+)
+
+/** Against which trees a function was calibrated, and in how many cells and final states. */
+function calibrated(name) {
+  const rows = CALIBRATED.flatMap((functions) => functions[name] ?? [])
+  return rows
+    .map(({ tree, result, cells, states }) =>
+      result === 'equal' ? `${tree} (${cells} cells, ${states} states)` : `${tree}: differs`,
+    )
+    .join('; ')
+}
+
 /** By C name: the recordings of 6.18 in which a function runs. */
 async function recordings() {
   const { parseTranscript } = await import('../dist/src/conform/program.js')
@@ -102,6 +117,9 @@ const lines = [
   'function runs and every answer agrees; or not at all. A version with `(notes)` behind it is known',
   'from notes on its source, which was not read beside the function.',
   '',
+  'Calibrated is a function whose C, translated, ran in its place: in every scenario that reaches it',
+  'all final states were equal, word by word, or where not, the line says why it simplifies.',
+  '',
 ]
 let count = 0
 let open = 0
@@ -115,13 +133,14 @@ for (const path of ['src/kernel', 'src/user', 'src/designs', 'src/hosts'].flatMa
   lines.push(
     `## ${file}`,
     '',
-    '| function | models | simplifies | 6.18 compared with |',
-    '| --- | --- | --- | --- |',
+    '| function | models | simplifies | 6.18 compared with | calibrated against |',
+    '| --- | --- | --- | --- | --- |',
   )
   for (const e of entries) {
     const of618 = compared(e, file)
     if (of618 === '**not compared**') open++
-    const cells = [`\`${e.name}\``, cell(e.models), cell(e.simplifies ?? ''), cell(of618)]
+    const texts = [e.models, e.simplifies ?? '', of618, calibrated(e.name)]
+    const cells = [`\`${e.name}\``, ...texts.map(cell)]
     lines.push(`| ${cells.join(' | ')} |`)
   }
   lines.push('')

@@ -10,6 +10,7 @@ interface Entry {
   readonly file: string
   readonly name: string
   readonly of618: string
+  readonly calibrated: string
 }
 
 function entries(): Entry[] {
@@ -21,7 +22,7 @@ function entries(): Entry[] {
       const cells = line.split(/(?<!\\)\|/).map((c) => c.trim())
       const name = cells[1] ?? ''
       if (!name.startsWith('`')) return []
-      return [{ file, name: name.slice(1, -1), of618: cells[4] ?? '' }]
+      return [{ file, name: name.slice(1, -1), of618: cells[4] ?? '', calibrated: cells[5] ?? '' }]
     })
 }
 
@@ -51,4 +52,12 @@ test('what was written for 6.18 was read beside it', () => {
     own.filter((e) => NOT.includes(e.of618)),
     [],
   )
+})
+
+test('what was calibrated is a function of the page, which says so', () => {
+  const file = JSON.parse(readFileSync(join(ROOT, 'docs/calibrated.json'), 'utf8'))
+  const names = new Set(Object.values(file).flatMap((of) => Object.keys(of as object)))
+  const told = entries().flatMap((e) => (e.calibrated === '' ? [] : [e.name]))
+  assert.ok(names.size > 40)
+  assert.deepEqual([...new Set(told)].sort(), [...names].sort())
 })
