@@ -118,7 +118,7 @@ const lines = [
   'compared. Generated from the comments and the recordings by `node tools/fidelity.mjs`; do not',
   'edit.',
   '',
-  'Most of what 6.18 runs was written beside 6.2. The last column says how it is known to hold',
+  'Most of what 6.18 runs was written beside 6.2. The fourth column says how it is known to hold',
   'there too: by the source of 6.18, or of what the line names; by recordings of 6.18 in which the',
   'function runs and every answer agrees; or not at all. A version with `(notes)` behind it is known',
   'from notes on its source, which was not read beside the function.',
