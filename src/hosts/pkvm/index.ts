@@ -22,6 +22,7 @@ import { confidentialVm, guestConvert } from '../../user/confidential.js'
 import type { Host, HostId } from '../host.js'
 import { hostMemAbort, hostMemAbortInjected } from './access.js'
 import { filePage, gmemPage, pkvmGuestConvert, pkvmVcpuRun } from './guest.js'
+import { ownerOf } from './ownership.js'
 import {
   pkvmCommitMemoryRegion,
   pkvmConfidentialVm,
@@ -72,7 +73,7 @@ function pkvm(
     '6.2': { cite, replaces },
     '6.18': { cite, replaces: [...replaces, replace(filePage, gmemPage)] },
   }
-  return { id, summary, words: PKVM_WORDS, init: pkvmInit, versions }
+  return { id, summary, words: PKVM_WORDS, init: pkvmInit, ownerOf, versions }
 }
 
 export const pkvm70 = pkvm(

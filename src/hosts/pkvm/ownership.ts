@@ -131,6 +131,18 @@ export function pkvmPage(pfn: Pfn): PkvmPage {
   return PkvmPage.at(PkvmPage.base + pfn * PkvmPage.words) as PkvmPage
 }
 
+/** By number, as the kernel spells them without their prefix. */
+const STATE_NAMES = ['OWNED', 'SHARED_OWNED', 'SHARED_BORROWED', 'NOPAGE', 'POISON'] as const
+
+/** Whose a frame is: what the host has of it and, where the host's table says so, who owns it. */
+export function ownerOf(pfn: Pfn): string {
+  if (!isCovered(pfn)) return 'host OWNED'
+  const { host, owner, ownerVm, ownerGfn } = pkvmPage(pfn)
+  const state = `host ${STATE_NAMES[host]}`
+  if (owner === OWNER_HYP) return `${state}, owner EL2`
+  return owner === OWNER_GUEST ? `${state}, VM ${ownerVm} gfn 0x${ownerGfn.toString(16)}` : state
+}
+
 /** The frame of an entry. */
 export function frameOf(page: PkvmPage): Pfn {
   return ((page.at - PkvmPage.base) / PkvmPage.words) as Pfn
