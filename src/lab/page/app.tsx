@@ -2,6 +2,7 @@
 import { signal } from '@preact/signals'
 import { render } from 'preact'
 import { Editor } from './editor.js'
+import { Glossary } from './glossary.js'
 import { DocPage, Learn, Tour } from './learn.js'
 import { Matrix } from './matrix.js'
 import { OwnDesign } from './own-design.js'
@@ -53,6 +54,7 @@ function Head() {
         <Link to="edit">Editor</Link>
         <Link to="design">Design</Link>
         <Link to="learn">Learn</Link>
+        <Link to="glossary">Glossary</Link>
       </nav>
       <form
         onSubmit={(e) => {
@@ -98,6 +100,7 @@ const TITLES: Readonly<Record<Screen, string>> = {
   learn: 'learn',
   tour: 'tour',
   docs: 'documentation',
+  glossary: 'glossary',
 }
 
 function Main() {
@@ -116,6 +119,8 @@ function Main() {
       return <Learn />
     case 'docs':
       return <DocPage />
+    case 'glossary':
+      return <Glossary />
   }
 }
 
