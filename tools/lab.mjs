@@ -137,7 +137,9 @@ const MARKED = new Marked({
 function rendered(root, name, text, scenarios) {
   const design = (path) => packed(readFileSync(join(root, path), 'utf8'))
   const html = MARKED.parse(text)
-    .replace(/href="(?:\.\/)?([\w-]+)\.md(?:#[^"]*)?"/g, 'href="#docs/$1"')
+    .replace(/href="(?:\.\/)?([\w-]+)\.md(?:#[^"]*)?"/g, (link, page) =>
+      DOCS.includes(page) ? `href="#docs/${page}"` : link,
+    )
     .replace(
       /href="\.\.\/(examples\/[\w-]+\.ts)"/g,
       (_, path) => `href="#design&amp;d=${design(path)}"`,

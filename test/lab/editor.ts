@@ -3,9 +3,7 @@ import { describe, test } from 'node:test'
 import { type Lab, noBrowser, textOf } from './browser.js'
 
 /** A patch as an answer quotes it. */
-const QUOTED = `Subject: [PATCH] keep it
-
---- a/mm/memory-failure.c
+const QUOTED = `--- a/mm/memory-failure.c
 +++ b/mm/memory-failure.c
 @@ -40,6 +40,7 @@ static int me_pagecache_clean(struct page_state *ps, struct page *p)
  	}
@@ -16,6 +14,8 @@ const QUOTED = `Subject: [PATCH] keep it
  	if (has_extra_refcount(ps, p, pins))
  		res = MF_FAILED;
 `.replace(/^/gm, '> ')
+
+const ANSWER = `Subject: Re: [PATCH] keep it\n\n${QUOTED}`
 
 export function testEditor(lab: Lab): void {
   describe('the editor', { skip: noBrowser }, () => {
@@ -73,7 +73,7 @@ export function testEditor(lab: Lab): void {
         await page.fill('textarea[name=mail]', 'Hello,\nno patch.')
         await page.click('text=Make it a design')
         assert.match(await textOf(page, '.result .notice'), /patch/)
-        await page.fill('textarea[name=mail]', QUOTED)
+        await page.fill('textarea[name=mail]', ANSWER)
         await page.click('text=Make it a design')
         assert.match(await textOf(page, '.made li'), /^me_pagecache_clean: merged/)
         await page.waitForSelector('.cm-line:has-text("folioGet(p)")')

@@ -86,7 +86,7 @@ export function testScreens(lab: Lab): void {
         assert.ok((meaning ?? '').length > 20, name)
       }
       await show('story')
-      const [hover] = await page.locator('.map .title title').allTextContents()
+      const [hover] = await page.locator('.map .guest .title title').allTextContents()
       assert.match(hover ?? '', /^gfn: Guest frame number/)
       await page.click('.legend .term:text-is("folio")')
       assert.match(await textOf(page, '.terms .wanted'), /^folio/)

@@ -1,13 +1,14 @@
 /** The page: a head, and one of its screens. */
 import { signal } from '@preact/signals'
 import { render } from 'preact'
+import { tokenIn } from '../mail.js'
 import { Editor } from './editor.js'
 import { Glossary } from './glossary.js'
 import { DocPage, Learn, Tour } from './learn.js'
 import { Matrix } from './matrix.js'
 import { OwnDesign } from './own-design.js'
 import { hashOf, route, type Screen } from './route.js'
-import { begin, data, tokenIn, trouble } from './state.js'
+import { begin, data, trouble } from './state.js'
 import { Story } from './story.js'
 
 type Theme = 'auto' | 'light' | 'dark'
