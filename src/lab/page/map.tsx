@@ -225,7 +225,7 @@ function FrameBox({ pfn, i, draw }: { pfn: number; i: number; draw: Drawing }) {
           {f.content.length > 32 ? `${f.content.slice(0, 31)}…` : f.content}
         </text>
       )}
-      {f?.owner !== undefined && <Badge text={f.owner} y={y} className={is('owner')} />}
+      {f?.owner && <Badge text={f.owner} y={y} className={is('owner')} />}
     </g>
   )
 }
