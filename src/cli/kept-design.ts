@@ -28,17 +28,22 @@ export async function keep(
   return { path, design: await resolveDesign(path) }
 }
 
-/** Tokens of the design that has been kept; without one there are none. */
-export function bound(cell: CellVerdict, ref: LoadedDesign | undefined): CellVerdict {
-  const text = builtInScenarios().find((s) => s.scenario.name === cell.scenario)?.text
-  const found = cell.found.map((f): Finding => {
-    const { schedule } = f
-    if (schedule === undefined || ref === undefined || text === undefined) return f
-    const hash = tokenHash(text, ref)
-    return {
-      ...f,
-      token: encodeToken({ scenario: cell.scenario, design: ref.id, hash, schedule }),
-    }
+/** The findings with tokens of the design that has been kept; without one there are none. */
+export function bound(
+  cells: readonly CellVerdict[],
+  ref: LoadedDesign | undefined,
+): readonly CellVerdict[] {
+  if (ref === undefined) return cells
+  const texts = new Map(builtInScenarios().map((s) => [s.scenario.name, s.text]))
+  return cells.map((cell) => {
+    const { scenario } = cell
+    const text = texts.get(scenario)
+    const found = cell.found.map((f): Finding => {
+      const { schedule } = f
+      if (schedule === undefined || text === undefined) return f
+      const hash = tokenHash(text, ref)
+      return { ...f, token: encodeToken({ scenario, design: ref.id, hash, schedule }) }
+    })
+    return { ...cell, found }
   })
-  return { ...cell, found }
 }
