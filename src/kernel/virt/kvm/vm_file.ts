@@ -25,7 +25,7 @@ function isDead(kvm: Kvm): boolean {
  * vCPUs, which else know no such request: -EINVAL; -ENOTTY at any other file.
  */
 function meets(file: File): number {
-  const { name } = file.fOp!
+  const name = file.fOp!.name
   if (name === KVM_VM_FOPS) return isDead(kvmOf(file)) ? -EIO : 0
   if (name !== KVM_VCPU_FOPS) return -ENOTTY
   return isDead((file.privateData as KvmVcpu).kvm!) ? -EIO : -EINVAL

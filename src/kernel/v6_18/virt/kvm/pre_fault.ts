@@ -94,8 +94,8 @@ export const kvmVcpuIoctlPreFault = fn(function* kvm_pre_fault_memory(
   if (isErr(file)) return ptrErr(file)
   const vcpu = yield* taskVcpu(kvmOf(file))
   const range = kzalloc(KvmPreFaultMemory)
-  range.gpa = gpa
-  range.size = size
+  range.gpa = s64(gpa)
+  range.size = s64(size)
   const ret = yield* kvmVcpuPreFaultMemory(vcpu, range, flags)
   kfree(range)
   yield* fput(file)
