@@ -2,8 +2,8 @@
  * Measures the engine: the search against SPIN, with a second worker, on kernel code; seconds to
  * exhaust each cell of the matrix; programs on the model and on the running kernel. Each part runs
  * in a process of its own, as commands do: what V8 has learned from one slows another down. Compare
- * ratios of one run; absolute figures depend on the machine. With `--largest` also a search of about
- * 10^9 states.
+ * ratios of one run; absolute figures depend on the machine. A part can be named; `largest`, a search
+ * of about 10^9 states, has to be.
  */
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
@@ -47,6 +47,9 @@ function matrix(): string[] {
   ]
 }
 
+/** Takes so long that it has to be asked for. */
+const LAST = 'largest'
+
 const PARTS: Readonly<Record<string, () => string[] | Promise<string[]>>> = {
   spin: againstSpin,
   workers: secondWorker,
@@ -57,12 +60,22 @@ const PARTS: Readonly<Record<string, () => string[] | Promise<string[]>>> = {
   conform: benchConform,
 }
 
-const [what] = process.argv.slice(2)
-const part = PARTS[what ?? '']
-if (part !== undefined) for (const text of await part()) out(text)
-else {
-  for (const name of Object.keys(PARTS)) {
-    if (name === 'largest' && what !== '--largest') continue
-    spawnSync(process.execPath, [fileURLToPath(import.meta.url), name], { stdio: 'inherit' })
+/**
+ * Tables in large pages, where glibc can ask for them (2.35 and later): most of a large search is
+ * waiting for memory, and half of that for page tables.
+ */
+const LARGE_PAGES = { GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1' }
+
+const [what, within] = process.argv.slice(2)
+if (what === '--within') for (const text of (await PARTS[within ?? '']?.()) ?? []) out(text)
+else if (what !== undefined && PARTS[what] === undefined) {
+  process.stderr.write(`There is no part ${what}; there are ${Object.keys(PARTS).join(', ')}.\n`)
+  process.exitCode = 2
+} else {
+  const wanted = Object.keys(PARTS).filter((n) => n === what || (what === undefined && n !== LAST))
+  for (const name of wanted) {
+    const args = [fileURLToPath(import.meta.url), '--within', name]
+    const env = name === LAST ? { ...process.env, ...LARGE_PAGES } : process.env
+    spawnSync(process.execPath, args, { stdio: 'inherit', env })
   }
 }

@@ -81,28 +81,29 @@ function write(path, text) {
   writeFileSync(path, text)
 }
 
-/** The list of the designs that come with the project: each is a file that exports one. */
-function listDesigns() {
-  const folder = `${ROOT}/src/designs`
-  const found = readdirSync(folder)
+/**
+ * Write `built-in.ts` of a folder: the list of the constants that its files export and that are of a
+ * type, as `pattern` finds them in a source.
+ */
+function listExports(folder, type, home, pattern) {
+  const found = readdirSync(`${ROOT}/${folder}`)
     .filter((name) => name.endsWith('.ts'))
     .sort()
     .flatMap((name) => {
-      const text = readFileSync(`${folder}/${name}`, 'utf8')
-      const names = [...text.matchAll(/^export const (\w+)(?:: Design)? = defineDesign\(/gm)]
-      return names.map(([, constant]) => ({ constant, from: name.replace(/\.ts$/, '.js') }))
+      const names = readFileSync(`${ROOT}/${folder}/${name}`, 'utf8').matchAll(pattern)
+      return [...names].map(([, constant]) => ({ constant, from: name.replace(/\.ts$/, '.js') }))
     })
   const list = [
-    '/** The designs of this folder. Written by the build; not in the repository. */',
-    "import type { Design } from './design.js'",
+    `/** Each ${type} of this folder. Written by the build; not in the repository. */`,
+    `import type { ${type} } from './${home}'`,
     ...found.map(({ constant, from }) => `import { ${constant} } from './${from}'`),
     '',
-    'export const BUILT_IN: readonly Design[] = [',
+    `export const BUILT_IN: readonly ${type}[] = [`,
     ...found.map(({ constant }) => `  ${constant},`),
     ']',
     '',
   ].join('\n')
-  const path = `${folder}/built-in.ts`
+  const path = `${ROOT}/${folder}/built-in.ts`
   if (!existsSync(path) || readFileSync(path, 'utf8') !== list) writeFileSync(path, list)
 }
 
@@ -115,7 +116,13 @@ function sweep(folder, kept) {
   }
 }
 
-listDesigns()
+listExports(
+  'src/designs',
+  'Design',
+  'design.js',
+  /^export const (\w+)(?:: Design)? = defineDesign\(/gm,
+)
+listExports('src/sanitizers', 'Sanitizer', 'sanitizer.js', /^export const (\w+): Sanitizer = /gm)
 for (const path of [NEXT, LAST]) rmSync(path, { recursive: true, force: true })
 const { emitProject } = await bootstrap()
 const by = maker()

@@ -5,7 +5,7 @@ import { openTmpfs, TMPFS_REGULAR } from '../kernel/fs/namei.js'
 import { sysFallocate, sysFtruncate } from '../kernel/fs/open.js'
 import { sysLseek, sysPread, sysPwrite, sysRead, sysWrite } from '../kernel/fs/read_write.js'
 import { STAT_NOTHING, sysFstat, sysFstatfs } from '../kernel/fs/stat.js'
-import { sysFsync } from '../kernel/fs/sync.js'
+import { sysFdatasync, sysFsync } from '../kernel/fs/sync.js'
 import { FALLOC_FL_PUNCH_HOLE, MFD_HUGETLB } from '../kernel/include/uapi.js'
 import { sysFcntlAddSeals, sysFcntlGetSeals, sysMemfdCreate } from '../kernel/mm/memfd.js'
 import { sysMemfdRestricted } from '../kernel/mm/restrictedmem.js'
@@ -83,6 +83,7 @@ export const FILE_CALLS = {
   ),
   fstatfs: call(sysFstatfs, [fd], 'fstatfs(2): the magic number.'),
   fsync: call(sysFsync, [fd], 'fsync(2).', { nr: 74 }),
+  fdatasync: call(sysFdatasync, [fd], 'fdatasync(2).', { nr: 75 }),
   fcntl_get_seals: call(sysFcntlGetSeals, [fd], 'fcntl(F_GET_SEALS).', { was: 'getseals' }),
   fcntl_add_seals: call(sysFcntlAddSeals, [fd, number('seals')], 'fcntl(F_ADD_SEALS).', {
     was: 'seal',

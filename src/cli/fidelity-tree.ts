@@ -18,11 +18,12 @@ import {
 import { scopeOf } from '../patch/facts.js'
 import { type Dictionary, readDictionary } from '../patch/model/dictionary.js'
 import type { Scope } from '../patch/model/scope.js'
+import { ownerOf } from '../patch/translate/module.js'
 import { changedSince } from './changed-since.js'
 import { EXIT } from './exit.js'
 import { startCParser } from './grammar.js'
-import { comparePatches } from './patch-pool.js'
-import type { PatchJob } from './patch-worker.js'
+import { type PatchPool, withPool } from './patch-pool.js'
+import type { PatchJob, Variant } from './patch-worker.js'
 import { checkTree, modelledFiles } from './tree.js'
 
 export interface FidelityFlags {
@@ -97,7 +98,8 @@ export async function compareTree(
     all.filter((c) => c.reason === undefined),
     scope,
   )
-  const cells = await judged(modules, list, design.id, flags.workers)
+  const threads = flags.workers ?? availableParallelism()
+  const cells = await withPool(threads, (pool) => judged(modules, list, design.id, pool))
   return all.map((c): FidelityRow => {
     const base = { c: c.c, file: c.file, design: design.id, target: c.target.ts }
     const none = { cells: 0, states: 0 }
@@ -141,16 +143,6 @@ async function lowered(
   }
 }
 
-/** The declaration of a module that a line of it belongs to. */
-export function ownerOf(source: string, line: number): string | undefined {
-  const lines = source.split('\n').slice(0, line)
-  for (const l of lines.reverse()) {
-    const name = /^const ([\w$]+)/.exec(l)?.[1]
-    if (name !== undefined) return name
-  }
-  return undefined
-}
-
 type Judged = Pick<FidelityRow, 'result' | 'cells' | 'states' | 'detail'>
 
 /**
@@ -161,21 +153,16 @@ async function judged(
   modules: readonly string[],
   list: readonly Candidate[],
   base: string,
-  workers: number | undefined,
+  pool: PatchPool,
 ): Promise<Map<Candidate, Judged>> {
-  const threads = workers ?? availableParallelism()
-  const alone = await judgeGroups(
-    modules,
-    list.map((c) => [c]),
-    base,
-    threads,
-  )
+  const each = list.map((c) => [c])
+  const alone = await judgeGroups(modules, each, base, pool)
   const found = new Map(list.map((c, i) => [c, alone[i] as Judged]))
   const again = list
     .filter((c) => found.get(c)?.result === 'differs')
     .map((c) => [c, ...list.filter((d) => d.file === c.file && c.calls.has(d.c))])
-    .filter((group) => group.length > 1)
-  const together = await judgeGroups(modules, again, base, threads)
+    .filter((group) => group.length > 1 && variantOf(group, modules) !== undefined)
+  const together = await judgeGroups(modules, again, base, pool)
   again.forEach(([c, ...company], i) => {
     const result = together[i] as Judged
     if (result.result !== 'equal') return
@@ -185,26 +172,33 @@ async function judged(
   return found
 }
 
+/**
+ * The functions in the place of the model's, from the one module that has them all; undefined if
+ * there is none, since helpers of theirs have one name.
+ */
+export function variantOf(
+  group: readonly Candidate[],
+  modules: readonly string[],
+): Variant | undefined {
+  const slots = group.flatMap((c) => c.pieces.flatMap((p) => p.replaces ?? []))
+  const has = (m: string, slot: string): boolean => m.includes(`\n    ${slot}: replace(`)
+  const module = modules.findIndex((m) => slots.every((s) => has(m, s)))
+  return module < 0 ? undefined : { module, slots }
+}
+
 async function judgeGroups(
   modules: readonly string[],
   groups: readonly (readonly Candidate[])[],
   base: string,
-  threads: number,
+  pool: PatchPool,
 ): Promise<Judged[]> {
   if (groups.length === 0) return []
-  const exported = modules.map(
-    (m) => new Set([...m.matchAll(/^ {4}(\w+): replace\(/gm)].map((x) => x[1])),
-  )
-  const variants = groups.map((group) => {
-    const slots = group.flatMap((c) => c.pieces.flatMap((p) => p.replaces ?? []))
-    const module = exported.findIndex((e) => slots.every((s) => e.has(s)))
-    return { module: Math.max(0, module), slots }
-  })
+  const variants = groups.map((group) => variantOf(group, modules) as Variant)
   const reach = groups.map((g) => g.map((c) => c.target.place))
   const jobs = builtInScenarios().map(
     ({ text }, number): PatchJob => ({ number, text, base, modules, variants, reach }),
   )
-  const results = await comparePatches(jobs, threads)
+  const results = await pool.compare(jobs)
   return groups.map((_group, i): Judged => {
     const cells = results.flatMap((r) => (r.variants[i]?.cell === undefined ? [] : [r]))
     const states = cells.reduce((sum, r) => sum + (r.variants[i]?.cell?.finals ?? 0), 0)

@@ -7,7 +7,7 @@ import type { LoadedDesign } from '../app/results.js'
 import { encodeToken } from '../app/token.js'
 import type { Patch } from '../patch/mail/patch.js'
 import type { Scope } from '../patch/model/scope.js'
-import { designText, type Piece } from '../patch/translate/module.js'
+import { designId, designText, type Piece } from '../patch/translate/module.js'
 import type { CellVerdict, Finding } from '../patch/verdicts.js'
 
 /** The design in a file of the user's, for `check -d` and `replay --design`. */
@@ -18,27 +18,31 @@ export async function keep(
   [patch]: readonly Patch[],
 ): Promise<{ path: string; design: LoadedDesign } | undefined> {
   if (folder === undefined) return undefined
-  const { SEES_THE_BUILD } = await import('../lower/host.js')
+  const { SEES_THE_BUILD } = await import('../lower/project.js')
   const subject = patch?.subject ?? ''
-  const slug = subject.replace(/^(?:Re: *)*\[[^\]]*\] */i, '').toLowerCase()
-  const id = `review-${slug.replace(/[^a-z0-9]+/g, '-').slice(0, 40)}`.replace(/-$/, '')
+  const id = designId(subject)
   const path = join(folder, `${id}.ts`)
   mkdirSync(folder, { recursive: true })
   writeFileSync(path, SEES_THE_BUILD + designText(pieces, scope, { id, summary: subject }))
   return { path, design: await resolveDesign(path) }
 }
 
-/** Tokens of the design that has been kept; without one there are none. */
-export function bound(cell: CellVerdict, ref: LoadedDesign | undefined): CellVerdict {
-  const text = builtInScenarios().find((s) => s.scenario.name === cell.scenario)?.text
-  const found = cell.found.map((f): Finding => {
-    const { schedule } = f
-    if (schedule === undefined || ref === undefined || text === undefined) return f
-    const hash = tokenHash(text, ref)
-    return {
-      ...f,
-      token: encodeToken({ scenario: cell.scenario, design: ref.id, hash, schedule }),
-    }
+/** The findings with tokens of the design that has been kept; without one there are none. */
+export function bound(
+  cells: readonly CellVerdict[],
+  ref: LoadedDesign | undefined,
+): readonly CellVerdict[] {
+  if (ref === undefined) return cells
+  const texts = new Map(builtInScenarios().map((s) => [s.scenario.name, s.text]))
+  return cells.map((cell) => {
+    const { scenario } = cell
+    const text = texts.get(scenario)
+    const found = cell.found.map((f): Finding => {
+      const { schedule } = f
+      if (schedule === undefined || text === undefined) return f
+      const hash = tokenHash(text, ref)
+      return { ...f, token: encodeToken({ scenario, design: ref.id, hash, schedule }) }
+    })
+    return { ...cell, found }
   })
-  return { ...cell, found }
 }

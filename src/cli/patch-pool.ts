@@ -1,43 +1,59 @@
 /** Worker threads for comparisons; results come back by the number of the job. */
+import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { WorkerBug } from '../app/host/job.js'
 import type { PatchJob, PatchResult } from './patch-worker.js'
 
-/** Run all jobs on so many threads. */
-export async function comparePatches(
-  jobs: readonly PatchJob[],
-  threads: number,
-  onDone: (done: number) => void = () => {},
-): Promise<readonly PatchResult[]> {
-  const results: PatchResult[] = []
-  let next = 0
-  const workers = Array.from(
-    { length: Math.min(threads, jobs.length) },
-    () => new Worker(new URL('./patch-worker.js', import.meta.url)),
-  )
-  const work = (worker: Worker): Promise<void> =>
-    new Promise((resolve, reject) => {
-      const give = (): void => {
-        const job = jobs[next++]
-        if (job === undefined) resolve()
-        else worker.postMessage(job)
-      }
-      worker.on('error', reject)
-      worker.on('message', (result: PatchResult) => {
-        if (result.bug !== undefined) {
-          reject(new WorkerBug(result.bug))
-          return
-        }
-        results[result.number] = result
-        onDone(results.length)
-        give()
-      })
-      give()
-    })
-  try {
-    await Promise.all(workers.map(work))
-  } finally {
-    await Promise.all(workers.map((w) => w.terminate()))
+export interface PatchPool {
+  /** Run all jobs; one call at a time. */
+  compare(jobs: readonly PatchJob[]): Promise<readonly PatchResult[]>
+  close(): Promise<void>
+}
+
+/** So many threads. A job goes to the one that has judged its scenario before, if that is free. */
+export function openPool(threads: number): PatchPool {
+  const workers: Worker[] = []
+  const home = new Map<number, Worker>()
+  const takeFrom = (waiting: PatchJob[], worker: Worker): PatchJob | undefined => {
+    const own = waiting.findIndex((j) => home.get(j.number) === worker)
+    const free = own >= 0 ? own : waiting.findIndex((j) => !home.has(j.number))
+    const [job] = waiting.splice(Math.max(0, free), 1)
+    if (job !== undefined) home.set(job.number, worker)
+    return job
   }
-  return results
+  return {
+    async compare(jobs) {
+      while (workers.length < Math.min(threads, jobs.length)) {
+        workers.push(new Worker(new URL('./patch-worker.js', import.meta.url)))
+      }
+      const waiting = [...jobs]
+      const results: PatchResult[] = []
+      const work = async (worker: Worker): Promise<void> => {
+        for (;;) {
+          const job = takeFrom(waiting, worker)
+          if (job === undefined) return
+          const answer = once(worker, 'message')
+          worker.postMessage(job)
+          const [result] = (await answer) as [PatchResult]
+          if (result.bug !== undefined) throw new WorkerBug(result.bug)
+          results[result.number] = result
+        }
+      }
+      await Promise.all(workers.map(work))
+      return results
+    },
+    async close() {
+      await Promise.all(workers.map((w) => w.terminate()))
+    },
+  }
+}
+
+/** A pool for as long as `f` takes. */
+export async function withPool<T>(threads: number, f: (pool: PatchPool) => Promise<T>): Promise<T> {
+  const pool = openPool(threads)
+  try {
+    return await f(pool)
+  } finally {
+    await pool.close()
+  }
 }

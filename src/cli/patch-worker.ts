@@ -91,7 +91,32 @@ function judged(scenario: Scenario, design: Design): CellFacts {
   }
 }
 
+/** What is not replaced would be equal, whatever it does. */
+function missing(slot: string): never {
+  throw new Error(`a module of ours does not have ${slot}`)
+}
+
 const probes = new Map<number, FnTag>()
+
+interface Base {
+  readonly facts: CellFacts
+  /** The places of the bodies that it runs. */
+  readonly ran: ReadonlySet<string>
+}
+
+/** Cells of designs as they are: many a job asks about one. */
+const bases = new Map<string, Base>()
+
+function baseOf(design: Design, scenario: Scenario, text: string): Base {
+  const key = `${design.id}\n${text}`
+  const known = bases.get(key)
+  if (known !== undefined) return known
+  const probed = withProbes(design, probes)
+  const facts = judgeCell(scenario, probed.design)
+  const made = { facts, ran: new Set(probed.ran) }
+  bases.set(key, made)
+  return made
+}
 
 async function run(job: PatchJob): Promise<PatchResult> {
   const base = DESIGNS.find((d) => d.id === job.base) as Design
@@ -100,9 +125,7 @@ async function run(job: PatchJob): Promise<PatchResult> {
     designs: job.text.match(/[\w.-]+/g) ?? [],
     findings: FINDING_KINDS.map((k) => k.id),
   })
-  const probed = withProbes(base, new Set(job.reach.flat()), probes)
-  const facts = judgeCell(scenario, probed.design)
-  const ran = new Set(probed.ran)
+  const { facts, ran } = baseOf(base, scenario, job.text)
   const seen: CellFacts[] = []
   const variants = job.variants.map(({ module, slots, against }, i): VariantReport => {
     const places = job.reach[i] ?? []
@@ -110,7 +133,7 @@ async function run(job: PatchJob): Promise<PatchResult> {
       return { cell: undefined, difference: undefined }
     }
     const of = made[module] ?? {}
-    const all = slots.flatMap((s) => of[s] ?? [])
+    const all = slots.map((s) => of[s] ?? missing(s))
     const other = judged(scenario, {
       ...{ ...base, base },
       replaces: all.filter((r) => 'of' in r),

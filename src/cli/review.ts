@@ -29,13 +29,13 @@ import {
 } from '../patch/plan.js'
 import { targetsOf } from '../patch/targets.js'
 import { tell } from '../patch/tell.js'
-import { HOLE_MARK, moduleText, replacedBy } from '../patch/translate/module.js'
+import { HOLE_MARK, moduleText, ownerOf, replacedBy } from '../patch/translate/module.js'
 import { type CellPair, type Review, reviewOf } from '../patch/verdicts.js'
 import { EXIT } from './exit.js'
-import { dictionary, KERNELS, ownerOf } from './fidelity-tree.js'
+import { dictionary, KERNELS, variantOf } from './fidelity-tree.js'
 import { startCParser } from './grammar.js'
 import { bound, keep } from './kept-design.js'
-import { comparePatches } from './patch-pool.js'
+import { type PatchPool, withPool } from './patch-pool.js'
 import type { PatchJob, PatchResult, Variant, VariantReport } from './patch-worker.js'
 import { allTexts, blobText, checkTree, release, treeText } from './tree.js'
 
@@ -56,7 +56,12 @@ export interface ReviewFlags {
 /** A mail of more than this is none. */
 const MOST_BYTES = 1 << 20
 
-export async function review(mail: string, flags: ReviewFlags): Promise<number> {
+export function review(mail: string, flags: ReviewFlags): Promise<number> {
+  const threads = flags.workers ?? availableParallelism()
+  return withPool(threads, (pool) => reviewWith(pool, mail, flags))
+}
+
+async function reviewWith(pool: PatchPool, mail: string, flags: ReviewFlags): Promise<number> {
   const { patches, changes } = await inputs(mail, flags)
   const words = dictionary()
   const designs = bases(flags.base, flags.linux === undefined ? undefined : release(flags.linux))
@@ -70,9 +75,8 @@ export async function review(mail: string, flags: ReviewFlags): Promise<number> 
   }
   const best = drafts.reduce((a, b) => (worth(b.draft) > worth(a.draft) ? b : a))
   const { design } = best
-  const threads = flags.workers ?? availableParallelism()
   const { lowerModule } = await import('../lower/host.js')
-  const sides = await calibrate(best.draft, design, threads, lowerModule)
+  const sides = await calibrate(best.draft, design, pool, lowerModule)
   // A design that is already as the patch makes it: what it changes is seen by taking it back.
   const isPatched = hasPatch(best.draft, sides)
   const from = isPatched ? inverted(best.draft) : best.draft
@@ -84,16 +88,16 @@ export async function review(mail: string, flags: ReviewFlags): Promise<number> 
     (e, i) => e.how === 'translated' && other.entries[i]?.how === 'merged',
   )
   const ways = both.length > 0 ? [made, other] : [made]
-  const results = made.nothing === undefined ? await judge(ways, design, threads) : []
+  const results = made.nothing === undefined ? await judge(ways, design, pool) : []
   const pairs = results.map(pairOf).map((p) => (isPatched ? turned(p) : p))
   const all = made.nothing === undefined ? pairs : unjudged()
   const found = reviewOf(all, made.entries, made.nothing)
   const kept = await keep(flags.out, made.pieces, from.scope, patches)
   const ref = isPatched ? builtInDesigns().find((d) => d.id === design.id) : kept?.design
-  const reviewed = { ...found, cells: found.cells.map((c) => bound(c, ref)) }
+  const reviewed = { ...found, cells: bound(found.cells, ref) }
   const columns = isPatched
     ? []
-    : await byMail(patches, flags, from.scope, design, assumed, lowerModule)
+    : await byMail(patches, flags, from.scope, design, assumed, lowerModule, pool)
   const notes = isPatched
     ? [`${design.id} has this patch already: before is ${design.id} without it`]
     : []
@@ -110,14 +114,14 @@ async function byMail(
   design: Design,
   assumed: ReadonlyMap<string, readonly string[]>,
   lower: Lower,
+  pool: PatchPool,
 ): Promise<Review[]> {
-  const threads = flags.workers ?? availableParallelism()
   const columns: Review[] = []
   for (let n = 1; n < patches.length; n++) {
     const from = draft(changesIn(patches.slice(0, n), flags), scope)
-    const basis = await calibrateSide(from, 'before', design, threads, lower)
+    const basis = await calibrateSide(from, 'before', design, pool, lower)
     const made = build(from, basis, assumed, lower, 'whole')
-    const results = made.nothing === undefined ? await judge([made], design, threads) : []
+    const results = made.nothing === undefined ? await judge([made], design, pool) : []
     const pairs = made.nothing === undefined ? results.map(pairOf) : unjudged()
     columns.push(reviewOf(pairs, made.entries, made.nothing))
   }
@@ -207,13 +211,13 @@ type Lower = (text: string) => {
 async function calibrate(
   draft: Draft,
   design: Design,
-  threads: number,
+  pool: PatchPool,
   lower: Lower,
 ): Promise<Sides> {
-  const before = await calibrateSide(draft, 'before', design, threads, lower)
+  const before = await calibrateSide(draft, 'before', design, pool, lower)
   // The other side is of interest only if this one is not the model.
   const differ = [...before.values()].some((c) => typeof c === 'object')
-  const after = differ ? await calibrateSide(draft, 'after', design, threads, lower) : new Map()
+  const after = differ ? await calibrateSide(draft, 'after', design, pool, lower) : new Map()
   return { before, after }
 }
 
@@ -229,7 +233,7 @@ async function calibrateSide(
   { checks, scope }: Draft,
   side: Check['side'],
   design: Design,
-  threads: number,
+  pool: PatchPool,
   lower: Lower,
 ): Promise<Map<string, Calibrated>> {
   const able = checks.filter((c) => c.side === side && c.alone.reason === undefined)
@@ -242,29 +246,48 @@ async function calibrateSide(
     for (const c of able) found.set(c.entry, { differs: wrong.message })
     return found
   }
-  const slotsOf = (some: readonly Candidate[]): string[] =>
-    some.flatMap((c) => c.pieces.flatMap((p) => p.replaces ?? []))
-  const variants = able.flatMap((c) => [[c.alone], [c.alone, ...c.company]])
-  const jobs = builtInScenarios().map(
-    ({ text }, number): PatchJob => ({
-      ...{ number, text, base: design.id, modules: modules.map((m) => m.text) },
-      variants: variants.map((v) => ({ module: 0, slots: slotsOf(v) })),
-      reach: variants.map((v) => v.map((c) => c.target.place)),
-    }),
+  const texts = modules.map((m) => m.text)
+  const alone = await differences(
+    able.map((c) => [c.alone]),
+    texts,
+    design,
+    pool,
   )
-  const results = await comparePatches(jobs, threads)
   able.forEach((c, i) => {
-    const firstOf = (variant: number): string | undefined =>
-      results
-        .map((r) => ({ r, d: r.variants[variant]?.difference }))
-        .filter(({ d }) => d !== undefined)
-        .map(({ r, d }) => `${r.scenario}: ${d?.what}, ${d?.detail}`)[0]
-    const alone = firstOf(2 * i)
-    if (alone === undefined) found.set(c.entry, 'alone')
-    else if (firstOf(2 * i + 1) === undefined) found.set(c.entry, 'company')
-    else found.set(c.entry, { differs: alone })
+    const differs = alone[i]
+    found.set(c.entry, differs === undefined ? 'alone' : { differs })
+  })
+  const groupOf = (c: Check): readonly Candidate[] => [c.alone, ...c.company]
+  const again = able.filter((c, i) => {
+    const canBe = c.company.length > 0 && variantOf(groupOf(c), texts) !== undefined
+    return alone[i] !== undefined && canBe
+  })
+  const together = await differences(again.map(groupOf), texts, design, pool)
+  again.forEach((c, i) => {
+    if (together[i] === undefined) found.set(c.entry, 'company')
   })
   return found
+}
+
+/** The first difference that each group of functions makes, in the place of the model's. */
+async function differences(
+  groups: readonly (readonly Candidate[])[],
+  modules: readonly string[],
+  design: Design,
+  pool: PatchPool,
+): Promise<readonly (string | undefined)[]> {
+  if (groups.length === 0) return []
+  const variants = groups.map((g) => variantOf(g, modules) as Variant)
+  const reach = groups.map((g) => g.map((c) => c.target.place))
+  const jobs = builtInScenarios().map(
+    ({ text }, number): PatchJob => ({ number, text, base: design.id, modules, variants, reach }),
+  )
+  const results = await pool.compare(jobs)
+  return groups.map((_group, i) => {
+    const first = results.find((r) => r.variants[i]?.difference !== undefined)
+    const d = first?.variants[i]?.difference
+    return d && `${first?.scenario}: ${d.what}, ${d.detail}`
+  })
 }
 
 function planned(
@@ -322,7 +345,7 @@ function build(
 async function judge(
   ways: readonly Made[],
   design: Design,
-  threads: number,
+  pool: PatchPool,
 ): Promise<readonly PatchResult[]> {
   const reach = ways.map(({ entries, pieces }) => {
     const places = entries.flatMap((e) =>
@@ -340,7 +363,7 @@ async function judge(
   const jobs = builtInScenarios().map(
     ({ text }, number): PatchJob => ({ number, text, base: design.id, modules, variants, reach }),
   )
-  return comparePatches(jobs, threads)
+  return pool.compare(jobs)
 }
 
 function pairOf({ scenario, base, variants }: PatchResult): CellPair {

@@ -1,7 +1,7 @@
 /** A kernel tree of the user's: which of its files the model knows something of, and their C. */
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
-import { join, relative, sep } from 'node:path'
+import { join, relative } from 'node:path'
 import { UserError } from '../app/error.js'
 import { functionsOf, tablesOf } from '../patch/c/functions.js'
 import { parseC } from '../patch/c/parse.js'
@@ -81,7 +81,7 @@ export function modelledFiles(tree: string, dictionary: Dictionary): TreeFile[] 
   for (const folder of FOLDERS.filter((f) => existsSync(join(tree, f)))) {
     for (const name of readdirSync(join(tree, folder)).sort()) {
       if (!/\.[ch]$/.test(name)) continue
-      const path = join(folder, name).split(sep).join('/')
+      const path = `${folder}/${name}`
       const text = readFileSync(join(tree, path), 'utf8')
       if ([...text.matchAll(word)].some(([, f]) => names.has(f as string))) {
         files.push(readC(path, text))

@@ -167,6 +167,11 @@ export const getSeals: Maker = (random, sketch) => ['fcntl_get_seals', aFile(ran
 
 export const fstat: Maker = (random, sketch) => ['fstat', aFile(random, sketch)]
 
+export const sync: Maker = (random, sketch) => [
+  random.pick(['fsync', 'fdatasync'] as const),
+  aFile(random, sketch),
+]
+
 /** Another descriptor of the same open file. */
 export const dup: Maker = (random, sketch) => {
   const file = aFile(random, sketch)

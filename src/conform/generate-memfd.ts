@@ -30,6 +30,7 @@ import {
   read,
   seal,
   store,
+  sync,
   truncate,
   write,
 } from './generate-calls.js'
@@ -86,6 +87,7 @@ const ALWAYS: Weighted<Maker> = [
   [3, read],
   [3, write],
   [2, fstat],
+  [1, sync],
   [1, create],
   [2, dup],
   [2, close],

@@ -26,6 +26,7 @@ import {
   read,
   seal,
   store,
+  sync,
   truncate,
   write,
 } from './generate-calls.js'
@@ -71,6 +72,7 @@ const ALWAYS: Weighted<Maker> = [
   [3, seal],
   [2, getSeals],
   [2, fstat],
+  [1, sync],
   [1, secret],
   [1, dup],
   [1, close],

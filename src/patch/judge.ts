@@ -27,8 +27,15 @@ export interface Seen {
   readonly schedule: readonly Move[]
 }
 
-/** What differs from the kernel right after boot: address to value. */
-export type FinalState = ReadonlyMap<number, number>
+/** What a state is: the words right after boot, which all of a cell share, and what is not as then. */
+export interface FinalState {
+  readonly initial: ReadonlyMap<number, number>
+  readonly changed: ReadonlyMap<number, number>
+}
+
+function wordOf({ initial, changed }: FinalState, at: number): number {
+  return changed.get(at) ?? initial.get(at) ?? 0
+}
 
 export interface CellFacts {
   /** Why there is nothing to judge. */
@@ -118,15 +125,16 @@ function mix(at: number, value: number, salt: number): number {
 class Finals implements Listener {
   readonly all = new Map<string, FinalState>()
   readonly #root = undoMark()
-  readonly #kind = wordTable().kind
-  readonly #tables = tableWords()
+  readonly #kinds = wordKinds()
   readonly #initial = new Map<number, number>()
   readonly #hash: readonly [number, number]
 
   constructor() {
+    const kinds = this.#kinds
     let [a, b] = [0, 0]
+    // Most of the arena is empty: the loop over it is all that there is to a small cell.
     for (let at = 1; at < ARENA_WORDS; at++) {
-      if (mem[at] === 0 || this.#isLeftOut(at)) continue
+      if (mem[at] === 0 || kinds[at] === LEFT_OUT) continue
       const value = this.#valueOf(at)
       this.#initial.set(at, value)
       a = (a + mix(at, value, SALT_A)) % 2 ** 32
@@ -135,34 +143,30 @@ class Finals implements Listener {
     this.#hash = [a, b]
   }
 
-  #isLeftOut(at: number): boolean {
-    return ((this.#kind[at] as number) & WORD.FRAME) !== 0
-  }
-
   #valueOf(at: number): number {
     const value = mem[at] as number
-    return value !== 0 && this.#tables.has(at) ? tableName(value) : value
+    return value !== 0 && this.#kinds[at] === TABLE ? tableName(value) : value
   }
 
   atFinal(): void {
     let [a, b] = this.#hash
-    const words = new Map(this.#initial)
+    const changed = new Map<number, number>()
     const swap = (at: number, value: number, sign: number): void => {
       if (value === 0) return
       a = (a + sign * mix(at, value, SALT_A) + 2 ** 32) % 2 ** 32
       b = (b + sign * mix(at, value, SALT_B) + 2 ** 32) % 2 ** 32
     }
     for (const at of new Set(writtenSince(this.#root))) {
-      if (this.#isLeftOut(at)) continue
+      if (this.#kinds[at] === LEFT_OUT) continue
       const was = this.#initial.get(at) ?? 0
       const now = this.#valueOf(at)
       if (was === now) continue
       swap(at, was, -1)
       swap(at, now, 1)
-      words.set(at, now)
+      changed.set(at, now)
     }
     const key = `${a}.${b}`
-    if (!this.all.has(key)) this.all.set(key, words)
+    if (!this.all.has(key)) this.all.set(key, { initial: this.#initial, changed })
   }
 }
 
@@ -176,12 +180,18 @@ function tableName(number: number): number {
   return hash
 }
 
-/** Words that hold the number of a table of operations. */
-function tableWords(): ReadonlySet<number> {
-  const found = new Set<number>()
+/** A word of a stack, and one that holds the number of a table of operations. */
+const [LEFT_OUT, TABLE] = [1, 2]
+
+let known: { readonly structs: number; readonly kinds: Uint8Array } | undefined
+
+/** What each word is to a final state; built again if a design has brought structs of its own. */
+function wordKinds(): Uint8Array {
+  if (known?.structs === allStructs().length) return known.kinds
+  const kinds = wordTable().kind.map((k) => ((k & WORD.FRAME) !== 0 ? LEFT_OUT : 0))
   const visit = (struct: Struct<never>, base: number): void => {
     for (const { offset, field } of struct.fields.values()) {
-      if (field.kind === 'ops') found.add(base + offset)
+      if (field.kind === 'ops') kinds[base + offset] = TABLE
       if (field.kind === 'embed' && field.target !== undefined) {
         visit(structNamed(field.target) as Struct<never>, base + offset)
       }
@@ -190,7 +200,8 @@ function tableWords(): ReadonlySet<number> {
   for (const s of allStructs()) {
     for (let i = 0; i < s.capacity; i++) visit(s as Struct<never>, s.base + i * s.words)
   }
-  return found
+  known = { structs: allStructs().length, kinds }
+  return kinds
 }
 
 /** What a word of the arena is: `kvm 0.mmuInvalidateSeq`. */
@@ -256,9 +267,8 @@ function wordsApart(
   let best: number[] | undefined
   for (const b of extra.slice(0, 50)) {
     if (b === undefined) continue
-    const words = [...new Set([...a.keys(), ...b.keys()])].filter(
-      (at) => (a.get(at) ?? 0) !== (b.get(at) ?? 0),
-    )
+    const some = [a.initial, b.initial, a.changed, b.changed].flatMap((m) => [...m.keys()])
+    const words = [...new Set(some)].filter((at) => wordOf(a, at) !== wordOf(b, at))
     if (best === undefined || words.length < best.length) best = words
   }
   return (best ?? []).slice(0, 4).map(wordName).join(', ')
@@ -267,12 +277,11 @@ function wordsApart(
 // ---- What ran ------------------------------------------------------------------------------------------
 
 /**
- * The design with a probe in each of its functions whose body is at one of these places, and the
- * places that have run since. A probe changes nothing but who is told.
+ * The design with a probe in each of its functions, and the places of the bodies that have run since.
+ * A probe changes nothing but who is told.
  */
 export function withProbes(
   design: Design,
-  places: ReadonlySet<string>,
   probes: Map<number, FnTag>,
 ): { design: Design; ran: ReadonlySet<string> } {
   probeLog.clear()
@@ -281,7 +290,7 @@ export function withProbes(
   const bodies = allBodies().slice()
   const replaces = bodies.flatMap((slot): Replacement[] => {
     const body = bodies[active.get(slot.id) ?? slot.id] as Body
-    if (!places.has(body.place) || madeHere.has(slot.id)) return []
+    if (madeHere.has(slot.id)) return []
     const probe = probes.get(body.id) ?? probeOf(body)
     probes.set(body.id, probe)
     return [{ of: slot, by: probe }]

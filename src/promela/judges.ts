@@ -4,7 +4,7 @@ import type { Sanitizer } from '../sanitizers/sanitizer.js'
 import { plainText } from './function.js'
 import { type Gap, NotExpressible, type World } from './world.js'
 
-/** Where a list of sanitizers is declared, in the order of its elements. */
+/** Sanitizers, and where a list that has them all is declared. */
 export interface JudgesAt {
   /** Seen from the project's root. */
   readonly file: string
@@ -49,7 +49,7 @@ export function judgesText(judges: JudgesAt, file: ts.SourceFile, world: World):
   const gaps: Gap[] = []
   const functions: string[] = []
   const calls = new Map<Hook, string[]>(HOOKS.map((h) => [h, []]))
-  for (const [i, object] of sanitizersIn(judges.name, file, world).entries()) {
+  for (const [i, object] of sanitizersIn(judges, file, world).entries()) {
     for (const hook of HOOKS) {
       const source = hookOf(object, hook, world)
       if (source === undefined) continue
@@ -72,25 +72,36 @@ export function judgesText(judges: JudgesAt, file: ts.SourceFile, world: World):
   return { heads: Object.values(HEADS), text: [...functions, ...dispatchers].join('\n'), gaps }
 }
 
+/** The literals of the sanitizers, in their order. */
 function sanitizersIn(
-  name: string,
+  { list, name }: JudgesAt,
   file: ts.SourceFile,
   world: World,
 ): ts.ObjectLiteralExpression[] {
-  const found: ts.ObjectLiteralExpression[] = []
+  const declared = new Map<string, ts.ObjectLiteralExpression>()
+  for (const e of elementsOf(name, file)) {
+    const of = world.declarationOf(e)
+    const object = of && ts.isVariableDeclaration(of) ? of.initializer : undefined
+    if (object === undefined || !ts.isObjectLiteralExpression(object)) continue
+    const called = object.properties.find((p) => p.name?.getText() === 'name')
+    if (called === undefined || !ts.isPropertyAssignment(called)) continue
+    if (ts.isStringLiteral(called.initializer)) declared.set(called.initializer.text, object)
+  }
+  return list.map((s) => {
+    const object = declared.get(s.name)
+    if (object === undefined) throw new Error(`the judge ${s.name} is not declared in ${name}`)
+    return object
+  })
+}
+
+function elementsOf(name: string, file: ts.SourceFile): readonly ts.Expression[] {
   for (const s of file.statements) {
     if (!ts.isVariableStatement(s)) continue
-    for (const d of s.declarationList.declarations) {
-      if (d.name.getText() !== name || d.initializer === undefined) continue
-      if (!ts.isArrayLiteralExpression(d.initializer)) continue
-      for (const e of d.initializer.elements) {
-        const of = world.declarationOf(e)
-        const object = of && ts.isVariableDeclaration(of) ? of.initializer : undefined
-        if (object !== undefined && ts.isObjectLiteralExpression(object)) found.push(object)
-      }
-    }
+    const declared = s.declarationList.declarations.find((d) => d.name.getText() === name)
+    const value = declared?.initializer
+    if (value !== undefined && ts.isArrayLiteralExpression(value)) return value.elements
   }
-  return found
+  return []
 }
 
 /** `state({ report }) {…}`, `state: judge`, or `state`. */

@@ -1,41 +1,24 @@
-/** All sanitizers, in the order in which findings of one step are told. */
-import { assertions } from './assertions.js'
-import { bindings } from './bindings.js'
+/**
+ * All sanitizers, in the order in which findings of one step are told. Which there are the build
+ * finds out: a file here that exports a `Sanitizer` is one.
+ */
+import { BUILT_IN } from './built-in.js'
 import { demanded, groundText } from './ground.js'
-import { invalidation } from './invalidation.js'
-import { leaks } from './leaks.js'
-import { lockOrder } from './lock-order.js'
-import { memory } from './memory.js'
-import { nullDereference } from './null-dereference.js'
-import { pageContent } from './page-content.js'
-import { pkvm } from './pkvm.js'
-import { poison } from './poison.js'
-import { progress } from './progress.js'
-import { references } from './references.js'
-import { rmp } from './rmp.js'
-import type { FindingKind, Sanitizer } from './sanitizer.js'
-import { secondaryMmu } from './secondary-mmu.js'
-import { sleepInAtomic } from './sleep-in-atomic.js'
-import { tdx } from './tdx.js'
+import type { FindingKind, Judgement, Sanitizer } from './sanitizer.js'
 
-export const SANITIZERS: readonly Sanitizer[] = [
-  memory,
-  nullDereference,
-  assertions,
-  references,
-  leaks,
-  lockOrder,
-  sleepInAtomic,
-  progress,
-  secondaryMmu,
-  invalidation,
-  poison,
-  pageContent,
-  bindings,
-]
+/** What says most of a fault comes first: an access that went wrong, then what it led to. */
+const ORDER: readonly Judgement[] = ['access', 'assertion', 'call', 'state', 'end', 'progress']
+
+function rank({ kinds }: Sanitizer): number {
+  return Math.min(...kinds.map((k) => ORDER.indexOf(k.judgement)))
+}
+
+const ORDERED = [...BUILT_IN].sort((a, b) => rank(a) - rank(b) || (a.name < b.name ? -1 : 1))
+
+export const SANITIZERS: readonly Sanitizer[] = ORDERED.filter((s) => s.host === undefined)
 
 /** Those of one host each. */
-export const HOST_SANITIZERS: readonly Sanitizer[] = [rmp, tdx, pkvm]
+export const HOST_SANITIZERS: readonly Sanitizer[] = ORDERED.filter((s) => s.host !== undefined)
 
 /** The judges of a machine: of every one, or of one with this host. */
 export function sanitizersOn(machine: string | undefined): readonly Sanitizer[] {

@@ -122,7 +122,7 @@ test('what __free() frees is freed on every way out', () => {
 
 test('kinds that the model has no words for are refused, with the line', () => {
   assert.match(refused('\tguard(vendor)(&r->lock);\n\treturn 0;'), /guard of the kind vendor/)
-  assert.match(refused('\tCLASS(fd, f)(3);\n\treturn 0;'), /CLASS\(\) of the kind fd/)
+  assert.match(refused('\tCLASS(vendor, f)(3);\n\treturn 0;'), /CLASS\(\) of the kind vendor/)
   const { reason } = candidate('\tguard(mutex_intr)(&r->lock);\n\treturn 0;')
   assert.equal(reason?.line, 4)
 })

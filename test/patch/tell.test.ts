@@ -88,10 +88,10 @@ test('a finding has a token where the design is kept, and none where it is not',
     const found = [{ ...shown, schedule }]
     const scenario = 'migration/guest-touch-vs-compaction'
     const cell: CellVerdict = { scenario, word: 'finds', found, gone: [], detail: '' }
-    const token = decodeToken(bound(cell, kept?.design).found[0]?.token ?? '')
+    const token = decodeToken(bound([cell], kept?.design)[0]?.found[0]?.token ?? '')
     assert.deepEqual(token.schedule, schedule)
     assert.equal(token.design, 'review-mm-keep')
-    assert.equal(bound(cell, undefined).found[0]?.token, undefined)
+    assert.equal(bound([cell], undefined)[0]?.found[0]?.token, undefined)
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }

@@ -1,6 +1,6 @@
 /** Litmus files: those of the package, and what a name on the command line stands for. */
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
-import { extname, join, relative, resolve, sep } from 'node:path'
+import paths, { extname, join, resolve, sep } from 'node:path'
 import { suggest } from '../../litmus/error.js'
 import { UserError } from '../error.js'
 import { packagedFile } from './package.js'
@@ -29,13 +29,14 @@ export function hostFiles(): string[] {
   return litmusFiles(packagedFile('litmus')).filter((f) => HOSTS_AREA.test(nameOf(f)))
 }
 
+/** What a file is called from a folder on: with slashes, whatever `by` has between folders. */
+export function nameFrom(folder: string, file: string, by: paths.PlatformPath = paths): string {
+  return by.relative(folder, file).split(by.sep).join('/')
+}
+
 /** `punch/punch-vs-guest-fault`, for a file that comes with the project. */
-export function nameOf(path: string): string {
-  const inside = relative(packagedFile('litmus'), path)
-  return inside
-    .split(sep)
-    .join('/')
-    .replace(/\.litmus$/, '')
+export function nameOf(file: string): string {
+  return nameFrom(packagedFile('litmus'), file).replace(/\.litmus$/, '')
 }
 
 /** Does a file come with the project? */

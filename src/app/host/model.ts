@@ -22,7 +22,7 @@ import {
   Verifier,
 } from './spin.js'
 
-const JUDGES = { file: 'src/sanitizers/index.ts', name: 'SANITIZERS', list: SANITIZERS }
+const JUDGES = { file: 'src/sanitizers/built-in.ts', name: 'BUILT_IN', list: SANITIZERS }
 
 /** From here all of the kernel, the designs and the sanitizers are imported. */
 const ROOTS = ['src/cell/cell.ts', 'src/designs/index.ts', JUDGES.file]

@@ -5,6 +5,7 @@ import { UserError } from '../error.js'
 import { knownNames } from '../known.js'
 import type { CellResult, LoadedDesign, Progress, Results, ScenarioFile } from '../results.js'
 import type { Verdict } from '../verdict.js'
+import { atOnce } from './at-once.js'
 import { recall, remember } from './cache.js'
 import { claim } from './claim.js'
 import { tokenHash } from './designs.js'
@@ -56,18 +57,19 @@ export async function check(request: CheckRequest): Promise<Results> {
   if (useCache) for (const j of jobs) verdicts[j.number] = recall(j)
   const open = jobs.filter((j) => verdicts[j.number] === undefined)
   const threads = workers ?? Math.min(2, availableParallelism())
-  const [single] = open
   const plain = isExhaustive(question) && question.exact !== true && checkpoint === undefined
-  const together = open.length === 1 && plain && (workers ?? 1) > 1
+  const single = open.length === 1 && plain ? open[0] : undefined
   const release = checkpoint === undefined ? undefined : claim(checkpoint)
-  const here: Answer = (open, listener) =>
-    together && single !== undefined
-      ? runTogether(bounded(single, 1), threads, listener)
-      : runJobs(
-          open.map((j) => bounded(j, threads)),
-          threads,
-          listener,
-        )
+  const here: Answer = async (open, listener) => {
+    if (single !== undefined && workers === undefined) {
+      const verdict = await atOnce(bounded(single, 1), listener.signal)
+      if (verdict !== undefined) return { verdicts: [verdict], interrupted: false }
+    } else if (single !== undefined && threads > 1) {
+      return runTogether(bounded(single, 1), threads, listener)
+    }
+    const jobs = open.map((j) => bounded(j, threads))
+    return runJobs(jobs, threads, listener)
+  }
   let run: Run
   try {
     run = await (answer ?? here)(open, listenerOf(request))

@@ -1,233 +1,21 @@
-/** A worker thread: checks one cell after the other. */
+/** A worker thread: does one job after the other. */
 import { parentPort, workerData } from 'node:worker_threads'
-import { uniformInt } from 'pure-rand/distribution/uniformInt'
-import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus'
-import { SetupFailure } from '../../cell/boot.js'
-import type { Design } from '../../designs/design.js'
-import type { Draw } from '../../explore/sample/samplers.js'
-import { readScenario, type Scenario } from '../../litmus/scenario.js'
 import { LimitError } from '../../machine/fault.js'
-import { doubted, unannounced } from '../announced.js'
-import { type CellSnapshot, checkScenario, type Effort } from '../check.js'
-import { type AskModel, crossCheck } from '../cross.js'
 import { UserError } from '../error.js'
-import { gathered } from '../judge.js'
-import { notRepeated } from '../repeatable.js'
-import { sampleScenario } from '../sampled.js'
-import { concludeShares, exploreShare } from '../shares.js'
-import { hash32 } from '../token.js'
-import type { Verdict } from '../verdict.js'
-import { dropCheckpoint, readCheckpoint, saveCheckpoint } from './checkpoint.js'
-import { loadDesign } from './designs.js'
-import { type Job, jobHash, type Message, type Start } from './job.js'
+import type { Job, Message, Start } from './job.js'
 import { assertSameCode } from './package.js'
+import { type Client, perform } from './perform.js'
 
 const { stop, code } = workerData as Start
 
-/** The scenario read last: the cells of one scenario follow one another. */
-let latest: { text: string; scenario: Scenario } | undefined
-
-function scenarioOf({ text, known }: Job): Scenario {
-  if (latest?.text !== text) latest = { text, scenario: readScenario(text, known) }
-  return latest.scenario
-}
-
-/** On cells of so many states a second opinion costs next to nothing (docs/decisions/0015-latency.md). */
-const SECONDED = { states: 100, executions: 200 } as const
-
-/** A job with what it names, and the clock that runs for it. */
-interface Task {
-  readonly job: Job
-  readonly scenario: Scenario
-  readonly design: Design
-  readonly start: number
-  /** Milliseconds that are left. */
-  left(): number
-  mayGoOn(): boolean
-}
-
-async function taskOf(job: Job): Promise<Task> {
-  const { milliseconds = Number.POSITIVE_INFINITY } = job.limits
-  const start = performance.now()
-  const left = (): number => milliseconds - (performance.now() - start)
-  return {
-    job,
-    scenario: scenarioOf(job),
-    design: await loadDesign(job.design),
-    start,
-    left,
-    mayGoOn: () => Atomics.load(stop, 0) === 0 && left() > 0,
-  }
+const client: Client = {
+  send: (message: Message) => parentPort?.postMessage(message),
+  stopped: () => Atomics.load(stop, 0) !== 0,
 }
 
 async function run(job: Job): Promise<Message> {
-  const { number } = job
   assertSameCode(code)
-  const task = await taskOf(job)
-  const { scenario, design } = task
-  if (job.design.module !== undefined) mustRepeat(task)
-  if (job.question.sample !== undefined) {
-    const verdict = sampled(task, job.question.sample)
-    return { kind: 'verdict', job: number, verdict, final: true }
-  }
-  const saver = job.checkpoint === undefined ? undefined : new Saver(job.checkpoint, job)
-  const effort = effortOf(task, saver)
-  if (job.share !== undefined) {
-    return { kind: 'share', job: number, share: exploreShare(scenario, design, effort, job.share) }
-  }
-  const begun = task.start - (Date.now() - (job.begun ?? Date.now()))
-  const checked =
-    job.shares === undefined
-      ? checkScenario(scenario, design, effort)
-      : concludeShares(scenario, design, effort, job.shares, begun)
-  if (checked === undefined) return { kind: 'alone', job: number }
-  // What a limit has kept from being told with the fewest preemptions can be gone on with.
-  if (!checked.stopped && checked.fewest !== false) saver?.drop()
-  const verdict = await explained(task, announced(task, checked))
-  return { kind: 'verdict', job: number, verdict, final: true }
-}
-
-/** @throws UserError if what a design of the user's does can't be repeated */
-function mustRepeat(task: Task): void {
-  const { scenario, design } = task
-  let where: string | undefined
-  try {
-    where = notRepeated(scenario, design, drawFor(task, 1))
-  } catch (error) {
-    // The check will say so.
-    if (!(error instanceof SetupFailure)) throw error
-  }
-  if (where === undefined) return
-  throw new UserError(
-    `${design.id}: ${where} did something else when it was done again: what a step does may depend on nothing but the state, and a design keeps its state in structs`,
-  )
-}
-
-/** Numbers at random, the same for the same cell, whichever others are asked for. */
-function drawFor({ scenario, design }: Task, seed: number): Draw {
-  const random = xoroshiro128plus(seed ^ hash32(`${scenario.name} ${design.id}`))
-  return (n) => uniformInt(random, 0, n - 1)
-}
-
-/** Judged by whether the code announces what it touches; a design of the user's always is. */
-function announced(task: Task, verdict: Verdict): Verdict {
-  const { scenario, design, job } = task
-  const wanted = job.design.module !== undefined || job.question.undeclared === true
-  if (!wanted || verdict.proof === undefined) return verdict
-  return doubted(verdict, unannounced(scenario, design, drawFor(task, 1)))
-}
-
-function told({ scenario, design }: Task, verdict: Verdict): Verdict {
-  return { ...verdict, findings: gathered(scenario, design, verdict.findings) }
-}
-
-/** With findings in their shortest form, and what other searches say, if they are asked. */
-async function explained(task: Task, checked: Verdict): Promise<Verdict> {
-  const { scenario, design, job, mayGoOn } = task
-  const { cross } = job.question
-  const verdict = told(task, checked)
-  if (verdict.proof === undefined) return verdict
-  if (cross === undefined) return seconded(task, verdict)
-  // Who interrupts a second search has the verdict of the first.
-  send({ kind: 'verdict', job: job.number, verdict, final: false })
-  // Only now: making models needs the whole of TypeScript.
-  const { askSpin } = await import('./model.js')
-  const askModel: AskModel = (s, d) => askSpin(s, d, task.left())
-  const limits = { executions: cross, keepGoing: mayGoOn }
-  return { ...verdict, cross: crossCheck(scenario, design, limits, askModel) }
-}
-
-/**
- * Of a cell with few states, with what a stateless search says against the verdict. Searches that
- * agree say nothing.
- */
-function seconded({ scenario, design, mayGoOn }: Task, verdict: Verdict): Verdict {
-  if (verdict.proof !== 'exhaustive' || verdict.states > SECONDED.states) return verdict
-  const limits = { executions: SECONDED.executions, keepGoing: mayGoOn }
-  const cross = crossCheck(scenario, design, limits)
-  return cross.outcome === 'differs' ? { ...verdict, cross } : verdict
-}
-
-function effortOf({ job, mayGoOn }: Task, saver: Saver | undefined): Effort {
-  return {
-    ...job.question,
-    memory: job.limits.bytes,
-    resume: saver?.resume(),
-    now: () => performance.now(),
-    keepGoing: (states, depth, { bytes, snapshot }) => {
-      send({ kind: 'progress', job: job.number, states, depth, bytes })
-      const goOn = mayGoOn()
-      if (snapshot !== undefined) saver?.save(snapshot, !goOn)
-      return goOn
-    },
-  }
-}
-
-function sampled(task: Task, runs: number): Verdict {
-  const { scenario, design, mayGoOn } = task
-  const { seed = 1 } = task.job.question
-  const verdict = sampleScenario(scenario, design, {
-    runs,
-    draw: drawFor(task, seed),
-    keepGoing: mayGoOn,
-    now: () => performance.now(),
-  })
-  return { ...told(task, verdict), seed }
-}
-
-/**
- * Saves now and then, so rarely that it costs little of the time. A save that fails is told, and the
- * search goes on.
- */
-class Saver {
-  readonly #path: string
-  readonly #job: Job
-  #next = performance.now() + FIRST_SAVE
-  /** What was told last: once is enough. */
-  #said = ''
-
-  constructor(path: string, job: Job) {
-    this.#path = path
-    this.#job = job
-  }
-
-  resume(): CellSnapshot | undefined {
-    return readCheckpoint(this.#path, jobHash(this.#job))
-  }
-
-  save(snapshot: () => CellSnapshot, now: boolean): void {
-    const start = performance.now()
-    if (!now && start < this.#next) return
-    try {
-      saveCheckpoint(this.#path, jobHash(this.#job), snapshot())
-    } catch (error) {
-      this.#say(`the checkpoint can't be saved: ${(error as Error).message}`)
-    }
-    const cost = performance.now() - start
-    this.#next = start + Math.max(LEAST_INTERVAL, 20 * cost)
-  }
-
-  drop(): void {
-    try {
-      dropCheckpoint(this.#path)
-    } catch (error) {
-      this.#say(`the checkpoint can't be deleted: ${(error as Error).message}`)
-    }
-  }
-
-  #say(what: string): void {
-    const text = `${this.#path}: ${what}`
-    if (text !== this.#said) send({ kind: 'notice', job: this.#job.number, text })
-    this.#said = text
-  }
-}
-
-/** In milliseconds. */
-const FIRST_SAVE = 2000
-const LEAST_INTERVAL = 10_000
-
-function send(message: Message): void {
-  parentPort?.postMessage(message)
+  return perform(job, client)
 }
 
 /** What the user asked for and can't have; undefined if it is our mistake. */
@@ -242,9 +30,9 @@ function mistakeIn(error: Error, { design }: Job): string | undefined {
 }
 
 parentPort?.on('message', (job: Job) => {
-  run(job).then(send, (error: Error) => {
+  run(job).then(client.send, (error: Error) => {
     const text = mistakeIn(error, job)
-    if (text !== undefined) send({ kind: 'mistake', job: job.number, text })
-    else send({ kind: 'bug', job: job.number, text: error.stack ?? error.message })
+    if (text !== undefined) client.send({ kind: 'mistake', job: job.number, text })
+    else client.send({ kind: 'bug', job: job.number, text: error.stack ?? error.message })
   })
 })

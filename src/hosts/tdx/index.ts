@@ -75,6 +75,7 @@ import {
   tdxUnlockAllState,
   tdxUnlockState,
 } from './launch.js'
+import { ownerOf } from './module.js'
 import { TDX_WORDS } from './words.js'
 
 const COMMON: readonly Replacement[] = [
@@ -132,7 +133,7 @@ function tdx(
       ],
     },
   }
-  return { id, summary, words: TDX_WORDS, init: tdxInit, versions }
+  return { id, summary, words: TDX_WORDS, init: tdxInit, ownerOf, versions }
 }
 
 export const tdx618 = tdx(

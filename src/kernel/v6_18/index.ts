@@ -79,7 +79,7 @@ import { noDrainToUnmap, pagevecSize31 } from './mm/swap.js'
 import { readSwappedPagePinned } from './mm/swapin.js'
 import { pageoutToSwap, shrinkPoisonedUnmaps } from './mm/vmscan.js'
 import { kvmVmIoctlCheckExtension } from './virt/kvm/capabilities.js'
-import { kvmGmemCreate } from './virt/kvm/guest_memfd.js'
+import { kvmVmIoctlCreateGuestMemfd } from './virt/kvm/guest_memfd.js'
 import {
   kvmAssertedAtEnd,
   kvmMmuInvalidateEndChecked,
@@ -100,7 +100,7 @@ const KVM: readonly Replacement[] = [
   replace(kvmListenerGone, kvmListenerGoneChecked),
   replace(kvmArchFlushShadowMemslot, kvmArchFlushSlotOnly),
   replace(sysKvmSetMemoryAttributes, kvmVmIoctlSetMemAttributes),
-  replace(sysKvmCreateGuestMemfd, kvmGmemCreate),
+  replace(sysKvmCreateGuestMemfd, kvmVmIoctlCreateGuestMemfd),
   replace(sysKvmPreFaultMemory, kvmVcpuIoctlPreFault),
   replace(sysKvmCheckExtension, kvmVmIoctlCheckExtension),
   replace(kvmMmuPageFault, kvmMmuPageFault618),

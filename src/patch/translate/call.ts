@@ -2,6 +2,7 @@
 import { isSet } from '../c/config.js'
 import { type CNode, squash } from '../c/parse.js'
 import { camelCase, type Param } from '../model/dictionary.js'
+import { count } from './atomic.js'
 import { CALLS, type CallRow, EXPRESSIONS, type Row, STRUCTS, WITHOUT_EFFECT } from './crosswalk.js'
 import {
   announced,
@@ -43,6 +44,8 @@ export function call(w: Work, e: CNode, want?: Type): Value {
   const row = touched ? undefined : EXPRESSIONS[name]
   if (row !== undefined) return expression(w, row, args, e)
   if (w.locals.has(name)) throw new Hole(`a call through ${name}`, e)
+  const counted = touched ? undefined : count(w, name, args, e)
+  if (counted !== undefined) return counted
   const own = w.around.newFunction(name)
   if (own !== undefined) {
     // What it lacks, the caller lacks.
@@ -131,6 +134,9 @@ const SPECIAL: Readonly<Record<string, Special>> = {
     const file = w.keep(`allocFilePseudo(${inode}, ${table}, ${value(w, flags as CNode).code})`)
     w.emit(`${file}.privateData = ${owner}`)
     return atom(file, pointerTo('File', true))
+  },
+  xa_store_range: (_w, _args, e) => {
+    throw new Hole('what xa_store_range() returns', e)
   },
   kzalloc: allocate,
   kmalloc: allocate,
@@ -244,7 +250,7 @@ function passed(w: Work, v: Value, param: Param | undefined): Value {
 }
 
 /** The model's function, with what it wants of the arguments. */
-function modelCall(
+export function modelCall(
   w: Work,
   f: { ts: string; kind: string; params: readonly Param[]; returns: string },
   args: readonly CNode[],
@@ -283,6 +289,23 @@ function modelCall(
 function announceArray(w: Work, kind: 'read' | 'rmw', array: CNode): void {
   if (!w.scope.isAnnounced('XArray', 'xaHead')) return
   w.emit(`yield ${kind}(${value(w, array).code}, 'xaHead')`)
+}
+
+/**
+ * xa_store_range() whose answer nobody asks: without memory nothing is stored. NULL takes the place
+ * of what is there, and needs none.
+ */
+export function storeRange(w: Work, args: readonly CNode[], e: CNode): void {
+  const target = w.scope.functionTs('xaStoreRange')
+  if (target === undefined) throw new Hole('xa_store_range() is not in the model', e)
+  const row = CALLS.xa_store_range
+  if (args[3]?.text === 'NULL') {
+    w.emit(modelCall(w, target, args, row, e).code)
+    return
+  }
+  if (!w.announces) throw new Hole('an allocation where the model may not be preempted', e)
+  w.emit('if (!(yield* shouldFailslab())) {')
+  w.emit(modelCall(w, target, args, row, e).code, '}')
 }
 
 /** A result that C puts behind a pointer: stored, and the call says 0 or the error. */

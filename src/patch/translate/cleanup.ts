@@ -1,15 +1,17 @@
 /**
- * What C undoes by itself when a scope is left: guard(), scoped_guard() and __free(). The model's
+ * What C undoes by itself when a scope is left: guard(), scoped_guard(), CLASS(), __free(). The model's
  * language has nothing of the kind, so every way out says it: the end of the block, return, break,
  * continue and goto, the innermost scope first.
  */
 import type { CNode } from '../c/parse.js'
-import { FREES, GUARDS } from './crosswalk.js'
+import { camelCase } from '../model/dictionary.js'
+import { modelCall } from './call.js'
+import { CLASSES, FREES, GUARDS } from './crosswalk.js'
 import { value } from './expression.js'
 import { isPointer, pointerTo, structOf } from './types.js'
 import { Hole, type Work } from './work.js'
 
-/** Calls that the normaliser makes of these macros; CLASS() has no translation. */
+/** Calls that the normaliser makes of these macros. */
 const SCOPE_CALL = /^__(?:guard|class|cleanup)$/
 
 /** Does this statement begin a scope that its block ends? */
@@ -45,6 +47,29 @@ function held(w: Work, object: CNode): string {
   w.locals.set(key, local)
   w.emit(`${local.ts} = ${v.code}`)
   return `${local.ts}!`
+}
+
+/** `__class(fd, f, n)`: a local that is made here, and ended with the block if it is not NULL. */
+export function opened(w: Work, e: CNode): void {
+  const [kind, name, ...args] = (e.fields.arguments as CNode).kids
+  const [make, end, struct] = CLASSES[kind?.text ?? ''] ?? []
+  const by = make === undefined ? undefined : w.scope.functionTs(make)
+  if (by === undefined || end === undefined || struct === undefined) {
+    throw new Hole(`a CLASS() of the kind ${kind?.text}`, e)
+  }
+  const c = (name as CNode).text
+  const made = modelCall(w, by, args, undefined, e)
+  const shadowed = w.locals.get(c)
+  if (shadowed?.given) throw new Hole(`a CLASS() with the name of a parameter, ${c}`, e)
+  const local = shadowed ?? {
+    ...{ ts: w.name(camelCase(c)), type: pointerTo(struct), given: false, used: true },
+  }
+  local.used = true
+  w.locals.set(c, local)
+  w.emit(`${local.ts} = ${made.code}`)
+  w.cleanups.push(() => {
+    w.emit(`if (${local.ts} !== null) {`, callOf(w, end, local.ts, e), '}')
+  })
 }
 
 /** `__cleanup(kfree, p)`: what `p` points to at the end of the block is freed. */

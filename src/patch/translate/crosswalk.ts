@@ -16,6 +16,7 @@ export const WITHOUT_EFFECT = new RegExp(
     'VM_BUG_ON\\w*|VM_WARN_ON\\w*|BUILD_BUG_ON\\w*|VM_WARN_ONCE\\w*|KVM_MMU_WARN_ON|assert_\\w+',
     'fsnotify\\w*|file_modified|file_accessed|task_io_\\w+|delayacct_\\w+|psi_\\w+|static_call_cond',
     'INIT_LIST_HEAD|INIT_HLIST_HEAD|mem_cgroup_\\w+|folio_memcg\\w*|kmsan_\\w+|kasan_\\w+',
+    'folio_clear_mappedtodisk|(?:Set|Clear)PageError|inode_inc_iversion|inode_set_[cm]time_\\w+',
     'memalloc_\\w+_(?:save|restore)|num_poisoned_pages_\\w+|mm_inc_\\w+|percpu_counter_\\w+',
     'preempt_(?:disable|enable)|migrate_(?:disable|enable)|flush_dcache_\\w+|local_irq_\\w+',
   ].join('|')})$`,
@@ -97,10 +98,14 @@ export const EXPRESSIONS: Readonly<Record<string, Row>> = {
   signal_pending: ['false', 'bool'],
   fatal_signal_pending: ['false', 'bool'],
   atomic_read: ['$0'],
+  fd_file: ['$0'],
+  fd_empty: ['($0 === null)', 'bool'],
+  filemap_release_folio: ['true', 'bool'],
+  folio_needs_release: ['false', 'bool'],
   is_vm_hugetlb_page: ['false', 'bool'],
   kvm_gmem_get_index: ['addPages($0!.gmemPgoff, $1 - $0!.baseGfn)', 'pgoff_t'],
   kvm_gmem_supports_mmap: ['(kvmGmemOf(file!).flags & GUEST_MEMFD_FLAG_MMAP) !== 0', 'bool'],
-  kvm_gmem_get_invalidate_filter: ['0', 'int'],
+  kvm_gmem_get_invalidate_filter: ['kvmGmemGetInvalidateFilter($0!.iMapping!)', 'int'],
   kvm_slot_can_be_private: ['($0!.flags & KVM_MEM_GUEST_MEMFD) !== 0', 'bool'],
   kvm_slot_has_gmem: ['($0!.flags & KVM_MEM_GUEST_MEMFD) !== 0', 'bool'],
   xa_is_value: ['xaIsValue($0)', 'bool'],
@@ -152,14 +157,13 @@ export const CALLS: Readonly<Record<string, CallRow>> = {
   xa_find: { to: 'xaFindIndex', args: ['$0', '*$1', '$2'], xarray: 'read', test: '>= 0' },
   xa_store_range: { to: 'xaStoreRange', args: ['$0', '$1', '$2', '$3'], xarray: 'rmw' },
   xa_destroy: { to: 'xaDestroy' },
-  get_file_active: { to: 'kvmGmemGetFile', args: ['slot!'] },
+  get_file_active: { to: 'getFileActive', args: ['slot!'] },
   kvm_gmem_get_folio: { to: 'filemapGrabFolio', args: ['$0!.iMapping!', '$1'] },
   kvm_gmem_invalidate_begin: { to: 'kvmGmemInvalidateBegin', args: ['$0!.iMapping!', '$1', '$2'] },
   kvm_gmem_invalidate_end: { to: 'kvmGmemInvalidateEnd', args: ['$0!.iMapping!', '$1', '$2'] },
-  __kvm_gmem_invalidate_begin: { to: '__kvmGmemInvalidateBegin', args: ['$0', '$1', '$2'] },
   kvm_mmu_unmap_gfn_range: {
     to: 'kvmUnmapGfnRange',
-    args: ['$0', '$1.slot', '$1.start', '$1.end'],
+    args: ['$0', '$1.slot', '$1.start', '$1.end', '$1.attr_filter'],
   },
   list_del: { to: 'unlinkView', args: ['inode!.iMapping!', '^$0'] },
   __kvm_gmem_get_pfn: {
@@ -167,6 +171,10 @@ export const CALLS: Readonly<Record<string, CallRow>> = {
     args: ['$0', '$1', '$2'],
     fills: [4, 'uptodate'],
   },
+  SHMEM_I: { to: 'shmemI' },
+  fdget: { to: 'fget' },
+  fdget_raw: { to: 'fget' },
+  fdput: { to: 'fput' },
   get_unused_fd_flags: { to: 'getUnusedFd', args: [] },
   put_unused_fd: { to: 'putUnusedFd' },
   shmem_file_setup: { to: 'shmemFileSetup', args: [] },
@@ -195,7 +203,15 @@ export const ASSIGNMENTS: Readonly<Record<string, readonly (readonly [string, st
   __folio_mark_uptodate: [['$0.uptodate', 'true']],
   SetPageUptodate: [['$0.uptodate', 'true']],
   folio_clear_uptodate: [['$0.uptodate', 'false']],
+  ClearPageUptodate: [['$0.uptodate', 'false']],
   folio_set_dirty: [['$0.dirty', 'true']],
+  folio_clear_dirty: [['$0.dirty', 'false']],
+  folio_cancel_dirty: [['$0.dirty', 'false']],
+  ClearPageDirty: [['$0.dirty', 'false']],
+  folio_clear_active: [['$0.active', 'false']],
+  ClearPageActive: [['$0.active', 'false']],
+  folio_clear_unevictable: [['$0.unevictable', 'false']],
+  ClearPageUnevictable: [['$0.unevictable', 'false']],
   kvm_gmem_mark_prepared: [['$0.uptodate', 'true']],
   mapping_set_unevictable: [['$0.unevictable', 'true']],
   mapping_set_exiting: [['$0.exiting', 'true']],
@@ -221,6 +237,7 @@ export const FIELDS: Readonly<Record<string, string>> = {
   i_sb_list: 'iSbNext',
   mmu_seq: 'seq',
   _refcount: 'refcount',
+  f_ref: 'fCount',
 }
 
 /** Slots of tables. */
@@ -238,6 +255,8 @@ export const LISTS: Readonly<Record<string, { readonly first: string; readonly n
 
 /** Expressions that are a global of the model. */
 export const GLOBALS: Readonly<Record<string, readonly [code: string, struct: string]>> = {
+  'current->mm': ['currentMm()', 'mm_struct'],
+  'current->files': ['filesStruct()', 'files_struct'],
   'restrictedmem_mnt->mnt_sb': ['restrictedmemMnt()', 'super_block'],
   'shm_mnt->mnt_sb': ['fsState().shmMnt!', 'super_block'],
 }
@@ -254,6 +273,8 @@ export const PHRASES: Readonly<
   'attr->ia_valid & ATTR_SIZE': ['size >= 0n', 'bool', 'size'],
   'attr->ia_size': ['size', 'param', 'size'],
   'path->dentry': ['dentry', 'param', 'dentry'],
+  'args->size': ['size', 'param', 'size'],
+  'args->flags': ['flags', 'param', 'flags'],
   '(u64)inode->i_private & GUEST_MEMFD_FLAG_INIT_SHARED': [
     '(kvmGmemOf(vmf.vma!.vmFile!).flags & GUEST_MEMFD_FLAG_INIT_SHARED) !== 0',
     'bool',
@@ -272,6 +293,13 @@ export const GUARDS: Readonly<Record<string, readonly [lock: string, unlock: str
   rwsem_write: ['downWrite', 'upWrite'],
   read_lock: ['readLock', 'readUnlock'],
   write_lock: ['writeLock', 'writeUnlock'],
+}
+
+/** Kinds of CLASS(): what makes the object, what ends it, and its struct. */
+export const CLASSES: Readonly<Record<string, readonly [make: string, end: string, of: string]>> = {
+  fd: ['fget', 'fput', 'File'],
+  fd_raw: ['fget', 'fput', 'File'],
+  gmem_get_file: ['kvmGmemGetFile', 'fput', 'File'],
 }
 
 /** What __free() calls, by the name that it has there. */
@@ -301,5 +329,5 @@ export const RENAMED: Readonly<Record<string, string>> = {
 for (const table of [EXPRESSIONS, CALLS, ASSIGNMENTS, STRUCTS, FIELDS, SLOTS, LISTS, GLOBALS]) {
   Object.setPrototypeOf(table, null)
 }
-for (const table of [STATEMENTS, PHRASES, GUARDS, FREES, RENAMED])
+for (const table of [STATEMENTS, PHRASES, GUARDS, CLASSES, FREES, RENAMED])
   Object.setPrototypeOf(table, null)

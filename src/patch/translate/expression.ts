@@ -141,14 +141,19 @@ export function sure(v: Value): string {
 
 function number(e: CNode, want: Type | undefined): Value {
   const { text } = e
+  if (/^-1(?:ul|UL)$/.test(text)) return { ...atom('PGOFF_MAX', { k: 'wide', name: 'Pgoff' }) }
   const plain = text.replace(/[uUlL]+$/, '').replace(/^0(?=[0-7]+$)/, '0o')
-  if (!/^(?:0[xX][\da-fA-F]+|0o[0-7]+|0|[1-9]\d*)$/.test(plain))
+  if (!/^-?(?:0[xX][\da-fA-F]+|0o[0-7]+|0|[1-9]\d*)$/.test(plain))
     throw new Hole(`the number ${text}`, e)
   if (want?.k === 'big') return { ...atom(`${plain}n`, BIG), literal: true }
   if (want?.k === 'wide' && plain !== '0x0') {
     return { code: `${plain} as ${want.name}`, type: want, bind: BIND.as, literal: true }
   }
-  return { ...atom(plain, NUM), literal: true }
+  return {
+    ...atom(plain, NUM),
+    literal: true,
+    bind: plain.startsWith('-') ? BIND.unary : BIND.atom,
+  }
 }
 
 function character(e: CNode): Value {
@@ -224,6 +229,9 @@ function fieldPlace(w: Work, e: CNode): Place {
   }
   const flat = flattened(w, argument, member, e)
   if (flat !== undefined) return flat
+  const fd = member === 'file' ? w.locals.get(argument.text) : undefined
+  // struct fd is the file that it holds.
+  if (fd?.type.k === 'ptr' && fd.type.struct === 'File') return place(w, argument)
   const base =
     argument.type === 'field_expression'
       ? (global(w, argument) ?? fieldBase(w, argument))

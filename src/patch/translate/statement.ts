@@ -1,8 +1,8 @@
 /** C statements as the model's: jumps become labelled blocks, macros that loop become loops. */
 import { type CNode, descendants, squash } from '../c/parse.js'
 import { camelCase } from '../model/dictionary.js'
-import { call } from './call.js'
-import { beginsScope, endBlock, freed, guard, leave } from './cleanup.js'
+import { call, storeRange } from './call.js'
+import { beginsScope, endBlock, freed, guard, leave, opened } from './cleanup.js'
 import { ASSIGNMENTS, LISTS, STATEMENTS, STRUCTS } from './crosswalk.js'
 import { each } from './each.js'
 import {
@@ -235,6 +235,8 @@ function declare(w: Work, name: string, type: Type, init: CNode | undefined): vo
   }
   let local = w.locals.get(name)
   if (local === undefined || local.given) {
+    // A parameter that only the model has, under the same name, is still there.
+    if (local !== undefined) w.locals.set(`${name} of the model`, local)
     local = { ts: w.name(camelCase(name)), type, given: false, used: false }
     w.locals.set(name, local)
   }
@@ -303,7 +305,14 @@ function callStatement(w: Work, e: CNode): void {
     freed(w, e)
     return
   }
-  if (name === '__class') throw new Hole(`a CLASS() of the kind ${args[0]?.text}`, e)
+  if (name === '__class') {
+    opened(w, e)
+    return
+  }
+  if (name === 'xa_store_range') {
+    storeRange(w, args, e)
+    return
+  }
   if (name === 'list_add') {
     listAdd(w, args, e)
     return

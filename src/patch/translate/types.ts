@@ -157,6 +157,8 @@ export type Aliases = Readonly<Record<string, string>>
 
 function structType(c: string, pointers: number, scope: Scope, alias: Aliases): Type {
   if (c === 'list_head') return { k: 'list' }
+  // The file, with a reference.
+  if (c === 'fd' && pointers === 0) return pointerTo('File')
   const found = scope.structNamed(alias[c] ?? c)
   if (found !== undefined) {
     if (pointers > 1) return { k: 'out', to: pointerTo(found.ts) }

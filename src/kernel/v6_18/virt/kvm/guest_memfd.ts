@@ -102,12 +102,15 @@ function gfnEnd(slot: KvmMemorySlot, end: Pgoff): Gfn {
 }
 
 /**
- * A file whose pages user space may touch from the start backs shared memory.
+ * A file whose pages user space may touch from the start backs shared memory. The flags are the
+ * inode's, so that all of its views have the same; without a view nobody asks.
  *
  * Models: 6.18 virt/kvm/guest_memfd.c kvm_gmem_get_invalidate_filter.
  */
-function kvmGmemGetInvalidateFilter(gmem: KvmGmem): number {
-  return gmem.flags & GUEST_MEMFD_FLAG_INIT_SHARED ? KVM_FILTER_SHARED : KVM_FILTER_PRIVATE
+function kvmGmemGetInvalidateFilter(mapping: AddressSpace): number {
+  const gmem = firstView(mapping)
+  const shared = gmem !== null && (gmem.flags & GUEST_MEMFD_FLAG_INIT_SHARED) !== 0
+  return shared ? KVM_FILTER_SHARED : KVM_FILTER_PRIVATE
 }
 
 /**
@@ -120,9 +123,9 @@ export const __kvmGmemInvalidateBegin = fn(function* __kvm_gmem_invalidate_begin
   gmem: KvmGmem,
   start: Pgoff,
   end: Pgoff,
+  attrFilter: number,
 ): Kernel<void> {
   const kvm = gmem.kvm!
-  const filter = kvmGmemGetInvalidateFilter(gmem)
   let flush = false
   let foundMemslot = false
   // Not ordered by invalidate_lock: a slot that goes while the file is dying unbinds without it.
@@ -138,7 +141,7 @@ export const __kvmGmemInvalidateBegin = fn(function* __kvm_gmem_invalidate_begin
       kvmMmuInvalidateBegin(kvm)
     }
     tracepoint('kvm_unmap_gfn_range', slot, slot.gmemPgoff, start, end, first, last)
-    if (yield* kvmUnmapGfnRange(kvm, slot, first, last, filter)) flush = true
+    if (yield* kvmUnmapGfnRange(kvm, slot, first, last, attrFilter)) flush = true
     yield read(gmem.bindings, 'xaHead')
     index = bindingAfter(gmem, index, end)
   }
@@ -166,9 +169,10 @@ export const kvmGmemInvalidateBegin = fn(function* kvm_gmem_invalidate_begin(
   start: Pgoff,
   end: Pgoff,
 ): Kernel<void> {
+  const attrFilter = kvmGmemGetInvalidateFilter(mapping)
   let gmem = firstView(mapping)
   while (gmem !== null) {
-    yield* __kvmGmemInvalidateBegin(gmem, start, end)
+    yield* __kvmGmemInvalidateBegin(gmem, start, end, attrFilter)
     gmem = gmem.entry
   }
 })
@@ -307,7 +311,8 @@ export const kvmGmemRelease = fn(function* kvm_gmem_release(
     slot.gmemFile = null
     index = bindingAfter(gmem, index, PGOFF_MAX)
   }
-  yield* __kvmGmemInvalidateBegin(gmem, 0 as Pgoff, PGOFF_MAX)
+  const attrFilter = kvmGmemGetInvalidateFilter(mapping)
+  yield* __kvmGmemInvalidateBegin(gmem, 0 as Pgoff, PGOFF_MAX, attrFilter)
   yield* __kvmGmemInvalidateEnd(gmem, 0 as Pgoff, PGOFF_MAX)
   unlinkView(mapping, gmem)
   yield* upWrite(mapping.invalidateLock)
@@ -447,27 +452,37 @@ export const __kvmGmemCreate = fn(function* __kvm_gmem_create(
 })
 
 /**
- * KVM_CREATE_GUEST_MEMFD: a descriptor; -EINVAL for flags that the VM does not support or a size
- * (signed, in bytes) that is not positive and page aligned; -EBADF, or -ENOTTY, if
- * `vm` is no VM.
+ * A descriptor of a new file; -EINVAL for flags that the VM does not support, or a size (signed, in
+ * bytes) that is not positive and page aligned.
  *
  * Models: 6.18 virt/kvm/guest_memfd.c kvm_gmem_create.
  */
 export const kvmGmemCreate = fn(function* kvm_gmem_create(
+  kvm: Kvm,
+  size: bigint,
+  flags: bigint,
+): Kernel<number> {
+  if ((flags & ~BigInt(kvmGmemGetSupportedFlags(kvm))) !== 0n) return -EINVAL
+  if (size <= 0n || !isPageAligned(size)) return -EINVAL
+  return yield* __kvmGmemCreate(kvm, size, Number(flags))
+})
+
+/**
+ * KVM_CREATE_GUEST_MEMFD: -EBADF, or -ENOTTY, if `vm` is no VM. The size and the flags are unsigned
+ * words of the request.
+ *
+ * Models: 6.18 virt/kvm/kvm_main.c kvm_vm_ioctl, KVM_CREATE_GUEST_MEMFD.
+ */
+export const kvmVmIoctlCreateGuestMemfd = fn(function* kvm_vm_ioctl_create_guest_memfd(
   vm: number,
   size: bigint,
   flags: bigint,
 ): Kernel<number> {
   const file = yield* kvmFget(vm)
   if (isErr(file)) return ptrErr(file)
-  const kvm = kvmOf(file)
   const bytes = BigInt.asIntN(64, size)
   const wanted = BigInt.asUintN(64, flags)
-  let ret = -EINVAL
-  const known = (wanted & ~BigInt(kvmGmemGetSupportedFlags(kvm))) === 0n
-  if (known && bytes > 0n && isPageAligned(bytes)) {
-    ret = yield* __kvmGmemCreate(kvm, bytes, Number(wanted))
-  }
+  const ret = yield* kvmGmemCreate(kvmOf(file), bytes, wanted)
   yield* fput(file)
   return ret
 })

@@ -91,13 +91,13 @@ export const kvmGmemBind = fn(function* kvm_gmem_bind(
 })
 
 /**
- * The slot's file with a reference; NULL if it has none, or one that is being closed.
+ * The file behind a pointer that others change, with a reference; NULL if there is none, or one that
+ * is being closed. The pointer is a slot's.
  *
- * Models: 6.18 virt/kvm/guest_memfd.c kvm_gmem_get_file and fs/file.c get_file_active. Simplifies:
- * taking the reference and looking again are one step, since a change between the two cannot be
- * told from one right after.
+ * Models: 6.18 fs/file.c get_file_active. Simplifies: taking the reference and looking again are one
+ * step, since a change between the two cannot be told from one right after.
  */
-export const kvmGmemGetFile = fn(function* kvm_gmem_get_file(
+export const getFileActive = fn(function* get_file_active(
   slot: KvmMemorySlot,
 ): Kernel<File | null> {
   rcuReadLock()
@@ -111,6 +111,13 @@ export const kvmGmemGetFile = fn(function* kvm_gmem_get_file(
   }
   rcuReadUnlock()
   return file
+})
+
+/** The slot's file with a reference. Models: 6.18 virt/kvm/guest_memfd.c kvm_gmem_get_file. */
+export const kvmGmemGetFile = fn(function* kvm_gmem_get_file(
+  slot: KvmMemorySlot,
+): Kernel<File | null> {
+  return yield* getFileActive(slot)
 })
 
 /** Models: 6.18 virt/kvm/guest_memfd.c __kvm_gmem_unbind. No fault can be using the slot. */

@@ -1,0 +1,167 @@
+/** Words of C that the model has otherwise: counts, descriptors, ranges, requests. C of our own. */
+import assert from 'node:assert/strict'
+import { before, test } from 'node:test'
+import { builtInScenarios } from '../../src/app/host/scenarios.js'
+import { dictionary, variantOf } from '../../src/cli/fidelity-tree.js'
+import { startCParser } from '../../src/cli/grammar.js'
+import { readC } from '../../src/cli/tree.js'
+import type { Design } from '../../src/designs/design.js'
+import { gmem618 } from '../../src/designs/gmem.js'
+import { upm } from '../../src/designs/upm.js'
+import { lowerModule } from '../../src/lower/host.js'
+import type { Replacement } from '../../src/machine/fn.js'
+import { type Candidate, calibrationModules, candidates } from '../../src/patch/calibrate.js'
+import { scopeOf } from '../../src/patch/facts.js'
+import { difference, judgeCell } from '../../src/patch/judge.js'
+
+before(startCParser)
+
+function translated(design: Design, path: string, source: string): readonly Candidate[] {
+  return candidates([readC(path, source)], scopeOf(design, dictionary()))
+}
+
+/** Each function in the place of the model's: every final state of these scenarios stays. */
+async function agrees(
+  design: Design,
+  path: string,
+  source: string,
+  names: readonly string[],
+): Promise<void> {
+  const list = translated(design, path, source)
+  assert.ok(list.length > 0)
+  for (const c of list) assert.equal(c.reason, undefined, `${c.c}: ${c.reason?.reason}`)
+  const [text, ...more] = calibrationModules(list, scopeOf(design, dictionary()))
+  assert.deepEqual(more, [])
+  const { text: code, problems } = lowerModule(text!)
+  assert.deepEqual(problems, [], text)
+  const url = `data:text/javascript;base64,${Buffer.from(code).toString('base64')}`
+  const { made } = (await import(url)) as { made: Record<string, Replacement> }
+  const files = builtInScenarios().filter((f) => names.includes(f.scenario.name))
+  assert.equal(files.length, names.length)
+  for (const { scenario } of files) {
+    const was = judgeCell(scenario, design)
+    for (const [name, by] of Object.entries(made)) {
+      const now = judgeCell(scenario, { ...design, base: design, replaces: [by] })
+      assert.equal(difference(was, now), undefined, `${name} in ${scenario.name}`)
+    }
+  }
+}
+
+test('atomic counts of a field', async () => {
+  const kvm = `
+void kvm_get_kvm(struct kvm *kvm)
+{
+	refcount_add(1, &kvm->users_count);
+}
+
+void kvm_put_kvm(struct kvm *kvm)
+{
+	if (!refcount_sub_and_test(1, &kvm->users_count))
+		return;
+	kvm_destroy_vm(kvm);
+}
+`
+  await agrees(upm, 'virt/kvm/kvm_main.c', kvm, ['lifetime/close-the-file-and-delete-the-slot'])
+  const folio = `
+static inline void folio_put_refs(struct folio *folio, int refs)
+{
+	if (folio_ref_sub_and_test(folio, refs))
+		__folio_put(folio);
+}
+`
+  await agrees(upm, 'include/linux/mm.h', folio, ['punch/punch-vs-guest-fault'])
+})
+
+test('a descriptor’s file, put with its scope or by hand', async () => {
+  const scoped = `
+SYSCALL_DEFINE4(fallocate, int, fd, int, how, loff_t, at, loff_t, bytes)
+{
+	CLASS(fd, f)(fd);
+
+	if (fd_empty(f))
+		return -EBADF;
+	return vfs_fallocate(fd_file(f), how, at, bytes);
+}
+`
+  const byHand = `
+SYSCALL_DEFINE4(fallocate, int, fd, int, how, loff_t, at, loff_t, bytes)
+{
+	struct fd f = fdget(fd);
+	int err = -EBADF;
+
+	if (!f.file)
+		return err;
+	err = vfs_fallocate(f.file, how, at, bytes);
+	fdput(f);
+	return err;
+}
+`
+  for (const c of [scoped, byHand]) {
+    await agrees(upm, 'fs/open.c', c, ['punch/punch-vs-guest-fault'])
+  }
+})
+
+test('a range is stored if there is memory, and nobody asks', async () => {
+  const bind = `
+int restrictedmem_bind(struct file *file, pgoff_t start, pgoff_t end,
+		       struct restrictedmem_notifier *user, bool exclusive)
+{
+	struct restrictedmem *r = file->f_mapping->private_data;
+	int err = -EINVAL;
+
+	down_write(&r->lock);
+	if (exclusive && !xa_find(&r->bindings, &start, end, XA_PRESENT)) {
+		xa_store_range(&r->bindings, start, end, user, GFP_KERNEL);
+		r->exclusive = true;
+		err = 0;
+	}
+	up_write(&r->lock);
+	return err;
+}
+`
+  await agrees(upm, 'mm/restrictedmem.c', bind, ['faults/the-binding-fails'])
+  const asked = bind.replace('xa_store_range(', 'err = xa_store_range(')
+  const [c] = translated(upm, 'mm/restrictedmem.c', asked)
+  assert.match(c?.reason?.reason ?? '', /what xa_store_range\(\) returns/)
+})
+
+test('the fields of a request are parameters of the model', async () => {
+  const create = `
+int kvm_gmem_create(struct kvm *kvm, struct kvm_create_guest_memfd *args)
+{
+	u64 flags = args->flags;
+	loff_t size = args->size;
+
+	if (!PAGE_ALIGNED(size) || size <= 0)
+		return -EINVAL;
+	if (flags & ~kvm_gmem_get_supported_flags(kvm))
+		return -EINVAL;
+	return __kvm_gmem_create(kvm, size, flags);
+}
+`
+  await agrees(gmem618, 'virt/kvm/guest_memfd.c', create, ['memory-failure/close-vs-own-failure'])
+})
+
+test('minus one as an offset is the last page of all', () => {
+  const unbind = `
+void restrictedmem_unbind(struct file *file, pgoff_t start, pgoff_t end,
+			  struct restrictedmem_notifier *user)
+{
+	struct restrictedmem *r = file->f_mapping->private_data;
+
+	xa_store_range(&r->bindings, start, -1ul, NULL, GFP_KERNEL);
+}
+`
+  const [c] = translated(upm, 'mm/restrictedmem.c', unbind)
+  assert.equal(c?.reason, undefined)
+  assert.match(c?.pieces.at(-1)?.text ?? '', /xaStoreRange\(.*, PGOFF_MAX, null\)/)
+})
+
+test('functions of two modules are no variant', () => {
+  const [c] = translated(upm, 'include/linux/mm.h', 'void folio_get(struct folio *folio)\n{\n}\n')
+  assert.ok(c !== undefined)
+  const other = '\n    folioPutRefs: replace(folioPutRefs, folioPutRefs$),'
+  assert.equal(variantOf([c], [other]), undefined)
+  const own = '\n    folioGet: replace(folioGet, folioGet$),'
+  assert.deepEqual(variantOf([c], [other, own]), { module: 1, slots: ['folioGet'] })
+})
