@@ -88,6 +88,16 @@ const hasTdrAlone = fn(function* memfd_get_seals(_fd: number): Kernel<number> {
   return 0
 })
 
+/** A call that shares the tree, whatever else is under way. */
+const hasTree = fn(function* memfd_get_seals(_fd: number): Kernel<number> {
+  const td = Td.at(Td.base) as Td
+  yield write(td, 'state')
+  td.treeShared += 1
+  yield write(td, 'state')
+  td.treeShared -= 1
+  return 0
+})
+
 const entersBarred = fn(function* tdx_vcpu_run_gate(_kvm: Kvm): Kernel<void> {
   yield rmw(Td.at(Td.base), 'state')
 })
@@ -112,8 +122,8 @@ export const TDX_MUTANTS: readonly Mutant[] = [
     'missing-track',
   ),
   mutant(
-    'tdr-taken-during-a-zap',
-    inGetSeals(hasTdrAlone),
+    'tree-taken-during-a-zap',
+    inGetSeals(hasTree),
     `${PUNCH}task vmm\n  fcntl_get_seals(fd)\n`,
     'removal-busy-twice',
   ),
