@@ -102,7 +102,7 @@ export const snpVmTypeHasPrivateMem = fn(function kvm_arch_has_private_mem(type:
   return type === KVM_X86_SW_PROTECTED_VM || type === KVM_X86_SNP_VM
 })
 
-/** Models: 6.17 arch/x86/kvm/svm/svm.c svm_vm_init, and sev.c snp_launch_finish. Compared: 7.0. */
+/** Models: 6.17 arch/x86/kvm/svm/svm.c svm_vm_init, and sev.c snp_launch_finish. Compared: 7.0 source. */
 export const snpPreFaultAllowed = fn(function kvm_pre_fault_allowed(kvm: Kvm): boolean {
   return !isSnpGuest(kvm) || sevInfo(kvm).launched
 })

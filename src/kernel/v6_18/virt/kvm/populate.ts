@@ -62,9 +62,10 @@ export const gmemPostPopulate = fn(function* kvm_gmem_populate_cb(
  * is shared; or the error of the look-up or of the callback. Whatever the callback has done with the
  * page before it failed, the page stays in the file. invalidate_lock is held for writing.
  *
+ * 7.0 does not ask whether the page is prepared.
+ *
  * Models: 6.17 virt/kvm/guest_memfd.c kvm_gmem_populate, the body of its loop. Simplifies: order 0,
- * as of every folio there. Compared: 7.0 source, __kvm_gmem_populate, which does not ask whether the
- * page is prepared.
+ * as of every folio there. Compared: 7.0 source.
  */
 export const populatePage = fn(function* __kvm_gmem_populate(
   kvm: Kvm,
@@ -95,8 +96,10 @@ export const populatePage = fn(function* __kvm_gmem_populate(
  * Fill `npages` pages from a gfn on, as many as the slot has: how many were filled, or why the first
  * was not. -EINVAL without a slot with such a file, -EFAULT if the file is closed. slots_lock is held.
  *
+ * 7.0 takes invalidate_lock for each page, and gets the page's source before that.
+ *
  * Models: 6.17 virt/kvm/guest_memfd.c kvm_gmem_populate. Simplifies: no signals. Compared: 7.0
- * source, where invalidate_lock is taken for each page, and its source is got before that.
+ * source.
  */
 export const kvmGmemPopulate = fn(function* kvm_gmem_populate(
   kvm: Kvm,
