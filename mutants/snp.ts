@@ -4,6 +4,7 @@ import { gmem618 } from '../src/designs/gmem.js'
 import { onHost } from '../src/hosts/host.js'
 import { snp } from '../src/hosts/snp/index.js'
 import { rmpupdate } from '../src/hosts/snp/instructions.js'
+import { snpLeakPages } from '../src/hosts/snp/leaked.js'
 import { headOf, rmpEntry } from '../src/hosts/snp/rmp.js'
 import { rmpMakePrivate } from '../src/hosts/snp/sev.js'
 import { sevInfo } from '../src/hosts/snp/vm.js'
@@ -113,6 +114,12 @@ const assignsForeign = fn(function* memfd_get_seals(fd: number): Kernel<number> 
   return 0
 })
 
+/** A page that a guest has is given up, and freed when the file lets it go. */
+const givesUp = fn(function* memfd_get_seals(fd: number): Kernel<number> {
+  yield* snpLeakPages(pageOf(fd, 0))
+  return 0
+})
+
 const PUNCH = '  fallocate(fd, PUNCH_HOLE|KEEP_SIZE, offset=0, size=1P)\n  drain_lru()\n'
 const PREFAULT = '  kvm_pre_fault_memory(vm, gpa=0, size=1P)\n'
 
@@ -143,4 +150,5 @@ export const SNP_MUTANTS: readonly Mutant[] = [
   inGetSeals('private-page-cleared', clearsAgain, 'host-write-fault'),
   inGetSeals('subpage-counted-twice', countsTwice, 'rmp-miscount'),
   inGetSeals('page-assigned-and-forgotten', assignsForeign, 'asid-in-use'),
+  inGetSeals('page-given-up-and-freed', givesUp, 'leaked-page-freed'),
 ]

@@ -65,9 +65,17 @@ const keepsPage = fn(function* tdx_sept_remove_private_spte(kvm: Kvm, spte: Spte
 const tracksNothing = fn(function* tdx_track(_kvm: Kvm, _gfn: Gfn): Kernel<void> {})
 
 /** What the module answers is not looked at. */
-const asksOnce = fn(function* tdh_do_no_vcpus(kvm: Kvm, call: number, gfn: Gfn): Kernel<boolean> {
+const asksOnce = fn(function* tdh_do_no_vcpus(kvm: Kvm, call: number, gfn: Gfn): Kernel<number> {
   yield* seamcall(kvm, call, gfn)
-  return true
+  return 0
+})
+
+/** The host has lost an entry to the guest, and will not be back. */
+const losesEntry = fn(function* memfd_get_seals(_fd: number): Kernel<number> {
+  const td = Td.at(Td.base) as Td
+  yield write(td, 'state')
+  td.hostPriority.set(1, 1)
+  return 0
 })
 
 /** A call that has the TDR to itself, whatever else is under way. */
@@ -77,6 +85,16 @@ const hasTdrAlone = fn(function* memfd_get_seals(_fd: number): Kernel<number> {
   lockTdr(td)
   yield write(td, 'tdrExclusive')
   unlockTdr(td)
+  return 0
+})
+
+/** A call that shares the tree, whatever else is under way. */
+const hasTree = fn(function* memfd_get_seals(_fd: number): Kernel<number> {
+  const td = Td.at(Td.base) as Td
+  yield write(td, 'state')
+  td.treeShared += 1
+  yield write(td, 'state')
+  td.treeShared -= 1
   return 0
 })
 
@@ -104,10 +122,22 @@ export const TDX_MUTANTS: readonly Mutant[] = [
     'missing-track',
   ),
   mutant(
-    'tdr-taken-during-a-zap',
-    inGetSeals(hasTdrAlone),
+    'tree-taken-during-a-zap',
+    inGetSeals(hasTree),
     `${PUNCH}task vmm\n  fcntl_get_seals(fd)\n`,
     'removal-busy-twice',
+  ),
+  mutant(
+    'tdr-taken-for-a-moment',
+    inGetSeals(hasTdrAlone),
+    `${PUNCH}task vmm\n  fcntl_get_seals(fd)\n`,
+    'tdr-contended',
+  ),
+  mutant(
+    'entry-reserved-and-forgotten',
+    inGetSeals(losesEntry),
+    'task t\n  kvm_pre_fault_memory(vm, gpa=1P, size=1P)\n  fcntl_get_seals(fd)\n',
+    'host-priority-stuck',
   ),
   mutant(
     'barred-vcpu-enters',

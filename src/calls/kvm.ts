@@ -9,7 +9,13 @@ import {
 import { sysKvmCreateVm } from '../kernel/virt/kvm/kvm_main.js'
 import { sysKvmSetMemoryAttributes } from '../kernel/virt/kvm/memory_attributes.js'
 import { sysKvmCreateVcpu } from '../kernel/virt/kvm/vcpu_file.js'
-import { confidentialVm, guestAccept, guestConvert, launch } from '../user/confidential.js'
+import {
+  confidentialVm,
+  guestAccept,
+  guestConvert,
+  launch,
+  launchUpdate,
+} from '../user/confidential.js'
 import { bindSlot, plainSlot, setRegion, setRegion2, slotOver, unbindSlot } from '../user/vmm.js'
 import {
   type Arguments,
@@ -116,6 +122,11 @@ export const KVM_CALLS = {
     confidentialVm,
     [],
     'A VM of the kind whose memory the host protects, before it has any.',
+  ),
+  launch_update: call(
+    launchUpdate,
+    [vm, gpa, size, bytes('uaddr', 0), number('type', 1)],
+    'Its memory begins with this: KVM_SEV_SNP_LAUNCH_UPDATE, KVM_TDX_INIT_MEM_REGION.',
   ),
   launch: call(launch, [vm], 'Its launch is finished: it can run.'),
   guest_accept: call(

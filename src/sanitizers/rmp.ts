@@ -5,7 +5,9 @@
  *
  * Left out: RMP8, since no vCPU has a VMSA page here.
  */
+import { ASID_IN_USE, sevAsids } from '../hosts/snp/asid.js'
 import { keyOf } from '../hosts/snp/firmware.js'
+import { snpLeakedPages, timesLeaked } from '../hosts/snp/leaked.js'
 import {
   ASIDS,
   asidTable,
@@ -19,13 +21,13 @@ import {
   regionFrame,
   rmpEntry,
 } from '../hosts/snp/rmp.js'
-import { isSnpGuest, sevInfo, sevState } from '../hosts/snp/vm.js'
+import { isSnpGuest, sevInfo } from '../hosts/snp/vm.js'
 import type { Kvm } from '../kernel/include/kvm.js'
 import type { Folio } from '../kernel/include/mm.js'
 import type { Gfn, Pfn } from '../kernel/include/types.js'
-import { forEachFolio } from '../kernel/mm/page_alloc.js'
+import { forEachFolio, pfnToFolio } from '../kernel/mm/page_alloc.js'
 import { factsOf } from '../machine/struct.js'
-import { architecture, source } from './ground.js'
+import { architecture, commit, source } from './ground.js'
 import type { Context, Report, Sanitizer } from './sanitizer.js'
 import { forEachAlive, forEachSpte, freeText, gfnText, isFree, WATCHED_FOR_FREE } from './view.js'
 
@@ -36,6 +38,25 @@ function judgeFree(folio: Folio, report: Report): void {
   if (state === 'Hypervisor') return
   const text = `pfn ${folio.pfn} ${freeText(folio)}, but its RMP entry says ${state}`
   report('rmp-leak', text, factsOf([folio], { pfn: folio.pfn }))
+}
+
+/** A page that is on the list of what is lost is nobody's any more, and there once. */
+function judgeLeaked(report: Report): void {
+  const { length, pfns } = snpLeakedPages()
+  for (let i = 0; i < length; i++) {
+    const pfn = pfns.get(i) as Pfn
+    const folio = pfnToFolio(pfn)!
+    const facts = factsOf([folio], { pfn })
+    if (isFree(folio)) {
+      report(
+        'leaked-page-freed',
+        `pfn ${pfn} ${freeText(folio)}, and is on the list of leaked pages`,
+        facts,
+      )
+    } else if (timesLeaked(pfn) > 1) {
+      report('leaked-page-freed', `pfn ${pfn} is on the list of leaked pages twice`, facts)
+    }
+  }
 }
 
 /** RMP5: what a region's head counts is what there is. */
@@ -152,6 +173,15 @@ export const rmp: Sanitizer = {
       why: [architecture('AMD-ASPFW sev_mcmd.c: SNP_ACTIVATE')],
     },
     {
+      id: 'leaked-page-freed',
+      judgement: 'state',
+      sentence: 'A page that was given up as lost is freed all the same, or given up twice.',
+      why: [
+        source('6.17', 'arch/x86/virt/svm/sev.c snp_leak_pages'),
+        commit('5c52607c43c3', 'a page of firmware was put on the list twice'),
+      ],
+    },
+    {
       id: 'live-page-taken',
       judgement: 'call',
       sentence: 'A page is taken from a guest that still maps it.',
@@ -163,10 +193,12 @@ export const rmp: Sanitizer = {
     'RmpEntry.assigned',
     'RmpEntry.immutable',
     'RmpEntry.subpageCount',
+    'SnpLeakedPages.length',
   ],
   state({ report }) {
     forEachFolio((folio) => judgeFree(folio, report))
     judgeCounters(report)
+    judgeLeaked(report)
   },
   event(name, args, context) {
     if (name === 'snp_guest_read') {
@@ -185,10 +217,10 @@ export const rmp: Sanitizer = {
     if (crashed) return
     for (let asid = 1; asid < ASIDS; asid++) {
       const pages = asidTable().pages.get(asid)
-      if (pages === 0 || sevState().used.get(asid) !== 0) continue
+      if (pages === 0 || sevAsids().state.get(asid) === ASID_IN_USE) continue
       report(
         'asid-in-use',
-        `ASID ${asid} is free and has ${pages} pages`,
+        `ASID ${asid} was given back and has ${pages} pages`,
         factsOf([asidTable()], { asid }),
       )
     }

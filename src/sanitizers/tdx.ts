@@ -1,5 +1,5 @@
 /**
- * A TD's memory (TDX1 to TDX5, TDX8): what the module has of a frame agrees with what the kernel does
+ * A TD's memory (TDX1 to TDX8): what the module has of a frame agrees with what the kernel does
  * with it, and KVM asks for nothing that the module must refuse. What the module refuses it refuses;
  * here is that it was asked.
  */
@@ -47,6 +47,18 @@ function judge(folio: Folio, report: Report): void {
   report('pamt-mismatch', text, facts)
 }
 
+/** Calls of a zap, which has no way back. */
+const NO_FAIL = ['BLOCK', 'TRACK', 'REMOVE']
+
+/** TDX7: once everybody has come to rest, no host call is about to ask again. */
+function judgePriority(td: Td, report: Report): void {
+  for (let gfn = 0; gfn < td.hostPriority.length; gfn++) {
+    if (td.hostPriority.get(gfn) === 0 || td.state.get(gfn) !== SEPT_STATE.PENDING) continue
+    const text = `${gfnText(gfn as Gfn)} waits to be accepted, and the host goes before for ever`
+    report('host-priority-stuck', text, factsOf([td], { gfn }))
+  }
+}
+
 export const tdx: Sanitizer = {
   name: 'tdx',
   host: 'tdx',
@@ -78,6 +90,19 @@ export const tdx: Sanitizer = {
       why: [commit('9a89894f30d5', 'a vCPU was initialised while a page was taken back')],
     },
     {
+      id: 'tdr-contended',
+      judgement: 'call',
+      sentence: 'What must not fail meets a call that has the whole TD to itself.',
+      why: [commit('9a89894f30d5', 'a vCPU was initialised while a page was taken back')],
+    },
+    {
+      id: 'host-priority-stuck',
+      judgement: 'state',
+      sentence:
+        'A page that the guest is to accept stays reserved for a host that does not ask again.',
+      why: [architecture('TDX module 1.5.01, the host-priority bit of an entry')],
+    },
+    {
       id: 'vcpu-not-barred',
       judgement: 'call',
       sentence: 'A vCPU enters the guest while a zap keeps all of them out.',
@@ -94,6 +119,9 @@ export const tdx: Sanitizer = {
   state({ report }) {
     forEachFolio((folio) => judge(folio, report))
   },
+  atRest({ report, crashed }) {
+    if (!crashed) forEachAlive(Td, (td) => judgePriority(td, report))
+  },
   event(name, args, { report }) {
     if (name === 'tdx_host_store') {
       const [folio] = args as [Folio]
@@ -108,6 +136,11 @@ export const tdx: Sanitizer = {
       const [kvm, gfn] = args as [Kvm, Gfn]
       const text = `${gfnText(gfn)} cannot be taken back: a lock is taken, and no vCPU is inside`
       report('removal-busy-twice', text, factsOf([kvm], { gfn }))
+    } else if (name === 'tdx_tdr_contended') {
+      const [op] = args as [string]
+      if (!NO_FAIL.includes(op)) return
+      const text = `${op} must not fail, and somebody has the TDR to himself`
+      report('tdr-contended', text, factsOf([]))
     } else if (name === 'tdx_enter') {
       const [kvm] = args as [Kvm]
       if (!tdxOf(kvm).barred) return

@@ -4,15 +4,36 @@
  * machine that protects nothing; each host has its own.
  */
 
+import { fput } from '../kernel/fs/file_table.js'
+import { ENOTTY } from '../kernel/include/errno.js'
 import { PAGE_SIZE } from '../kernel/include/types.js'
 import { KVM_X86_SW_PROTECTED_VM } from '../kernel/include/uapi.js'
 import { sysKvmCreateVm } from '../kernel/virt/kvm/kvm_main.js'
 import { sysKvmSetMemoryAttributes } from '../kernel/virt/kvm/memory_attributes.js'
+import { kvmFget } from '../kernel/virt/kvm/vm_file.js'
 import { fn, type Kernel } from '../machine/fn.js'
+import { isErr, ptrErr } from '../machine/struct.js'
 
 /** A VM of the kind whose memory the host protects, ready to be given memory. A descriptor. */
 export const confidentialVm = fn(function* confidential_vm(): Kernel<number> {
   return yield* sysKvmCreateVm(KVM_X86_SW_PROTECTED_VM)
+})
+
+/**
+ * What a guest's memory begins with: `size` bytes at a guest address from an address of the process,
+ * as pages of a type that the host may have. 0 or an error; here nobody can.
+ */
+export const launchUpdate = fn(function* launch_update(
+  vm: number,
+  _gpa: bigint,
+  _size: bigint,
+  _uaddr: bigint,
+  _type: number,
+): Kernel<number> {
+  const file = yield* kvmFget(vm)
+  if (isErr(file)) return ptrErr(file)
+  yield* fput(file)
+  return -ENOTTY
 })
 
 /** The VM has what it begins with; from now on it can run. 0 or an error. */

@@ -128,7 +128,8 @@ export function activate(contextPfn: Pfn, asid: number): number {
   return SEV_OK
 }
 
-function isKnownType(type: number): boolean {
+/** Is there a page of a launch of this type? */
+export function isLaunchType(type: number): boolean {
   return type >= PAGE_TYPE_NORMAL && type <= PAGE_TYPE_CPUID
 }
 
@@ -150,7 +151,7 @@ export function launchUpdate(contextPfn: Pfn, pfn: Pfn, large: boolean, type: nu
   if (pageState(pfn) !== 'Pre-Guest') return INVALID_PAGE_STATE
   const entry = take(pfn)
   if (entry.large !== large || (large && needs4K(type))) return INVALID_PAGE_SIZE
-  if (!isKnownType(type)) return INVALID_PARAM
+  if (!isLaunchType(type)) return INVALID_PARAM
   if (context.phase !== PHASE_LAUNCH) return INVALID_GUEST_STATE
   if (context.asid === 0) return INACTIVE
   if (entry.asid !== context.asid) return INVALID_PAGE_OWNER

@@ -28,31 +28,21 @@ import {
   kvmGmemInvalidateEnd,
 } from '../../kernel/v6_18/virt/kvm/guest_memfd.js'
 import { GFP_ATOMIC } from '../../machine/alloc.js'
-import { alsoWrites, inject, read, rmw, write } from '../../machine/effects.js'
+import { alsoWrites, read, rmw, write } from '../../machine/effects.js'
 import { mark } from '../../machine/fault.js'
 import { fn, type Kernel, original, replace } from '../../machine/fn.js'
-import { downReadTrylock, mutexLock, mutexUnlock, upRead } from '../../machine/locks.js'
-import { pageMove, pageReclaim, SEV_OK } from './firmware.js'
+import { downReadTrylock, upRead } from '../../machine/locks.js'
+import { SNP_PAGE_RECLAIM, sevDoCmd, sevMovePage } from './psp.js'
 import { rmpEntry } from './rmp.js'
 import { rmpMakePrivate, rmpMakeShared, snpLookupAssigned } from './sev.js'
-import { isSnpGuest, sevInfo, sevState } from './vm.js'
+import { isSnpGuest, sevInfo } from './vm.js'
 
-/** SNP_PAGE_RECLAIM under the lock of the commands: what was to be firmware's is as it was before. */
-const takeBack = fn(function* snp_page_reclaim(folio: Folio): Kernel<void> {
-  yield* mutexLock(sevState().cmdMutex)
-  yield rmw(rmpEntry(folio.pfn), 'assigned')
-  pageReclaim(folio.pfn, false)
-  mutexUnlock(sevState().cmdMutex)
-})
-
-/** SNP_PAGE_MOVE, which a fault of the scenario's may make fail. */
-const movePage = fn(function* snp_page_move(kvm: Kvm, src: Folio, dst: Folio): Kernel<boolean> {
-  if ((yield inject()) !== 0) return false
-  yield* mutexLock(sevState().cmdMutex)
-  yield rmw(rmpEntry(src.pfn), 'assigned')
-  const code = pageMove(sevInfo(kvm).context!.pfn, src.pfn, dst.pfn)
-  mutexUnlock(sevState().cmdMutex)
-  return code === SEV_OK
+/**
+ * What was to be firmware's is as it was before. If firmware does not give it back either, nobody can
+ * do anything about it.
+ */
+const takeBack = fn(function* snp_take_back(folio: Folio): Kernel<void> {
+  yield* sevDoCmd(SNP_PAGE_RECLAIM, folio, folio, 0)
 })
 
 /** The page has been moved, and its old frame is the guest's for good. */
@@ -82,7 +72,7 @@ export const moveGuestPage = fn(function* snp_move_guest_page(
     yield* takeBack(src)
     return -EAGAIN
   }
-  if (!(yield* movePage(kvm, src, dst))) {
+  if ((yield* sevMovePage(sevInfo(kvm).context!, src, dst)) !== 0) {
     yield* takeBack(src)
     yield* takeBack(dst)
     if ((yield* rmpMakeShared(dst)) !== 0) yield* folioGet(dst)

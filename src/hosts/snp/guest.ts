@@ -121,9 +121,10 @@ const plainRun = original(vcpuRun)
 
 /**
  * Run the guest until one instruction is done: the byte, 0, a code of PVALIDATE, or VC_NOT_VALIDATED
- * for a #VC; errors as of any guest.
+ * for a #VC; errors as of any guest, and -EINVAL before the launch is finished, which stands for
+ * KVM_EXIT_FAIL_ENTRY: the processor does not enter a guest whose VMSA firmware has not encrypted.
  *
- * Models: 6.12 arch/x86/kvm/svm/svm.c npf_interception, as far as faults go.
+ * Models: 6.17 arch/x86/kvm/svm/svm.c npf_interception, as far as faults go. Compared: 7.0 source.
  */
 export const snpVcpuRun = fn(function* vcpu_run(
   vcpu: KvmVcpu,
@@ -143,6 +144,10 @@ export const snpVcpuRun = fn(function* vcpu_run(
     alsoWrites(vcpu, 'tlbGfn')
     alsoWrites(vcpu, 'tlbPfn')
     alsoWrites(vcpu, 'requests')
+    alsoReads(vcpu.kvm!, 'vmDead')
+    if (vcpu.kvm!.vmDead) return -EIO
+    alsoReads(sevInfo(vcpu.kvm!), 'launched')
+    if (!sevInfo(vcpu.kvm!).launched) return -EINVAL
     if (vcpu.requests & KVM_REQ_MCE_SHUTDOWN) {
       vcpu.requests &= ~KVM_REQ_MCE_SHUTDOWN
       vcpu.exitReason = KVM_EXIT_SHUTDOWN

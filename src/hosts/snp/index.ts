@@ -1,7 +1,10 @@
 /**
  * AMD SEV-SNP. Hardware: `rmp.ts`, `instructions.ts`, `access.ts`; firmware: `firmware.ts`; Linux:
- * `sev.ts`, `vm.ts`, and how it drives them, `gmem.ts` since 6.11, `series-2023.ts` before; the
- * guest: `guest.ts`.
+ * `sev.ts`, `leaked.ts`, `psp.ts`, `asid.ts`, `vm.ts`, `launch.ts`, and how it drives them, `gmem.ts`
+ * since 6.11, `series-2023.ts` and `launch-2023.ts` before; the guest: `guest.ts`.
+ *
+ * The part since 6.11 was read beside 6.17 and 7.0, function by function; that of 2023 is what is
+ * told of the tree.
  */
 import { upm } from '../../designs/upm.js'
 import { upmUnbindNotify } from '../../designs/upm-mm.js'
@@ -9,6 +12,7 @@ import { vcpuRun } from '../../kernel/arch/x86/kvm/guest.js'
 import {
   kvmIsVmTypeSupported,
   kvmMmuFaultIsPrivate,
+  kvmPreFaultAllowed,
   kvmX86GmemInvalidate,
   kvmX86GmemPrepare,
   kvmX86UpdateMemAttr,
@@ -17,13 +21,28 @@ import {
   vmTypeHasPrivateMem,
 } from '../../kernel/arch/x86/kvm/x86_ops.js'
 import { hostMayStore } from '../../kernel/arch/x86/mm/direct_map.js'
+import { gmemPostPopulate } from '../../kernel/v6_18/virt/kvm/populate.js'
 import { kvmRestrictedmemInvalidateBegin } from '../../kernel/virt/kvm/restrictedmem.js'
 import { type Replacement, replace } from '../../machine/fn.js'
-import { confidentialVm, guestAccept, guestConvert, launch } from '../../user/confidential.js'
+import {
+  confidentialVm,
+  guestAccept,
+  guestConvert,
+  launch,
+  launchUpdate,
+} from '../../user/confidential.js'
 import type { Host } from '../host.js'
 import { sevGmemInvalidate, sevGmemPrepare, sevHandleRmpFault } from './gmem.js'
 import { gmemMove } from './gmem-move.js'
 import { snpFaultIsPrivate, snpGuestAccept, snpGuestConvert, snpVcpuRun } from './guest.js'
+import {
+  sevGmemPostPopulate,
+  snpConfidentialVm,
+  snpLaunch,
+  snpLaunchUpdate,
+  snpLaunchUpdateOp,
+} from './launch.js'
+import { snpLaunchUpdate2023 } from './launch-2023.js'
 import { ownerOf } from './rmp.js'
 import {
   handleRmpPageFault,
@@ -36,9 +55,8 @@ import { sevRmpupdate, snpHostMayStore } from './sev.js'
 import {
   sevVmDestroy,
   sevVmInit,
-  snpConfidentialVm,
   snpInit,
-  snpLaunch,
+  snpPreFaultAllowed,
   snpVmTypeHasPrivateMem,
   snpVmTypeSupported,
 } from './vm.js'
@@ -55,6 +73,7 @@ const COMMON: readonly Replacement[] = [
   replace(kvmX86VmDestroy, sevVmDestroy),
   replace(confidentialVm, snpConfidentialVm),
   replace(launch, snpLaunch),
+  replace(launchUpdate, snpLaunchUpdateOp),
   replace(guestAccept, snpGuestAccept),
   replace(guestConvert, snpGuestConvert),
 ]
@@ -65,7 +84,7 @@ export const snp: Host = {
   words: SNP_WORDS,
   own: [gmemMove],
   init: snpInit,
-  locks: ['sev_bitmap_lock', 'sev_cmd_mutex'],
+  locks: ['sev_bitmap_lock', 'sev_cmd_mutex', 'snp_leaked_pages_list_lock'],
   ownerOf,
   versions: {
     '6.2': {
@@ -74,6 +93,7 @@ export const snp: Host = {
       replaces: [
         ...COMMON,
         replace(sevRmpupdate, rmpupdateRepeated),
+        replace(snpLaunchUpdate, snpLaunchUpdate2023),
         replace(kvmX86UpdateMemAttr, sevUpdateMemAttr),
         replace(kvmRestrictedmemInvalidateBegin, sevInvalidateBegin),
         replace(upmUnbindNotify, unbindNotify),
@@ -81,11 +101,13 @@ export const snp: Host = {
       ],
     },
     '6.18': {
-      cite: ['linux 6.12 arch/x86/kvm/svm/sev.c and arch/x86/virt/svm/sev.c'],
+      cite: ['linux 6.17 arch/x86/kvm/svm/sev.c and arch/x86/virt/svm/sev.c'],
       replaces: [
         ...COMMON,
         replace(kvmX86GmemPrepare, sevGmemPrepare),
         replace(kvmX86GmemInvalidate, sevGmemInvalidate),
+        replace(kvmPreFaultAllowed, snpPreFaultAllowed),
+        replace(gmemPostPopulate, sevGmemPostPopulate),
       ],
     },
   },

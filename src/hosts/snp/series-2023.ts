@@ -27,7 +27,7 @@ import {
   directMapOf,
   rmpMakePrivate,
   rmpMakeShared,
-  rmpupdateFails,
+  rmpupdateRefuses,
   snpLookupAssigned,
 } from './sev.js'
 import { isSnpGuest, sevInfo } from './vm.js'
@@ -65,7 +65,7 @@ export const rmpupdateRepeated = fn(function* rmpupdate(
   immutable: boolean,
 ): Kernel<number> {
   if (assigned) yield* splitWithoutFlush(folio)
-  if (yield* rmpupdateFails(folio, asid)) return -EFAULT
+  if ((yield* rmpupdateRefuses()) !== RMP_OK) return -EFAULT
   yield rmw(rmpEntry(folio.pfn), 'assigned')
   if (!assigned) tracepoint('rmp_released', folio.pfn)
   mark(assigned ? 'rmp-assigned' : 'rmp-released')

@@ -1,25 +1,18 @@
 /**
  * The host kernel's side of the reverse map table, as of 6.11: look up an entry, give a page to a
  * guest, take it back. An update of 4 KiB splits the direct map's entry for the region first,
- * because a store to a neighbour through the large one would be refused from then on.
- *
- * Left out: the bookkeeping of leaked pages. A page that cannot be taken back keeps a reference
- * that nobody puts.
+ * because a store to a neighbour through the large one would be refused from then on. No lock guards
+ * the table: each instruction is indivisible, and who meets another at a region tries again.
  */
-import { EFAULT } from '../../kernel/include/errno.js'
+import { EFAULT, ENOMEM } from '../../kernel/include/errno.js'
 import type { Folio } from '../../kernel/include/mm.js'
 import type { Gfn, Pfn } from '../../kernel/include/types.js'
-import { alsoReads, inject, read, rmw } from '../../machine/effects.js'
+import { alsoReads, choose, inject, read, rmw } from '../../machine/effects.js'
 import { mark, tracepoint } from '../../machine/fault.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { constructAt, flag, type Obj, type Struct, struct } from '../../machine/struct.js'
 import { hostStoreAllowed } from './access.js'
-import {
-  FAIL_OVERLAP,
-  FAIL_PERMISSION,
-  rmpupdate as issueRmpupdate,
-  RMP_OK,
-} from './instructions.js'
+import { FAIL_INPUT, FAIL_OVERLAP, rmpupdate as issueRmpupdate, RMP_OK } from './instructions.js'
 import { REGION, REGIONS, regionFrame, regionNumber, rmpEntry, snpPowerOn } from './rmp.js'
 
 /** The direct map of one region. A split is never taken back. */
@@ -60,32 +53,36 @@ export const snpHostMayStore = fn(function host_may_store(folio: Folio): boolean
 })
 
 /**
- * Split the direct map of the region, and flush. set_memory_4k() can fail for want of memory.
+ * Split the direct map of the region, and flush: 0, or -ENOMEM, and it is as it was. A region that is
+ * split already costs nothing.
  *
- * Models: 6.12 arch/x86/virt/svm/sev.c adjust_direct_map. Simplifies: pages are never absent.
+ * Models: 6.17 arch/x86/virt/svm/sev.c adjust_direct_map. Simplifies: pages are never absent; of what
+ * set_memory_4k() can fail for, the memory of a page table. Compared: 7.0 source.
  */
 export const adjustDirectMap = fn(function* adjust_direct_map(folio: Folio): Kernel<number> {
   const region = directMapOf(folio.pfn)
+  yield rmw(region, 'split')
+  if (region.split) return 0
+  if ((yield inject()) !== 0) return -ENOMEM
   yield rmw(region, 'split')
   region.split = true
   return 0
 })
 
-/** Does a fault of the scenario make this update fail? Those of firmware's own pages never do. */
-export const rmpupdateFails = fn(function* rmpupdate_fails(
-  folio: Folio,
-  asid: number,
-): Kernel<boolean> {
-  const entry = rmpEntry(folio.pfn)
-  yield read(entry, 'assigned')
-  if (asid === 0 && entry.asid === 0) return false
-  return (yield inject()) !== 0
+/**
+ * The instruction refuses, if a fault of the scenario's strikes here: with each of the codes from
+ * FAIL_INPUT to FAIL_OVERLAP that the table has. RMP_OK: it does what it should.
+ */
+export const rmpupdateRefuses = fn(function* rmpupdate_refuses(): Kernel<number> {
+  if ((yield inject()) === 0) return RMP_OK
+  return FAIL_INPUT + (yield choose(FAIL_OVERLAP))
 })
 
 /**
- * RMPUPDATE until it is no longer busy: 0, or -EFAULT, and then the entry is as it was.
+ * RMPUPDATE until it meets nobody else at the region: 0, or -EFAULT, and then the entry is as it was.
+ * Only FAIL_OVERLAP is tried again, FAIL_INUSE is not.
  *
- * Models: 6.12 arch/x86/virt/svm/sev.c rmpupdate.
+ * Models: 6.17 arch/x86/virt/svm/sev.c rmpupdate. Compared: 7.0 source.
  */
 export const sevRmpupdate = fn(function* rmpupdate(
   folio: Folio,
@@ -97,8 +94,8 @@ export const sevRmpupdate = fn(function* rmpupdate(
   if ((yield* adjustDirectMap(folio)) !== 0) return -EFAULT
   let ret = FAIL_OVERLAP
   while (ret === FAIL_OVERLAP) {
-    if (yield* rmpupdateFails(folio, asid)) ret = FAIL_PERMISSION
-    else {
+    ret = yield* rmpupdateRefuses()
+    if (ret === RMP_OK) {
       yield rmw(rmpEntry(folio.pfn), 'assigned')
       if (!assigned) tracepoint('rmp_released', folio.pfn)
       ret = issueRmpupdate(folio.pfn, { assigned, gfn, asid, immutable, large: false })
@@ -111,8 +108,9 @@ export const sevRmpupdate = fn(function* rmpupdate(
 /**
  * Is the page some guest's, or firmware's?
  *
- * Models: 6.12 arch/x86/virt/svm/sev.c snp_lookup_rmpentry. Simplifies: it never fails; the level
- * is always 4 KiB, as that of every page that is given to a guest here.
+ * Models: 6.17 arch/x86/virt/svm/sev.c snp_lookup_rmpentry. Simplifies: it never fails, as it only
+ * does for a frame that has no entry; the level is always 4 KiB, as that of every page that
+ * guest_memfd gives to a guest, which has no larger ones. Compared: 7.0 source.
  */
 export const snpLookupAssigned = fn(function* snp_lookup_rmpentry(folio: Folio): Kernel<boolean> {
   const entry = rmpEntry(folio.pfn)
@@ -120,7 +118,7 @@ export const snpLookupAssigned = fn(function* snp_lookup_rmpentry(folio: Folio):
   return entry.assigned
 })
 
-/** Models: 6.12 arch/x86/virt/svm/sev.c rmp_make_private. 0 or -EFAULT. */
+/** 0 or -EFAULT. Models: 6.17 arch/x86/virt/svm/sev.c rmp_make_private. Compared: 7.0 source. */
 export const rmpMakePrivate = fn(function* rmp_make_private(
   folio: Folio,
   gfn: Gfn,
@@ -130,7 +128,7 @@ export const rmpMakePrivate = fn(function* rmp_make_private(
   return yield* sevRmpupdate(folio, true, gfn, asid, immutable)
 })
 
-/** Models: 6.12 arch/x86/virt/svm/sev.c rmp_make_shared. 0 or -EFAULT. */
+/** 0 or -EFAULT. Models: 6.17 arch/x86/virt/svm/sev.c rmp_make_shared. Compared: 7.0 source. */
 export const rmpMakeShared = fn(function* rmp_make_shared(folio: Folio): Kernel<number> {
   return yield* sevRmpupdate(folio, false, 0 as Gfn, 0, false)
 })

@@ -1,39 +1,27 @@
 /**
- * A VM with SNP: its ASID, its context page, its launch and its end, as of 6.11. Firmware is called
- * under sev_cmd_mutex, one command at a time.
+ * A VM with SNP: what KVM keeps of it, and its beginning and its end, as of 6.11. Its launch is in
+ * `launch.ts`.
  *
- * Left out: VMSAs and attestation. An ASID that was given back is free at once; Linux keeps it until
- * no other is left, and flushes the caches then.
+ * Left out: attestation, and the two pages that KVM keeps for it.
  */
 import type { kvmX86VmDestroy } from '../../kernel/arch/x86/kvm/x86_ops.js'
-import { fput } from '../../kernel/fs/file_table.js'
-import { EBUSY, EINVAL, EIO, ENOMEM, ENOTTY } from '../../kernel/include/errno.js'
+import { EIO } from '../../kernel/include/errno.js'
 import { Kvm } from '../../kernel/include/kvm.js'
-import { Folio } from '../../kernel/include/mm.js'
-import type { Gfn } from '../../kernel/include/types.js'
+import type { Folio } from '../../kernel/include/mm.js'
 import {
   KVM_X86_DEFAULT_VM,
   KVM_X86_SNP_VM,
   KVM_X86_SW_PROTECTED_VM,
 } from '../../kernel/include/uapi.js'
-import { allocFolio } from '../../kernel/mm/page_alloc.js'
-import { folioPut } from '../../kernel/mm/swap.js'
-import { sysKvmCreateVm } from '../../kernel/virt/kvm/kvm_main.js'
-import { kvmFget, kvmOf } from '../../kernel/virt/kvm/vm_file.js'
-import { rmw } from '../../machine/effects.js'
+import { kvmBugOn } from '../../kernel/virt/kvm/dead.js'
 import { warnOn } from '../../machine/fault.js'
 import { fn, type Kernel } from '../../machine/fn.js'
-import { type Mutex, mutexInit, mutexLock, mutexUnlock } from '../../machine/locks.js'
-import '../../machine/locks.js'
 import {
   constructAt,
-  embed,
-  errPtr,
-  isErr,
+  flag,
   num,
   type Obj,
   ptr,
-  ptrErr,
   type Struct,
   struct,
   type Vec,
@@ -41,24 +29,25 @@ import {
   vec,
 } from '../../machine/struct.js'
 import { MAX_TASKS } from '../../machine/task.js'
+import { sevAsidFree, sevAsidNew, sevAsidsInit } from './asid.js'
+import { snpLeakedInit, snpLeakPages } from './leaked.js'
 import {
-  activate,
-  decommission,
-  gctxCreate,
-  launchFinish,
-  launchStart,
-  pageReclaim,
-  SEV_OK,
-} from './firmware.js'
-import { ASIDS, isHead, rmpEntry } from './rmp.js'
-import { rmpMakePrivate, rmpMakeShared, sevPowerOn } from './sev.js'
+  SNP_DECOMMISSION,
+  SNP_PAGE_RECLAIM,
+  sevDeviceInit,
+  sevDoCmd,
+  snpFreeFirmwarePage,
+} from './psp.js'
+import { rmpMakeShared, sevPowerOn } from './sev.js'
 
 /** struct kvm_sev_info. */
 export interface KvmSevInfo extends Obj {
   /** 0 of a VM without SNP. Constant while the VM lives. */
   asid: number
-  /** The page that firmware keeps the guest's context in. */
+  /** The page that firmware keeps the guest's context in. Guard: kvm->lock. */
   context: Folio | null
+  /** kvm->arch.pre_fault_allowed: the launch is finished. Set for good; read without a lock. */
+  launched: boolean
   /** By gfn: the guest's own page table has the C bit clear. Guard: the guest's. */
   sharedGfns: Vec
 }
@@ -68,7 +57,7 @@ export const GUEST_FRAMES = 16
 
 export const KvmSevInfo: Struct<KvmSevInfo> = struct<KvmSevInfo>(
   'KvmSevInfo',
-  { asid: num(), context: ptr('Folio'), sharedGfns: vec(GUEST_FRAMES) },
+  { asid: num(), context: ptr('Folio'), launched: flag(), sharedGfns: vec(GUEST_FRAMES) },
   { capacity: Kvm.capacity },
 )
 
@@ -84,26 +73,6 @@ export const ExitInfo: Struct<ExitInfo> = struct<ExitInfo>(
   { capacity: MAX_TASKS },
 )
 
-/** Globals of arch/x86/kvm/svm/sev.c. */
-export interface SevState extends Obj {
-  /** sev_bitmap_lock: guards `used`. */
-  bitmapLock: Mutex
-  /** By ASID: some VM has it. */
-  used: Vec
-  /** sev_cmd_mutex: one firmware command at a time. */
-  cmdMutex: Mutex
-}
-
-export const SevState: Struct<SevState> = struct<SevState>(
-  'SevState',
-  { bitmapLock: embed('Mutex'), used: vec(ASIDS), cmdMutex: embed('Mutex') },
-  { capacity: 1 },
-)
-
-export function sevState(): SevState {
-  return SevState.at(SevState.base) as SevState
-}
-
 /** to_kvm_svm(kvm)->sev_info. */
 export function sevInfo(kvm: Kvm): KvmSevInfo {
   const n = (kvm.at - Kvm.base) / Kvm.words
@@ -115,14 +84,14 @@ export function isSnpGuest(kvm: Kvm): boolean {
   return kvm.vmType === KVM_X86_SNP_VM
 }
 
-/** The machine at power-on, and what the module sets up. */
+/** The machine at power-on, and what the modules set up. */
 export const snpInit = fn(function* snp_init(): Kernel<void> {
   yield* sevPowerOn()
-  constructAt(SevState as unknown as Struct<Obj>, SevState.base, 0)
   const exits = ExitInfo as unknown as Struct<Obj>
   for (let n = 0; n < MAX_TASKS; n++) constructAt(exits, ExitInfo.base + n * ExitInfo.words, 0)
-  mutexInit(sevState().bitmapLock, 'sev_bitmap_lock')
-  mutexInit(sevState().cmdMutex, 'sev_cmd_mutex')
+  sevAsidsInit()
+  sevDeviceInit()
+  snpLeakedInit()
 })
 
 export const snpVmTypeSupported = fn(function kvm_is_vm_type_supported(type: number): boolean {
@@ -133,183 +102,82 @@ export const snpVmTypeHasPrivateMem = fn(function kvm_arch_has_private_mem(type:
   return type === KVM_X86_SW_PROTECTED_VM || type === KVM_X86_SNP_VM
 })
 
-/** Models: 6.12 arch/x86/kvm/svm/sev.c sev_asid_new. 0 or -EBUSY. */
-const sevAsidNew = fn(function* sev_asid_new(info: KvmSevInfo): Kernel<number> {
-  const state = sevState()
-  yield* mutexLock(state.bitmapLock)
-  let asid = 1
-  while (asid < ASIDS && state.used.get(asid) !== 0) asid++
-  if (asid < ASIDS) state.used.set(asid, 1)
-  mutexUnlock(state.bitmapLock)
-  if (asid === ASIDS) return -EBUSY
+/** Models: 6.17 arch/x86/kvm/svm/svm.c svm_vm_init, and sev.c snp_launch_finish. Compared: 7.0 source. */
+export const snpPreFaultAllowed = fn(function kvm_pre_fault_allowed(kvm: Kvm): boolean {
+  return !isSnpGuest(kvm) || sevInfo(kvm).launched
+})
+
+/**
+ * Models: 6.17 arch/x86/kvm/svm/svm.c svm_vm_init, with KVM_SEV_INIT2, __sev_guest_init. Compared:
+ * 7.0 source.
+ */
+export const sevVmInit = fn(function* sev_vm_init(kvm: Kvm): Kernel<number> {
+  if (!isSnpGuest(kvm)) return 0
+  const info = sevInfo(kvm)
+  const asid = yield* sevAsidNew()
+  if (asid < 0) return asid
+  constructAt(KvmSevInfo as unknown as Struct<Obj>, info.at, 0)
   info.asid = asid
   return 0
 })
 
-/** Models: 6.12 arch/x86/kvm/svm/sev.c sev_asid_free. */
-const sevAsidFree = fn(function* sev_asid_free(info: KvmSevInfo): Kernel<void> {
-  const state = sevState()
-  yield* mutexLock(state.bitmapLock)
-  state.used.set(info.asid, 0)
-  mutexUnlock(state.bitmapLock)
-})
-
-/** Models: 6.12 arch/x86/kvm/svm/sev.c sev_vm_init, with __sev_guest_init. */
-export const sevVmInit = fn(function* sev_vm_init(kvm: Kvm): Kernel<number> {
-  if (!isSnpGuest(kvm)) return 0
-  const info = sevInfo(kvm)
-  constructAt(KvmSevInfo as unknown as Struct<Obj>, info.at, 0)
-  const error = yield* sevAsidNew(info)
-  if (error !== 0) vanishAt(KvmSevInfo as unknown as Struct<Obj>, info.at)
-  return error
-})
-
 /**
- * A page that is firmware's. None that begins a region: while it is firmware's no other page of the
- * region could be given to a guest.
+ * A page becomes the host's: 0, or -EIO, and then KVM gives the VM up and the page is leaked.
  *
- * Models: 6.12 drivers/crypto/ccp/sev-dev.c snp_alloc_firmware_page. Simplifies: Linux takes any
- * page; one in 512 begins a region, where here it is one in four.
+ * Models: 6.17 arch/x86/kvm/svm/sev.c kvm_rmp_make_shared. Compared: 7.0 source.
  */
-const snpAllocFirmwarePage = fn(function* snp_alloc_firmware_page(): Kernel<Folio> {
-  let page = allocFolio(false)
-  if (page !== null && isHead(page.pfn)) {
-    const first = page
-    page = allocFolio(false)
-    yield* folioPut(first)
-  }
-  if (page === null) return errPtr(Folio, -ENOMEM)
-  const error = yield* rmpMakePrivate(page, 0 as Gfn, 0, true)
-  // Models leaking it: nobody puts the reference.
-  return error === 0 ? page : errPtr(Folio, error)
-})
-
-/** Models: 6.12 drivers/crypto/ccp/sev-dev.c snp_free_firmware_page, with snp_reclaim_pages. */
-const snpFreeFirmwarePage = fn(function* snp_free_firmware_page(page: Folio): Kernel<void> {
-  yield* mutexLock(sevState().cmdMutex)
-  yield rmw(rmpEntry(page.pfn), 'assigned')
-  const failed = pageReclaim(page.pfn, false) !== SEV_OK
-  mutexUnlock(sevState().cmdMutex)
-  if (failed || (yield* rmpMakeShared(page)) !== 0) return
-  yield* folioPut(page)
-})
-
-/** Commands on a context page, by number. */
-const CMD_GCTX_CREATE = 0x93
-const CMD_LAUNCH_START = 0xa0
-const CMD_ACTIVATE = 0x91
-const CMD_LAUNCH_FINISH = 0xa2
-const CMD_DECOMMISSION = 0x90
-
-function command(cmd: number, page: Folio, asid: number): number {
-  switch (cmd) {
-    case CMD_GCTX_CREATE:
-      return gctxCreate(page.pfn)
-    case CMD_LAUNCH_START:
-      return launchStart(page.pfn)
-    case CMD_ACTIVATE:
-      return activate(page.pfn, asid)
-    case CMD_LAUNCH_FINISH:
-      return launchFinish(page.pfn)
-    default:
-      return decommission(page.pfn)
-  }
-}
-
-/**
- * One command about a guest's context: 0, or -EIO for every status that is no success.
- *
- * Models: 6.12 drivers/crypto/ccp/sev-dev.c sev_do_cmd.
- */
-const sevDoCmd = fn(function* sev_do_cmd(
-  cmd: number,
-  info: KvmSevInfo,
-  page: Folio,
+export const kvmRmpMakeShared = fn(function* kvm_rmp_make_shared(
+  kvm: Kvm,
+  folio: Folio,
 ): Kernel<number> {
-  yield* mutexLock(sevState().cmdMutex)
-  yield rmw(rmpEntry(page.pfn), 'assigned')
-  const failed = command(cmd, page, info.asid) !== SEV_OK
-  mutexUnlock(sevState().cmdMutex)
-  return failed ? -EIO : 0
-})
-
-/** Models: 6.12 arch/x86/kvm/svm/sev.c snp_context_create. */
-const snpContextCreate = fn(function* snp_context_create(info: KvmSevInfo): Kernel<Folio> {
-  const page = yield* snpAllocFirmwarePage()
-  if (isErr(page)) return page
-  if ((yield* sevDoCmd(CMD_GCTX_CREATE, info, page)) === 0) return page
-  yield* snpFreeFirmwarePage(page)
-  return errPtr(Folio, -EIO)
+  const error = yield* rmpMakeShared(folio)
+  if (!kvmBugOn(kvm, error !== 0, 'SEV: an RMP entry does not become shared')) return 0
+  yield* snpLeakPages(folio)
+  return -EIO
 })
 
 /**
- * Give the context back. If firmware does not, it and the ASID are lost.
+ * The same of a page that firmware has to let go first.
  *
- * Models: 6.12 arch/x86/kvm/svm/sev.c snp_decommission_context.
+ * Models: 6.17 arch/x86/kvm/svm/sev.c snp_page_reclaim. Compared: 7.0 source.
  */
-const snpDecommissionContext = fn(function* snp_decommission_context(
+export const snpPageReclaim = fn(function* snp_page_reclaim(
+  kvm: Kvm,
+  folio: Folio,
+): Kernel<number> {
+  const rc = yield* sevDoCmd(SNP_PAGE_RECLAIM, folio, folio, 0)
+  if (!kvmBugOn(kvm, rc !== 0, `Failed to reclaim PFN ${folio.pfn}`)) {
+    return yield* kvmRmpMakeShared(kvm, folio)
+  }
+  yield* snpLeakPages(folio)
+  return -EIO
+})
+
+/**
+ * Give the context back, and with it firmware's hold on the ASID. If firmware does not, both are
+ * lost.
+ *
+ * Models: 6.17 arch/x86/kvm/svm/sev.c snp_decommission_context. Compared: 7.0 source.
+ */
+export const snpDecommissionContext = fn(function* snp_decommission_context(
   info: KvmSevInfo,
 ): Kernel<number> {
   const page = info.context
   if (page === null) return 0
-  const error = yield* sevDoCmd(CMD_DECOMMISSION, info, page)
-  if (warnOn(error !== 0, 'Failed to decommission guest context')) return error
+  const error = yield* sevDoCmd(SNP_DECOMMISSION, page, page, 0)
+  if (warnOn(error !== 0, 'Failed to release guest context')) return error
   yield* snpFreeFirmwarePage(page)
   info.context = null
   return 0
 })
 
-/** Models: 6.12 arch/x86/kvm/svm/sev.c sev_vm_destroy. */
+/** Models: 6.17 arch/x86/kvm/svm/sev.c sev_vm_destroy. Compared: 7.0 source. */
 export const sevVmDestroy: typeof kvmX86VmDestroy = fn(function* sev_vm_destroy(
   kvm: Kvm,
 ): Kernel<void> {
   if (!isSnpGuest(kvm)) return
   const info = sevInfo(kvm)
-  if ((yield* snpDecommissionContext(info)) === 0) yield* sevAsidFree(info)
+  if ((yield* snpDecommissionContext(info)) === 0) yield* sevAsidFree(info.asid)
   // It is a part of the VM.
   vanishAt(KvmSevInfo as unknown as Struct<Obj>, info.at)
-})
-
-/** Models: 6.12 arch/x86/kvm/svm/sev.c snp_launch_start and snp_bind_asid. */
-const snpLaunchStart = fn(function* snp_launch_start(kvm: Kvm): Kernel<number> {
-  const info = sevInfo(kvm)
-  if (info.context !== null) return -EINVAL
-  const page = yield* snpContextCreate(info)
-  if (isErr(page)) return -ENOTTY
-  info.context = page
-  let error = yield* sevDoCmd(CMD_LAUNCH_START, info, page)
-  if (error === 0) error = yield* sevDoCmd(CMD_ACTIVATE, info, page)
-  if (error !== 0) yield* snpDecommissionContext(info)
-  return error
-})
-
-/** The request of a VMM to begin or to end the launch: 0 or an error. */
-const memoryEncryptOp = fn(function* kvm_memory_encrypt_op(
-  vm: number,
-  finish: boolean,
-): Kernel<number> {
-  const file = yield* kvmFget(vm)
-  if (isErr(file)) return ptrErr(file)
-  const kvm = kvmOf(file)
-  let ret = -ENOTTY
-  if (isSnpGuest(kvm)) {
-    if (!finish) ret = yield* snpLaunchStart(kvm)
-    else if (sevInfo(kvm).context === null) ret = -EINVAL
-    else ret = yield* sevDoCmd(CMD_LAUNCH_FINISH, sevInfo(kvm), sevInfo(kvm).context!)
-  }
-  yield* fput(file)
-  return ret
-})
-
-/** What a VMM does for a confidential VM before it has memory. A descriptor or an error. */
-export const snpConfidentialVm = fn(function* confidential_vm(): Kernel<number> {
-  const vm = yield* sysKvmCreateVm(KVM_X86_SNP_VM)
-  if (vm < 0) return vm
-  const error = yield* memoryEncryptOp(vm, false)
-  return error < 0 ? error : vm
-})
-
-/** KVM_SEV_SNP_LAUNCH_FINISH. Simplifies: there are no VMSAs to encrypt. */
-export const snpLaunch = fn(function* launch(vm: number): Kernel<number> {
-  return yield* memoryEncryptOp(vm, true)
 })

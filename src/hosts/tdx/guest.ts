@@ -25,11 +25,12 @@ import { attrPrivate, sysKvmSetMemoryAttributes } from '../../kernel/virt/kvm/me
 import { createVcpu, sysKvmCreateVcpu } from '../../kernel/virt/kvm/vcpu_file.js'
 import { kvmFget, kvmOf } from '../../kernel/virt/kvm/vm_file.js'
 import { type Blob, byteAt, byteWithKey, keyAt, keyedByte, withBytes } from '../../machine/blob.js'
-import { alsoReads, alsoWrites, rmw, until, write } from '../../machine/effects.js'
+import { alsoReads, alsoWrites, read, rmw, until, write } from '../../machine/effects.js'
 import { mark, tracepoint } from '../../machine/fault.js'
 import { fn, type Kernel, original } from '../../machine/fn.js'
 import { isErr, ptrErr } from '../../machine/struct.js'
 import { isTd, setPrivateSpte, tdOf, tdVcpuInit, tdxOf } from './kvm.js'
+import { tdxLockAllState, tdxUnlockAllState } from './launch.js'
 import {
   acceptBegin,
   acceptCommit,
@@ -334,8 +335,29 @@ export const tdxCreateVcpu = fn(function* kvm_vm_ioctl_create_vcpu_locked(
 const plainIoctl = original(sysKvmCreateVcpu)
 
 /**
- * KVM_CREATE_VCPU and, on its descriptor, KVM_TDX_INIT_VCPU, for which nobody holds kvm->lock. vCPUs
- * that no scenario creates are there since the launch.
+ * KVM_TDX_INIT_VCPU: up to 6.18 without any lock of the VM's. -EINVAL if the TD was finalised meanwhile.
+ *
+ * Models: 6.17 vmx/tdx.c tdx_vcpu_ioctl, for a vCPU of one's own.
+ */
+export const tdxVcpuInit = fn(function* tdx_vcpu_init(kvm: Kvm): Kernel<number> {
+  yield read(tdOf(kvm), 'state')
+  if (tdOf(kvm).opState !== OP_STATES.indexOf('INITIALIZED')) return -EINVAL
+  return yield* tdVcpuInit(kvm)
+})
+
+const plainInit = original(tdxVcpuInit)
+
+/** From 6.19 on. Models: 7.0 vmx/tdx.c tdx_vcpu_unlocked_ioctl. */
+export const tdxVcpuInitLocked = fn(function* tdx_vcpu_init(kvm: Kvm): Kernel<number> {
+  yield* tdxLockAllState(kvm)
+  const error = yield* plainInit(kvm)
+  tdxUnlockAllState(kvm)
+  return error
+})
+
+/**
+ * KVM_CREATE_VCPU and, on its descriptor, KVM_TDX_INIT_VCPU. vCPUs that no scenario creates are there
+ * since the launch.
  *
  * Models: 6.17 vmx/tdx.c tdx_vcpu_init. Simplifies: no -EBUSY of 7.0, where a vCPU that is only half
  * made keeps others from their calls. Compared: 7.0 source.
@@ -346,7 +368,7 @@ export const tdxKvmCreateVcpu = fn(function* kvm_vm_ioctl_create_vcpu(vm: number
   const file = yield* kvmFget(vm)
   if (isErr(file)) return ptrErr(file)
   const kvm = kvmOf(file)
-  const error = isTd(kvm) ? yield* tdVcpuInit(kvm) : 0
+  const error = isTd(kvm) ? yield* tdxVcpuInit(kvm) : 0
   yield* fput(file)
   return error === 0 ? fd : error
 })

@@ -13,16 +13,24 @@ import { kvmMmuZapAll, kvmTdpMmuMap, kvmTdpMmuZap } from '../../kernel/arch/x86/
 import {
   kvmIsVmTypeSupported,
   kvmMmuFaultIsPrivate,
+  kvmPreFaultAllowed,
   kvmX86VmDestroy,
   kvmX86VmInit,
   vmTypeHasPrivateMem,
 } from '../../kernel/arch/x86/kvm/x86_ops.js'
 import { hostMayStore } from '../../kernel/arch/x86/mm/direct_map.js'
 import { kvmArchFlushSlotOnly } from '../../kernel/v6_18/virt/kvm/memslots.js'
+import { gmemPostPopulate } from '../../kernel/v6_18/virt/kvm/populate.js'
 import { kvmArchFlushShadowMemslot } from '../../kernel/virt/kvm/memslots.js'
 import { createVcpu, sysKvmCreateVcpu } from '../../kernel/virt/kvm/vcpu_file.js'
 import { type Replacement, replace } from '../../machine/fn.js'
-import { confidentialVm, guestAccept, guestConvert, launch } from '../../user/confidential.js'
+import {
+  confidentialVm,
+  guestAccept,
+  guestConvert,
+  launch,
+  launchUpdate,
+} from '../../user/confidential.js'
 import type { Host, HostId } from '../host.js'
 import { tdxHostMayStore } from './access.js'
 import {
@@ -33,9 +41,12 @@ import {
   tdxKvmCreateVcpu,
   tdxMap,
   tdxMap618,
+  tdxVcpuInit,
+  tdxVcpuInitLocked,
   tdxVcpuRun,
 } from './guest.js'
 import {
+  beforeFinal,
   noClear,
   noPin,
   tdVcpuInit,
@@ -44,8 +55,8 @@ import {
   tdxConfidentialVm,
   tdxHasPrivateMem,
   tdxInit,
-  tdxLaunch,
   tdxPin,
+  tdxPreFaultAllowed,
   tdxUnpin,
   tdxVmDestroy,
   tdxVmInit,
@@ -53,6 +64,17 @@ import {
   tdxZap,
   tdxZapAll,
 } from './kvm.js'
+import {
+  tdxGmemPostPopulate,
+  tdxGmemPostPopulateAdds,
+  tdxLaunch,
+  tdxLaunchUpdate,
+  tdxLockAllState,
+  tdxLockState,
+  tdxMemPageAdd,
+  tdxUnlockAllState,
+  tdxUnlockState,
+} from './launch.js'
 import { ownerOf } from './module.js'
 import { TDX_WORDS } from './words.js'
 
@@ -71,6 +93,7 @@ const COMMON: readonly Replacement[] = [
   replace(sysKvmCreateVcpu, tdxKvmCreateVcpu),
   replace(confidentialVm, tdxConfidentialVm),
   replace(launch, tdxLaunch),
+  replace(kvmPreFaultAllowed, tdxPreFaultAllowed),
   replace(guestAccept, tdxGuestAccept),
   replace(guestConvert, tdxGuestConvert),
 ]
@@ -80,17 +103,35 @@ const FROM_6_19: readonly Replacement[] = [
   replace(tdxUnpin, noPin),
   replace(tdxClearPage, noClear),
   replace(tdVcpuInit, tdVcpuInitLocked),
+  replace(tdxVcpuInit, tdxVcpuInitLocked),
+  replace(beforeFinal, tdxMemPageAdd),
+  replace(tdxLockState, tdxLockAllState),
+  replace(tdxUnlockState, tdxUnlockAllState),
 ]
+
+/** How what a TD begins with is added, from 6.16 and from 6.19 on. Series of 2023 don't have it here. */
+const POPULATES: readonly Replacement[] = [replace(gmemPostPopulate, tdxGmemPostPopulate)]
+const POPULATES_6_19: readonly Replacement[] = [replace(gmemPostPopulate, tdxGmemPostPopulateAdds)]
 
 function tdx(
   id: HostId,
   summary: string,
   more: readonly Replacement[],
+  populates: readonly Replacement[],
   cite: readonly string[],
 ): Host {
   const versions: Host['versions'] = {
     '6.2': { cite, replaces: [...COMMON, ...more, replace(kvmTdpMmuMap, tdxMap)] },
-    '6.18': { cite, replaces: [...COMMON, ...more, replace(kvmTdpMmuMap, tdxMap618)] },
+    '6.18': {
+      cite,
+      replaces: [
+        ...COMMON,
+        ...more,
+        ...populates,
+        replace(launchUpdate, tdxLaunchUpdate),
+        replace(kvmTdpMmuMap, tdxMap618),
+      ],
+    },
   }
   return { id, summary, words: TDX_WORDS, init: tdxInit, ownerOf, versions }
 }
@@ -99,12 +140,14 @@ export const tdx618 = tdx(
   'tdx-6.18',
   "Intel TDX with KVM up to 6.18: the module has a guest's pages, and KVM a reference to each.",
   [],
-  ['linux 6.16 arch/x86/kvm/vmx/tdx.c'],
+  POPULATES,
+  ['linux 6.17 arch/x86/kvm/vmx/tdx.c'],
 )
 
 export const tdx619 = tdx(
   'tdx-6.19',
   "Intel TDX with KVM from 6.19 on: the module has a guest's pages, and KVM no reference.",
   FROM_6_19,
+  POPULATES_6_19,
   ['ce7b5695397b', '9a89894f30d5', 'sean-jc/linux 07f26358 arch/x86/kvm/vmx/tdx.c'],
 )

@@ -10,8 +10,7 @@
 
 import { GFN_END, kvmFlushRemoteTlbs, makeSpte } from '../../kernel/arch/x86/kvm/tdp_mmu.js'
 import type { kvmX86VmDestroy } from '../../kernel/arch/x86/kvm/x86_ops.js'
-import { fput } from '../../kernel/fs/file_table.js'
-import { EINVAL, EIO } from '../../kernel/include/errno.js'
+import { EIO } from '../../kernel/include/errno.js'
 import {
   KVM_FILTER_PRIVATE,
   KVM_FILTER_SHARED,
@@ -31,18 +30,25 @@ import { clearFolio, pfnToFolio } from '../../kernel/mm/page_alloc.js'
 import { folioGet, folioPut } from '../../kernel/mm/swap.js'
 import { kvmBugOn } from '../../kernel/virt/kvm/dead.js'
 import { sysKvmCreateVm } from '../../kernel/virt/kvm/kvm_main.js'
-import { kvmFget, kvmOf } from '../../kernel/virt/kvm/vm_file.js'
 import { offStack } from '../../machine/alloc.js'
-import { alsoWrites, inject, rmw, untilElement, write } from '../../machine/effects.js'
+import {
+  alsoReads,
+  alsoWrites,
+  choose,
+  inject,
+  rmw,
+  untilElement,
+  write,
+} from '../../machine/effects.js'
 import { mark, tracepoint } from '../../machine/fault.js'
 import { fn, type Kernel, original } from '../../machine/fn.js'
 import { writeLock, writeUnlock } from '../../machine/locks.js'
 import {
   constructAt,
   flag,
-  isErr,
+  num,
   type Obj,
-  ptrErr,
+  ptr,
   type Struct,
   struct,
   type Vec,
@@ -66,6 +72,8 @@ import {
 import {
   OP_STATES,
   type OpState,
+  SEPT_STATE,
+  TDX_EPT_ENTRY_STATE_INCORRECT,
   TDX_OPERAND_BUSY,
   TDX_OPERAND_INVALID,
   TDX_SUCCESS,
@@ -83,6 +91,10 @@ export interface KvmTdx extends Obj {
   exitKind: Vec
   /** By task: its vCPU is wanted outside, and has not been there since. */
   kicked: Vec
+  /** nr_premapped: leaves whose page is not added yet. Guard: mmu_lock, for reading or writing. */
+  premapped: number
+  /** page_add_src: what the page that is being added is to hold. Guard: slots_lock. */
+  pageAddSrc: Folio | null
 }
 
 export const KvmTdx: Struct<KvmTdx> = struct<KvmTdx>(
@@ -93,6 +105,8 @@ export const KvmTdx: Struct<KvmTdx> = struct<KvmTdx>(
     sharedGfns: vec(GUEST_FRAMES),
     exitKind: vec(MAX_TASKS),
     kicked: vec(MAX_TASKS),
+    premapped: num(),
+    pageAddSrc: ptr('Folio'),
   },
   { capacity: Kvm.capacity },
 )
@@ -130,7 +144,7 @@ export const tdxHasPrivateMem = fn(function kvm_arch_has_private_mem(type: numbe
   return type === KVM_X86_SW_PROTECTED_VM || type === KVM_X86_TDX_VM
 })
 
-function opState(s: OpState): number {
+export function opState(s: OpState): number {
   return OP_STATES.indexOf(s)
 }
 
@@ -151,25 +165,11 @@ export const tdxConfidentialVm = fn(function* confidential_vm(): Kernel<number> 
   return yield* sysKvmCreateVm(KVM_X86_TDX_VM)
 })
 
-/**
- * KVM_TDX_FINALIZE_VM: -EINVAL if that was done.
- *
- * Models: 6.17 vmx/tdx.c tdx_td_finalize. Simplifies: one step, where Linux holds kvm->lock and
- * slots_lock (7.0: those of all vCPUs too); no page was added before, so none is missing. Compared:
- * 7.0 source.
- */
-export const tdxLaunch = fn(function* launch(vm: number): Kernel<number> {
-  const file = yield* kvmFget(vm)
-  if (isErr(file)) return ptrErr(file)
-  const kvm = kvmOf(file)
-  let ret = -EINVAL
-  yield rmw(tdOf(kvm), 'state')
-  if (isTd(kvm) && tdOf(kvm).opState === opState('INITIALIZED')) {
-    tdOf(kvm).opState = opState('RUNNABLE')
-    ret = 0
-  }
-  yield* fput(file)
-  return ret
+/** KVM maps nothing ahead of a TD that is not finalised. Models: 6.17 vmx/tdx.c tdx_td_finalize. */
+export const tdxPreFaultAllowed = fn(function kvm_pre_fault_allowed(kvm: Kvm): boolean {
+  if (!isTd(kvm)) return true
+  alsoReads(tdOf(kvm), 'state')
+  return tdOf(kvm).opState === opState('RUNNABLE')
 })
 
 /** A leaf's reference to its page. Models: 6.17 vmx/tdx.c tdx_sept_set_private_spte, get_page(). */
@@ -198,13 +198,61 @@ export const tdxClearPage = fn(function* tdx_clear_page(folio: Folio): Kernel<vo
 /** From 6.19 on, on parts without the erratum that makes partial writes dangerous. */
 export const noClear = fn(function* tdx_clear_page(_folio: Folio): Kernel<void> {})
 
+/** tdx_operand_busy(): an epoch that is not over is none of it. */
+export function isBusy(code: number): boolean {
+  return code === TDX_OPERAND_BUSY
+}
+
+/** KVM_BUG_ON() of what the module has answered. */
+export function tdxBugOn(kvm: Kvm, call: string, code: number): boolean {
+  const text = `SEAMCALL TDH_${call} failed: 0x${(code >>> 0).toString(16)}`
+  return kvmBugOn(kvm, code !== TDX_SUCCESS, text)
+}
+
+/**
+ * What a call of the module answers if a fault of the scenario's strikes here: that somebody has a
+ * lock, as a vCPU that steps over one instruction again and again can, or that something is wrong.
+ * TDX_SUCCESS: nothing strikes.
+ */
+export const seamcallRefuses = fn(function* seamcall_refuses(): Kernel<number> {
+  if ((yield inject()) === 0) return TDX_SUCCESS
+  return (yield choose(2)) === 0 ? TDX_OPERAND_BUSY : TDX_OPERAND_INVALID
+})
+
+/** TDH.MEM.PAGE.AUG: a code. Models: 6.17 vmx/tdx.c tdx_mem_page_aug. Compared: 7.0 source. */
+export const tdxMemPageAug = fn(function* tdx_mem_page_aug(
+  kvm: Kvm,
+  gfn: Gfn,
+  folio: Folio,
+): Kernel<number> {
+  const refused = yield* seamcallRefuses()
+  if (refused !== TDX_SUCCESS) return refused
+  yield rmw(tdOf(kvm), 'state')
+  return tdhMemPageAug(tdOf(kvm), gfn, folio.pfn)
+})
+
+/**
+ * Of a TD that is not finalised: the leaf stands for a page that is not added yet.
+ *
+ * Models: 6.17 vmx/tdx.c tdx_mem_page_record_premap_cnt.
+ */
+export const beforeFinal = fn(function* tdx_mem_page_record_premap_cnt(
+  kvm: Kvm,
+  _gfn: Gfn,
+  _folio: Folio,
+): Kernel<number> {
+  yield write(tdxOf(kvm), 'premapped')
+  tdxOf(kvm).premapped += 1
+  return TDX_SUCCESS
+})
+
 /**
  * Install a private leaf: KVM's own is frozen, so that nobody else changes it, the page is added to
  * the TD, and then the leaf is written. If a lock of the module is taken nothing is installed, and
  * the guest faults again. mmu_lock is held for reading.
  *
- * Models: 6.17 arch/x86/kvm/mmu/tdp_mmu.c set_external_spte_present, vmx/tdx.c tdx_mem_page_aug.
- * Compared: 7.0 source, which keeps no reference.
+ * Models: 6.17 arch/x86/kvm/mmu/tdp_mmu.c set_external_spte_present, vmx/tdx.c
+ * tdx_sept_set_private_spte. Compared: 7.0 source, which keeps no reference.
  */
 export const setPrivateSpte = fn(function* tdx_sept_set_private_spte(
   kvm: Kvm,
@@ -217,11 +265,10 @@ export const setPrivateSpte = fn(function* tdx_sept_set_private_spte(
   if (xaLoad(kvm.tdpMmu, fault.gfn) !== null || tdx.frozen.get(fault.gfn) !== 0) return
   tdx.frozen.set(fault.gfn, 1)
   yield* tdxPin(folio)
-  let code = TDX_OPERAND_INVALID
-  if ((yield inject()) === 0) {
-    yield rmw(tdOf(kvm), 'state')
-    code = tdhMemPageAug(tdOf(kvm), fault.gfn, folio.pfn)
-  }
+  let code = TDX_SUCCESS
+  if (tdOf(kvm).opState === opState('RUNNABLE')) {
+    code = yield* tdxMemPageAug(kvm, fault.gfn, folio)
+  } else code = yield* beforeFinal(kvm, fault.gfn, folio)
   yield rmw(kvm.tdpMmu, 'xaHead')
   alsoWrites(tdx, 'frozen')
   tdx.frozen.set(fault.gfn, 0)
@@ -230,15 +277,9 @@ export const setPrivateSpte = fn(function* tdx_sept_set_private_spte(
     makeSpte(kvm, fault, folio, true, true)
     return
   }
-  if (!isBusy(code))
-    kvmBugOn(kvm, true, `SEAMCALL TDH_MEM_PAGE_AUG failed: 0x${(code >>> 0).toString(16)}`)
+  if (!isBusy(code)) tdxBugOn(kvm, 'MEM_PAGE_AUG', code)
   yield* tdxUnpin(folio)
 })
-
-/** tdx_operand_busy(): an epoch that is not over is none of it. */
-function isBusy(code: number): boolean {
-  return code === TDX_OPERAND_BUSY
-}
 
 /**
  * Drive every vCPU out of the guest that is inside, and wait until each has been outside; it may be
@@ -279,8 +320,10 @@ const REMOVE = 2
 const WBINVD = 3
 const CALLS = ['MEM_RANGE_BLOCK', 'MEM_TRACK', 'MEM_PAGE_REMOVE', 'PHYMEM_PAGE_WBINVD']
 
-/** One call of the module, which a fault of the scenario's may make fail for good. */
+/** One call of the module, which a fault of the scenario's may make fail: a code. */
 export const seamcall = fn(function* seamcall(kvm: Kvm, call: number, gfn: Gfn): Kernel<number> {
+  const refused = yield* seamcallRefuses()
+  if (refused !== TDX_SUCCESS) return refused
   yield rmw(tdOf(kvm), 'state')
   if (call === BLOCK) return tdhMemRangeBlock(tdOf(kvm), gfn)
   if (call === TRACK) return tdhMemTrack(tdOf(kvm))
@@ -289,32 +332,30 @@ export const seamcall = fn(function* seamcall(kvm: Kvm, call: number, gfn: Gfn):
 })
 
 /**
- * The call, and once more with all vCPUs out if somebody had a lock. False: the VM is given up.
+ * The call, and once more with all vCPUs out if somebody had a lock: the code of the last one.
  *
  * Models: 6.17 vmx/tdx.c tdx_sept_zap_private_spte, tdx_track and tdx_sept_drop_private_spte, what
  * they share; 7.0 has a macro of this name. Simplifies: the write-back of caches, which Linux calls
- * once, goes by here too; it is never busy.
+ * once, goes by here too.
  */
 export const seamcallRetried = fn(function* tdh_do_no_vcpus(
   kvm: Kvm,
   call: number,
   gfn: Gfn,
-): Kernel<boolean> {
-  let code = TDX_OPERAND_INVALID
-  if ((yield inject()) === 0) {
-    code = yield* seamcall(kvm, call, gfn)
-    if (isBusy(code)) {
-      yield* noVcpusEnterStart(kvm)
-      code = yield* seamcall(kvm, call, gfn)
-      if (isBusy(code)) tracepoint('tdx_busy_again', kvm, gfn)
-      yield* noVcpusEnterStop(kvm)
-    }
-  }
-  return !kvmBugOn(
-    kvm,
-    code !== TDX_SUCCESS,
-    `SEAMCALL TDH_${CALLS[call]} failed: 0x${(code >>> 0).toString(16)}`,
-  )
+): Kernel<number> {
+  let code = yield* seamcall(kvm, call, gfn)
+  if (!isBusy(code)) return code
+  yield* noVcpusEnterStart(kvm)
+  code = yield* seamcall(kvm, call, gfn)
+  if (isBusy(code)) tracepoint('tdx_busy_again', kvm, gfn)
+  yield* noVcpusEnterStop(kvm)
+  return code
+})
+
+/** The same where it must not fail. False: the VM is given up. */
+const mustSucceed = fn(function* tdx_bug_on(kvm: Kvm, call: number, gfn: Gfn): Kernel<boolean> {
+  const code = yield* seamcallRetried(kvm, call, gfn)
+  return !tdxBugOn(kvm, CALLS[call]!, code)
 })
 
 /**
@@ -325,16 +366,17 @@ export const seamcallRetried = fn(function* tdh_do_no_vcpus(
  */
 export const tdxTrack = fn(function* tdx_track(kvm: Kvm, gfn: Gfn): Kernel<void> {
   if (tdOf(kvm).opState !== opState('RUNNABLE')) return
-  yield* seamcallRetried(kvm, TRACK, gfn)
+  yield* mustSucceed(kvm, TRACK, gfn)
   yield* kickAll(kvm)
 })
 
 /**
  * Take one page from the TD. If that fails the page is neither cleared nor unpinned; KVM's own leaf
- * goes all the same. mmu_lock is held for writing.
+ * goes all the same. One that was not added yet, up to 6.18, is counted no more. mmu_lock is held for
+ * writing.
  *
- * Models: 6.17 vmx/tdx.c tdx_sept_remove_private_spte with tdx_sept_drop_private_spte. Compared: 7.0
- * source.
+ * Models: 6.17 vmx/tdx.c tdx_sept_remove_private_spte with tdx_sept_zap_private_spte,
+ * tdx_is_sept_zap_err_due_to_premap and tdx_sept_drop_private_spte. Compared: 7.0 source.
  */
 export const removePrivateSpte = fn(function* tdx_sept_remove_private_spte(
   kvm: Kvm,
@@ -342,18 +384,23 @@ export const removePrivateSpte = fn(function* tdx_sept_remove_private_spte(
 ): Kernel<void> {
   const folio = pfnToFolio(spte.pfn)!
   const gfn = spte.gfn
-  let done = yield* seamcallRetried(kvm, BLOCK, gfn)
-  if (done) {
+  const code = yield* seamcallRetried(kvm, BLOCK, gfn)
+  const premapped = code === TDX_EPT_ENTRY_STATE_INCORRECT && tdxOf(kvm).premapped > 0
+  let done = premapped || !tdxBugOn(kvm, CALLS[BLOCK]!, code)
+  if (done && !premapped) {
     yield* tdxTrack(kvm, gfn)
-    done = yield* seamcallRetried(kvm, REMOVE, gfn)
-    if (done) done = yield* seamcallRetried(kvm, WBINVD, gfn)
+    done = yield* mustSucceed(kvm, REMOVE, gfn)
+    if (done) done = yield* mustSucceed(kvm, WBINVD, gfn)
   }
   yield rmw(kvm.tdpMmu, 'xaHead')
   xaErase(kvm.tdpMmu, gfn)
   offStack(spte)
   if (!done) return
   mark('page-removed')
-  yield* tdxClearPage(folio)
+  if (premapped) {
+    yield write(tdxOf(kvm), 'premapped')
+    tdxOf(kvm).premapped -= 1
+  } else yield* tdxClearPage(folio)
   yield* tdxUnpin(folio)
 })
 
@@ -411,6 +458,14 @@ export const tdxZapAll = fn(function* kvm_mmu_zap_all(kvm: Kvm): Kernel<void> {
   writeUnlock(kvm.mmuLock)
 })
 
+/** Has the module a page of the TD's yet, which was not taken back in time? */
+function hasPages(td: Td): boolean {
+  for (let gfn = 0; gfn < td.state.length; gfn++) {
+    if (td.state.get(gfn) !== SEPT_STATE.FREE) return true
+  }
+  return false
+}
+
 /**
  * The key is given back, and then the pages, whatever became of the VM.
  *
@@ -439,7 +494,8 @@ export const tdxVmDestroy: typeof kvmX86VmDestroy = fn(function* tdx_vm_destroy(
     }
     gfn = next
   }
-  vanishAt(TDS, tdOf(kvm).at)
+  // The TDR of a TD that has pages yet is not reclaimed: it is lost, and what it keeps with it.
+  if (!hasPages(tdOf(kvm))) vanishAt(TDS, tdOf(kvm).at)
   vanishAt(TDX_VMS, tdxOf(kvm).at)
 })
 
@@ -451,10 +507,11 @@ export const tdxVmDestroy: typeof kvmX86VmDestroy = fn(function* tdx_vm_destroy(
  * Models: 6.17 vmx/tdx.c tdx_td_vcpu_init, its TDH.VP.INIT.
  */
 export const tdVcpuInit = fn(function* tdx_td_vcpu_init(kvm: Kvm): Kernel<number> {
+  const refused = yield* seamcallRefuses()
+  if (refused !== TDX_SUCCESS) return tdxBugOn(kvm, 'VP_INIT', refused) ? -EIO : 0
   yield rmw(tdOf(kvm), 'state')
   const code = lockTdr(tdOf(kvm))
-  const text = `SEAMCALL TDH_VP_INIT failed: 0x${(code >>> 0).toString(16)}`
-  if (kvmBugOn(kvm, code !== TDX_SUCCESS, text)) return -EIO
+  if (tdxBugOn(kvm, 'VP_INIT', code)) return -EIO
   yield rmw(tdOf(kvm), 'state')
   unlockTdr(tdOf(kvm))
   return 0

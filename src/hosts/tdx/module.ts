@@ -1,8 +1,8 @@
 /**
  * The TDX module: the calls of the host about a TD's pages (TDH.*), and the TD's own (TDG.*). Each
  * host call is one step here, and checks in the module's order; the first error is what it answers.
- * Its locks are tried and never waited for. The guest's ACCEPT takes two steps, one with the entry
- * locked in between, and so does a vCPU that is about to resolve zero-stepping.
+ * Its locks are tried and never waited for. What takes a while takes two steps, with a lock in
+ * between: the guest's ACCEPT with the entry, PAGE.ADD and VP.INIT with the TDR.
  *
  * Tables: 4.1 and 4.2, from the TDX module 1.5.01. Epochs are kept as what they are compared by: of
  * a vCPU, whether it entered in the present epoch or the one before, of an entry, how many epochs ago
@@ -14,7 +14,7 @@ import { Kvm } from '../../kernel/include/kvm.js'
 import type { Folio } from '../../kernel/include/mm.js'
 import type { Gfn, Pfn } from '../../kernel/include/types.js'
 import { pfnToFolio } from '../../kernel/mm/page_alloc.js'
-import { keyedByte, withBytes, ZERO_PAGE } from '../../machine/blob.js'
+import { type Blob, keyedByte, rekey, withBytes, ZERO_PAGE } from '../../machine/blob.js'
 import { alsoReads, alsoWrites } from '../../machine/effects.js'
 import { tracepoint } from '../../machine/fault.js'
 import {
@@ -176,7 +176,10 @@ function touch(td: Td, pamt: Pamt | undefined = undefined): void {
 /** Steps 1 and 2 of every call: the TDR for its share, the op state. */
 function begin(td: Td, op: 'AUG' | 'BLOCK' | 'REMOVE' | 'TRACK'): number {
   touch(td)
-  if (td.tdrExclusive !== 0) return TDX_OPERAND_BUSY
+  if (td.tdrExclusive !== 0) {
+    tracepoint('tdx_tdr_contended', op)
+    return TDX_OPERAND_BUSY
+  }
   if (td.opState >= TEARDOWN || legalIn(op, opStateOf(td)) !== true) return TDX_OP_STATE_INCORRECT
   return TDX_SUCCESS
 }
@@ -212,6 +215,39 @@ export function tdhMemPageAug(td: Td, gfn: Gfn, pfn: Pfn): number {
   td.pfn.set(gfn, pfn)
   td.blockedAge.set(gfn, 0)
   return TDX_SUCCESS
+}
+
+/**
+ * TDH.MEM.PAGE.ADD, until it has the TDR to itself and nothing is wrong: a page for a TD that is not
+ * built yet. What it copies takes a while, so the rest is another step.
+ */
+export function pageAddBegin(td: Td, gfn: Gfn, pfn: Pfn): number {
+  const pamt = pamtOf(pfn)
+  let code = lockTdr(td)
+  if (code !== TDX_SUCCESS) return told('ADD', code)
+  if (td.opState >= TEARDOWN || legalIn('ADD', opStateOf(td)) !== true) {
+    code = TDX_OP_STATE_INCORRECT
+  }
+  if (code === TDX_SUCCESS) code = legality('ADD', septState(td.state.get(checkedGfn(gfn))))
+  if (code === TDX_SUCCESS && pamt.type !== PT_NDA) code = TDX_PAGE_METADATA_INCORRECT
+  if (code === TDX_SUCCESS) return code
+  unlockTdr(td)
+  return told('ADD', code)
+}
+
+/** The rest: the content is encrypted for the TD, which has accepted the page as it is. */
+export function pageAddCommit(td: Td, gfn: Gfn, folio: Folio, source: Folio): void {
+  const { pfn } = folio
+  touch(td, pamtOf(pfn))
+  pamtOf(pfn).type = PT_REG
+  pamtOf(pfn).owner = tdNumber(td)
+  alsoReads(source, 'data')
+  alsoWrites(folio, 'data')
+  folio.data = rekey(source.data as Blob, 0, keyOf(td, pfn))
+  td.state.set(checkedGfn(gfn), SEPT_STATE.MAPPED)
+  td.pfn.set(gfn, pfn)
+  td.blockedAge.set(gfn, 0)
+  unlockTdr(td)
 }
 
 /** TDH.MEM.RANGE.BLOCK: nobody translates by the entry any more; who has done so keeps that. */
@@ -302,6 +338,17 @@ export function lockTdr(td: Td): number {
 export function unlockTdr(td: Td): void {
   touch(td)
   td.tdrExclusive = 0
+}
+
+/** TDH.MR.FINALIZE: the TD is built, and can run. It has the TDR to itself. */
+export function tdhMrFinalize(td: Td): number {
+  touch(td)
+  if (td.tdrExclusive !== 0) return TDX_OPERAND_BUSY
+  if (td.opState >= TEARDOWN || legalIn('FINALIZE', opStateOf(td)) !== true) {
+    return TDX_OP_STATE_INCORRECT
+  }
+  td.opState = OP_STATES.indexOf('RUNNABLE')
+  return TDX_SUCCESS
 }
 
 /** TDH.VP.ENTER: the vCPU counts for the present epoch, and has no translation of an older one. */

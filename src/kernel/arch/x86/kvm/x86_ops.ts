@@ -44,6 +44,14 @@ export const kvmX86VmInit = fn(function* kvm_x86_vm_init(_kvm: Kvm): Kernel<numb
 export const kvmX86VmDestroy = fn(function* kvm_x86_vm_destroy(_kvm: Kvm): Kernel<void> {})
 
 /**
+ * May memory of the VM be mapped before the guest asks for it? Models: 6.18 kvm->arch.pre_fault_allowed
+ * of arch/x86/kvm/x86.c kvm_arch_init_vm. Compared: 6.17 and 7.0 source.
+ */
+export const kvmPreFaultAllowed = fn(function kvm_pre_fault_allowed(_kvm: Kvm): boolean {
+  return true
+})
+
+/**
  * A page of private memory is about to be used for a gfn; the folio is locked. 0, or an error with
  * which the fault ends. Models: 6.18 kvm_x86_ops.gmem_prepare.
  */

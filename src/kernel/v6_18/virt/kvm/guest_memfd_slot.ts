@@ -204,6 +204,8 @@ export const kvmGmemGetPfn = fn(function* kvm_gmem_get_pfn(
   const folio = yield* __kvmGmemGetPfn(file, slot, index)
   let r = 0
   if (!isErr(folio)) {
+    // kvm_gmem_populate() sets it without the folio lock.
+    alsoReads(folio, 'uptodate')
     if (!folio.uptodate) {
       clearFolio(folio)
       r = yield* kvmX86GmemPrepare(slot.kvm!, gfn, folio)

@@ -6,8 +6,9 @@ import { fn, type Kernel } from '../../../../machine/fn.js'
 import { srcuReadLock, srcuReadUnlock } from '../../../../machine/rcu.js'
 import { i64, isErr, type Obj, ptrErr, type Struct, struct } from '../../../../machine/struct.js'
 import { taskVcpu } from '../../../arch/x86/kvm/guest.js'
+import { kvmPreFaultAllowed } from '../../../arch/x86/kvm/x86_ops.js'
 import { fput } from '../../../fs/file_table.js'
-import { EINVAL, ENOENT } from '../../../include/errno.js'
+import { EINVAL, ENOENT, EOPNOTSUPP } from '../../../include/errno.js'
 import type { KvmVcpu } from '../../../include/kvm.js'
 import { bytesToPgoff, type Gfn, isPageAligned, PAGE_SIZE } from '../../../include/types.js'
 import { attrPrivate } from '../../../virt/kvm/memory_attributes.js'
@@ -50,6 +51,7 @@ const s64 = (n: bigint): bigint => BigInt.asIntN(64, n)
 /**
  * Map a range, page by page; `range` then is what is left. 0 if a page was mapped, else why the
  * first was not. -EINVAL: flags, not page aligned, a size of 0, a range that wraps or ends at 2^64.
+ * -EOPNOTSUPP: the launch of a confidential VM is not finished.
  *
  * Models: 6.18 virt/kvm/kvm_main.c kvm_vcpu_pre_fault_memory and x86's
  * kvm_arch_vcpu_pre_fault_memory. Simplifies: no signals.
@@ -66,6 +68,10 @@ export const kvmVcpuPreFaultMemory = fn(function* kvm_vcpu_pre_fault_memory(
   let r = 0
   srcuReadLock(kvm.srcu)
   while (range.size !== 0n && r === 0) {
+    if (!kvmPreFaultAllowed(kvm)) {
+      r = -EOPNOTSUPP
+      break
+    }
     // kvm_mmu_reload(), once for each page: within its loop a page does not ask again.
     yield write(vcpu, 'rootObsolete')
     vcpu.rootObsolete = false

@@ -1,0 +1,165 @@
+/**
+ * What the tables of known bugs say of SNP and TDX, row by row: which cell shows it, or why none can.
+ * `shows` is a cell of the golden file with a finding, `mended` one where the same scenario is clean.
+ */
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { describe, test } from 'node:test'
+
+const GOLDEN = join(resolve(import.meta.dirname, '../../..'), 'test/hosts/matrix.golden.txt')
+const cells = readFileSync(GOLDEN, 'utf8')
+  .trim()
+  .split('\n')
+  .map((line) => line.split(' '))
+
+type Cell = readonly [scenario: string, design: string]
+type Row =
+  | {
+      readonly row: string
+      readonly shows: readonly [...Cell, finding: string]
+      readonly mended?: Cell
+    }
+  | { readonly row: string; readonly clean: Cell }
+  | { readonly row: string; readonly because: string }
+
+const LARGE =
+  'entries and folios of 2 MiB are not in the kernel code here, as in guest_memfd itself'
+
+/** The tree of February 2023: bugs of the posted code, the window, truncation, the raised count. */
+const SERIES_2023: readonly Row[] = [
+  {
+    row: '4.1 direct map restored at once',
+    because: 'it leaves a split, which is what the model has',
+  },
+  {
+    row: '4.2 no flush of the large mapping',
+    shows: ['hosts/neighbour-of-a-guests-page', 'upm-aops@snp', 'host-write-fault'],
+  },
+  { row: '4.3 page unmapped for good', because: 'by 4.1 no page was ever unmapped' },
+  {
+    row: '4.5 array of a launch leaked',
+    shows: ['hosts/launch-of-a-private-page', 'upm-aops@snp', 'refcount-leak'],
+    mended: ['hosts/launch-of-a-private-page', 'gmem-6.18@snp'],
+  },
+  {
+    row: '4.7 failed conversion swallowed',
+    shows: ['hosts/conversion-fails', 'upm-aops@snp', 'livelock'],
+  },
+  {
+    row: '4.8 freed after a failed release',
+    shows: ['hosts/release-fails', 'upm-aops@snp', 'rmp-leak'],
+  },
+  {
+    row: '4.9 save area without notifier',
+    because: 'no vCPU has its state in a page of the guest',
+  },
+  { row: '4.10 PSMASH not tried again', because: LARGE },
+  {
+    row: '4.11 the memory file itself',
+    because: 'it is no matter of the host: see memslot and punch',
+  },
+  {
+    row: '5, to private: loops until the table follows',
+    clean: ['hosts/convert-vs-another-vcpu', 'upm-aops@snp'],
+  },
+  { row: '5, to shared', clean: ['hosts/convert-vs-another-vcpu', 'upm-aops@snp'] },
+  {
+    row: '6.A punch of a hole allocates',
+    clean: ['hosts/page-given-back-then-punched', 'upm-aops@snp'],
+  },
+  {
+    row: '6.C, 6.D punch against a fault',
+    shows: ['hosts/punch-of-a-mapped-page', 'upm-aops@snp', 'livelock'],
+    mended: ['hosts/punch-of-a-mapped-page', 'gmem-6.18@snp'],
+  },
+  { row: '6.F punch of a part of a large page', because: LARGE },
+  {
+    row: '6.G compaction',
+    shows: ['hosts/guest-touch-vs-compaction-of-its-page', 'upm@snp', 'rmp-leak'],
+    mended: ['hosts/guest-touch-vs-compaction-of-its-page', 'upm-aops@snp'],
+  },
+  {
+    row: '6.H reclaim of the page',
+    shows: ['hosts/drop-caches-vs-a-guests-page', 'upm-aops@snp', 'rmp-leak'],
+    mended: ['hosts/drop-caches-vs-a-guests-page', 'gmem-6.18@snp'],
+  },
+  {
+    row: '6.I memory failure',
+    shows: ['hosts/failure-of-a-guests-page', 'upm-aops@snp', 'null-dereference'],
+    mended: ['hosts/failure-of-a-guests-page', 'gmem-6.18@snp'],
+  },
+  {
+    row: '8.3 punch between probe and allocation',
+    shows: ['hosts/punch-of-a-mapped-page', 'upm-pin', 'refcount-leak'],
+    mended: ['hosts/punch-of-a-mapped-page', 'gmem-6.18'],
+  },
+  {
+    row: '8.1, 8.2, 8.4',
+    because:
+      'they are of every host: migration/two-vcpus-touch-one-page, migration/fallocated-page-vs-compaction',
+  },
+  {
+    row: '8.5 failed launch keeps the extra reference',
+    because: 'the launch takes its references by the look-up that pins',
+  },
+  { row: '8.6, 8.7', because: 'wasted time, and designs that came later' },
+  {
+    row: '8.8 memory failure looks at no count',
+    shows: ['hosts/failure-of-a-guests-page', 'upm-pin@snp', 'null-dereference'],
+  },
+]
+
+/** Vendor bugs of later kernels. */
+const VENDORS: readonly Row[] = [
+  {
+    row: '7 firmware page leaked twice',
+    because: 'who did it, an ioctl of /dev/sev, is not in the model',
+  },
+  { row: '13 launch of a shared gfn', because: 'the version without the test was never released' },
+  {
+    row: '17 uptodate before it was prepared',
+    because: 'the version that had it was never released',
+  },
+  {
+    row: '18 prefault against deletion, on TDX',
+    because:
+      "the retry is the guest's here; lifetime/prefault-while-the-slot-goes has the other half",
+  },
+  {
+    row: '31 RMP fault on a page that went',
+    because: 'its warnings are lines of a log, which no judge reads',
+  },
+  { row: '40 caches not flushed on free', because: 'caches are coherent here' },
+  {
+    row: '43 2 MiB direct map',
+    shows: ['hosts/neighbour-of-a-guests-page', 'upm@snp', 'host-write-fault'],
+  },
+  {
+    row: '44 removal is busy (9a89894f30d5)',
+    shows: ['hosts/vcpu-made-while-memory-is-taken-back', 'gmem-6.18@tdx-6.18', 'tdr-contended'],
+    mended: ['hosts/vcpu-made-while-memory-is-taken-back', 'gmem-6.18@tdx-6.19'],
+  },
+]
+
+function found([scenario, design]: Cell): string[] {
+  const cell = cells.find((c) => c[0] === scenario && c[1] === design)
+  assert.ok(cell !== undefined, `${scenario} on ${design} is no cell`)
+  return cell.slice(4).map((f) => f.replace(/^\+|@.*$/g, ''))
+}
+
+for (const [name, rows] of Object.entries({ SERIES_2023, VENDORS })) {
+  describe(name, () => {
+    for (const r of rows) {
+      const title = 'because' in r ? `${r.row}: not here, ${r.because}` : r.row
+      test(title, () => {
+        if ('shows' in r) {
+          const [scenario, design, finding] = r.shows
+          assert.ok(found([scenario, design]).includes(finding), `${scenario} on ${design}`)
+          if (r.mended !== undefined) assert.deepEqual(found(r.mended), [])
+        } else if ('clean' in r) assert.deepEqual(found(r.clean), [])
+        else assert.ok(r.because.length > 0)
+      })
+    }
+  })
+}
