@@ -16,7 +16,7 @@ import type {
   InodeOperations,
   Kstat,
 } from '../kernel/include/fs.js'
-import { KVM_REQ_MCE_SHUTDOWN, KvmMemorySlot } from '../kernel/include/kvm.js'
+import { KVM_REQ_MCE_SHUTDOWN, type Kvm, KvmMemorySlot } from '../kernel/include/kvm.js'
 import { type Folio, nrPages } from '../kernel/include/mm.js'
 import type { RestrictedmemNotifier } from '../kernel/include/restrictedmem.js'
 import {
@@ -312,13 +312,14 @@ export const v10KvmBind = fn(function* kvm_restrictedmem_bind(
  * a slot that fails is taken off the file's list by who puts the file, not under slots_arch_lock.
  */
 export const v10Prepare = fn(function* kvm_prepare_memory_region(
+  kvm: Kvm,
   slot: KvmMemorySlot | null,
   change: number,
 ): Kernel<number> {
   if (change === KVM_MR_CREATE && slot!.flags & KVM_MEM_PRIVATE) {
     yield* v10RegisterNotifier(slot!.restrictedFile!, slot!.notifier)
   }
-  return kvmArchPrepareMemoryRegion(slot, change)
+  return kvmArchPrepareMemoryRegion(kvm, slot, change)
 })
 
 /** Models: v10 virt/kvm/kvm_main.c check_memory_region_flags. */

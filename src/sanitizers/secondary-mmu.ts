@@ -11,7 +11,7 @@ import { type Kvm, KvmVcpu, type Spte } from '../kernel/include/kvm.js'
 import type { Folio } from '../kernel/include/mm.js'
 import { currentMm } from '../kernel/include/mm_types.js'
 import { type Gfn, type Pfn, type Pgoff, pgoffToBytes } from '../kernel/include/types.js'
-import { KVM_MEM_READONLY } from '../kernel/include/uapi.js'
+import { KVM_MEM_READONLY, KVM_VM_TYPE_ARM_PROTECTED } from '../kernel/include/uapi.js'
 import { xaLoad } from '../kernel/lib/xarray.js'
 import { pfnToFolio } from '../kernel/mm/page_alloc.js'
 import { PTE_PRESENT, PTE_WRITE, pteAt, pteFolio } from '../kernel/mm/pgtable.js'
@@ -62,13 +62,17 @@ function judgeBacking(kvm: Kvm, spte: Spte, folio: Folio, atRest: boolean, repor
   }
 }
 
-/** Ordinary memory: the leaf may be there only as long as the process has the same page there. */
+/**
+ * Ordinary memory: the leaf may be there only as long as the process has the same page there. Where
+ * each leaf has a pin of its own, as in a protected VM of pKVM, that alone must not be free.
+ */
 function judgeOrdinary(kvm: Kvm, spte: Spte, folio: Folio, report: Report): void {
   const { gfn, pfn } = spte
   if (isFree(folio)) {
     const text = `${gfnText(gfn)} maps pfn ${pfn}, which ${freeText(folio)}`
     report('secondary-use-after-free', text, factsOf([folio, spte, kvm], { gfn, pfn }))
   }
+  if (kvm.vmType === KVM_VM_TYPE_ARM_PROTECTED) return
   const slot = slotOf(kvm, gfn)
   if (slot === null || isCovered(kvm, gfn)) return
   const hva = pgoffToBytes((slot.userspaceAddr + (gfn - slot.baseGfn)) as Pgoff)

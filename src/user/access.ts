@@ -3,7 +3,7 @@
  * table, in one step with the access; if that does not allow it, the kernel gets a fault.
  */
 
-import { hostMayStore } from '../kernel/arch/x86/mm/direct_map.js'
+import { hostUserFault, USER_FAULT } from '../kernel/arch/x86/mm/direct_map.js'
 import { doUserAddrFault } from '../kernel/arch/x86/mm/fault.js'
 import type { Folio } from '../kernel/include/mm.js'
 import { currentMm, type MmStruct } from '../kernel/include/mm_types.js'
@@ -24,14 +24,16 @@ import { tracepoint } from '../machine/fault.js'
 import { fn, type Kernel } from '../machine/fn.js'
 import type { UserAddress } from './layout.js'
 
-/** Translate for one access, and set the dirty bit; NULL: a fault. */
-function translate(mm: MmStruct, address: bigint, write: boolean): Folio | null {
+/** Walk the page table for one access; NULL: it does not allow it. */
+function walk(mm: MmStruct, address: bigint, write: boolean): Folio | null {
   const pte = pteAt(mm, address)
   const wanted = PTE_PRESENT | (write ? PTE_WRITE : 0)
-  if ((pte & (wanted | PTE_PROTNONE)) !== wanted) return null
-  if (write && !hostMayStore(pteFolio(pte)!)) return null
-  if (write && !(pte & PTE_DIRTY)) setPteAt(mm, address, pte | PTE_DIRTY)
-  return pteFolio(pte)
+  return (pte & (wanted | PTE_PROTNONE)) === wanted ? pteFolio(pte) : null
+}
+
+function setDirtyBit(mm: MmStruct, address: bigint): void {
+  const pte = pteAt(mm, address)
+  if (!(pte & PTE_DIRTY)) setPteAt(mm, address, pte | PTE_DIRTY)
 }
 
 /** The access itself. A poisoned frame raises a machine check, and that a signal. */
@@ -54,9 +56,15 @@ export const userAccess = fn(function* user_access(address: bigint, byte: number
   for (;;) {
     if (byte < 0) yield read(mm.pageTable, 'xaHead')
     else yield rmw(mm.pageTable, 'xaHead')
-    const folio = translate(mm, address, byte >= 0)
-    if (folio !== null) return access(folio, address, byte)
-    const signal = yield* doUserAddrFault(address, byte >= 0)
+    const write = byte >= 0
+    const folio = walk(mm, address, write)
+    const refused = folio === null ? USER_FAULT : hostUserFault(folio, write)
+    if (refused === 0) {
+      if (write) setDirtyBit(mm, address)
+      return access(folio!, address, byte)
+    }
+    if (refused !== USER_FAULT) return refused
+    const signal = yield* doUserAddrFault(address, write)
     if (signal !== 0) return signal
   }
 })

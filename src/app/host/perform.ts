@@ -81,10 +81,9 @@ export async function perform(job: Job, client: Client): Promise<Message> {
   }
   const begun = task.start - (Date.now() - (job.begun ?? Date.now()))
   const checked =
-    job.shares === undefined
+    job.explored === undefined
       ? checkScenario(scenario, design, effort)
-      : concludeShares(scenario, design, effort, job.shares, begun)
-  if (checked === undefined) return { kind: 'alone', job: number }
+      : concludeShares(scenario, design, effort, job.explored, begun)
   // What a limit has kept from being told with the fewest preemptions can be gone on with.
   if (!checked.stopped && checked.fewest !== false) saver?.drop()
   const verdict = await explained(task, announced(task, checked))

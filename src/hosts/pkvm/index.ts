@@ -4,8 +4,8 @@
  * two hypervisors: up to 7.0, which knows no way back from an access that is not allowed, and from
  * 7.1 on.
  *
- * Only the abort of the host was read in a source, that of 6.12. The table is from notes on 6.16, the
- * rest from notes on 7.3-rc4; what models 6.18 or 7.1 (notes) was not read beside them.
+ * All of it was read beside 7.0 and 7.1.8, but for what only Android has. Protected guests came in
+ * 7.1: those of the older hypervisor are 7.1's, with what becomes of the host's accesses in 7.0.
  */
 import { vcpuRun } from '../../kernel/arch/x86/kvm/guest.js'
 import { kvmMmuZapAll, kvmTdpMmuZap } from '../../kernel/arch/x86/kvm/tdp_mmu.js'
@@ -15,21 +15,33 @@ import {
   kvmX86VmInit,
   vmTypeHasPrivateMem,
 } from '../../kernel/arch/x86/kvm/x86_ops.js'
-import { hostMayLoad, hostMayStore } from '../../kernel/arch/x86/mm/direct_map.js'
-import { kvmArchCommitMemoryRegion } from '../../kernel/virt/kvm/memslots.js'
+import { hostMayLoad, hostMayStore, hostUserFault } from '../../kernel/arch/x86/mm/direct_map.js'
+import {
+  kvmArchCommitMemoryRegion,
+  kvmArchFlushShadowMemslot,
+  kvmArchPrepareMemoryRegion,
+} from '../../kernel/virt/kvm/memslots.js'
 import { type Replacement, replace } from '../../machine/fn.js'
 import { confidentialVm, guestConvert } from '../../user/confidential.js'
 import type { Host, HostId } from '../host.js'
-import { hostMemAbort, hostMemAbortInjected } from './access.js'
+import {
+  hostMemAbort,
+  hostMemAbortInjected,
+  hostUserAbort,
+  hostUserAbortInjected,
+} from './access.js'
 import { filePage, gmemPage, pkvmGuestConvert, pkvmVcpuRun } from './guest.js'
+import { guestCheckMemcache, memcacheUnchecked, ownerOf } from './ownership.js'
 import {
   pkvmCommitMemoryRegion,
   pkvmConfidentialVm,
   pkvmDestroyHypVm,
   pkvmFlushShadowAll,
+  pkvmFlushShadowMemslot,
   pkvmHasPrivateMem,
   pkvmInit,
   pkvmInitHostVm,
+  pkvmPrepareMemoryRegion,
   pkvmUnmapForced,
   pkvmUnmapRefused,
   pkvmVmTypeSupported,
@@ -39,7 +51,9 @@ import { PKVM_WORDS } from './words.js'
 const COMMON: readonly Replacement[] = [
   replace(vcpuRun, pkvmVcpuRun),
   replace(kvmMmuZapAll, pkvmFlushShadowAll),
+  replace(kvmArchPrepareMemoryRegion, pkvmPrepareMemoryRegion),
   replace(kvmArchCommitMemoryRegion, pkvmCommitMemoryRegion),
+  replace(kvmArchFlushShadowMemslot, pkvmFlushShadowMemslot),
   replace(kvmIsVmTypeSupported, pkvmVmTypeSupported),
   replace(vmTypeHasPrivateMem, pkvmHasPrivateMem),
   replace(kvmX86VmInit, pkvmInitHostVm),
@@ -52,6 +66,8 @@ const UP_TO_7_0: readonly Replacement[] = [
   ...COMMON,
   replace(hostMayStore, hostMemAbort),
   replace(hostMayLoad, hostMemAbort),
+  replace(hostUserFault, hostUserAbort),
+  replace(guestCheckMemcache, memcacheUnchecked),
   replace(kvmTdpMmuZap, pkvmUnmapRefused),
 ]
 
@@ -59,6 +75,7 @@ const FROM_7_1: readonly Replacement[] = [
   ...COMMON,
   replace(hostMayStore, hostMemAbortInjected),
   replace(hostMayLoad, hostMemAbortInjected),
+  replace(hostUserFault, hostUserAbortInjected),
   replace(kvmTdpMmuZap, pkvmUnmapForced),
 ]
 
@@ -72,19 +89,22 @@ function pkvm(
     '6.2': { cite, replaces },
     '6.18': { cite, replaces: [...replaces, replace(filePage, gmemPage)] },
   }
-  return { id, summary, words: PKVM_WORDS, init: pkvmInit, versions }
+  return { id, summary, words: PKVM_WORDS, init: pkvmInit, ownerOf, versions }
 }
 
 export const pkvm70 = pkvm(
   'pkvm-7.0',
   'pKVM up to 7.0: the host gives pages to a guest, and stops the machine if it touches one.',
   UP_TO_7_0,
-  ['linux 6.12 arch/arm64/kvm/hyp/nvhe/mem_protect.c'],
+  ['linux 7.0 arch/arm64/kvm/hyp/nvhe/mem_protect.c'],
 )
 
 export const pkvm71 = pkvm(
   'pkvm-7.1',
   'pKVM from 7.1 on: what the host touches it gets, zeroed, and the guest finds poison there.',
   FROM_7_1,
-  ['W. Deacon, protected guests, January to March 2026; notes on linux 7.3-rc4'],
+  [
+    'W. Deacon, protected guests, January to March 2026',
+    'linux 7.1 arch/arm64/kvm/hyp/nvhe/mem_protect.c',
+  ],
 )

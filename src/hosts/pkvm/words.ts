@@ -1,8 +1,7 @@
 /** The words of pKVM's tables, as `explain` says them. */
 import type { HostWord } from '../host.js'
 
-const SOURCE = 'linux 6.16 arch/arm64/kvm/hyp/include/nvhe/memory.h enum pkvm_page_state'
-const PROTECTED = 'notes on linux 7.3-rc4, arch/arm64/kvm/hyp/nvhe/mem_protect.c'
+const SOURCE = 'linux 7.1 arch/arm64/kvm/hyp/include/nvhe/memory.h enum pkvm_page_state'
 
 export const PKVM_WORDS: readonly HostWord[] = [
   {
@@ -26,8 +25,8 @@ export const PKVM_WORDS: readonly HostWord[] = [
     source: SOURCE,
   },
   {
-    name: 'POISON',
+    name: 'PKVM_POISON',
     text: 'The host has touched the page of a guest and got it, zeroed; the guest finds this.',
-    source: PROTECTED,
+    source: SOURCE,
   },
 ]

@@ -55,6 +55,8 @@ export const KVM_X86_DEFAULT_VM = 0
 export const KVM_X86_SW_PROTECTED_VM = 1
 export const KVM_X86_SNP_VM = 4
 export const KVM_X86_TDX_VM = 5
+/** Bit 31 of the type; that word is kept here for uninitialised memory. */
+export const KVM_VM_TYPE_ARM_PROTECTED = 1 << 30
 
 export const KVM_MEM_LOG_DIRTY_PAGES = 1
 export const KVM_MEM_READONLY = 2

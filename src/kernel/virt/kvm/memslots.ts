@@ -198,10 +198,14 @@ const KVM_MMU_MAX_GFN = 2 ** 40 - 1
  *
  * Compared: 6.17 and 7.0 source.
  */
-export function kvmArchPrepareMemoryRegion(slot: KvmMemorySlot | null, change: number): number {
+export const kvmArchPrepareMemoryRegion = fn(function kvm_arch_prepare_memory_region(
+  _kvm: Kvm,
+  slot: KvmMemorySlot | null,
+  change: number,
+): number {
   if (change !== KVM_MR_CREATE && change !== KVM_MR_MOVE) return 0
   return slot!.baseGfn + slot!.npages - 1 > KVM_MMU_MAX_GFN ? -EINVAL : 0
-}
+})
 
 /**
  * What has to be done before a slot is seen: 0 or an error. Replaced by v10.
@@ -212,10 +216,11 @@ export function kvmArchPrepareMemoryRegion(slot: KvmMemorySlot | null, change: n
  * Compared: 6.17 and 7.0 source.
  */
 export const kvmPrepareMemoryRegion = fn(function* kvm_prepare_memory_region(
+  kvm: Kvm,
   slot: KvmMemorySlot | null,
   change: number,
 ): Kernel<number> {
-  return kvmArchPrepareMemoryRegion(slot, change)
+  return kvmArchPrepareMemoryRegion(kvm, slot, change)
 })
 
 /** Models: 6.2 virt/kvm/kvm_main.c kvm_commit_memory_region. Compared: 6.17 source. */
@@ -259,7 +264,7 @@ export const kvmSetMemslot = fn(function* kvm_set_memslot(
     invalid = kzalloc(KvmMemorySlot)
     yield* kvmInvalidateMemslot(kvm, old!, invalid)
   }
-  const r = yield* kvmPrepareMemoryRegion(slot, change)
+  const r = yield* kvmPrepareMemoryRegion(kvm, slot, change)
   if (r !== 0) {
     if (invalid === null) mutexUnlock(kvm.slotsArchLock)
     else yield* kvmReplaceMemslot(kvm, old!.id, old)

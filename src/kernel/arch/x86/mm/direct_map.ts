@@ -19,6 +19,17 @@ export const hostMayLoad = fn(function host_may_load(_folio: Folio): boolean {
   return true
 })
 
+/** The access of a process faults, although its page table allows it. */
+export const USER_FAULT = 1
+
+/**
+ * A process accesses a frame by its page table, which allows it: 0 if the processor does too,
+ * USER_FAULT for a page fault, or the signal (negative) that the process gets. Replaced by hosts.
+ */
+export const hostUserFault = fn(function host_user_fault(folio: Folio, write: boolean): number {
+  return !write || hostMayStore(folio) ? 0 : USER_FAULT
+})
+
 /** The kernel loads what is in a frame of a guest's or a file's: memcpy() and its like. */
 export function directMapLoad(folio: Folio): void {
   if (hostMayLoad(folio)) return
