@@ -230,6 +230,9 @@ function changesSince(mark: number): Change[] {
 
 type AnyStruct = NonNullable<ReturnType<typeof objectAt>>['struct']
 
+/** Kinds of fields whose words are addresses: said as what lies there. */
+const POINTERS: readonly string[] = ['ptr', 'any', 'ptrs']
+
 function describeChange(
   object: string,
   base: number,
@@ -258,8 +261,7 @@ function describeChange(
     }
     const say = (value: number): string => {
       if (owner.name === Folio.name && placed.name === 'data') return contentName(value)
-      const isPointer = placed.field.kind === 'ptr' || placed.field.kind === 'any'
-      if (!isPointer) return String(value)
+      if (!POINTERS.includes(placed.field.kind)) return String(value)
       return value === 0 ? 'NULL' : objectName(value)
     }
     const texts = { before: say(before), after: say(after) }
