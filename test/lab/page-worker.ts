@@ -44,22 +44,15 @@ export class PageWorker {
   }
 }
 
-/** What was told, without what only says where the words of a state lie. */
-function withoutPlaces({ own }: Pick<StoryAnswer, 'own'>): object {
-  const { fingerprint: _, ...trace } = own.trace
-  return { ...own, trace }
-}
-
 /**
- * The page tells a finding as the command does: steps, functions, changes, and memory after each of
- * them. Where the worker has all that the command has, the last state is the same word by word.
+ * The page's worker that has all that the command has tells a finding as the command does: steps,
+ * functions, changes, memory after each of them, and the last state word by word.
  */
 export function assertToldAlike(
   worker: PageWorker,
   { scenario, text }: { readonly scenario: Scenario; readonly text: string },
   design: Design,
   { id, schedule }: Finding,
-  hasAll: boolean,
 ): void {
   const hash = cellHash(CODE.code, text, design.id)
   const token = encodeToken({ scenario: scenario.name, design: design.id, hash, schedule })
@@ -74,8 +67,7 @@ export function assertToldAlike(
   const own = { design: design.id, trace, pictured, followed, divergence: undefined }
   assert.equal(divergence, undefined, token)
   assert.equal(told.stale, false, token)
-  const part = hasAll ? (s: Pick<StoryAnswer, 'own'>): object => s.own : withoutPlaces
-  const [page, command] = [told, { own }].map((s) => JSON.stringify(part(s)))
+  const [page, command] = [told.own, own].map((s) => JSON.stringify(s))
   if (page === command) return
   assert.deepEqual(JSON.parse(page as string), JSON.parse(command as string), `${id}: ${token}`)
   assert.fail(`${token}: the same, in another order`)

@@ -12,6 +12,7 @@ import type { Move } from '../../cell/schedule.js'
 import type { Design } from '../../designs/design.js'
 import { errnoName } from '../../kernel/include/errno.js'
 import { Folio } from '../../kernel/include/mm.js'
+import { XArray, XaNode } from '../../kernel/include/xarray.js'
 import type { Scenario } from '../../litmus/scenario.js'
 import { undoMark, valueAt, writtenSince } from '../../machine/arena.js'
 import { type Blob, describeBlob } from '../../machine/blob.js'
@@ -230,6 +231,12 @@ function changesSince(mark: number): Change[] {
 
 type AnyStruct = NonNullable<ReturnType<typeof objectAt>>['struct']
 
+/** Kinds of fields whose words are addresses: said as what lies there. */
+const POINTERS: readonly string[] = ['ptr', 'any', 'ptrs']
+
+/** Fields with entries of an XArray. */
+const ENTRIES: readonly string[] = [`${XArray.name}.xaHead`, `${XaNode.name}.slots`]
+
 function describeChange(
   object: string,
   base: number,
@@ -258,8 +265,10 @@ function describeChange(
     }
     const say = (value: number): string => {
       if (owner.name === Folio.name && placed.name === 'data') return contentName(value)
-      const isPointer = placed.field.kind === 'ptr' || placed.field.kind === 'any'
-      if (!isPointer) return String(value)
+      const isEntry = ENTRIES.includes(`${owner.name}.${placed.name}`)
+      // What an XArray holds besides addresses is negative.
+      if (!isEntry && !POINTERS.includes(placed.field.kind)) return String(value)
+      if (value < 0) return String(value)
       return value === 0 ? 'NULL' : objectName(value)
     }
     const texts = { before: say(before), after: say(after) }
