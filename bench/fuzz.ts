@@ -1,8 +1,7 @@
 /**
- * The fuzzer: `npm run fuzz -- [scenarios|kill|litmus|tokens|transcripts|designs|checkpoints|mails]
- * [--seed n] [--count n] [--time s]`, all of them if none is named. Random scenarios in every way of
- * searching, checks that are killed, inputs with something wrong in them. Prints what was tried;
- * of what goes wrong, the smallest input that does, and the seed.
+ * The fuzzer, `npm run fuzz`: random scenarios in every way of searching, checks that are killed,
+ * inputs with something wrong in them. Prints what was tried; of what goes wrong, the smallest
+ * input that does, and the seed. A signal ends it as its time would: what was tried is said.
  */
 import { parseArgs } from 'node:util'
 import { FUZZERS, type Limits } from '../test/fuzz/fuzzers.js'
@@ -13,6 +12,7 @@ const { values, positionals } = parseArgs({
     seed: { type: 'string', default: String(Date.now() % 1_000_000_000) },
     count: { type: 'string' },
     time: { type: 'string' },
+    help: { type: 'boolean', short: 'h' },
   },
 })
 
@@ -20,6 +20,20 @@ function number(name: 'seed' | 'count' | 'time'): number | undefined {
   const text = values[name]
   if (text === undefined || /^\d+$/.test(text)) return text === undefined ? undefined : Number(text)
   throw new Error(`--${name} takes a whole number`)
+}
+
+if (values.help) {
+  const kinds = [...FUZZERS].map(([name, { usual }]) => `  ${name.padEnd(12)} ${usual}`)
+  process.stdout.write(`npm run fuzz -- [kind…] [--seed n] [--count n] [--time s]
+
+kinds, and how many are tried of each (all kinds if none is named):
+${kinds.join('\n')}
+
+--seed n   the first; the next follow it (default: of the clock)
+--count n  so many of each kind
+--time s   seconds for each kind
+`)
+  process.exit(0)
 }
 
 const unknown = positionals.find((p) => !FUZZERS.has(p))
@@ -30,14 +44,29 @@ if (unknown !== undefined) {
 const seed = number('seed') as number
 const seconds = number('time') ?? Number.POSITIVE_INFINITY
 let failures = 0
+let stopped = false
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => (stopped = true))
+
+/** Milliseconds between two words about how far it is. */
+const EVERY = 60_000
+
 for (const name of positionals.length > 0 ? positionals : FUZZERS.keys()) {
+  if (stopped) break
   const { usual, run } = FUZZERS.get(name)!
   const end = performance.now() + seconds * 1000
   const begun = performance.now()
+  let told = begun
   const limits: Limits = {
     seed,
     count: number('count') ?? usual,
-    goesOn: () => performance.now() < end,
+    goesOn: (done) => {
+      const now = performance.now()
+      if (now > told + EVERY) {
+        told = now
+        process.stderr.write(`  ${name}: ${done}, ${((now - begun) / 1000).toFixed(0)} s\n`)
+      }
+      return now < end && !stopped
+    },
     commands: true,
     tell: (text) => process.stdout.write(`${text}\n`),
   }

@@ -1,11 +1,11 @@
 /**
- * From a link to the visible counterexample, in Chromium with a fresh profile: wall time, and CPU time
- * of all the browser's processes. The first page of a browser is left out of the figures: it pays for
+ * From a link to the visible counterexample, and from a mistake in the editor to its mark, in Chromium
+ * with a fresh profile: wall time, and CPU time of all the browser's processes. The first page of a browser is left out of the figures: it pays for
  * the browser's own start. Needs an idle machine to mean something; CPU time says more on a busy one.
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { loadavg } from 'node:os'
-import type { Browser } from 'playwright-core'
+import type { Browser, Page } from 'playwright-core'
 import { launch, noBrowser, serve, TOUCH } from '../test/lab/browser.js'
 
 const ROUNDS = 9
@@ -40,17 +40,51 @@ interface Measured {
   readonly cpu: number
 }
 
-/** Open an address in a fresh profile; seconds until something can be seen. */
-async function open(browser: Browser, url: string, there: string): Promise<Measured> {
+/** What is done in a page of a fresh profile before the clock runs, and while it does. */
+interface Course {
+  readonly what: string
+  readonly before: (page: Page) => Promise<unknown>
+  readonly act: (page: Page) => Promise<unknown>
+}
+
+async function measure(browser: Browser, { before, act }: Course): Promise<Measured> {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 } })
   const page = await context.newPage()
-  await page.goto('about:blank')
+  await before(page)
   const [cpu, start] = [cpuOfChildren(), performance.now()]
-  await page.goto(url)
-  await page.waitForSelector(there)
+  await act(page)
   const measured = { wall: (performance.now() - start) / 1000, cpu: cpuOfChildren() - cpu }
   await context.close()
   return measured
+}
+
+/** Open an address, until something can be seen. */
+function opening(what: string, url: string, there: string): Course {
+  return {
+    what,
+    before: (page) => page.goto('about:blank'),
+    act: async (page) => {
+      await page.goto(url)
+      await page.waitForSelector(there)
+    },
+  }
+}
+
+/** Type what is no scenario, until its line is marked. */
+function mistake(url: string): Course {
+  return {
+    what: 'a mistake in the editor to its mark',
+    before: async (page) => {
+      await page.goto(`${url}#edit`)
+      await page.click('.cm-content')
+      await page.keyboard.press('Control+End')
+      await page.keyboard.press('Enter')
+    },
+    act: async (page) => {
+      await page.keyboard.press('x')
+      await page.waitForSelector('.cm-lint-marker-error')
+    },
+  }
 }
 
 const middle = (values: readonly number[]): string =>
@@ -64,19 +98,20 @@ async function main(): Promise<void> {
   const served = await serve([TOUCH])
   const { cells } = served.verdicts.now()
   const token = cells.find((c) => c.design === 'v10')?.findings[0]?.token
-  const rows = [
-    ['a page without the model', `${served.url}#learn`, '.docs li'],
-    ['a link to its counterexample', `${served.url}#${token}`, '.arrow.stale'],
-    ['and to what is known in hindsight', `${served.url}#${token}`, '.hindsight'],
-  ] as const
+  const courses = [
+    opening('a page without the model', `${served.url}#learn`, '.docs li'),
+    opening('a link to its counterexample', `${served.url}#${token}`, '.arrow.stale'),
+    opening('and to what is known in hindsight', `${served.url}#${token}`, '.hindsight'),
+    mistake(served.url),
+  ]
   const browser = await launch()
-  for (const [what, url, there] of rows) {
+  for (const course of courses) {
     const measured: Measured[] = []
-    for (let i = 0; i <= ROUNDS; i++) measured.push(await open(browser, url, there))
+    for (let i = 0; i <= ROUNDS; i++) measured.push(await measure(browser, course))
     const counted = measured.slice(1)
     const wall = middle(counted.map((m) => m.wall))
     const cpu = middle(counted.map((m) => m.cpu))
-    process.stdout.write(`${what}: ${wall} s, ${cpu} CPU s (median of ${ROUNDS})\n`)
+    process.stdout.write(`${course.what}: ${wall} s, ${cpu} CPU s (median of ${ROUNDS})\n`)
   }
   process.stdout.write(`load ${loadavg()[0]?.toFixed(1)}\n`)
   await browser.close()

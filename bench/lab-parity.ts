@@ -47,6 +47,9 @@ const BROWSERS: readonly Browser[] = [
 /** A browser that says nothing for so many milliseconds is given up. */
 const SILENCE = 300_000
 
+/** A browser that was told to end, and has not after so many milliseconds, is killed. */
+const GRACE = 10_000
+
 /** Milliseconds between two lines of progress. */
 const BETWEEN = 10_000
 
@@ -56,12 +59,19 @@ interface Job {
   readonly tokens: readonly string[]
 }
 
+/** A story as far as it is compared: hashes of its steps and of what else a trace has, last state. */
+interface Story {
+  readonly steps: string
+  readonly rest: string
+  readonly state: string
+}
+
 /** What a browser says of a job. */
 interface Said {
   readonly id: number
   readonly cell?: CellVerdict
-  /** Hashes of the traces, in the order of the tokens. */
-  readonly stories: readonly string[]
+  /** In the order of the tokens. */
+  readonly stories: readonly Story[]
   readonly error?: string
 }
 
@@ -78,18 +88,20 @@ const ask = (request) => new Promise((resolve, reject) => {
   heard = (r) => r.kind === 'error' ? reject(new Error(r.message)) : resolve(r.value)
   worker.postMessage({ id: 0, request })
 })
-const hash = async (value) => {
+const hashOf = async (value) => {
   const bytes = new TextEncoder().encode(JSON.stringify(value))
   const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))
   return Array.from(digest, (b) => b.toString(16).padStart(2, '0')).join('')
 }
+const storyOf = async ({ steps, fingerprint, ...rest }) =>
+  ({ steps: await hashOf(steps), rest: await hashOf(rest), state: fingerprint.join(' ') })
 for (const [id, { text, design, tokens }] of jobs.entries()) {
   const said = { id, stories: [] }
   try {
     said.cell = await ask({ kind: 'check', text, design })
     for (const token of tokens) {
       const { own } = await ask({ kind: 'story', token })
-      said.stories.push(own.divergence === undefined ? await hash(own.trace) : 'diverges')
+      said.stories.push(await storyOf(own.trace))
     }
   } catch (error) {
     said.error = error.message
@@ -138,11 +150,16 @@ function runIn(
     let child: ChildProcess | undefined
     let early: string | undefined = 'the browser ended'
     let timer: NodeJS.Timeout | undefined
+    const end = (): void => {
+      child?.kill()
+      clearTimeout(timer)
+      timer = setTimeout(() => child?.kill('SIGKILL'), GRACE)
+    }
     const wait = (): void => {
       clearTimeout(timer)
       timer = setTimeout(() => {
         early = `nothing heard for ${SILENCE / 1000} s`
-        child?.kill()
+        end()
       }, SILENCE)
     }
     const server = serve(jobs, (name, body) => {
@@ -150,7 +167,7 @@ function runIn(
       if (name === 'said') hear(JSON.parse(body))
       if (name !== 'done') return
       early = undefined
-      child?.kill()
+      end()
     })
     server.listen(0, '127.0.0.1', () => {
       const { port } = server.address() as AddressInfo
@@ -173,16 +190,20 @@ function runIn(
 interface Expected {
   readonly cell: CellVerdict
   readonly job: Job
-  readonly stories: readonly string[]
+  readonly stories: readonly Story[]
 }
 
+const hashOf = (value: unknown): string =>
+  createHash('sha256').update(JSON.stringify(value)).digest('hex')
+
 /** Of the trace that `replay --json` prints. */
-function hashOfTrace(token: string, text: string): string {
+function storyOf(token: string, text: string): Story {
   const { design, schedule } = decodeToken(token)
   const scenario = readScenario(text, knownNames())
   const on = designNamed(design) as Design
   const { trace } = replayPictured(scenario, on, schedule, 'lowered', false)
-  return createHash('sha256').update(JSON.stringify(trace)).digest('hex')
+  const { steps, fingerprint, ...rest } = trace
+  return { steps: hashOf(steps), rest: hashOf(rest), state: fingerprint.join(' ') }
 }
 
 /** All cells of a matrix, or those of the scenarios that are named, as Node has them. */
@@ -193,17 +214,35 @@ async function expectedOf(id: string, only: readonly string[] | undefined): Prom
   return verdicts.now().cells.map((cell) => {
     const text = texts.get(cell.scenario) as string
     const tokens = cell.findings.map((f) => f.token)
-    const stories = tokens.map((token) => hashOfTrace(token, text))
+    const stories = tokens.map((token) => storyOf(token, text))
     return { cell, job: { text, design: cell.design, tokens }, stories }
   })
 }
 
+/** What a verdict is compared by, in the order of `factsOf`. */
+const FACTS = ['word', 'states', 'executions', 'expectation', 'findings', 'outcomes'] as const
+
 /** In what the browser differs; undefined if in nothing. */
 function differenceOf({ cell, stories }: Expected, said: Said): string | undefined {
   if (said.error !== undefined || said.cell === undefined) return said.error ?? 'no answer'
-  if (factsOf(said.cell) !== factsOf(cell)) return 'the verdict'
-  const at = stories.findIndex((s, i) => s !== said.stories[i])
-  return at < 0 ? undefined : `the story of ${cell.findings[at]?.token}`
+  if (factsOf(said.cell) !== factsOf(cell)) {
+    const [there, here] = [said.cell, cell].map((c) => JSON.parse(factsOf(c)) as unknown[])
+    const apart = FACTS.map((name, i) => [
+      name,
+      JSON.stringify(there?.[i]),
+      JSON.stringify(here?.[i]),
+    ])
+    return apart
+      .filter(([, a, b]) => a !== b)
+      .map(([name, a, b]) => `${name} ${a} instead of ${b}`)
+      .join('; ')
+  }
+  for (const [i, own] of stories.entries()) {
+    const other = said.stories[i]
+    const parts = (['steps', 'rest', 'state'] as const).filter((k) => own[k] !== other?.[k])
+    if (parts.length > 0) return `${parts.join(', ')} of the story of ${cell.findings[i]?.token}`
+  }
+  return undefined
 }
 
 async function main(args: readonly string[]): Promise<void> {
@@ -217,35 +256,36 @@ async function main(args: readonly string[]): Promise<void> {
     expected.push(...(await expectedOf(id, only.length > 0 ? only : undefined)))
     say(`node: ${id}, ${expected.length} cells`)
   }
-  const findings = expected.reduce((sum, e) => sum + e.stories.length, 0)
-  const total = `${expected.length} cells and ${findings} stories`
+  const all = expected.length
+  const stories = expected.reduce((sum, e) => sum + e.stories.length, 0)
   for (const browser of BROWSERS.filter((b) => wanted.length === 0 || wanted.includes(b.name))) {
     if (!existsSync(browser.path)) {
       process.stdout.write(`${browser.name}: not on this machine\n`)
       continue
     }
-    let same = 0
-    let heard = 0
-    let last = performance.now()
+    let [equal, heard] = [0, 0]
+    const progress = setInterval(() => {
+      const next = expected[heard]?.cell
+      const at = next === undefined ? '' : `, at ${next.scenario} on ${next.design}`
+      say(`${browser.name}: ${heard} of ${all} cells heard${at}`)
+    }, BETWEEN)
     const jobs = expected.map((e) => e.job)
     const early = await runIn(browser, jobs, (said) => {
       const cell = expected[said.id] as Expected
       const difference = differenceOf(cell, said)
       heard++
-      if (difference === undefined) same++
+      if (difference === undefined) equal++
       else {
         const { scenario, design } = cell.cell
         process.stdout.write(`${browser.name}: ${scenario} on ${design} differs: ${difference}\n`)
       }
-      if (performance.now() - last < BETWEEN) return
-      last = performance.now()
-      say(`${browser.name}: ${heard} of ${expected.length} cells`)
     })
+    clearInterval(progress)
     const end = early === undefined ? '' : `; ended early: ${early}`
     process.stdout.write(
-      `${browser.name}: ${same} of ${total.replace(' and', ' the same, with')}${end}, ${seconds()}\n`,
+      `${browser.name}: ${equal} of ${all} cells equal, with ${stories} stories${end}, ${seconds()}\n`,
     )
-    if (same !== expected.length || early !== undefined) process.exitCode = 1
+    if (equal !== all || all === 0 || early !== undefined) process.exitCode = 1
   }
 }
 

@@ -3,7 +3,9 @@
  * SPIN, with a second worker, and as large as it gets.
  */
 import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
+import { check, loadDesigns, loadScenarios } from '../src/app/host/index.js'
 import { Judges } from '../src/cell/judges.js'
 import { search } from '../src/explore/prove/search.js'
 import { CONTROL, tableOf } from '../src/explore/states/shared.js'
@@ -19,6 +21,7 @@ const FOR_WORKERS: RaceSize = { vcpus: 2, punches: 1, migrations: 0, rounds: 4 }
 const LARGEST: RaceSize = { vcpus: 2, punches: 1, migrations: 0, rounds: 14 }
 
 const ROUNDS = 5
+const CHECKS = 3
 /** Searches before those that count, for V8 to learn the code. */
 const WARM_UP = 8
 const BYTES_FOR_WORKERS = 1 << 27
@@ -84,9 +87,30 @@ export async function secondWorker(): Promise<string[]> {
       runs[n - 1]?.push(await byWorkers(FOR_WORKERS, n, BYTES_FOR_WORKERS))
     }
   }
+  const title = `race, ${JSON.stringify(FOR_WORKERS)}, workers on one table, best of ${ROUNDS}`
+  return [...compared(title, runs), ...(await secondOnKernelCode())]
+}
+
+/** Whole checks, from the start of the first worker to the verdict, of a cell with retry loops. */
+async function secondOnKernelCode(): Promise<string[]> {
+  const scenarios = loadScenarios([
+    fileURLToPath(new URL('../../bench/two-guests.litmus', import.meta.url)),
+  ])
+  const designs = await loadDesigns(['upm'])
+  const runs: Measured[][] = [[], []]
+  for (let i = 0; i < CHECKS; i++) {
+    for (const workers of [1, 2]) {
+      const { cells, seconds } = await check({ scenarios, designs, workers, cache: false })
+      runs[workers - 1]?.push({ states: cells[0]?.verdict.states ?? 0, seconds })
+    }
+  }
+  return compared(`kernel code, bench/two-guests on upm, best of ${CHECKS}`, runs)
+}
+
+function compared(title: string, runs: readonly Measured[][]): string[] {
   const [one, two] = runs.map(best) as [Measured, Measured]
   return [
-    `race, ${JSON.stringify(FOR_WORKERS)}, workers on one table, best of ${ROUNDS}`,
+    title,
     line('1 worker', one),
     line('2 workers', two),
     `  the second makes it ${(one.seconds / two.seconds).toFixed(2)} times as fast`,

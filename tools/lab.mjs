@@ -4,14 +4,15 @@
  */
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { deflateRawSync } from 'node:zlib'
 import { build } from 'esbuild'
-import { marked } from 'marked'
+import { Marked } from 'marked'
 import ts from 'typescript'
 
 /** Pages of the documentation, in the order in which one would read them. */
 const DOCS = [
   ...['litmus', 'designs', 'invariants', 'glossary', 'errno', 'calls', 'lock-order', 'review'],
-  ...['transcripts', 'architecture', 'lab', 'api'],
+  ...['transcripts', 'architecture', 'rooms', 'versions', 'lab', 'api'],
 ]
 
 /** Sources that a stack may name. */
@@ -103,14 +104,51 @@ function sourcesIn(root, folder) {
   })
 }
 
-/** Links between pages stay inside the page; links to the sources have nowhere to go there. */
-function rendered(name, text) {
-  const html = marked
-    .parse(text, { gfm: true })
-    .replace(/href="(?:\.\/)?([\w-]+)\.md(?:#[^"]*)?"/g, 'href="#docs/$1"')
+/** Names of the scenarios that come with the page. */
+function scenarioNames(root) {
+  const areas = readdirSync(join(root, 'litmus'), { withFileTypes: true })
+  const names = areas.flatMap(({ name }) =>
+    readdirSync(join(root, 'litmus', name)).map((f) => `${name}/${f.replace(/\.litmus$/, '')}`),
+  )
+  return new Set(names)
+}
+
+/** A text as it travels in a link of the page. */
+const packed = (text) => `${deflateRawSync(text).toString('base64url')}.`
+
+/** A block of code that is a whole scenario can be tried. */
+const MARKED = new Marked({
+  gfm: true,
+  renderer: {
+    code({ text }) {
+      const escaped = text.replaceAll('&', '&amp;').replaceAll('<', '&lt;')
+      const tried = /^litmus /.test(text)
+        ? `<p class="try"><a href="#edit&amp;l=${packed(`${text}\n`)}">Try it in the editor</a></p>`
+        : ''
+      return `<pre tabindex="0"><code>${escaped}\n</code></pre>${tried}`
+    },
+  },
+})
+
+/**
+ * Links between pages stay inside the page; scenarios of the project lead to the editor, examples of
+ * designs to the workshop. Links to other sources have nowhere to go there.
+ */
+function rendered(root, name, text, scenarios) {
+  const design = (path) => packed(readFileSync(join(root, path), 'utf8'))
+  const html = MARKED.parse(text)
+    .replace(/href="(?:\.\/)?([\w-]+)\.md(?:#[^"]*)?"/g, (link, page) =>
+      DOCS.includes(page) ? `href="#docs/${page}"` : link,
+    )
+    .replace(
+      /href="\.\.\/(examples\/[\w-]+\.ts)"/g,
+      (_, path) => `href="#design&amp;d=${design(path)}"`,
+    )
+    .replace(/<code>([\w-]+\/[\w-]+)<\/code>/g, (code, of) =>
+      scenarios.has(of) ? `<a href="#edit/${of}">${code}</a>` : code,
+    )
     .replace(/<a href="(?!#|https?:)[^"]*">(.*?)<\/a>/g, '$1')
     .replace(/<img[^>]*>/g, '')
-    .replace(/<pre>/g, '<pre tabindex="0">')
     .replace(/<table>/g, '<table tabindex="0">')
   const title = /^# (.*)$/m.exec(text)?.[1] ?? name
   return { name, title, html }
@@ -161,12 +199,16 @@ export async function buildLab(root, dist) {
       stdin: { contents: workshopEntry(root), resolveDir: join(dist, 'parts/src') },
       format: 'iife',
       plugins: [LEAN, COMPILER_BESIDE],
+      // The C parser asks Node for files where there is Node, and is given its bytes here.
+      external: ['module'],
+      logOverride: { 'empty-import-meta': 'silent' },
       outfile: join(out, 'workshop.js'),
     }),
     build({ ...COMMON, ...modules, entryPoints: { style: join(page, 'style.css') }, outdir: out }),
   ])
+  const scenarios = scenarioNames(root)
   const docs = DOCS.map((name) =>
-    rendered(name, readFileSync(join(root, `docs/${name}.md`), 'utf8')),
+    rendered(root, name, readFileSync(join(root, `docs/${name}.md`), 'utf8'), scenarios),
   )
   writeFileSync(join(out, 'docs.json'), JSON.stringify(docs))
   const sources = Object.fromEntries(SHOWN.flatMap((f) => sourcesIn(root, `src/${f}`)))

@@ -58,6 +58,16 @@ const FIND_SURPRISES = 2
  */
 export function checkScenario(scenario: Scenario, design: Design, effort: Effort): Verdict {
   const start = effort.now()
+  const cell = booted(scenario, design, () => effort.now() - start)
+  if (!(cell instanceof Cell)) return cell
+  const found: Found = effort.find
+    ? find(cell, effort)
+    : { result: prove(cell, effort), bound: effort.bound, surprises: undefined }
+  return conclude(cell, found, scenario, design, effort, start)
+}
+
+/** A cell that has booted, or the verdict on one that can't be searched. */
+export function booted(scenario: Scenario, design: Design, spent: () => number): Cell | Verdict {
   const row = expectationFor(scenario, design)
   if (row?.outcome === 'skip') return skipped(scenario, design, row.why)
   const cell = new Cell(scenario, design)
@@ -65,12 +75,9 @@ export function checkScenario(scenario: Scenario, design: Design, effort: Effort
     cell.boot('lowered')
   } catch (error) {
     if (!(error instanceof SetupFailure)) throw error
-    return failed(scenario, design, error.message, effort.now() - start)
+    return failed(scenario, design, error.message, spent())
   }
-  const found: Found = effort.find
-    ? find(cell, effort)
-    : { result: prove(cell, effort), bound: effort.bound, surprises: undefined }
-  return conclude(cell, found, scenario, design, effort, start)
+  return cell
 }
 
 /** From what a search has seen to a verdict; minimises if that is wanted. */

@@ -1,17 +1,15 @@
 /**
  * One cell checked by several workers, each with a machine of its own. What they find is put
- * together as if one had found it; if that can't be done for certain, the caller is told, and
- * checks the cell with one worker.
+ * together as if one had found it.
  */
 
-import { SetupFailure } from '../cell/boot.js'
 import { Cell, type Noted } from '../cell/cell.js'
 import type { Design } from '../designs/design.js'
 import type { Witness } from '../explore/listen/witnesses.js'
 import type { SearchResult } from '../explore/prove/search.js'
-import { type Share, waitInCircle } from '../explore/states/shared.js'
+import type { Share } from '../explore/states/shared.js'
 import type { Scenario } from '../litmus/scenario.js'
-import { conclude, type Effort, run } from './check.js'
+import { booted, conclude, type Effort, run } from './check.js'
 import type { Verdict } from './verdict.js'
 
 /** What one worker has seen. Plain data. */
@@ -19,68 +17,82 @@ export interface ShareResult extends Noted {
   readonly result: SearchResult
 }
 
+/** What workers have seen of a cell, with one table after the other. Plain data. */
+export interface Explored {
+  readonly shares: readonly ShareResult[]
+  /** Distinct states. */
+  readonly states: number
+  readonly outOfMemory: boolean
+  readonly bytes: number
+}
+
 /**
- * Search a worker's share. Undefined if the cell is not for several workers: its set-up fails.
+ * From the shares with each table; `carried` states were in the last one when it was begun with. A
+ * share is undefined if the cell can't be searched.
  */
+export function exploredBy(
+  rounds: readonly (readonly (ShareResult | undefined)[])[],
+  carried = 0,
+): Explored {
+  const known = rounds.map((r) => r.flatMap((s) => s ?? []))
+  const last = (known.at(-1) ?? []).map((s) => s.result)
+  return {
+    shares: known.flat(),
+    states: carried + sum(last, (r) => r.states),
+    outOfMemory: last.some((r) => r.outOfMemory),
+    bytes: sum(last, (r) => r.bytes),
+  }
+}
+
+/** Search a worker's share. Undefined if the cell can't be searched; the conclusion says why. */
 export function exploreShare(
   scenario: Scenario,
   design: Design,
   effort: Effort,
   share: Share,
 ): ShareResult | undefined {
-  const cell = new Cell(scenario, design)
-  try {
-    cell.boot('lowered')
-  } catch (error) {
-    if (error instanceof SetupFailure) return undefined
-    throw error
-  }
+  const cell = booted(scenario, design, () => 0)
+  if (!(cell instanceof Cell)) return undefined
   const result = run(cell, effort, { share })
   cell.judges.detach()
   return { result, ...cell.save() }
 }
 
-/**
- * The verdict on all shares together. Undefined if the state graph may have a cycle: loops are
- * judged on the whole graph, by one worker.
- */
+/** The verdict on all shares together. */
 export function concludeShares(
   scenario: Scenario,
   design: Design,
   effort: Effort,
-  shares: readonly (ShareResult | undefined)[],
+  explored: Explored,
   start: number,
-): Verdict | undefined {
-  const all: ShareResult[] = []
-  for (const s of shares) {
-    if (s?.result.unclosed === undefined) return undefined
-    all.push(s)
-  }
-  const result = together(all.map((s) => s.result))
-  if (result.finished && waitInCircle(result.unclosed ?? [])) return undefined
-  const cell = new Cell(scenario, design)
-  cell.boot('lowered')
-  for (const s of all) cell.restore(s)
-  const found = { result, bound: undefined, surprises: undefined }
+): Verdict {
+  const cell = booted(scenario, design, () => effort.now() - start)
+  if (!(cell instanceof Cell)) return cell
+  for (const s of explored.shares) cell.restore(s)
+  const found = { result: together(explored), bound: undefined, surprises: undefined }
   return conclude(cell, found, scenario, design, effort, start)
 }
 
-function together(results: readonly SearchResult[]): SearchResult {
-  const sum = (of: (r: SearchResult) => number): number => results.reduce((n, r) => n + of(r), 0)
-  const states = sum((r) => r.states)
+function together({ shares, states, outOfMemory, bytes }: Explored): SearchResult {
+  const results = shares.map((s) => s.result)
+  // Who finishes has finished the whole search.
+  const finished = results.some((r) => r.finished)
   return {
     states,
-    steps: sum((r) => r.steps),
-    executions: sum((r) => r.executions),
-    finished: results.every((r) => r.finished),
-    outOfMemory: results.some((r) => r.outOfMemory),
+    steps: sum(results, (r) => r.steps),
+    executions: sum(results, (r) => r.executions),
+    finished,
+    outOfMemory: !finished && outOfMemory,
     cut: false,
     witnesses: bestWitnesses(results.flatMap((r) => [...r.witnesses.values()])),
     // 61 bits of a fingerprint.
     omissions: states ** 2 / 2 ** 62,
-    bytes: sum((r) => r.bytes),
-    unclosed: results.flatMap((r) => r.unclosed ?? []),
+    bytes,
   }
+}
+
+function sum(results: readonly SearchResult[], of: (r: SearchResult) => number): number {
+  return results.reduce((n, r) => n + of(r), 0)
 }
 
 /** Of several for one finding, one on which it comes first, then one with few preemptions. */

@@ -1,12 +1,21 @@
 /**
  * Replay tokens: `rm2.<scenario>.<design>.<hash>.<schedule><check>`. The head is readable: the
  * scenario without its area, a dot in it written `~`, and the design. The rest is packed; three
- * digits at the end catch damage. A token survives being quoted in a mail: white space, line
- * breaks and `>` at the beginning of lines are ignored.
+ * digits at the end catch damage. A token survives being quoted in a mail (`token-text.ts`).
  */
 
 import type { Move } from '../cell/schedule.js'
 import { MAX_TASKS } from '../machine/task.js'
+import {
+  CHECK_DIGITS,
+  DIGITS,
+  FORM,
+  hash32,
+  inDigits,
+  isWhole,
+  tokenIn,
+  VERSION,
+} from './token-text.js'
 
 export interface Token {
   /** The scenario's name without its area; what is encoded may still have it. */
@@ -19,16 +28,6 @@ export interface Token {
 
 /** The text is no token, or not one of this version, or it was damaged. */
 export class TokenError extends Error {}
-
-const VERSION = 'rm2'
-const DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
-
-/** FNV-1a over the characters of a text, as an unsigned 32-bit number. */
-export function hash32(text: string): number {
-  let h = 0x811c9dc5
-  for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193)
-  return h >>> 0
-}
 
 /** Eight hexadecimal digits for a text. */
 export function hash8(text: string): string {
@@ -118,15 +117,7 @@ export function unpackSchedule(text: string): Move[] {
   return moves
 }
 
-/** The low `digits` base64 digits of a number. */
-function inDigits(number: number, digits: number): string {
-  let text = ''
-  for (let i = 0; i < digits; i++) text += DIGITS[Math.floor(number / 64 ** i) % 64]
-  return text
-}
-
 const HASH_DIGITS = 6
-const CHECK_DIGITS = 3
 
 function hashOf(text: string): string {
   let number = 0
@@ -153,7 +144,7 @@ export function encodeToken(token: Token): string {
 
 /** Read a token. @throws TokenError with what is wrong. */
 export function decodeToken(text: string): Token {
-  const clean = text.replace(/^[>\s]+/gm, '').replace(/\s+/g, '')
+  const clean = tokenIn(text)
   const version = clean.split('.')[0] ?? ''
   if (!/^rm\d+$/.test(version)) {
     throw new TokenError(`this is no replay token: a token begins with "${VERSION}."`)
@@ -161,18 +152,16 @@ export function decodeToken(text: string): Token {
   if (version !== VERSION) {
     throw new TokenError(`a token of version ${version}: this release reads ${VERSION}`)
   }
-  // A design's name may have dots.
-  const match = /^rm2\.([^.]+)\.(.+)\.([\w-]{6})\.([\w-]*)([\w-]{3})$/.exec(clean)
+  const match = FORM.exec(clean)
   if (!match) throw new TokenError('the token is cut off, or not all of it was copied')
-  const [, name, design, hash, packed, check] = match as unknown as [
-    string,
+  const [, name, design, hash, packed] = match as unknown as [
     string,
     string,
     string,
     string,
     string,
   ]
-  if (inDigits(hash32(clean.slice(0, -CHECK_DIGITS)), CHECK_DIGITS) !== check) {
+  if (!isWhole(clean)) {
     throw new TokenError('the token was damaged: its check digits do not fit')
   }
   const scenario = name.replaceAll('~', '.')

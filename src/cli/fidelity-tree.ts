@@ -18,6 +18,7 @@ import {
 import { scopeOf } from '../patch/facts.js'
 import { type Dictionary, readDictionary } from '../patch/model/dictionary.js'
 import type { Scope } from '../patch/model/scope.js'
+import { ownerOf } from '../patch/translate/module.js'
 import { changedSince } from './changed-since.js'
 import { EXIT } from './exit.js'
 import { startCParser } from './grammar.js'
@@ -140,16 +141,6 @@ async function lowered(
     }
     if (!fell) return { modules: made.map((m) => m.text), list, problems }
   }
-}
-
-/** The declaration of a module that a line of it belongs to. */
-export function ownerOf(source: string, line: number): string | undefined {
-  const lines = source.split('\n').slice(0, line)
-  for (const l of lines.reverse()) {
-    const name = /^const ([\w$]+)/.exec(l)?.[1]
-    if (name !== undefined) return name
-  }
-  return undefined
 }
 
 type Judged = Pick<FidelityRow, 'result' | 'cells' | 'states' | 'detail'>

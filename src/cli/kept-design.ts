@@ -7,7 +7,7 @@ import type { LoadedDesign } from '../app/results.js'
 import { encodeToken } from '../app/token.js'
 import type { Patch } from '../patch/mail/patch.js'
 import type { Scope } from '../patch/model/scope.js'
-import { designText, type Piece } from '../patch/translate/module.js'
+import { designId, designText, type Piece } from '../patch/translate/module.js'
 import type { CellVerdict, Finding } from '../patch/verdicts.js'
 
 /** The design in a file of the user's, for `check -d` and `replay --design`. */
@@ -18,10 +18,9 @@ export async function keep(
   [patch]: readonly Patch[],
 ): Promise<{ path: string; design: LoadedDesign } | undefined> {
   if (folder === undefined) return undefined
-  const { SEES_THE_BUILD } = await import('../lower/host.js')
+  const { SEES_THE_BUILD } = await import('../lower/project.js')
   const subject = patch?.subject ?? ''
-  const slug = subject.replace(/^(?:Re: *)*\[[^\]]*\] */i, '').toLowerCase()
-  const id = `review-${slug.replace(/[^a-z0-9]+/g, '-').slice(0, 40)}`.replace(/-$/, '')
+  const id = designId(subject)
   const path = join(folder, `${id}.ts`)
   mkdirSync(folder, { recursive: true })
   writeFileSync(path, SEES_THE_BUILD + designText(pieces, scope, { id, summary: subject }))

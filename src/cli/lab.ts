@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs'
 import { UserError } from '../app/error.js'
 import { readText } from '../app/host/files.js'
 import { decodeToken, TokenError } from '../app/token.js'
+import { tokenIn } from '../app/token-text.js'
 import { LabServer } from '../lab/host/serve.js'
 import { MATRICES, Verdicts } from '../lab/host/ship.js'
 import { watchFile } from '../lab/host/watch.js'
@@ -21,7 +22,7 @@ function openingOf(what: string | undefined): Opening {
   if (/^litmus\s/m.test(text) && !/^rm\d+\./.test(text)) return { text, live: what !== '-' }
   try {
     decodeToken(text)
-    return { token: text.replace(/^[>\s]+/gm, '').replace(/\s+/g, '') }
+    return { token: tokenIn(text) }
   } catch (error) {
     if (!(error instanceof TokenError)) throw error
     throw new UserError(`${what}: neither a file of a scenario nor a token: ${error.message}`)

@@ -2,6 +2,7 @@
  * Random programs on two kernels at once: the real one answers in batches, the model while it is
  * under way.
  */
+import { LimitError } from '../machine/fault.js'
 import { compareAll, type Difference, firstDifference, type Runner } from './compare.js'
 import { type Family, generate } from './generate.js'
 import type { Op, Recorded, Result } from './program.js'
@@ -53,6 +54,16 @@ function onModel(model: Runner, { seed, ops }: { seed: number; ops: readonly Op[
   }
 }
 
+/** What the model says; undefined of a program that needs more than the model has. */
+function within(model: Runner, ops: readonly Op[]): readonly Result[] | undefined {
+  try {
+    return model.run(ops)
+  } catch (error) {
+    if (error instanceof LimitError) return undefined
+    throw error
+  }
+}
+
 /**
  * The shortest program on which the two differ at the same kind of call; undefined if the
  * difference does not come back when the program runs again.
@@ -66,8 +77,9 @@ export async function shrinkDifference(
   let best: Difference | undefined
   const differs = async (ops: readonly Op[]): Promise<boolean> => {
     if (kernel.refuses(ops) !== undefined) return false
+    const other = within(model, ops)
+    if (other === undefined) return false
     const [res = []] = await kernel.run([ops])
-    const other = model.run(ops)
     const at = firstDifference(res, other)
     if (at < 0 || ops[at]?.[0] !== name) return false
     best = { program: { seed: program.seed, ops, res }, call: at, other }

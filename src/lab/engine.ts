@@ -65,6 +65,7 @@ export class Engine {
         case 'hindsight':
           return this.#hindsight(request.token, request.text)
         case 'compile':
+        case 'patch':
           throw new Error('there is no compiler here')
         case 'parse':
           return this.#mistakeIn(request.text)

@@ -3,7 +3,7 @@ import { UserError } from '../app/error.js'
 import type { Surroundings } from './engine.js'
 import type { Reply, Request, Start } from './protocol.js'
 
-/** Who answers. */
+/** Who answers, at once or by a promise. */
 export interface Answering {
   /** @throws UserError */
   answer(request: Request, around: Surroundings): unknown
@@ -24,7 +24,7 @@ export function listen(begin: (start: Start) => Answering): void {
   const scope = globalThis as unknown as WorkerScope
   let answering: Answering | undefined
 
-  const replyTo = (id: number, request: Request): Reply => {
+  const answerTo = (id: number, request: Request): unknown => {
     if (answering === undefined) throw new Error('the worker has not been started')
     let said = 0
     const now = (): number => scope.performance.now()
@@ -33,7 +33,13 @@ export function listen(begin: (start: Start) => Answering): void {
       said = now()
       scope.postMessage({ id, kind: 'progress', states, depth })
     }
-    return { id, kind: 'answer', value: answering.answer(request, { now, onProgress }) }
+    return answering.answer(request, { now, onProgress })
+  }
+
+  const failed = (id: number, error: unknown): void => {
+    const bug = !(error instanceof UserError)
+    const { message: text, stack } = error as Error
+    scope.postMessage({ id, kind: 'error', message: bug ? (stack ?? text) : text, bug })
   }
 
   scope.onmessage = ({ data }) => {
@@ -43,12 +49,13 @@ export function listen(begin: (start: Start) => Answering): void {
       return
     }
     const { id, request } = message
+    const answered = (value: unknown): void => scope.postMessage({ id, kind: 'answer', value })
     try {
-      scope.postMessage(replyTo(id, request))
+      const value = answerTo(id, request)
+      if (value instanceof Promise) value.then(answered).catch((error) => failed(id, error))
+      else answered(value)
     } catch (error) {
-      const bug = !(error instanceof UserError)
-      const { message: text, stack } = error as Error
-      scope.postMessage({ id, kind: 'error', message: bug ? (stack ?? text) : text, bug })
+      failed(id, error)
     }
   }
 }

@@ -28,6 +28,8 @@ export type Request =
       readonly code: string | undefined
     }
   | { readonly kind: 'compile'; readonly code: string }
+  /** Of a workshop: the design that the patch of a mail makes. */
+  | { readonly kind: 'patch'; readonly mail: string; readonly parts: unknown }
 
 /** What the page starts a worker with. */
 export interface Start {
@@ -163,12 +165,31 @@ export interface Mistake {
   readonly message: string
 }
 
+/** The design that a patch makes, and what became of each function and table of the patch. */
+export interface FromPatch {
+  /** Of the design. */
+  readonly text: string
+  /** Id of the design that the patch is a diff of. */
+  readonly base: string
+  /** What had to be repaired in the mail. */
+  readonly notes: readonly string[]
+  readonly entries: readonly {
+    readonly name: string
+    /** As `review` says it: `merged`, `not translated` … */
+    readonly how: string
+    readonly reasons: readonly string[]
+  }[]
+  /** Why no verdict on the design says anything of the patch, if so. */
+  readonly nothing: string | undefined
+}
+
 export interface Answers {
   readonly story: StoryAnswer
   readonly hindsight: Hindsight | undefined
   readonly parse: Mistake | undefined
   readonly check: CellVerdict
   /** The id of a design, or why it does not compile. */
+  readonly patch: FromPatch
   readonly compile: { readonly id: string | undefined; readonly mistakes: readonly Mistake[] }
 }
 

@@ -4,6 +4,7 @@
  * one program at a time.
  */
 import { type ChildProcess, fork } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import type { Kernel } from '../conform/differential.js'
 import type { Op, Result } from '../conform/program.js'
 import { NoLiveKernel } from './libc.js'
@@ -12,7 +13,7 @@ import type { Reply, Request } from './messages.js'
 import type { Capabilities } from './probe.js'
 import type { Race } from './race.js'
 
-/** Milliseconds a worker may take for a message, and to start. */
+/** Milliseconds a worker may take for a message, and to start; when it gets no CPU they stand still. */
 const BATCH_LIMIT = 20_000
 const START_LIMIT = 20_000
 
@@ -117,7 +118,9 @@ async function spawn(): Promise<ChildProcess> {
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     execArgv: [],
   })
-  const reply = await answerOf(child, START_LIMIT)
+  const reply = await answerOf(child, START_LIMIT).catch((error) => {
+    throw error instanceof Ended ? new NoLiveKernel(error.message) : error
+  })
   if (reply.kind === 'ready') return child
   child.kill('SIGKILL')
   throw reply.kind === 'none' ? new NoLiveKernel(reply.reason) : new Error('no oracle worker')
@@ -130,14 +133,33 @@ function ask(child: ChildProcess, request: Request, limit: number): Promise<Repl
   return reply
 }
 
+/** Milliseconds that a process has been ready to run and had no CPU, if its kernel counts them. */
+function starvedFor({ pid }: ChildProcess): number {
+  try {
+    const [, waited = 0] = readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ').map(Number)
+    return waited / 1e6
+  } catch {
+    return 0
+  }
+}
+
 /** The next message, or how the worker ended. @throws Ended */
 function answerOf(child: ChildProcess, limit: number): Promise<Reply> {
   return new Promise((resolve, reject) => {
     let slow = false
-    const timer = setTimeout(() => {
+    let isDone = false
+    const end = performance.now() + limit - starvedFor(child)
+    const late = (): void => {
+      const left = end + starvedFor(child) - performance.now()
+      if (left > 0) timer = setTimeout(late, left)
+      // The answer may be there, and this process the one that came late.
+      else setImmediate(() => isDone || kill())
+    }
+    const kill = (): void => {
       slow = true
       child.kill('SIGKILL')
-    }, limit)
+    }
+    let timer = setTimeout(late, limit)
     const onMessage = (reply: Reply): void => {
       done()
       if (reply.kind === 'bug') reject(new Error(`in the oracle worker: ${reply.text}`))
@@ -152,6 +174,7 @@ function answerOf(child: ChildProcess, limit: number): Promise<Reply> {
       reject(new NoLiveKernel(`no worker process can be started (${error.message})`))
     }
     const done = (): void => {
+      isDone = true
       clearTimeout(timer)
       child.off('error', onError)
       child.off('message', onMessage)

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import ts from 'typescript'
-import { type LoweredDesign, lowerDesign, PACKAGE } from './project.js'
+import { type LoweredDesign, lowerDesign, PACKAGE, SEES_THE_BUILD } from './project.js'
 
 /** The package's root: this file is built to `dist/src/lower/host.js`. */
 function packageRoot(): string {
@@ -27,9 +27,6 @@ export function projectSources(files: readonly string[]): { program: ts.Program;
   const paths = { [`${PACKAGE}/*`]: [`${root}/src/*`] }
   return { program: ts.createProgram(names, { ...compilerOptions(root), paths }), root }
 }
-
-/** At the head of a design that was made, and names what the build exports and the sources do not. */
-export const SEES_THE_BUILD = '/* restrictedmem: lowered against the build */\n'
 
 /**
  * Check and lower the design file at a path: JavaScript that can be imported as a data: URL, or

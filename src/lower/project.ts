@@ -97,6 +97,9 @@ function isOwn(file: ts.SourceFile, { root }: ProjectLayout): boolean {
 /** Name under which a design file imports the project. */
 export const PACKAGE = 'restrictedmem'
 
+/** At the head of a design that was made, and names what the build exports and the sources do not. */
+export const SEES_THE_BUILD = '/* restrictedmem: lowered against the build */\n'
+
 /** A design file, checked and lowered. */
 export interface LoweredDesign {
   /** JavaScript that can be imported from anywhere. */

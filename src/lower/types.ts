@@ -10,7 +10,8 @@ export type Keep =
 
 export function wordsOf(keep: Keep): number {
   if (keep.kind === 'none' || keep.kind === 'forbidden') return 0
-  return keep.kind === 'wide' || keep.kind === 'big' ? 2 : 1
+  if (keep.kind === 'big') return 3
+  return keep.kind === 'wide' ? 2 : 1
 }
 
 export function keepOf(type: ts.Type, checker: ts.TypeChecker): Keep {

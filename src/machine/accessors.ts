@@ -3,6 +3,7 @@
  * over offsets would do the same, but V8 keeps what it has learnt about a function with its text:
  * one text for all fields of all structs makes every access the slow, general one.
  */
+import { UNINITIALISED } from './arena.js'
 
 /** What the text of an accessor needs to know about its field. */
 export interface FieldPlace {
@@ -135,13 +136,19 @@ function getText(f: FieldPlace, word: string): string {
   }
 }
 
-/** Numbers that do not fit their field. */
+/** Values that do not fit their field, or whose first word would say that nothing was written. */
 function rangeText(name: string, f: FieldPlace): string {
   const misfit = `throw new rt.LimitError('${name}.${f.name} cannot hold ' + value)`
-  if (f.kind === 'num') return `if ((value | 0) !== value) ${misfit}`
+  if (f.kind === 'num') {
+    return `if ((value | 0) !== value || value === rt.UNINITIALISED) ${misfit}`
+  }
+  if (f.kind === 'vec') return `if ((value | 0) !== value) ${misfit}`
   if (f.kind === 'wide') return `if (!Number.isSafeInteger(value) || value < 0) ${misfit}`
+  if (f.kind === 'i64') return `if (!(value >= ${I64.least}n && value <= ${I64.most}n)) ${misfit}`
   return ''
 }
+
+const I64 = { least: (BigInt(UNINITIALISED) + 1n) << 32n, most: (1n << 63n) - 1n }
 
 function setText(f: FieldPlace, word: string): string {
   switch (f.kind) {
@@ -177,6 +184,7 @@ function viewText(struct: number, name: string, f: FieldPlace): string {
   }
   set(i, value) {
     ${range}
+    ${rangeText(name, f)}
     const at = this.at
     ${check(struct, name, f, word, true)}
     poke(${word}, ${pointers ? 'value === null ? 0 : value.at' : 'value'})

@@ -215,9 +215,10 @@ export function saveFlag(at: number, value: boolean): void {
   pokeFrame(at, value ? 1 : 0)
 }
 
-/** Write a number up to 2^53 - 1 into two words of a frame. */
+/** Write a whole number of at most 53 bits and a sign into two words of a frame. */
 export function saveWide(at: number, value: number): void {
-  pokeFrame(at, Math.floor(value / 0x100000000) | 0)
+  if (!Number.isSafeInteger(value)) throw new LimitError(`${value} does not fit a 53-bit local`)
+  pokeFrame(at, Math.floor(value / 0x100000000))
   pokeFrame(at + 1, value | 0)
 }
 
@@ -225,13 +226,21 @@ export function loadWide(at: number): number {
   return (mem[at] as number) * 0x100000000 + ((mem[at + 1] as number) >>> 0)
 }
 
+/**
+ * Write a bigint into three words of a frame. C's words of 64 bits, with a sign or without, are
+ * all bigints here, and so are sums of two that have not been cut yet: two words are too few.
+ */
 export function saveBig(at: number, value: bigint): void {
-  pokeFrame(at, Number(BigInt.asIntN(32, value >> 32n)))
-  pokeFrame(at + 1, Number(BigInt.asIntN(32, value)))
+  const high = Number(value >> 64n)
+  if ((high | 0) !== high) throw new LimitError(`${value} does not fit a 96-bit local`)
+  pokeFrame(at, high)
+  pokeFrame(at + 1, Number(BigInt.asIntN(32, value >> 32n)))
+  pokeFrame(at + 2, Number(BigInt.asIntN(32, value)))
 }
 
 export function loadBig(at: number): bigint {
-  return (BigInt(mem[at] as number) << 32n) | BigInt((mem[at + 1] as number) >>> 0)
+  const high = (BigInt(mem[at] as number) << 32n) | BigInt((mem[at + 1] as number) >>> 0)
+  return (high << 32n) | BigInt((mem[at + 2] as number) >>> 0)
 }
 
 /** Write a pointer into a frame. */

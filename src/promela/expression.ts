@@ -129,6 +129,8 @@ export function ofRecord(
   const plain = world.checker.getNonNullableType(type)
   const isRecord = plain.flags & ts.TypeFlags.Object && plain.getProperty('at') === undefined
   if (!isRecord || plain.getCallSignatures().length > 0) return undefined
+  // A table of operations is a number there.
+  if (/(Ops|Operations)$/.test(plain.symbol?.name ?? '')) return undefined
   const names = world.checker
     .getPropertiesOfType(plain)
     .map((p) => p.name)

@@ -239,6 +239,10 @@ static V get(V r, int f) {
 
 static B set_big(V r, int f, B value) {
   const Field *field = &fields[f];
+  if (field->kind == K_I64) {
+    B high = value >> 32;
+    if (high != (int32_t)high || high == UNINITIALISED) give_up("a number does not fit its field");
+  }
   V at = at_of(r);
   check(at, field->of);
   poke(at + field->offset, (int32_t)(value >> 32));
@@ -256,7 +260,9 @@ static V set(V r, int f, V value) {
     set_big(r, f, value);
     return value;
   }
-  if (field->kind == K_NUM && value != (int32_t)value) give_up("a number does not fit its field");
+  if (field->kind == K_NUM && (value != (int32_t)value || value == UNINITIALISED)) {
+    give_up("a number does not fit its field");
+  }
   V at = at_of(r);
   check(at, field->of);
   V word = value;
@@ -287,6 +293,7 @@ static V vec_get(V vec, V i) {
 
 static V vec_set(V vec, V i, V value) {
   const Field *field = &fields[vec >> 32];
+  if (field->kind == K_VEC && value != (int32_t)value) give_up("a number does not fit its field");
   poke(vec_word(vec, i), field->kind == K_PTRS ? pointed(value) : value);
   dirty |= field->watchers;
   return UNDEFINED;
@@ -455,15 +462,28 @@ static void save_num(V at, V value) {
   poke(at, value);
 }
 
-static void save_big(V at, B value) {
+static void save_wide(V at, V value) {
   poke(at, (int32_t)(value >> 32));
   poke(at + 1, (int32_t)value);
+}
+
+static V load_wide(V at) { return (V)rd(at) * (1LL << 32) + (uint32_t)rd(at + 1); }
+
+static void save_big(V at, B value) {
+  B high = value >> 64;
+  if (high != (int32_t)high) give_up("a local does not fit 96 bits");
+  poke(at, (int32_t)high);
+  poke(at + 1, (int32_t)(value >> 32));
+  poke(at + 2, (int32_t)value);
 }
 
 static void save_ptr(V at, V value) {
   poke(at, value == 0 || value == UNDEFINED ? 0 : at_of(value));
 }
 
-static B load_big(V at) { return ((B)rd(at) << 32) | (uint32_t)rd(at + 1); }
+static B load_big(V at) {
+  B high = (B)rd(at) * ((B)1 << 32) + (uint32_t)rd(at + 1);
+  return high * ((B)1 << 32) + (uint32_t)rd(at + 2);
+}
 
 static V current(void) { return ref(S_Task, current_at); }

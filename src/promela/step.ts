@@ -159,6 +159,7 @@ function save(keep: Keep, at: number, value: string): string {
     case 'flag':
       return `poke(fp + ${at}, truth(${value}));`
     case 'wide':
+      return `save_wide(fp + ${at}, ${value});`
     case 'big':
       return `save_big(fp + ${at}, ${value});`
     case 'ptr':
@@ -175,7 +176,7 @@ function load(keep: Keep, at: number): string {
     case 'flag':
       return `rd(fp + ${at}) != 0`
     case 'wide':
-      return `(V)load_big(fp + ${at})`
+      return `load_wide(fp + ${at})`
     case 'big':
       return `load_big(fp + ${at})`
     case 'ptr':

@@ -207,8 +207,8 @@ export const ROOMS: readonly Room[] = [
   },
   {
     name: 'lab/workshop',
-    what: 'a worker of the page that compiles designs of the user',
-    may: ['lab', 'lower', 'designs', 'app'],
+    what: 'a worker of the page that makes designs of patches, and compiles those of the user',
+    may: ['lab', 'lower', 'designs', 'app', 'patch'],
     browser: true,
   },
   {

@@ -247,7 +247,7 @@ describe('several workers on one cell', () => {
     })
   }
 
-  test('begin again with a larger table, or say that there is no room', async () => {
+  test('go on with a larger table, or say that there is no room', async () => {
     const of = (mebibytes: number): Promise<Verdict> =>
       verdictOf('upm', 'migration/anonymous-page-vs-compaction', {
         workers: 2,

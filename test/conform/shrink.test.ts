@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { type Kernel, shrinkDifference } from '../../src/conform/differential.js'
 import { generate } from '../../src/conform/generate.js'
+import { Model } from '../../src/conform/model.js'
 import type { Op } from '../../src/conform/program.js'
 import { shrink, without } from '../../src/conform/shrink.js'
 
@@ -68,3 +70,28 @@ test('a shrunk program still shows it, and needs each of its calls', () =>
     }),
     { numRuns: 40 },
   ))
+
+test('a smaller program that needs more than the model has is passed over', async () => {
+  const model = new Model('6.18')
+  const ops: Op[] = [
+    ['mmap', 0, 3, 0x22, 4096, 0],
+    ['load', 0, 0],
+  ]
+  // It differs from the model in what it loads, if there is anything to load from.
+  const kernel: Kernel = {
+    run: async (programs) =>
+      programs.map((some) => {
+        const results = model.run(some)
+        const isMapped = results.some(({ r }) => r === 'map')
+        return results.map((res, i) => (isMapped && some[i]?.[0] === 'load' ? { r: 7 } : res))
+      }),
+    refuses: () => undefined,
+  }
+  const [res = []] = await kernel.run([ops])
+  const difference = { program: { seed: 1, ops, res }, call: 1, other: model.run(ops) }
+  const shortest = await shrinkDifference(difference, kernel, model)
+  const [map] = shortest?.program.ops ?? []
+  assert.equal(map?.[0], 'mmap')
+  // One less is shared anonymous memory, which the model does not have.
+  assert.equal(map?.[3], 0x22)
+})

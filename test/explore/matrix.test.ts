@@ -13,6 +13,7 @@ import { replayScenario } from '../../src/explore/tell/replay.js'
 import { INVERSIONS, LOCK_CLASSES } from '../../src/kernel/include/lockdep.js'
 import { pairsNoted } from '../../src/machine/task.js'
 import { renderColumns } from '../../src/report/columns.js'
+import { assertToldAlike, PageWorker } from '../lab/page-worker.js'
 
 const GOLDEN = join(resolve(import.meta.dirname, '../../..'), 'test/explore/matrix.golden.txt')
 
@@ -104,6 +105,16 @@ test('a finding is shown on one screen, and in at most 12 blocks', () => {
       const blocks = trace.steps.filter((s, i) => s.task !== trace.steps[i - 1]?.task)
       assert.ok(blocks.length <= 12, `${blocks.length} blocks: ${token}`)
     }
+  }
+})
+
+test('the page tells every finding as the command does', () => {
+  const page = new PageWorker('worker.js')
+  for (const v of verdicts) {
+    const file = files.find((f) => f.scenario.name === v.scenario)!
+    const design = DESIGNS.find((d) => d.id === v.design)!
+    // Without hosts fewer structs have places: the words of a state lie elsewhere.
+    for (const finding of v.findings) assertToldAlike(page, file, design, finding, false)
   }
 })
 

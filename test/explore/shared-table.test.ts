@@ -1,7 +1,7 @@
 /** A table that is laid over several buffers is one table. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ARRIVED, CONTROL, SharedStates, tableOf } from '../../src/explore/states/shared.js'
+import { CONTROL, SharedStates, tableOf } from '../../src/explore/states/shared.js'
 import { drawFrom } from '../engine/programs.js'
 
 const BYTES = 1 << 15
@@ -18,20 +18,22 @@ test('what one worker puts into any buffer of a table, the other one finds there
   const draw = drawFrom(3)
   const word = (): number => (draw(1 << 16) << 16) | draw(1 << 16)
   const states = Array.from({ length: STATES }, () => [word() & ~1, word() & ~3] as const)
-  const slots = new Set<number>()
   for (const [lo, hi] of states) {
     assert.equal(other.has(lo, hi), false)
-    assert.equal(one.insert(lo, hi), ARRIVED.NEW)
-    slots.add(one.slot)
-    assert.equal(other.insert(lo, hi), ARRIVED.OPEN)
-    assert.equal(other.slot, one.slot)
-    one.leave(1, one.slot)
-    assert.equal(other.insert(lo, hi), ARRIVED.CLOSED)
+    assert.equal(one.insert(lo, hi), true)
+    one.open.push(lo, hi)
+    assert.equal(one.insert(lo, hi), false, 'it has it open itself')
+    assert.equal(other.insert(lo, hi), true, 'the other goes there too')
+    assert.equal(one.finish(lo, hi), true)
+    assert.equal(other.finish(lo, hi), false, 'it was finished')
+    assert.equal(other.insert(lo, hi), false)
   }
   for (const [lo, hi] of states) assert.ok(one.has(lo, hi) && other.has(lo, hi))
-  assert.equal(slots.size, STATES)
-  assert.ok([...slots].every((s) => s < BYTES / 8))
-  for (const quarter of [0, 1, 2, 3]) {
-    assert.ok([...slots].some((s) => Math.floor(s / (BYTES / 32)) === quarter))
-  }
+  assert.deepEqual([one.size, other.size], [STATES, 0])
+  const slots = table.map((b) => new Int32Array(b).filter((w, i) => i % 2 === 0 && w !== 0).length)
+  assert.equal(
+    slots.reduce((a, b) => a + b, 0),
+    STATES,
+  )
+  assert.ok(slots.every((n) => n > 0))
 })

@@ -32,6 +32,19 @@ describe('a replay token', () => {
     )
   })
 
+  test('is found in a mail with words around it, and followed by words', () => {
+    fc.assert(
+      fc.property(token, fc.integer({ min: 5, max: 40 }), (t, width) => {
+        const lines = encodeToken(t).match(new RegExp(`.{1,${width}}`, 'g')) ?? []
+        const text = ['See norm2.x below:', '', ...lines, '.', '', 'Thanks', '-- ', 'me'].join(
+          '\n> ',
+        )
+        assert.deepEqual(decodeToken(text), t)
+      }),
+      { numRuns: 20 },
+    )
+  })
+
   test('notices a wrong, missing or additional character', () => {
     fc.assert(
       fc.property(token, fc.nat(), fc.constantFrom('x', '', 'Q7'), (t, n, put) => {

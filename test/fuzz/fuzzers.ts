@@ -1,4 +1,5 @@
 /** What there is to try, each from a seed, so many times. */
+import { setImmediate } from 'node:timers/promises'
 import type { Draw } from '../engine/programs.js'
 import { drawFrom } from '../engine/programs.js'
 import { pairOf } from './cells.js'
@@ -31,7 +32,8 @@ import {
 export interface Limits {
   readonly seed: number
   readonly count: number
-  goesOn(): boolean
+  /** Asked before each, with how many were tried. */
+  goesOn(done: number): boolean
   /** Give some inputs to the command, too: each takes seconds. */
   readonly commands: boolean
   /** What has gone wrong. */
@@ -108,7 +110,7 @@ async function fuzzScenarios({ seed, count, goesOn, tell }: Limits): Promise<Tri
     }
   }
   let [done, large, failing, failed, states] = [0, 0, 0, 0, 0]
-  for (let n = seed; done < count && goesOn(); n++) {
+  for (let n = seed; done < count && goesOn(done); n++) {
     const drawn = scenarioOf(n)
     const one = begin(drawn)
     if (one === 'large') large++
@@ -144,7 +146,7 @@ const KILLED_STATES = 20_000
 
 async function fuzzKills({ seed, count, goesOn, tell }: Limits): Promise<Tried> {
   let [kills, cells, failed] = [0, 0, 0]
-  for (let n = seed; kills < count && goesOn(); n++) {
+  for (let n = seed; kills < count && goesOn(kills); n++) {
     const drawn = scenarioOf(n)
     const one = begin(drawn, KILLED_STATES)
     if (typeof one === 'string' || one.steps < LEAST_STEPS) continue
@@ -166,7 +168,9 @@ async function fuzzKills({ seed, count, goesOn, tell }: Limits): Promise<Tried> 
 async function fuzzInputs(kind: InputKind, limits: Limits): Promise<Tried> {
   const { seed, count, goesOn, tell } = limits
   let [done, commands, failed] = [0, 0, 0]
-  for (let n = seed; done < count && goesOn(); n++) {
+  for (let n = seed; done < count && goesOn(done); n++) {
+    // Signals are heard only between turns.
+    await setImmediate()
     const draw: Draw = drawFrom(n)
     const text = kind.make(draw)
     done++

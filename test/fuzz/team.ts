@@ -1,6 +1,6 @@
 /** Threads that search cells together, as a check with several workers does. */
 import { Worker } from 'node:worker_threads'
-import { concludeShares, type ShareResult } from '../../src/app/shares.js'
+import { concludeShares, exploredBy, type ShareResult } from '../../src/app/shares.js'
 import { CONTROL, type Share, tableOf } from '../../src/explore/states/shared.js'
 import { pairOf } from './cells.js'
 import type { Drawn } from './scenarios.js'
@@ -17,8 +17,8 @@ export class Team {
     this.#workers = Array.from({ length: most }, () => new Worker(url))
   }
 
-  /** What so many of them say together; undefined if they leave it to one. */
-  async ask({ text, design }: Drawn, threads: number): Promise<Answer | undefined> {
+  /** What so many of them say together. */
+  async ask({ text, design }: Drawn, threads: number): Promise<Answer> {
     const control = new SharedArrayBuffer(CONTROL.WORDS * 4)
     const table = tableOf(TABLE_BYTES)
     const shares = await Promise.all(
@@ -29,8 +29,7 @@ export class Team {
     )
     const { scenario, design: own } = pairOf(text, design)
     const effort = { asMet: true, keepGoing: () => true, now: () => 0 }
-    const verdict = concludeShares(scenario, own, effort, shares, 0)
-    if (verdict === undefined) return undefined
+    const verdict = concludeShares(scenario, own, effort, exploredBy([shares]), 0)
     return {
       by: `${threads} workers`,
       states: verdict.states,

@@ -11,6 +11,7 @@ import { replayScenario } from '../../src/explore/tell/replay.js'
 import { HOST_IDS, MACHINE_OF } from '../../src/hosts/host.js'
 import { designNamed, designsOn } from '../../src/hosts/index.js'
 import { renderThread } from '../../src/report/thread.js'
+import { assertToldAlike, PageWorker } from '../lab/page-worker.js'
 
 const GOLDEN = join(resolve(import.meta.dirname, '../../..'), 'test/hosts/matrix.golden.txt')
 
@@ -26,11 +27,11 @@ function isHere({ id, host }: Design): boolean {
 }
 
 const files = hostScenarios()
-const cells = files.flatMap(({ scenario }) =>
+const cells = files.flatMap(({ scenario, text }) =>
   scenario.hosts.flatMap((host) =>
     designsOn(host)
       .filter(isHere)
-      .map((design) => ({ scenario, design })),
+      .map((design) => ({ scenario, text, design })),
   ),
 )
 const all = cells.map((c) => checkScenario(c.scenario, c.design, effort))
@@ -90,5 +91,13 @@ test('the schedule of a finding leads to it again, on both ways of running', () 
         assert.ok(ids.includes(finding.id), `${v.scenario} on ${v.design}: ${finding.id}`)
       }
     }
+  })
+})
+
+test('the page tells every finding of a host as the command does, to the last word', () => {
+  const page = new PageWorker('worker-hosts.js')
+  all.forEach((v, i) => {
+    const cell = cells[i]!
+    for (const finding of v.findings) assertToldAlike(page, cell, cell.design, finding, true)
   })
 })

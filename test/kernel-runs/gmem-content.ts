@@ -21,8 +21,8 @@ const prefault = fn(function* test_prefault(
   flags: bigint,
 ): Kernel<number> {
   const range = kzalloc(KvmPreFaultMemory)
-  range.gpa = gpa
-  range.size = size
+  range.gpa = BigInt.asIntN(64, gpa)
+  range.size = BigInt.asIntN(64, size)
   const ret = yield* kvmVcpuPreFaultMemory(vcpu, range, flags)
   left = { gpa: BigInt.asUintN(64, range.gpa), size: range.size }
   kfree(range)

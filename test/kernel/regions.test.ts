@@ -3,11 +3,23 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { gmem618 } from '../../src/designs/gmem.js'
 import { upm } from '../../src/designs/upm.js'
+import { upmAops } from '../../src/designs/upm-aops.js'
 import { v10 } from '../../src/designs/v10.js'
 import { guestRead, guestWrite } from '../../src/kernel/arch/x86/kvm/guest.js'
 import { sysFcntlGetfd } from '../../src/kernel/fs/fcntl.js'
-import { EBADF, EINVAL } from '../../src/kernel/include/errno.js'
-import { FD_CLOEXEC, KVM_MEM_PRIVATE } from '../../src/kernel/include/uapi.js'
+import { sysFtruncate } from '../../src/kernel/fs/open.js'
+import { sysLseek, sysPread, sysPwrite, sysRead, sysWrite } from '../../src/kernel/fs/read_write.js'
+import { EBADF, EINTR, EINVAL, ENOTTY, ESPIPE } from '../../src/kernel/include/errno.js'
+import { filesStruct } from '../../src/kernel/include/fs.js'
+import { KVM_EXIT_INTR, KVM_EXIT_UNKNOWN, type Kvm } from '../../src/kernel/include/kvm.js'
+import {
+  FD_CLOEXEC,
+  KVM_MEM_PRIVATE,
+  SEEK_END,
+  SEEK_HOLE,
+  SEEK_SET,
+} from '../../src/kernel/include/uapi.js'
+import { sysMemfdCreate } from '../../src/kernel/mm/memfd.js'
 import { sysKvmCreateVm } from '../../src/kernel/virt/kvm/kvm_main.js'
 import { sysKvmSetMemoryAttributes } from '../../src/kernel/virt/kvm/memory_attributes.js'
 import {
@@ -15,6 +27,7 @@ import {
   sysKvmSetUserMemoryRegion2,
 } from '../../src/kernel/virt/kvm/memslots.js'
 import { sysKvmCreateVcpu } from '../../src/kernel/virt/kvm/vcpu_file.js'
+import { memoryFailureOp } from '../../src/user/pages.js'
 import { privateMemory } from '../../src/user/vmm.js'
 import { Host, P } from '../kernel-runs/gmem-host.js'
 
@@ -71,6 +84,36 @@ for (const design of [v10, upm, gmem618]) {
     assert.equal(h.call(sysFcntlGetfd, h.call(sysKvmCreateVcpu, vm)), FD_CLOEXEC)
   })
 
+  test(`${design.id}: a vCPU knows no request to a VM, and another file no request at all`, () => {
+    const h = new Host(design)
+    const vm = h.newVm(1)
+    const vcpu = h.call(sysKvmCreateVcpu, vm)
+    const file = h.call(sysMemfdCreate, 0)
+    for (const [fd, error] of [
+      [vcpu, -EINVAL],
+      [file, -ENOTTY],
+      [99, -EBADF],
+    ] as const) {
+      assert.equal(h.call(sysKvmCreateVcpu, fd), error)
+      assert.equal(h.call(sysKvmSetUserMemoryRegion, fd, 0, 0, 0n, P, HVA), error)
+      assert.equal(h.call(sysKvmSetMemoryAttributes, fd, 0n, P, PRIVATE, 0n), error)
+    }
+  })
+
+  test(`${design.id}: VMs and vCPUs can be sought in, which moves nothing, and not read`, () => {
+    const h = new Host(design)
+    const vm = h.newVm(0)
+    for (const fd of [vm, h.call(sysKvmCreateVcpu, vm)]) {
+      assert.equal(h.call(sysLseek, fd, 5n, SEEK_SET), 0)
+      assert.equal(h.call(sysLseek, fd, -5n, SEEK_END), 0)
+      assert.equal(h.call(sysLseek, fd, 0n, SEEK_HOLE + 1), -EINVAL)
+      assert.equal(h.call(sysRead, fd, 1), -EINVAL)
+      assert.equal(h.call(sysWrite, fd, 1, 0), -EINVAL)
+      assert.equal(h.call(sysPread, fd, 0n, 1), -ESPIPE)
+      assert.equal(h.call(sysPwrite, fd, 0n, 1, 0), -ESPIPE)
+    }
+  })
+
   test(`${design.id}: of a request to no VM nothing else is looked at`, () => {
     const h = new Host(design)
     assert.equal(h.call(sysKvmSetUserMemoryRegion, 7, 0, KVM_MEM_PRIVATE, 0n, P, HVA), -EBADF)
@@ -92,3 +135,22 @@ test('upm: an offset that is negative as a loff_t is refused, and v10 takes it',
     assert.equal(ret, answer)
   }
 })
+
+for (const design of [upmAops, gmem618]) {
+  test(`${design.id}: memory of the process that has failed interrupts the guest for a SIGBUS`, () => {
+    const h = new Host(design)
+    const vm = h.newVm(0)
+    const fd = h.call(sysMemfdCreate, 0)
+    h.call(sysFtruncate, fd, P)
+    const hva = h.mmap(fd, P)
+    assert.equal(h.call(sysKvmSetUserMemoryRegion, vm, 0, 0, 0n, P, hva), 0)
+    assert.equal(h.call(guestWrite, vm, 0n, 0x5a), 0)
+    assert.equal(h.call(memoryFailureOp, fd, 0), 0)
+    const vcpu = (filesStruct().fd.get(vm)!.privateData as Kvm).vcpus.get(0)!
+    for (const run of [() => h.call(guestRead, vm, 0n), () => h.call(guestWrite, vm, 0n, 1)]) {
+      vcpu.exitReason = KVM_EXIT_UNKNOWN
+      assert.equal(run(), -EINTR)
+      assert.equal(vcpu.exitReason, KVM_EXIT_INTR)
+    }
+  })
+}

@@ -2,6 +2,21 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { type Lab, noBrowser, textOf } from './browser.js'
 
+/** A patch as an answer quotes it. */
+const QUOTED = `--- a/mm/memory-failure.c
++++ b/mm/memory-failure.c
+@@ -40,6 +40,7 @@ static int me_pagecache_clean(struct page_state *ps, struct page *p)
+ 	}
+
+ 	pins = shmem_mapping(mapping);
++	folio_get(p);
+ 	res = truncate_error_page(p, page_to_pfn(p), mapping);
+ 	if (has_extra_refcount(ps, p, pins))
+ 		res = MF_FAILED;
+`.replace(/^/gm, '> ')
+
+const ANSWER = `Subject: Re: [PATCH] keep it\n\n${QUOTED}`
+
 export function testEditor(lab: Lab): void {
   describe('the editor', { skip: noBrowser }, () => {
     test('has a mistake on its line, and sends a scenario along in its link', async () => {
@@ -49,6 +64,25 @@ export function testEditor(lab: Lab): void {
         await page.waitForSelector('.cm-line:has-text("own/three")')
       })
       served.opening = {}
+      assert.deepEqual(complaints, [])
+    })
+
+    test('makes a design of a patch in a mail, and checks it', async () => {
+      const complaints = await lab.at('#design', async (page) => {
+        await page.click('summary')
+        await page.fill('textarea[name=mail]', 'Hello,\nno patch.')
+        await page.click('text=Make it a design')
+        assert.match(await textOf(page, '.result .notice'), /patch/)
+        await page.fill('textarea[name=mail]', ANSWER)
+        await page.click('text=Make it a design')
+        assert.match(await textOf(page, '.made li'), /^me_pagecache_clean: merged/)
+        await page.waitForSelector('.cm-line:has-text("folioGet(p)")')
+        await page.click('text=Compile and check')
+        await page.waitForSelector('.result .word')
+        assert.equal(await page.locator('.mistakes').count(), 0)
+        await page.click('.result a[href*="&d="]')
+        assert.match(await textOf(page, '.verdict .where'), /on review-keep-it/)
+      })
       assert.deepEqual(complaints, [])
     })
 

@@ -33,7 +33,8 @@ export function testScreens(lab: Lab): void {
         design: ['#design', '.cm-content'],
         tour: ['#tour', '.tour li'],
         learn: ['#learn', '.docs li'],
-        page: ['#docs/litmus', '.prose'],
+        page: ['#docs/litmus', '.prose abbr'],
+        glossary: ['#glossary/gfn', '.terms .wanted'],
       }
       const viewport = { width: 1280, height: 900 }
       page = (await lab.browser?.newPage({ viewport })) as Page
@@ -61,16 +62,37 @@ export function testScreens(lab: Lab): void {
 
     test('can be used with a screen reader, and read in light and dark', async () => {
       const all: string[] = []
-      for (const name of Object.keys(screens)) {
-        await show(name)
-        await page.emulateMedia({ colorScheme: 'light' })
-        all.push(...(await violations()).map((v) => `${name}: ${v}`))
-        // Nothing but colours is another in the dark.
-        await page.emulateMedia({ colorScheme: 'dark' })
-        all.push(...(await violations(['color-contrast'])).map((v) => `${name}, dark: ${v}`))
+      for (const width of [1280, 390]) {
+        await page.setViewportSize({ width, height: 900 })
+        for (const name of Object.keys(screens)) {
+          await show(name)
+          const found = (v: string): number => all.push(`${name} at ${width}: ${v}`)
+          await page.emulateMedia({ colorScheme: 'light' })
+          for (const v of await violations()) found(v)
+          // Nothing but colours is another in the dark.
+          await page.emulateMedia({ colorScheme: 'dark' })
+          for (const v of await violations(['color-contrast'])) found(`dark: ${v}`)
+        }
       }
       await page.emulateMedia({ colorScheme: 'light' })
+      await page.setViewportSize({ width: 1280, height: 900 })
       assert.deepEqual(all, [])
+    })
+
+    test('says what the words of the field mean, on hover and in the glossary', async () => {
+      for (const name of ['matrix', 'story', 'tour', 'page']) {
+        await show(name)
+        const meaning = await page.getAttribute('main .term', 'title')
+        assert.ok((meaning ?? '').length > 20, name)
+      }
+      await show('story')
+      const [hover] = await page.locator('.map .guest .title title').allTextContents()
+      assert.match(hover ?? '', /^gfn: Guest frame number/)
+      await page.click('.legend .term:text-is("folio")')
+      assert.match(await textOf(page, '.terms .wanted'), /^folio/)
+      await show('editor')
+      await page.hover('.cm-line:has-text("kvm_create_vm") >> text=kvm_create_vm')
+      assert.match(await textOf(page, '.explained'), /^kvm_create_vm\(/)
     })
 
     test('fits a narrow window, half of one, and paper', async () => {
@@ -114,6 +136,11 @@ export function testScreens(lab: Lab): void {
       const [at, of] = (await textOf(page, '.scrubber output')).split(' / ')
       assert.equal(at, of)
       assert.match(await textOf(page, '[aria-live=polite]'), /stale-secondary-mapping: /)
+      await page.keyboard.press('?')
+      assert.match(await textOf(page, '.help'), /point of no return/)
+      assert.deepEqual(await violations(), [])
+      await page.keyboard.press('Escape')
+      assert.equal(await page.locator('.help').count(), 0)
     })
 
     test('works without the network once it is there, and asks nobody else', async () => {

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { pathToFileURL } from 'node:url'
 import type { Page } from 'playwright-core'
+import { Verdicts } from '../../src/lab/host/ship.js'
 import { writeSingle } from '../../src/lab/host/write.js'
+import type { Trace } from '../../src/trace/events.js'
 import { type Lab, noBrowser, textOf } from './browser.js'
 
 /** Where the page is in a story: design beside, and step. */
@@ -72,6 +74,65 @@ export function testStory(lab: Lab): void {
         await page.fill('textarea[name=token]', quoted)
         await page.press('textarea[name=token]', 'Enter')
         assert.match(await textOf(page, '.answer'), /stale-secondary-mapping/)
+      })
+      assert.deepEqual(complaints, [])
+    })
+
+    test('goes into a mail of at most 72 columns, a splat, JSON and a file for Perfetto', async () => {
+      const token = lab.token('v10')
+      const complaints = await lab.at(`#${token}`, async (page) => {
+        await page.context().grantPermissions(['clipboard-read', 'clipboard-write'])
+        await page.waitForSelector('.hindsight')
+        const copied = async (what: string): Promise<string> => {
+          await page.click(`.share button:has-text("${what}")`)
+          await page.waitForSelector(`.share [role=status]:has-text("${what} copied")`)
+          return String(await page.evaluate('navigator.clipboard.readText()'))
+        }
+        const saved = async (what: string): Promise<Record<string, unknown>> => {
+          const heard = page.waitForEvent('download')
+          await page.click(`.share button:text-is("${what}")`)
+          return JSON.parse(readFileSync(await (await heard).path(), 'utf8'))
+        }
+        assert.match(await copied('splat'), /^BUG: |stale-secondary-mapping/m)
+        const { trace, token: same } = await saved('JSON')
+        assert.equal(same, token)
+        assert.equal((trace as Trace).design, 'v10')
+        assert.ok(((await saved('Perfetto')).traceEvents as unknown[]).length > 40)
+        const letter = await copied('mail')
+        const wide = letter.split('\n').filter((line) => line.length > 72)
+        assert.deepEqual(wide, [])
+        // An answer quotes it, and leads back here.
+        const quoted = letter.replace(/^/gm, '> ')
+        await page.goto(`${lab.url}#tour`)
+        await page.fill('textarea[name=token]', quoted)
+        await page.press('textarea[name=token]', 'Enter')
+        assert.match(await textOf(page, '.answer'), /stale-secondary-mapping/)
+      })
+      assert.deepEqual(complaints, [])
+    })
+
+    test('has a badge on a frame that says whose it is for the hardware', async () => {
+      const only = ['hosts/punch-of-a-mapped-page']
+      const verdicts = new Verdicts(new AbortController().signal, only, 'snp')
+      await verdicts.all()
+      const [finding] = verdicts.now().cells.flatMap((c) => c.findings)
+      const complaints = await lab.at(`#${finding?.token}`, async (page) => {
+        await page.waitForSelector('.answer')
+        const badges = new Set<string>()
+        const last = Number((await textOf(page, '.scrubber output')).split(' / ')[1])
+        for (let n = 0; n < last; n++) {
+          const texts = await page.locator('.map .badge').allTextContents()
+          for (const text of texts) badges.add(text)
+          await page.keyboard.press('k')
+        }
+        assert.ok(
+          [...badges].some((b) => /Guest-Valid, ASID 1, gfn 0x0/.test(b)),
+          [...badges].join(),
+        )
+        assert.ok(
+          [...badges].some((b) => /Hypervisor/.test(b)),
+          [...badges].join(),
+        )
       })
       assert.deepEqual(complaints, [])
     })

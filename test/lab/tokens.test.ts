@@ -1,41 +1,12 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { before, describe, test } from 'node:test'
-import { createContext, Script } from 'node:vm'
 import { packagedFile } from '../../src/app/host/package.js'
-import { builtFile, dataOf, Verdicts } from '../../src/lab/host/ship.js'
-import type { Reply, Request, StoryAnswer } from '../../src/lab/protocol.js'
+import { Verdicts } from '../../src/lab/host/ship.js'
 import type { Trace } from '../../src/trace/events.js'
+import { PageWorker } from './page-worker.js'
 
-/** A file of the build that runs in a worker, run in a context that has what a worker has. */
-class PageWorker {
-  readonly #scope: {
-    onmessage?: (event: { data: unknown }) => void
-    replies: Reply[]
-  } & Record<string, unknown>
-
-  constructor(file: string) {
-    const replies: Reply[] = []
-    this.#scope = {
-      replies,
-      postMessage: (reply: Reply) => replies.push(reply),
-      performance,
-      TextEncoder,
-      TextDecoder,
-    }
-    new Script(builtFile(file).toString('utf8')).runInContext(createContext(this.#scope))
-    this.#scope.onmessage?.({ data: { kind: 'start', ...dataOf({}), stop: undefined } })
-  }
-
-  ask(request: Request): unknown {
-    this.#scope.onmessage?.({ data: { id: 1, request } })
-    const reply = this.#scope.replies.splice(0).find((r) => r.kind !== 'progress')
-    assert.ok(reply?.kind === 'answer', JSON.stringify(reply))
-    return reply.value
-  }
-}
-
-/** Small ones, with findings of several kinds: the whole is held by `npm run lab:parity`. */
+/** Small ones, with findings of several kinds; the tests of the matrices have all that there are. */
 const SAMPLE = {
   main: ['migration/guest-touch-vs-compaction', 'memory-failure/mapped-restricted-page'],
   snp: ['hosts/punch-of-a-mapped-page'],
@@ -66,16 +37,8 @@ describe('the page and `replay --json` tell one story', () => {
     assert.ok(tokens.size >= 4, [...tokens.keys()].join())
   })
 
-  const told = (worker: PageWorker, token: string): Trace => {
-    const request = {
-      kind: 'story',
-      token,
-      text: undefined,
-      on: undefined,
-      code: undefined,
-    } as const
-    return plain((worker.ask(request) as StoryAnswer).own.trace) as Trace
-  }
+  const told = (worker: PageWorker, token: string): Trace =>
+    plain(worker.story(token).own.trace) as Trace
 
   test('of each kind of finding: steps, functions, changes and final state', () => {
     const first = new PageWorker('worker.js')

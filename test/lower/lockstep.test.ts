@@ -5,6 +5,8 @@ import { Execution } from '../../src/cell/execution.js'
 import { Judges } from '../../src/cell/judges.js'
 import { Alone, Misbehaviour } from '../../src/machine/alone.js'
 import { fingerprintHi, fingerprintLo, mem } from '../../src/machine/arena.js'
+import { LimitError } from '../../src/machine/fault.js'
+import type { FnTag } from '../../src/machine/fn.js'
 import {
   alternatives,
   boot,
@@ -16,7 +18,7 @@ import {
 } from '../../src/machine/machine.js'
 import { constructAt, type Obj, type Struct } from '../../src/machine/struct.js'
 import { STACK_WORDS, stackBase, taskNumber } from '../../src/machine/task.js'
-import { Cell, deadLocals, PROGRAMS, ring } from './programs.js'
+import { Cell, deadLocals, keptBig, keptNumber, keptWide, PROGRAMS, ring } from './programs.js'
 
 const CELLS = 2
 const TASKS = 2
@@ -100,6 +102,45 @@ test('code that runs straight through does what it does in frames', () => {
   PROGRAMS.forEach((_, p) => {
     assert.deepEqual(alone(p, false), alone(p, true))
   })
+})
+
+/** A number and those around it. */
+const around = (n: bigint): bigint[] => [n - 1n, n, n + 1n]
+
+/** Whole numbers at every width that C has, with a sign and without, and some in between. */
+const WORDS = [0, 31, 32, 33, 52, 53, 62, 63, 64].flatMap((bits) => [
+  ...around(2n ** BigInt(bits)),
+  ...around(-(2n ** BigInt(bits))),
+])
+const wordOf = fc.oneof(fc.constantFrom(...WORDS), fc.bigInt(-(2n ** 65n), 2n ** 65n))
+
+/** What comes back in frames; 'refused' if they have no room for it. */
+function keptInFrames(f: FnTag, given: number | bigint): unknown {
+  start('lowered', [0])
+  const series = new Alone(PROGRAMS[0]!)
+  series.inFrames = true
+  try {
+    return series.call(f, given)
+  } catch (error) {
+    if (error instanceof LimitError) return 'refused'
+    throw error
+  }
+}
+
+test('a local of any width comes back from a frame as it was, or is refused', () => {
+  fc.assert(
+    fc.property(wordOf, (n) => {
+      assert.equal(keptInFrames(keptBig, n), n)
+      const number = Number(n)
+      const fits = BigInt.asIntN(32, n) === n
+      assert.equal(keptInFrames(keptNumber, number), fits ? number : 'refused')
+      const isSafe = Number.isSafeInteger(number)
+      assert.equal(keptInFrames(keptWide, number), isSafe ? number : 'refused')
+    }),
+    { numRuns: 300 },
+  )
+  assert.equal(keptInFrames(keptBig, 2n ** 96n), 'refused')
+  assert.equal(keptInFrames(keptWide, 0.5), 'refused')
 })
 
 test('a task that has ended leaves its stack empty', () => {

@@ -118,6 +118,28 @@ export const assigns = fn(function* assigns(): Kernel<number> {
   return list.length + (list[0] ?? 0)
 })
 
+/** What is kept across a yield, as a parameter and as a local, comes back as it was. */
+export const keptNumber = fn(function* kept_number(given: number): Kernel<number> {
+  yield read(ring(), 'value')
+  const local = given
+  yield read(ring(), 'value')
+  return local
+})
+
+export const keptWide = fn(function* kept_wide(given: Pgoff): Kernel<Pgoff> {
+  yield read(ring(), 'value')
+  const local = given
+  yield read(ring(), 'value')
+  return local
+})
+
+export const keptBig = fn(function* kept_big(given: bigint): Kernel<bigint> {
+  yield read(ring(), 'value')
+  const local = given
+  yield read(ring(), 'value')
+  return local
+})
+
 export const PROGRAMS = [loops, shortCircuits, labels, switches, wideLocals, assigns]
 
 /** Two ways to the same place that differ in locals which nobody reads any more. */

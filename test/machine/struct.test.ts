@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { beforeEach, test } from 'node:test'
 import { kfree, kmalloc, kzalloc, offStack, onStack } from '../../src/machine/alloc.js'
 import { fingerprintLo } from '../../src/machine/arena.js'
-import { asNullDereference, KernelFault } from '../../src/machine/fault.js'
+import { asNullDereference, KernelFault, LimitError } from '../../src/machine/fault.js'
 import { boot } from '../../src/machine/machine.js'
 import {
   containerOf,
@@ -17,6 +17,8 @@ import {
   ptrErr,
   type Struct,
   struct,
+  type Vec,
+  vec,
   wide,
 } from '../../src/machine/struct.js'
 
@@ -32,6 +34,7 @@ interface TestOuter extends Obj {
   ready: boolean
   next: TestOuter | null
   inner: TestInner
+  list: Vec
 }
 const TestOuter: Struct<TestOuter> = struct<TestOuter>('TestOuter', {
   before: num(),
@@ -40,6 +43,7 @@ const TestOuter: Struct<TestOuter> = struct<TestOuter>('TestOuter', {
   ready: flag(),
   next: ptr('TestOuter'),
   inner: embed('TestInner'),
+  list: vec(2),
 })
 
 beforeEach(() => boot('direct', () => {}))
@@ -65,6 +69,59 @@ test('fields keep what they are given, up to their width', () => {
   assert.equal(o.next, o)
   o.bytes = 2n ** 63n - 1n
   assert.equal(o.bytes, 2n ** 63n - 1n)
+})
+
+/** Set a field to a value: what it has then, or 'refused'. */
+function kept(set: () => void, get: () => unknown): unknown {
+  try {
+    set()
+  } catch (error) {
+    if (error instanceof LimitError) return 'refused'
+    throw error
+  }
+  return get()
+}
+
+test('a field of any width gives back what it was given, or refuses it', () => {
+  const o = kzalloc(TestOuter)
+  for (const bits of [0n, 31n, 32n, 52n, 53n, 62n, 63n, 64n]) {
+    for (const sign of [1n, -1n]) {
+      for (const beside of [-1n, 0n, 1n]) {
+        const big = sign * 2n ** bits + beside
+        const n = Number(big)
+        const inNum = BigInt.asIntN(32, big) === big && n !== -0x80000000
+        assert.equal(
+          kept(
+            () => (o.before = n),
+            () => o.before,
+          ),
+          inNum ? n : 'refused',
+        )
+        assert.equal(
+          kept(
+            () => o.list.set(0, n),
+            () => o.list.get(0),
+          ),
+          BigInt.asIntN(32, big) === big ? n : 'refused',
+        )
+        assert.equal(
+          kept(
+            () => (o.offset = n),
+            () => o.offset,
+          ),
+          n >= 0 && Number.isSafeInteger(n) ? n : 'refused',
+        )
+        const inBytes = BigInt.asIntN(64, big) === big && big >> 32n !== -0x80000000n
+        assert.equal(
+          kept(
+            () => (o.bytes = big),
+            () => o.bytes,
+          ),
+          inBytes ? big : 'refused',
+        )
+      }
+    }
+  }
 })
 
 test('a pointer to the same object is the same handle', () => {

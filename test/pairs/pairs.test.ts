@@ -3,16 +3,17 @@
  * `npm run pairs` explores.
  */
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { test } from 'node:test'
 import { checkScenario } from '../../src/app/check.js'
 import { DESIGNS } from '../../src/designs/index.js'
 import { ALL_CASES, caseText, scenarioOf } from './family.js'
-import { type Entry, linesOf, NOT_REVIEWED, parseReviewed } from './reviewed.js'
+import { type Entry, linesOf, NOT_REVIEWED, parseReviewed, renderReviewed } from './reviewed.js'
 import { SETUPS } from './setups.js'
 
-const LIST = join(resolve(import.meta.dirname, '../../..'), 'test/pairs/findings.txt')
+const ROOT = resolve(import.meta.dirname, '../../..')
+const LIST = join(ROOT, 'test/pairs/findings.txt')
 const { sections } = parseReviewed(readFileSync(LIST, 'utf8'))
 const reviewed = sections.flatMap((s) => s.entries)
 
@@ -23,6 +24,63 @@ test('every finding of the list has a reason, and only one', () => {
   }
   const keys = reviewed.map((e) => JSON.stringify(e))
   assert.equal(new Set(keys).size, keys.length)
+})
+
+/** Versions whose sources and kernels speak for a design. */
+const SPEAK_FOR: Readonly<Record<string, RegExp>> = {
+  v10: /^(6\.2(\.1)?|v10)$/,
+  upm: /^(6\.2(\.1)?|upm)$/,
+  'gmem-6.18': /^(6\.1[78]|6\.18\.2|7\.0)$/,
+}
+const speaksFor = (design: string): RegExp =>
+  SPEAK_FOR[design.startsWith('upm') ? 'upm' : design] as RegExp
+
+/** Every word that the model's sources have, comments too: they cite what they were read beside. */
+const cited = new Set(
+  ['kernel', 'designs'].flatMap((folder) => {
+    const path = join(ROOT, 'src', folder)
+    const files = readdirSync(path, { recursive: true, encoding: 'utf8' })
+    return files
+      .filter((f) => f.endsWith('.ts'))
+      .flatMap((f) => readFileSync(join(path, f), 'utf8').match(/\w+/g) ?? [])
+  }),
+)
+
+/** Runs and experiments of the recordings, behind the version of their kernel. */
+const RUNS = new Set(
+  [
+    ['6.2.1', 'linux-6.2.1-restrictedmem', 'x'],
+    ['6.18.2', 'linux-6.18.2-guest_memfd', 'run'],
+  ].flatMap(([version, file, field]) =>
+    readFileSync(join(ROOT, `transcripts/kernel-runs/${file}.jsonl`), 'utf8')
+      .trim()
+      .split('\n')
+      .map((l) => `${version} ${JSON.parse(l)[field as string]}`),
+  ),
+)
+
+test('every reason rests on a source, a recording or a kernel of each design that it is for', () => {
+  for (const { title, grounds, entries } of sections) {
+    for (const { design } of entries) {
+      const speaks = grounds.some((g) => speaksFor(design).test(g.version))
+      assert.ok(speaks, `${title}: nothing that ${design} is known by`)
+    }
+    for (const g of grounds) {
+      const concerned = entries.some((e) => speaksFor(e.design).test(g.version))
+      assert.ok(concerned, `${title}: ${g.version} has nothing to do with its findings`)
+      if (g.kind === 'recorded') assert.ok(RUNS.has(`${g.version} ${g.run}`), `${title}: ${g.run}`)
+      if (g.kind !== 'source') continue
+      assert.match(g.file, /^[\w/-]+\.c$/, title)
+      assert.ok(g.functions.length > 0, title)
+      for (const f of g.functions) assert.ok(cited.has(f), `${title}: the model does not cite ${f}`)
+    }
+  }
+})
+
+test('the list is read and written alike', () => {
+  const text = readFileSync(LIST, 'utf8')
+  const { head } = parseReviewed(text)
+  assert.equal(renderReviewed(head, sections), text)
 })
 
 test('the list speaks of calls, set-ups and designs that there are', () => {

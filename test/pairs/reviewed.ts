@@ -1,7 +1,7 @@
 /**
  * The reviewed list of what is found: `findings.txt`. Sections with a title say in a few lines why
- * findings are true of the kernel that a design names; below stand the findings for which that is
- * the reason, one a line: kind, set-up, calls, designs. A kind that a call shows alone is not noted
+ * findings are true of the kernel that a design names, and below, a line each, what that rests on;
+ * then follow the findings for which that is the reason, one a line: kind, set-up, calls, designs. A kind that a call shows alone is not noted
  * again of the pairs that it is in.
  */
 import type { CellResult } from '../../src/app/results.js'
@@ -16,9 +16,19 @@ export interface Entry {
   readonly design: string
 }
 
+/** What a reason rests on. */
+export type Ground =
+  /** Functions of a file, read in this version, or in this series of patches. */
+  | { readonly kind: 'source'; version: string; file: string; functions: readonly string[] }
+  /** A run, or an experiment, of a recording that is kept. */
+  | { readonly kind: 'recorded'; version: string; run: string }
+  /** Seen on a running kernel, of which no recording is kept. */
+  | { readonly kind: 'live'; version: string }
+
 export interface Section {
   readonly title: string
   readonly reason: readonly string[]
+  readonly grounds: readonly Ground[]
   readonly entries: readonly Entry[]
 }
 
@@ -33,11 +43,29 @@ export function parseReviewed(text: string): { head: string; sections: Section[]
   const sections = parts.map((part) => {
     const [title = '', ...rest] = part.split('\n')
     const lines = rest.map((l) => l.trimEnd()).filter((l) => l !== '')
-    const reason = lines.filter((l) => !l.startsWith('  '))
     const entries = lines.filter((l) => l.startsWith('  ')).flatMap(entriesOf)
-    return { title, reason, entries }
+    const text = lines.filter((l) => !l.startsWith('  '))
+    const reason = text.filter((l) => groundOf(l) === undefined)
+    const grounds = text.flatMap((l) => groundOf(l) ?? [])
+    return { title, reason, grounds, entries }
   })
   return { head, sections }
+}
+
+function groundOf(line: string): Ground | undefined {
+  const [, kind, version = '', rest = ''] = /^(source|recorded|live) (\S+) ?(.*)$/.exec(line) ?? []
+  if (kind === 'recorded') return { kind, version, run: rest }
+  if (kind === 'live') return { kind, version }
+  if (kind !== 'source') return undefined
+  const [file = '', ...functions] = rest.split(' ')
+  return { kind, version, file, functions }
+}
+
+/** As `parseReviewed` reads it. */
+function groundLine(g: Ground): string {
+  if (g.kind === 'live') return `live ${g.version}`
+  if (g.kind === 'recorded') return `recorded ${g.version} ${g.run}`
+  return `source ${g.version} ${g.file} ${g.functions.join(' ')}`
 }
 
 function entriesOf(line: string): Entry[] {
@@ -82,7 +110,7 @@ export function revised(sections: readonly Section[], found: readonly Entry[]): 
     kept.flatMap((s) => s.entries),
   )
   if (fresh.length === 0) return kept
-  return [...kept, { title: NOT_REVIEWED, reason: [], entries: fresh }]
+  return [...kept, { title: NOT_REVIEWED, reason: [], grounds: [], entries: fresh }]
 }
 
 /** One line for each kind and case, the designs behind it. */
@@ -100,7 +128,9 @@ export function linesOf(entries: readonly Entry[]): string[] {
 
 export function renderReviewed(head: string, sections: readonly Section[]): string {
   const parts = sections.map((s) =>
-    [`## ${s.title}`, ...s.reason, ...linesOf(s.entries), ''].join('\n'),
+    [`## ${s.title}`, ...s.reason, ...s.grounds.map(groundLine), ...linesOf(s.entries), ''].join(
+      '\n',
+    ),
   )
   return `${head}${parts.join('\n')}`
 }

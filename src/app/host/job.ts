@@ -5,7 +5,7 @@ import type { Share } from '../../explore/states/shared.js'
 import type { Known } from '../../litmus/scenario.js'
 import { type Limits, type Question, questionKey } from '../ask.js'
 import type { Progress } from '../results.js'
-import type { ShareResult } from '../shares.js'
+import type { Explored, ShareResult } from '../shares.js'
 import type { Verdict } from '../verdict.js'
 import type { DesignRef } from './designs.js'
 import { CODE } from './package.js'
@@ -39,7 +39,7 @@ export interface Job {
   /** The worker is one of several for this job. */
   readonly share?: Share
   /** What all of them have seen; this worker is to put it together. */
-  readonly shares?: readonly (ShareResult | undefined)[]
+  readonly explored?: Explored
   /** When the job was begun, by `Date.now()`. */
   readonly begun?: number
 }
@@ -60,8 +60,6 @@ export type Message =
       readonly final: boolean
     }
   | { readonly kind: 'share'; readonly job: number; readonly share: ShareResult | undefined }
-  /** What several workers have seen can't be put together. */
-  | { readonly kind: 'alone'; readonly job: number }
   /** Something that the user should know, and that changes nothing. */
   | { readonly kind: 'notice'; readonly job: number; readonly text: string }
   | { readonly kind: 'bug'; readonly job: number; readonly text: string }

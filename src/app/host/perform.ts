@@ -13,7 +13,7 @@ import { gathered } from '../judge.js'
 import { notRepeated } from '../repeatable.js'
 import { sampleScenario } from '../sampled.js'
 import { concludeShares, exploreShare } from '../shares.js'
-import { hash32 } from '../token.js'
+import { hash32 } from '../token-text.js'
 import type { Verdict } from '../verdict.js'
 import { dropCheckpoint, readCheckpoint, saveCheckpoint } from './checkpoint.js'
 import { loadDesign } from './designs.js'
@@ -81,10 +81,9 @@ export async function perform(job: Job, client: Client): Promise<Message> {
   }
   const begun = task.start - (Date.now() - (job.begun ?? Date.now()))
   const checked =
-    job.shares === undefined
+    job.explored === undefined
       ? checkScenario(scenario, design, effort)
-      : concludeShares(scenario, design, effort, job.shares, begun)
-  if (checked === undefined) return { kind: 'alone', job: number }
+      : concludeShares(scenario, design, effort, job.explored, begun)
   // What a limit has kept from being told with the fewest preemptions can be gone on with.
   if (!checked.stopped && checked.fewest !== false) saver?.drop()
   const verdict = await explained(task, announced(task, checked))

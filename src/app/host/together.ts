@@ -1,23 +1,23 @@
 /** Several worker threads on one cell, with one table of visited states in shared memory. */
 import type { Worker } from 'node:worker_threads'
 import { divided } from '../../explore/states/room.js'
-import { CONTROL, MOST_TABLE_BYTES, tableOf } from '../../explore/states/shared.js'
+import { CONTROL, carry, MOST_TABLE_BYTES, tableOf } from '../../explore/states/shared.js'
 import { UserError } from '../error.js'
 import type { Progress } from '../results.js'
-import type { ShareResult } from '../shares.js'
+import { type Explored, exploredBy, type ShareResult } from '../shares.js'
 import { type Job, type Listener, type Message, type Run, WorkerBug } from './job.js'
-import { failureOf, runJobs, startWorker } from './pool.js'
+import { failureOf, startWorker } from './pool.js'
 import { Watch } from './watch.js'
 
 /**
  * Bytes of the first table. It can't grow: when it is full, all begin again with one that is larger
- * by a factor, and what has been lost is a small part of what follows. A table much larger than the
- * states need costs as much, since each of its pages is far away.
+ * by a factor, and has the states that are finished. A table much larger than the states need costs
+ * a lot, since each of its pages is far away.
  */
 const FIRST_BYTES = 2 ** 20
 const FACTOR = 8
 
-/** Check one job with `threads` workers; with one, if several can't be sure. */
+/** Check one job with `threads` workers. */
 export async function runTogether(job: Job, threads: number, listener: Listener): Promise<Run> {
   const begun = Date.now()
   const stop = new Int32Array(new SharedArrayBuffer(4))
@@ -28,73 +28,68 @@ export async function runTogether(job: Job, threads: number, listener: Listener)
   if (listener.signal.aborted) halt()
   else listener.signal.addEventListener('abort', halt, { once: true })
   try {
-    const results = await exploreTogether(job, workers, begun, listener.onProgress)
-    const last = await answer(workers[0] as Worker, { ...job, shares: results, begun }, () => {})
-    if (last.kind === 'verdict') {
-      return { verdicts: [last.verdict], interrupted: Atomics.load(stop, 0) !== 0 }
-    }
+    const explored = await exploreTogether(job, workers, begun, listener.onProgress)
+    const last = await answer(workers[0] as Worker, { ...job, explored, begun }, () => {})
+    const verdict = last.kind === 'verdict' ? last.verdict : undefined
+    return { verdicts: [verdict], interrupted: Atomics.load(stop, 0) !== 0 }
   } finally {
     await Promise.all(workers.map((w) => w.terminate()))
   }
-  return runJobs([job], 1, listener)
 }
 
-type Results = readonly (ShareResult | undefined)[]
-
-/** The shares of all workers, with the first table that has room. */
+/** What all workers have seen, with the first table that has room. */
 async function exploreTogether(
   job: Job,
   workers: readonly Worker[],
   begun: number,
   onProgress: (p: Progress) => void,
-): Promise<Results> {
-  let best: Results | undefined
+): Promise<Explored> {
+  const rounds: (readonly (ShareResult | undefined)[])[] = []
   const { states: room } = divided(job.limits.bytes, workers.length)
   const limit = Math.min(room, MOST_TABLE_BYTES)
-  for (let bytes = Math.min(FIRST_BYTES, limit); ; bytes = Math.min(bytes * FACTOR, limit)) {
-    const control = new SharedArrayBuffer(CONTROL.WORDS * 4)
-    const table = allocated(bytes)
-    if (table === undefined && best !== undefined) return best
-    if (table === undefined) throw new UserError('there is no memory for a table of states')
-    const states = workers.map(() => 0)
-    const hear = (i: number, m: Message): void => {
-      if (m.kind !== 'progress') return
-      states[i] = m.states
-      const sum = states.reduce((a, b) => a + b, 0)
-      onProgress({ done: 0, total: 1, states: sum, depth: m.depth, bytes })
-    }
-    const limits = { ...job.limits, milliseconds: timeLeft(job, begun) }
-    const shares = await Promise.all(
-      workers.map((w, worker) => {
-        const share = { worker, control, table }
-        return answer(w, { ...job, limits, share }, (m) => hear(worker, m))
+  let bytes = Math.min(FIRST_BYTES, limit)
+  let table = allocated(bytes)
+  if (table === undefined) throw new UserError('there is no memory for a table of states')
+  for (let carried = 0; ; ) {
+    rounds.push(
+      await exploreWith(table, carried, job, workers, timeLeft(job, begun), (states, depth) => {
+        onProgress({ done: 0, total: 1, states: carried + states, depth, bytes })
       }),
     )
-    const results = shares.map((m) => (m.kind === 'share' ? m.share : undefined))
-    const saw = statesOf(results)
-    if (best === undefined || !isCutShort(results) || saw > statesOf(best)) best = results
-    else best = best.map(withoutBlame)
-    if (bytes === limit || !isOutOfMemory(results)) return best
+    const explored = exploredBy(rounds, carried)
+    if (!explored.outOfMemory || bytes === limit) return explored
+    bytes = Math.min(bytes * FACTOR, limit)
+    const larger = allocated(bytes)
+    if (larger === undefined) return explored
+    carried = carry(table, larger)
+    table = larger
   }
 }
 
-function isOutOfMemory(results: Results): boolean {
-  return results.some((r) => r?.result.outOfMemory)
-}
-
-/** Has the user or the clock stopped the search? What a smaller table had seen may be more. */
-function isCutShort(results: Results): boolean {
-  if (isOutOfMemory(results) || results.some((r) => r?.result.unclosed === undefined)) return false
-  return results.some((r) => r?.result.finished === false)
-}
-
-/** The same share: memory was not what ended the search in the end. */
-function withoutBlame(share: ShareResult | undefined): ShareResult | undefined {
-  return share && { ...share, result: { ...share.result, outOfMemory: false } }
-}
-
-function statesOf(results: Results): number {
-  return results.reduce((sum, r) => sum + (r?.result.states ?? 0), 0)
+/** The shares of all workers, with a table that has so many states. */
+function exploreWith(
+  table: readonly SharedArrayBuffer[],
+  carried: number,
+  job: Job,
+  workers: readonly Worker[],
+  milliseconds: number | undefined,
+  onProgress: (states: number, depth: number) => void,
+): Promise<(ShareResult | undefined)[]> {
+  const control = new SharedArrayBuffer(CONTROL.WORDS * 4)
+  new Int32Array(control)[CONTROL.STATES] = carried
+  const limits = { ...job.limits, milliseconds }
+  const states = workers.map(() => 0)
+  const ask = async (w: Worker, worker: number): Promise<ShareResult | undefined> => {
+    const share = { worker, control, table }
+    const last = await answer(w, { ...job, limits, share }, (m) => {
+      if (m.kind !== 'progress') return
+      states[worker] = m.states
+      const sum = states.reduce((a, b) => a + b, 0)
+      onProgress(sum, m.depth)
+    })
+    return last.kind === 'share' ? last.share : undefined
+  }
+  return Promise.all(workers.map(ask))
 }
 
 /** Undefined if there is not so much memory at once. */

@@ -5,7 +5,6 @@ import type { Memo } from '../../machine/memo.js'
 import type { Sought, Witness } from '../listen/witnesses.js'
 import type { Keeping } from '../states/known.js'
 import type { SavedStates } from '../states/open.js'
-import type { Unclosed } from '../states/shared.js'
 
 /** What a caller may ask while the search goes on. */
 export interface Probe {
@@ -61,8 +60,6 @@ export interface SearchResult {
   /** Expected number of states that were taken for another one. */
   readonly omissions: number
   readonly bytes: number
-  /** Of one of several workers: states that may lie on a cycle; undefined if one surely does. */
-  readonly unclosed: readonly Unclosed[] | undefined
 }
 
 /** A snapshot belongs to another scenario, design or version. */

@@ -13,13 +13,11 @@ export const KEPT = {
   LOW: OWN + 3,
   /** Bits of `FLAG` in `cycles.ts`. */
   FLAGS: OWN + 4,
-  /** With several workers: where the state lies in the table. */
-  SLOT: OWN + 5,
   /**
    * By task: the deed of its next step; 0 if it was not looked up, or is not known. Deeds are
    * numbers of one memory: they are not saved.
    */
-  DEEDS: OWN + 6,
+  DEEDS: OWN + 5,
 } as const
 
 export const KEPT_WORDS = KEPT.DEEDS + MAX_TASKS - OWN

@@ -14,7 +14,7 @@ import { Memo } from '../../machine/memo.js'
 import { Witnesses } from '../listen/witnesses.js'
 import { KnownStates } from '../states/known.js'
 import { divided } from '../states/room.js'
-import { ARRIVED, type SharedStates } from '../states/shared.js'
+import type { SharedStates } from '../states/shared.js'
 import { Bounds, saltOf } from './bounds.js'
 import {
   type Probe,
@@ -23,10 +23,10 @@ import {
   type Snapshot,
   SnapshotError,
 } from './contract.js'
-import { Components, type Cycles, SharedCycles } from './cycles.js'
+import { Components } from './cycles.js'
 import { Foresight } from './foresight.js'
 import { KEPT, KEPT_WORDS, SAVED_WORDS } from './kept.js'
-import { firstOf, lastOf } from './turns.js'
+import { firstOf, lastOf, someOf } from './turns.js'
 
 export * from './contract.js'
 
@@ -43,9 +43,9 @@ class Search {
   readonly #shared: SharedStates | undefined
   readonly #foresight: Foresight | undefined
   /** Loops are judged on the whole graph: with a bound they are not. */
-  readonly #cycles: Cycles | undefined
-  /** Tasks are tried in the other order: workers should not meet before they must. */
-  readonly #backwards: boolean
+  readonly #cycles: Components | undefined
+  /** Of several workers, each tries tasks in an order of its own: they seldom go together. */
+  readonly #worker: number
   #steps = 0
   readonly #askEvery: number
   #askAt: number
@@ -76,10 +76,8 @@ class Search {
     if (this.#memo !== undefined && this.#bounds.none) {
       this.#foresight = new Foresight(this.#memo, this.#known, judges)
     }
-    if (this.#shared !== undefined) {
-      this.#cycles = new SharedCycles(this.#run, this.#known, this.#shared)
-    } else if (this.#bounds.none) this.#cycles = new Components(this.#run, this.#known)
-    this.#backwards = share !== undefined && share.worker % 2 === 1
+    if (this.#bounds.none) this.#cycles = new Components(this.#run, this.#known)
+    this.#worker = share?.worker ?? 0
   }
 
   run(): SearchResult {
@@ -92,18 +90,17 @@ class Search {
       else if (!this.#leave()) break
     }
     this.#run.backTo(0)
-    const cycles = this.#cycles
+    if (!this.#interrupted) this.#shared?.end()
     return {
       states: this.#known.size,
       steps: this.#steps,
-      executions: this.#executions,
+      executions: this.#shared === undefined ? this.#executions : (this.#cycles?.executions ?? 0),
       finished: !this.#interrupted,
       outOfMemory: this.#outOfMemory,
       cut: this.#cut || this.#sufficed,
       witnesses: this.#witnesses.all,
       omissions: this.#known.omissions,
       bytes: this.#bytes,
-      unclosed: cycles instanceof SharedCycles ? cycles.unclosed() : [],
     }
   }
 
@@ -111,7 +108,6 @@ class Search {
     this.#sufficed = this.#witnesses.suffice(this.#options)
   }
 
-  /** Another worker may have been faster; both begin there, and share what comes behind. */
   #begin(): void {
     this.#arrive()
     this.#enter()
@@ -127,7 +123,7 @@ class Search {
     }
     run.path.loadOwn(from.kept)
     this.#known.load(from.visited, from.states)
-    if (this.#cycles instanceof Components) this.#cycles.load(from.open)
+    this.#cycles?.load(from.open)
     this.#witnesses.load(from.witnesses)
     this.#look()
     this.#steps = from.steps
@@ -164,13 +160,12 @@ class Search {
     this.#askAt += this.#askEvery
     const { depth } = this.#run
     const states = this.#known.size
-    this.#shared?.sweep()
     const cycles = this.#cycles
-    const canResume = this.#known.isPlain && cycles instanceof Components
+    const canResume = this.#known.isPlain && cycles !== undefined
     const snapshot = canResume ? (): Snapshot => this.#snapshot(cycles) : undefined
     const probe: Probe = { states, depth, bytes: this.#bytes, snapshot }
     const goOn = this.#options.keepGoing(states, depth, probe)
-    this.#interrupted = !goOn || this.#outOfMemory || this.#shared?.stopped === true
+    this.#interrupted = !goOn || this.#outOfMemory || this.#shared?.done === true
     return !this.#interrupted
   }
 
@@ -181,7 +176,7 @@ class Search {
   #nextMove(): boolean {
     const { path } = this.#run
     for (let untried = path.get(KEPT.UNTRIED); untried !== 0; ) {
-      const task = this.#backwards ? lastOf(untried) : firstOf(untried, path.get(LEVEL.TASK))
+      const task = this.#turn(untried)
       const choice = path.get(KEPT.NEXT_CHOICE)
       const beyond = this.#bounds.cutOff(this.#run, task, choice)
       const last = beyond || choice + 1 === alternatives(task)
@@ -199,12 +194,19 @@ class Search {
     return false
   }
 
+  #turn(untried: number): number {
+    const { path } = this.#run
+    if (this.#worker === 0) return firstOf(untried, path.get(LEVEL.TASK))
+    if (this.#worker === 1) return lastOf(untried)
+    return someOf(untried, path.get(LEVEL.LO), this.#worker)
+  }
+
   #take(): void {
     this.#steps++
     const run = this.#run
     const deed = this.#deed()
     if (deed !== 0 && this.#leadsToKnown(deed)) {
-      this.#meetKnown()
+      this.#cycles?.meet()
       return
     }
     run.take(this.#task, this.#choice, deed)
@@ -214,11 +216,10 @@ class Search {
       this.#cycles?.end()
       return
     }
-    const arrived = this.#arrive()
-    if (arrived === ARRIVED.NEW) this.#enter()
+    if (this.#arrive()) this.#enter()
     else {
       run.back()
-      this.#meet(arrived)
+      this.#cycles?.meet()
     }
   }
 
@@ -251,25 +252,16 @@ class Search {
   }
 
   /** Is the present state new (with so few preemptions)? */
-  #arrive(): number {
+  #arrive(): boolean {
     const run = this.#run
     const salt = saltOf(run.running, run.surprises)
     return this.#known.insert(run.mark, salt, run.preemptions)
   }
 
   /** A step of the topmost state leads to the state in `known`, which was there before. */
-  readonly #meetKnown = (): void => {
-    const { lo, hi } = this.#known
-    this.#meet(this.#shared?.insert(lo, hi) ?? ARRIVED.CLOSED)
-  }
-
-  #meet(arrived: number): void {
-    if (this.#cycles?.meet(arrived) === false) this.#interrupted = true
-  }
-
   readonly #meetForeseen = (): void => {
     this.#steps++
-    this.#meetKnown()
+    this.#cycles?.meet()
   }
 
   #enter(): void {

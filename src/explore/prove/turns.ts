@@ -10,3 +10,9 @@ export function firstOf(tasks: number, running: number): number {
 export function lastOf(tasks: number): number {
   return 31 - Math.clz32(tasks)
 }
+
+/** One that depends on the state and the worker, so that workers part wherever they meet. */
+export function someOf(tasks: number, state: number, worker: number): number {
+  const from = Math.imul(state ^ worker, 0x9e3779b1) >>> 29
+  return firstOf(tasks & (-1 << from) || tasks, -1)
+}

@@ -1,7 +1,7 @@
 /** The states that a search has met, whichever way it keeps them. */
 import { fingerprintHi, fingerprintLo } from '../../machine/arena.js'
 import { ExactStates } from './exact.js'
-import { ARRIVED, type Share, SharedStates } from './shared.js'
+import { type Share, SharedStates } from './shared.js'
 import { BoundedTable, omissions, VisitedTable } from './visited.js'
 
 /** How states are kept. */
@@ -71,19 +71,16 @@ export class KnownStates {
   }
 
   /**
-   * Put the present state in. With a bound, states that differ in their salt are different ones,
-   * and a state is new if it was never reached with so few preemptions.
-   *
-   * @returns one of `ARRIVED`; without other workers, `CLOSED` for every state that is not new.
+   * Put the present state in; false if there is no need to go on from it. With a bound, states that
+   * differ in their salt are different ones, and a state is new if it was never reached with so few
+   * preemptions.
    */
-  insert(mark: number, salt: number, preemptions: number): number {
+  insert(mark: number, salt: number, preemptions: number): boolean {
     const isNew = this.identify(mark)
     const { lo, hi } = this
-    if (this.#bounded !== undefined) {
-      return this.#bounded.insert(lo, hi, salt, preemptions) ? ARRIVED.NEW : ARRIVED.CLOSED
-    }
+    if (this.#bounded !== undefined) return this.#bounded.insert(lo, hi, salt, preemptions)
     if (this.shared !== undefined) return this.shared.insert(lo, hi)
-    return (isNew ?? this.#visited.insert(lo, hi)) ? ARRIVED.NEW : ARRIVED.CLOSED
+    return isNew ?? this.#visited.insert(lo, hi)
   }
 
   /** Would a state with this fingerprint be no new one? Not for whole states. */

@@ -3,6 +3,7 @@
  * yet, in the order in which they were met. They leave in the reverse order, so a hash table over
  * them needs no tombstones.
  */
+
 /** The open states' fingerprints, in order. Plain data. */
 export interface SavedStates {
   readonly lo: Int32Array
@@ -42,6 +43,14 @@ export class OpenStates {
       if (place < 0) return -1
       if (this.#lo[place] === lo && this.#hi[place] === hi) return place
     }
+  }
+
+  loOf(place: number): number {
+    return this.#lo[place] as number
+  }
+
+  hiOf(place: number): number {
+    return this.#hi[place] as number
   }
 
   /** The open states' fingerprints in order, and back. */

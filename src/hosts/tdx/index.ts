@@ -53,6 +53,7 @@ import {
   tdxZap,
   tdxZapAll,
 } from './kvm.js'
+import { ownerOf } from './module.js'
 import { TDX_WORDS } from './words.js'
 
 const COMMON: readonly Replacement[] = [
@@ -91,7 +92,7 @@ function tdx(
     '6.2': { cite, replaces: [...COMMON, ...more, replace(kvmTdpMmuMap, tdxMap)] },
     '6.18': { cite, replaces: [...COMMON, ...more, replace(kvmTdpMmuMap, tdxMap618)] },
   }
-  return { id, summary, words: TDX_WORDS, init: tdxInit, versions }
+  return { id, summary, words: TDX_WORDS, init: tdxInit, ownerOf, versions }
 }
 
 export const tdx618 = tdx(

@@ -19,6 +19,7 @@ import { alsoReads, alsoWrites } from '../../machine/effects.js'
 import { tracepoint } from '../../machine/fault.js'
 import {
   constructAt,
+  isAlive,
   num,
   type Obj,
   type Struct,
@@ -138,6 +139,18 @@ export function pamtOf(pfn: Pfn): Pamt {
 /** Number of a TD, from 1. */
 export function tdNumber(td: Td): number {
   return (td.at - Td.base) / Td.words + 1
+}
+
+/** Whose a frame is: its type in the PAMT and, of a TD's, which entries of the S-EPT lead to it. */
+export function ownerOf(pfn: Pfn): string {
+  if (!isCovered(pfn) || pamtOf(pfn).type === PT_NDA) return 'PT_NDA'
+  const { owner } = pamtOf(pfn)
+  const td = Td.at(Td.base + (owner - 1) * Td.words) as Td
+  if (!isAlive(Td, td)) return `PT_REG, TD ${owner}`
+  const entries = Array.from({ length: GUEST_FRAMES }, (_, gfn) => gfn)
+    .filter((gfn) => td.state.get(gfn) !== SEPT_STATE.FREE && td.pfn.get(gfn) === pfn)
+    .map((gfn) => `, S-EPT 0x${gfn.toString(16)} ${septState(td.state.get(gfn))}`)
+  return `PT_REG, TD ${owner}${entries.join('')}`
 }
 
 /** The key of a TD at a frame: the same bytes are other ciphertext elsewhere. */

@@ -29,8 +29,8 @@ import { O_CLOEXEC } from '../include/uapi.js'
 import { iput } from './inode.js'
 
 /**
- * An open file of its own on an inode, whose reference it takes over. Readable and writable; seek,
- * pread and pwrite only if the operations have llseek.
+ * An open file of its own on an inode, whose reference it takes over. Readable and writable, but
+ * not at a position; it can be sought in if the operations have llseek.
  *
  * Models: 6.2 fs/file_table.c alloc_file_pseudo. Simplifies: never fails.
  *
@@ -43,12 +43,25 @@ export function allocFilePseudo(inode: Inode, fOp: FileOperations, flags: number
   const file = kzalloc(File)
   file.fCount = 1
   file.fMode = FMODE_READ | FMODE_WRITE
-  if (fOp.llseek !== undefined) file.fMode |= FMODE_LSEEK | FMODE_PREAD | FMODE_PWRITE
+  if (fOp.llseek !== undefined) file.fMode |= FMODE_LSEEK
   file.fFlags = flags
   file.fOp = fOp
   file.fDentry = dentry
   file.fInode = inode
   file.fMapping = inode.iMapping
+  return file
+}
+
+/**
+ * The same as open(2) leaves it, which pread and pwrite can use.
+ *
+ * Models: 6.2 fs/open.c do_dentry_open. Simplifies: files without llseek are streams.
+ *
+ * Compared: 6.17 and 7.0 source.
+ */
+export function openedFile(inode: Inode, fOp: FileOperations, flags: number): File {
+  const file = allocFilePseudo(inode, fOp, flags)
+  if (fOp.llseek !== undefined) file.fMode |= FMODE_PREAD | FMODE_PWRITE
   return file
 }
 

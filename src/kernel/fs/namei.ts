@@ -14,7 +14,7 @@ import {
 } from '../include/fs.js'
 import { O_LARGEFILE, O_RDWR } from '../include/uapi.js'
 import { shmemGetInode } from '../mm/shmem.js'
-import { allocFilePseudo, fdInstall, getUnusedFd } from './file_table.js'
+import { fdInstall, getUnusedFd, openedFile } from './file_table.js'
 import { iput } from './inode.js'
 
 export const TMPFS_REGULAR = 0
@@ -60,7 +60,7 @@ export const openTmpfs = fn(function* open_tmpfs(kind: number): Kernel<number> {
     return fd
   }
   const fOp = inode.iFop === null ? specialFops : inode.iFop
-  const file = allocFilePseudo(inode, fOp, O_RDWR | O_LARGEFILE)
+  const file = openedFile(inode, fOp, O_RDWR | O_LARGEFILE)
   if (kind === TMPFS_DIRECTORY) file.fMode &= ~FMODE_WRITE
   yield* fdInstall(fd, file)
   return fd

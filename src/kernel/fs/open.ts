@@ -35,7 +35,7 @@ import {
   O_LARGEFILE,
   O_RDWR,
 } from '../include/uapi.js'
-import { allocFilePseudo, fdInstall, fget, fput, getUnusedFd } from './file_table.js'
+import { fdInstall, fget, fput, getUnusedFd, openedFile } from './file_table.js'
 import { ihold } from './inode.js'
 
 const SUPPORTED =
@@ -185,7 +185,7 @@ export const sysOpenFdLink = fn(function* do_dentry_open(fd: number): Kernel<num
     ret = yield* getUnusedFd()
     if (ret >= 0) {
       yield* ihold(inode)
-      yield* fdInstall(ret, allocFilePseudo(inode, inode.iFop!, O_RDWR | O_LARGEFILE))
+      yield* fdInstall(ret, openedFile(inode, inode.iFop!, O_RDWR | O_LARGEFILE))
     }
   }
   yield* fput(file)

@@ -1,4 +1,5 @@
 /** read, write, pread, pwrite and lseek: who may, before the file's own operation. */
+import { read } from '../../machine/effects.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { EBADF, EINVAL, ESPIPE } from '../include/errno.js'
 import {
@@ -97,6 +98,20 @@ export const sysWrite = fn(function* ksys_write(
   if (ret > 0) file.fPos += BigInt(ret)
   yield* fput(file)
   return ret
+})
+
+/**
+ * Seeking is allowed and moves nothing.
+ *
+ * Models: 6.2 fs/read_write.c noop_llseek. Compared: 6.17 and 7.0 source.
+ */
+export const noopLlseek = fn(function* noop_llseek(
+  file: File,
+  _offset: bigint,
+  _whence: number,
+): Kernel<bigint> {
+  yield read(file, 'fPos')
+  return file.fPos
 })
 
 /** lseek(2). Models: 6.2 fs/read_write.c ksys_lseek and vfs_llseek. */

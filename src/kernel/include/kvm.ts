@@ -292,6 +292,7 @@ export const Kvm: Struct<Kvm> = struct<Kvm>(
 export const KVM_EXIT_UNKNOWN = 0
 export const KVM_EXIT_MMIO = 6
 export const KVM_EXIT_SHUTDOWN = 8
+export const KVM_EXIT_INTR = 10
 export const KVM_EXIT_MEMORY_FAULT = 39
 export const KVM_MEMORY_EXIT_FLAG_PRIVATE = 8
 export const KVM_REQ_MCE_SHUTDOWN = 1

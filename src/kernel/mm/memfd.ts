@@ -11,7 +11,15 @@ import { isErr, ptrErr } from '../../machine/struct.js'
 import { fdInstall, fget, fput, getUnusedFdFlags, putUnusedFd } from '../fs/file_table.js'
 import { hugetlbFileSetup, hugetlbfsInfo, isFileHugepages } from '../fs/hugetlbfs.js'
 import { EBADF, EBUSY, EFAULT, EINVAL, EPERM } from '../include/errno.js'
-import { type AddressSpace, type File, FMODE_WRITE, type Inode } from '../include/fs.js'
+import {
+  type AddressSpace,
+  type File,
+  FMODE_LSEEK,
+  FMODE_PREAD,
+  FMODE_PWRITE,
+  FMODE_WRITE,
+  type Inode,
+} from '../include/fs.js'
 import { type Folio, nrPages } from '../include/mm.js'
 import { PGOFF_MAX, type Pgoff } from '../include/types.js'
 import {
@@ -104,6 +112,7 @@ export const memfdCreateNamed = fn(function* memfd_create(
     yield* putUnusedFd(fd)
     return ptrErr(file)
   }
+  file.fMode |= FMODE_LSEEK | FMODE_PREAD | FMODE_PWRITE
   file.fFlags |= O_LARGEFILE
   memfdInitFile(file, flags)
   yield* fdInstall(fd, file)

@@ -1,4 +1,4 @@
-/** What the page's workshop compiles designs with: the compiler as it is installed, declarations. */
+/** What the page's workshop works with: compiler and C parser as they are installed, declarations. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join, sep } from 'node:path'
@@ -10,8 +10,10 @@ const ROOMS = ['kernel', 'designs', 'hosts', 'user', 'machine']
 /** Declarations of the language, up to the version that the project is written in. */
 const LANGUAGE = /^lib\.(es5|es20(1\d|2[0-3])|decorators)[\w.]*\.d\.ts$/
 
+const { resolve } = createRequire(import.meta.url)
+
 function compilerFile(): string {
-  return createRequire(import.meta.url).resolve('typescript')
+  return resolve('typescript')
 }
 
 /** The compiler, for a worker's `importScripts`. */
@@ -37,8 +39,19 @@ export function declarationsText(): string {
   return JSON.stringify({ tsconfig: readFileSync(packagedFile('tsconfig.json'), 'utf8'), files })
 }
 
+/** What a patch is read with: names of the model, and the C parser. */
+export function patchText(): string {
+  const bytes = (file: string): string => readFileSync(resolve(file)).toString('base64')
+  return JSON.stringify({
+    dictionary: readFileSync(packagedFile('dist/dictionary.json'), 'utf8'),
+    core: bytes('web-tree-sitter/web-tree-sitter.wasm'),
+    grammar: bytes('@repomix/tree-sitter-wasms/out/tree-sitter-c.wasm'),
+  })
+}
+
 /** Files that the page's workshop needs besides those of the build. */
 export const WORKSHOP_FILES: Readonly<Record<string, () => string | Buffer>> = {
   'typescript.js': compilerText,
   'workshop.json': declarationsText,
+  'patch.json': patchText,
 }

@@ -1,12 +1,14 @@
 /** The page: a head, and one of its screens. */
 import { signal } from '@preact/signals'
 import { render } from 'preact'
+import { tokenIn } from '../mail.js'
 import { Editor } from './editor.js'
+import { Glossary } from './glossary.js'
 import { DocPage, Learn, Tour } from './learn.js'
 import { Matrix } from './matrix.js'
 import { OwnDesign } from './own-design.js'
 import { hashOf, route, type Screen } from './route.js'
-import { begin, data, tokenIn, trouble } from './state.js'
+import { begin, data, trouble } from './state.js'
 import { Story } from './story.js'
 
 type Theme = 'auto' | 'light' | 'dark'
@@ -53,6 +55,7 @@ function Head() {
         <Link to="edit">Editor</Link>
         <Link to="design">Design</Link>
         <Link to="learn">Learn</Link>
+        <Link to="glossary">Glossary</Link>
       </nav>
       <form
         onSubmit={(e) => {
@@ -98,6 +101,7 @@ const TITLES: Readonly<Record<Screen, string>> = {
   learn: 'learn',
   tour: 'tour',
   docs: 'documentation',
+  glossary: 'glossary',
 }
 
 function Main() {
@@ -116,6 +120,8 @@ function Main() {
       return <Learn />
     case 'docs':
       return <DocPage />
+    case 'glossary':
+      return <Glossary />
   }
 }
 

@@ -16,6 +16,7 @@ import {
   drawSelection,
   EditorView,
   highlightActiveLine,
+  hoverTooltip,
   keymap,
   lineNumbers,
 } from '@codemirror/view'
@@ -96,6 +97,7 @@ const look = EditorView.theme({
     color: 'var(--text)',
     border: '1px solid var(--line)',
   },
+  '.explained': { maxWidth: '40em', padding: '2px 8px', whiteSpace: 'pre-wrap' },
   '.cm-selectionBackground': { backgroundColor: 'var(--select) !important' },
 })
 
@@ -104,6 +106,8 @@ export interface Setting {
   readonly label: string
   readonly language: 'litmus' | 'typescript'
   readonly completions: readonly Completion[]
+  /** What a word means that is none of these. */
+  readonly meaningOf: (word: string) => string | undefined
   /** What is wrong with a text, soon after it was typed; not asked if it is undefined. */
   readonly mistake: ((text: string) => Promise<Mistake | undefined>) | undefined
 }
@@ -118,6 +122,27 @@ function complete(options: readonly Completion[]) {
     if (word === null && !context.explicit) return null
     return { from: word?.from ?? context.pos, options, validFor: /^[\w.@-]*$/ }
   }
+}
+
+/** What the word under the pointer means: a call, a design, a finding, a word of the field. */
+function explain({ completions, meaningOf }: Setting) {
+  return hoverTooltip(({ state }, at) => {
+    const line = state.doc.lineAt(at)
+    const word = [...line.text.matchAll(/[\w.@-]+/g)].find(
+      (m) => line.from + m.index <= at && at <= line.from + m.index + m[0].length,
+    )
+    if (word === undefined) return null
+    const option = completions.find((o) => o.label === word[0])
+    const meaning = typeof option?.info === 'string' ? option.info : meaningOf(word[0])
+    if (meaning === undefined) return null
+    const create = () => {
+      const dom = document.createElement('div')
+      dom.className = 'explained'
+      dom.textContent = `${word[0]}${option?.detail ?? ''}: ${meaning}`
+      return { dom }
+    }
+    return { pos: line.from + word.index, end: line.from + word.index + word[0].length, create }
+  })
 }
 
 /** A mistake where it is, as long as the word that it begins with. */
@@ -160,6 +185,7 @@ export function edit(parent: HTMLElement, text: string, setting: Setting): Editi
         keymap.of([...completionKeymap, ...defaultKeymap, ...historyKeymap]),
         LANGUAGES[setting.language],
         syntaxHighlighting(colours),
+        explain(setting),
         autocompletion({ override: [complete(setting.completions)] }),
         lintGutter(),
         checking,

@@ -6,6 +6,7 @@ import type { Setting } from './codemirror.js'
 import { type Progress, Result, SearchButton, Searching } from './result.js'
 import { deflate, hashOf, inflate, route } from './route.js'
 import { data, designGroups, words } from './state.js'
+import { meaningOf } from './terms.js'
 import { ask } from './workers.js'
 
 const FIRST = 'migration/guest-touch-vs-compaction'
@@ -35,6 +36,7 @@ function settingOf(): Setting {
       ...designs.map((d) => ({ label: d.id, type: 'class', info: d.summary })),
       ...findings.map((f) => ({ label: f.id, type: 'enum', info: f.sentence })),
     ],
+    meaningOf,
     mistake: (text) => ask('quick', { kind: 'parse', text }),
   }
 }

@@ -67,7 +67,20 @@ export function onKey(event: KeyboardEvent, shown: Shown): void {
 }
 
 export function Help() {
-  if (!help.value) return null
+  if (!help.value) {
+    return (
+      <p class="keys">
+        <button
+          type="button"
+          onClick={() => {
+            help.value = true
+          }}
+        >
+          Keys (?)
+        </button>
+      </p>
+    )
+  }
   return (
     <dialog open class="help" aria-label="keys">
       <h2>Keys</h2>

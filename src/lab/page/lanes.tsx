@@ -4,6 +4,7 @@ import { functionText } from '../../report/columns.js'
 import type { TraceStep } from '../../trace/events.js'
 import type { Told } from '../protocol.js'
 import { effectsOf, isSeen, moveTo } from './state.js'
+import { Explained } from './term.js'
 
 interface Row {
   readonly step: TraceStep
@@ -101,7 +102,11 @@ export function Lanes({
                     <td class={`lane lane${i % 4} ${t === s.task ? 'on' : ''}`} key={t}>
                       {t === s.task && (
                         <>
-                          {opens && <span class="operation">{s.operation}</span>}
+                          {opens && (
+                            <span class="operation">
+                              <Explained text={s.operation} />
+                            </span>
+                          )}
                           <code>
                             {s.preempts && <span title="preempts another task">⇄ </span>}
                             {named}
@@ -117,11 +122,13 @@ export function Lanes({
                   ))}
                   <td class="changes">
                     {e.changes.map((c) => (
-                      <span key={c}>{c}</span>
+                      <span key={c}>
+                        <Explained text={c} />
+                      </span>
                     ))}
                     {e.findings.map((f) => (
                       <strong key={f.id}>
-                        ✗ {f.id}: {f.message}
+                        ✗ {f.id}: <Explained text={f.message} />
                       </strong>
                     ))}
                   </td>

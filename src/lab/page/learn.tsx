@@ -1,9 +1,9 @@
-/** The documentation, the glossary, and a tour of the mail. */
-import { useEffect, useState } from 'preact/hooks'
+/** The documentation, and a tour of the mail. */
+import { useEffect, useRef, useState } from 'preact/hooks'
 import { hashOf, route } from './route.js'
 import { type Doc, shipped } from './shipped.js'
 import { follow, verdictOn } from './state.js'
-import { TERMS } from './terms.js'
+import { Explained, explainIn } from './term.js'
 import { type Stop, TOUR } from './tour.js'
 
 function tokenOf({ scenario, design, finding }: Stop): string | undefined {
@@ -28,7 +28,9 @@ export function Tour() {
           return (
             <li key={stop.title}>
               <h2>{stop.title}</h2>
-              <p>{stop.text}</p>
+              <p>
+                <Explained text={stop.text} />
+              </p>
               <p>
                 {token === undefined ? (
                   <span class="dim">This cell has not been checked yet.</span>
@@ -64,7 +66,8 @@ export function Learn() {
       <h1>Learn</h1>
       <p class="lead">
         Begin with <a href="#tour">the tour</a>: ten steps, each an execution. Then change a
-        scenario in <a href="#edit">the editor</a>.
+        scenario in <a href="#edit">the editor</a>. What a word means is in{' '}
+        <a href="#glossary">the glossary</a>, and shows where the word is underlined.
       </p>
       <h2>Pages</h2>
       <ul class="docs">
@@ -74,17 +77,6 @@ export function Learn() {
           </li>
         ))}
       </ul>
-      <h2>Words of the field</h2>
-      <dl class="terms">
-        {Object.entries(TERMS)
-          .sort(([a], [b]) => (a.toLowerCase() < b.toLowerCase() ? -1 : 1))
-          .map(([term, meaning]) => (
-            <div key={term}>
-              <dt>{term}</dt>
-              <dd>{meaning}</dd>
-            </div>
-          ))}
-      </dl>
     </section>
   )
 }
@@ -92,10 +84,21 @@ export function Learn() {
 export function DocPage() {
   const docs = useDocs()
   const doc = docs.find((d) => d.name === route.value.name)
+  const article = useRef<HTMLElement>(null)
+  useEffect(() => {
+    if (article.current !== null) explainIn(article.current)
+  }, [doc])
   if (doc === undefined) {
     if (docs.length === 0) return <p class="page dim">Loading…</p>
     return <p class="page docpage">There is no such page.</p>
   }
   // What is put in here was made by the build from the project's own pages, and from nothing else.
-  return <article class="page prose docpage" dangerouslySetInnerHTML={{ __html: doc.html }} />
+  return (
+    <article
+      key={doc.name}
+      class="page prose docpage"
+      ref={article}
+      dangerouslySetInnerHTML={{ __html: doc.html }}
+    />
+  )
 }

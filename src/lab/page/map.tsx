@@ -17,9 +17,10 @@ import {
   userKey,
 } from '../../trace/memory.js'
 import type { Told } from '../protocol.js'
+import { meaningOf } from './terms.js'
 
-const ROW = 116
-const TOP = 40
+const ROW = 120
+const TOP = 44
 const GUEST = { x: 8, width: 218 }
 const FRAME = { x: 318, width: 250 }
 const CACHE = { x: 660, width: 172 }
@@ -83,6 +84,15 @@ function twoLines(words: readonly string[], width: number): string[] {
   return lines.slice(0, 2)
 }
 
+/** What words of a text mean, on hover. */
+function Tip({ of }: { of: readonly string[] }) {
+  const told = of.flatMap((word) => {
+    const meaning = meaningOf(word)
+    return meaning === undefined ? [] : [`${word}: ${meaning}`]
+  })
+  return told.length === 0 ? null : <title>{told.join('\n')}</title>
+}
+
 interface Drawing {
   readonly now: Picture
   readonly changed: ReadonlySet<string>
@@ -113,12 +123,15 @@ function GuestBox({ g, i, draw }: { g: GuestPage; i: number; draw: Drawing }) {
       {g.tlb.map((t) => toFrame(t.pfn, 62, 'tlb', 46))}
       <rect x={GUEST.x} y={y} width={GUEST.width} height={BOX} rx="7" />
       <text x={GUEST.x + 12} y={y + 21} class="title">
+        <Tip of={['gfn', g.private ? 'private' : 'shared']} />
         gfn 0x{g.gfn.toString(16)} {g.private ? 'private' : 'shared'}
       </text>
       <text x={GUEST.x + 12} y={y + 44} class={is('spte')}>
+        <Tip of={['SPTE', 'pfn']} />
         SPTE {g.spte ? `→ pfn ${g.spte.pfn}` : 'none'}
       </text>
       <text x={GUEST.x + 12} y={y + 65} class={`small ${is('tlb')}`}>
+        <Tip of={['TLB', 'vCPU']} />
         {g.tlb.length === 0
           ? 'TLB empty'
           : g.tlb.map((t) => `TLB vCPU ${t.vcpu} → pfn ${t.pfn}`).join(' · ')}
@@ -155,6 +168,7 @@ function UserBox({ u, i, draw }: { u: UserPage; i: number; draw: Drawing }) {
         process {u.address}
       </text>
       <text x={GUEST.x + 12} y={y + 42} class="small">
+        <Tip of={['PTE', 'pfn']} />
         PTE → pfn {u.pfn}
         {u.writable ? '' : ', read only'}
       </text>
@@ -177,6 +191,7 @@ function FrameBox({ pfn, i, draw }: { pfn: number; i: number; draw: Drawing }) {
     <g class={`box frame ${kind} ${poison} ${anything ? 'changed' : ''}`}>
       <rect x={FRAME.x} y={y} width={FRAME.width} height={BOX} rx="7" />
       <text x={FRAME.x + 12} y={y + 21} class="title">
+        <Tip of={['pfn', ...(f?.free === true ? ['free'] : [])]} />
         pfn {pfn}
         {f?.free ? '  free' : ''}
       </text>
@@ -188,17 +203,20 @@ function FrameBox({ pfn, i, draw }: { pfn: number; i: number; draw: Drawing }) {
       {f !== undefined && !f.free && (
         <>
           <text x={right} y={y + 21} text-anchor="end" class={is('refs') || is('maps')}>
+            <Tip of={['refs', 'PTE']} />
             {f.refs} {f.refs === 1 ? 'ref' : 'refs'}
             {f.maps > 0 ? ` · ${f.maps} PTE` : ''}
           </text>
           <text x={FRAME.x + 12} y={y + 39} class={`small ${is('flags')}`}>
+            <Tip of={f.flags} />
             {one || 'no flags'}
           </text>
           <text x={FRAME.x + 12} y={y + 54} class={`small ${is('flags')}`}>
             {two}
           </text>
           <text x={FRAME.x + 12} y={y + 73} class={`small ${is('lockedBy')}`}>
-            {lock || f.owner || (f.mapping ? `of ${slotKey(f.mapping)}` : 'in no page cache')}
+            <Tip of={lock === '' ? ['address_space'] : ['locked']} />
+            {lock || (f.mapping ? `of ${slotKey(f.mapping)}` : 'in no page cache')}
           </text>
         </>
       )}
@@ -207,6 +225,22 @@ function FrameBox({ pfn, i, draw }: { pfn: number; i: number; draw: Drawing }) {
           {f.content.length > 32 ? `${f.content.slice(0, 31)}…` : f.content}
         </text>
       )}
+      {f?.owner && <Badge text={f.owner} y={y} className={is('owner')} />}
+    </g>
+  )
+}
+
+/** Whose the frame is for the hardware: on its upper edge, free or not. */
+function Badge({ text, y, className }: { text: string; y: number; className: string }) {
+  const width = Math.min(FRAME.width - 4, 18 + text.length * 6.6)
+  const x = FRAME.x + FRAME.width - width - 6
+  return (
+    <g class={`badge ${className}`}>
+      <rect x={x} y={y - 11} width={width} height={19} rx="9.5" />
+      <text x={x + width / 2} y={y + 2.5} text-anchor="middle">
+        <Tip of={text.split(/[, ]+/)} />
+        {text}
+      </text>
     </g>
   )
 }
@@ -239,6 +273,7 @@ function SlotBox({
         {key}
       </text>
       <text x={CACHE.x + 12} y={y + 47} class={`small ${changed}`}>
+        <Tip of={['page cache', now === undefined ? 'hole' : 'swapped out']} />
         {now === undefined ? 'hole' : now.pfn === undefined ? 'swapped out' : `→ pfn ${now.pfn}`}
       </text>
     </g>
@@ -247,15 +282,17 @@ function SlotBox({
 
 /** In words, for who can't see it. */
 function inWords(now: Picture): string {
-  return now.guest
-    .map((g) => {
-      const maps = g.spte ? `maps pfn ${g.spte.pfn}` : 'is not mapped'
-      const wrong = g.reproaches.map((r) => `, ${r.id}`).join('')
-      const backing = backingPfn(now, g)
-      const there = typeof backing === 'number' ? `pfn ${backing}` : backing
-      return `gfn 0x${g.gfn.toString(16)} ${maps}; in the file: ${there}${wrong}`
-    })
-    .join('. ')
+  const owned = now.frames.flatMap((f) =>
+    f.owner === undefined || f.free ? [] : [`pfn ${f.pfn} for the hardware: ${f.owner}`],
+  )
+  const guest = now.guest.map((g) => {
+    const maps = g.spte ? `maps pfn ${g.spte.pfn}` : 'is not mapped'
+    const wrong = g.reproaches.map((r) => `, ${r.id}`).join('')
+    const backing = backingPfn(now, g)
+    const there = typeof backing === 'number' ? `pfn ${backing}` : backing
+    return `gfn 0x${g.gfn.toString(16)} ${maps}; in the file: ${there}${wrong}`
+  })
+  return [...guest, ...owned].join('. ')
 }
 
 export function MemoryMap({ told, step }: { told: Told; step: number }) {

@@ -4,6 +4,7 @@ import { useEffect } from 'preact/hooks'
 import { type CellVerdict, factsOf, type MatrixHead, type ScenarioText } from '../protocol.js'
 import { hashOf, route } from './route.js'
 import { data, follow, matrices, pending, words } from './state.js'
+import { Explained } from './term.js'
 import { ask, stopSearching } from './workers.js'
 
 /** What a check in this browser said of a cell, and whether it is what came with the page. */
@@ -185,7 +186,9 @@ export function Matrix() {
                   <tr key={s.name}>
                     <th scope="row">
                       <a href={hashOf({ screen: 'edit', name: s.name })}>{s.name.split('/')[1]}</a>
-                      <small>{s.question}</small>
+                      <small>
+                        <Explained text={s.question} />
+                      </small>
                     </th>
                     {designs.map((d) => (
                       <Cell key={d.id} v={byCell.get(keyOf(s.name, d.id))} design={d.id} />

@@ -1,12 +1,14 @@
 /** A design of one's own: a patch as TypeScript, compiled here and checked on a scenario. */
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
-import type { CellVerdict, Mistake, Shipped } from '../protocol.js'
+import type { CellVerdict, FromPatch, Mistake, Shipped } from '../protocol.js'
 import { CodeBox, type Editing } from './codebox.js'
 import type { Setting } from './codemirror.js'
 import { ScenarioChoice } from './editor.js'
 import { type Progress, Result, SearchButton, Searching } from './result.js'
 import { deflate, hashOf, inflate, route } from './route.js'
+import { shipped as file } from './shipped.js'
 import { allow, data, mayRun } from './state.js'
+import { meaningOf } from './terms.js'
 import { ask } from './workers.js'
 
 const FIRST = 'migration/guest-touch-vs-compaction'
@@ -91,19 +93,82 @@ function Mistakes({ all }: { all: readonly Mistake[] }) {
   )
 }
 
+/** Where a mail is pasted; the design of its patch then takes the place of the one in the box. */
+function PatchBox({ busy, onMail }: { busy: boolean; onMail: (mail: string) => void }) {
+  return (
+    <details class="patch">
+      <summary>Begin with a patch from a mail</summary>
+      <form
+        onSubmit={(e) => {
+          e.preventDefault()
+          onMail(String(new FormData(e.currentTarget as HTMLFormElement).get('mail')))
+        }}
+      >
+        <textarea
+          name="mail"
+          rows={8}
+          spellcheck={false}
+          aria-label="mail with a patch"
+          placeholder="the mail as it came: with headers or without, quoted, broken"
+        />
+        <button type="submit" disabled={busy}>
+          Make it a design
+        </button>
+      </form>
+    </details>
+  )
+}
+
+/** What became of each function of a patch. */
+function Made({ made }: { made: FromPatch }) {
+  return (
+    <section class="made">
+      <h2>The patch on {made.base}, by its hunks alone</h2>
+      {made.nothing !== undefined && (
+        <p class="notice">Nothing that is found here says anything of the patch: {made.nothing}.</p>
+      )}
+      <ul>
+        {made.entries.map(({ name, how, reasons }) => (
+          <li key={name}>
+            <code>{name}</code>: {how}
+            {reasons.length > 0 && <small class="dim">{reasons.slice(0, 3).join('; ')}</small>}
+          </li>
+        ))}
+      </ul>
+      <p class="dim">
+        {made.notes.join('; ')}
+        {made.notes.length > 0 && '. '}
+        An execution that reaches what is not translated ends in a trap. Whole functions are
+        translated, and held to the model first, by{' '}
+        <a href="#docs/review">
+          <code>restrictedmem review --linux</code>
+        </a>
+        .
+      </p>
+    </section>
+  )
+}
+
 function Bench({ shipped }: { shipped: Shipped }) {
   const view = useRef<Editing | undefined>(undefined)
   const [text, setText] = useState<string>()
   const [foreign, setForeign] = useState(false)
   const [scenario, setScenario] = useState(FIRST)
-  const [busy, setBusy] = useState<'compiling' | 'searching'>()
+  const [busy, setBusy] = useState<'reading' | 'compiling' | 'searching'>()
+  const [made, setMade] = useState<FromPatch>()
   const [progress, setProgress] = useState<Progress>()
   const [mistakes, setMistakes] = useState<readonly Mistake[]>([])
   const [verdict, setVerdict] = useState<CellVerdict>()
   const [said, setSaid] = useState('')
   const [packed, setPacked] = useState('')
   const setting = useMemo<Setting>(
-    () => ({ label: 'design', language: 'typescript', completions: [], mistake: undefined }),
+    () => ({
+      label: 'design',
+      language: 'typescript',
+      completions: [],
+      meaningOf,
+      mistake: undefined,
+    }),
     [],
   )
   const { design } = route.value
@@ -147,6 +212,23 @@ function Bench({ shipped }: { shipped: Shipped }) {
     }
     setBusy(undefined)
   }
+  const make = async (mail: string): Promise<void> => {
+    setMade(undefined)
+    setMistakes([])
+    setVerdict(undefined)
+    setSaid('')
+    setBusy('reading')
+    try {
+      const parts = await file('patch.json')
+      const found = await ask('search', { kind: 'patch', mail, parts })
+      view.current?.replace(found.text)
+      setForeign(false)
+      setMade(found)
+    } catch (error) {
+      setSaid((error as Error).message)
+    }
+    setBusy(undefined)
+  }
   const share = async (): Promise<void> => {
     const code = view.current?.text() ?? ''
     allow(code)
@@ -164,6 +246,7 @@ function Bench({ shipped }: { shipped: Shipped }) {
             Link to this design
           </button>
         </div>
+        <PatchBox busy={busy !== undefined} onMail={(mail) => void make(mail)} />
         {foreign && (
           <p class="notice" role="status">
             This design came in a link. It is a program, and nothing of it has run: read it first.
@@ -180,6 +263,7 @@ function Bench({ shipped }: { shipped: Shipped }) {
         )}
       </div>
       <div class="result" role="status">
+        {busy === 'reading' && <p>Reading the patch…</p>}
         {busy === 'compiling' && <p>Compiling…</p>}
         {busy === 'searching' && <Searching progress={progress} />}
         {said !== '' && <p class="notice">{said}</p>}
@@ -187,7 +271,8 @@ function Bench({ shipped }: { shipped: Shipped }) {
         {verdict !== undefined && (
           <Result v={verdict} carried={{ own: undefined, design: packed }} />
         )}
-        {busy === undefined && verdict === undefined && mistakes.length === 0 && said === '' && (
+        {made !== undefined && <Made made={made} />}
+        {busy === undefined && !made && !verdict && mistakes.length === 0 && said === '' && (
           <p class="dim">
             A patch, written as the functions that it replaces. It is compiled as the command does
             it – in the same subset of TypeScript, against the same kernel – and runs in a worker of

@@ -2,6 +2,7 @@
 import type { CellVerdict } from '../protocol.js'
 import { hashOf } from './route.js'
 import { words } from './state.js'
+import { Explained } from './term.js'
 import { stopSearching } from './workers.js'
 
 /** Results that are listed. */
@@ -72,7 +73,9 @@ export function Result({ v, carried }: { v: CellVerdict; carried: Carried }) {
         {v.findings.map((f) => (
           <li key={f.id}>
             <a href={hashOf({ token: f.token, ...carried })}>✗ {f.id}</a>
-            <span>{f.title}</span>
+            <span>
+              <Explained text={f.title} />
+            </span>
             <small class="dim">
               {f.task} in {f.function}, {f.steps} steps, {f.preemptions}{' '}
               {f.preemptions === 1 ? 'preemption' : 'preemptions'}

@@ -1,11 +1,11 @@
 /**
  * Where the page is: the hash of its address, and nothing else. `#matrix`, `#edit&l=…`, `#design&d=…`, `#learn`,
- * `#tour`, `#docs/litmus`, or a story: `#token&on=…&l=…&d=…&s=…`, the step last, so that no mail program
+ * `#tour`, `#docs/litmus`, `#glossary/gfn`, or a story: `#token&on=…&l=…&d=…&s=…`, the step last, so that no mail program
  * that cuts a dash or an underscore off a link damages it.
  */
 import { signal } from '@preact/signals'
 
-export type Screen = 'matrix' | 'story' | 'edit' | 'design' | 'learn' | 'tour' | 'docs'
+export type Screen = 'matrix' | 'story' | 'edit' | 'design' | 'learn' | 'tour' | 'docs' | 'glossary'
 
 export interface Route {
   readonly screen: Screen
@@ -18,11 +18,13 @@ export interface Route {
   readonly own: string | undefined
   /** The text of a design, deflated. */
   readonly design: string | undefined
-  /** Of a page of the documentation or a scenario to edit: its name. */
+  /** Of a page of the documentation, a scenario to edit or a word of the glossary: its name. */
   readonly name: string
 }
 
-const SCREENS: readonly Screen[] = ['matrix', 'edit', 'design', 'learn', 'tour', 'docs']
+const SCREENS: readonly Screen[] = [
+  ...(['matrix', 'edit', 'design', 'learn', 'tour', 'docs', 'glossary'] as const),
+]
 
 function decoded(text: string): string {
   try {

@@ -3,7 +3,8 @@ import { signal } from '@preact/signals'
 import { renderLetter } from '../../report/letter.js'
 import { renderPerfetto } from '../../report/perfetto.js'
 import { renderSplat } from '../../report/splat.js'
-import { hindsight, type Shown, tokenIn } from './state.js'
+import { tokenIn } from '../mail.js'
+import { hindsight, type Shown } from './state.js'
 
 const copied = signal('')
 

@@ -25,6 +25,8 @@ interface Files {
   'docs.json': readonly Doc[]
   /** What a workshop's compiler reads; the page only hands it on. */
   'workshop.json': unknown
+  /** What a patch is read with; likewise. */
+  'patch.json': unknown
 }
 
 function inline(name: string): string | undefined {

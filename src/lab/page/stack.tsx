@@ -4,6 +4,7 @@ import type { Level } from '../../trace/events.js'
 import type { Told } from '../protocol.js'
 import { type Sources, shipped } from './shipped.js'
 import { painted } from './state.js'
+import { Explained } from './term.js'
 
 const BEFORE = 7
 const AFTER = 7
@@ -72,7 +73,7 @@ export function Stack({ told, step }: { told: Told; step: number }) {
             return (
               <div class={n === level?.line ? 'here' : ''} key={n}>
                 <span class="n">{n}</span>
-                {l || ' '}
+                <Explained text={l || ' '} />
               </div>
             )
           })}

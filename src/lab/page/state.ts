@@ -5,6 +5,7 @@ import { changeText, visibleChanges } from '../../report/columns.js'
 import { type Alignment, align } from '../../trace/align.js'
 import type { TraceStep } from '../../trace/events.js'
 import { named } from '../../trace/memory.js'
+import { tokenIn } from '../mail.js'
 import type { CellVerdict, Shipped, StoryAnswer, Told, Words } from '../protocol.js'
 import { adjust, inflate, type Route, route } from './route.js'
 import { dataAgain, onChange, shipped, verdictsOf } from './shipped.js'
@@ -114,13 +115,6 @@ export function findingOf({ trace }: Told): { id: string; message: string } | un
     return { id: 'deadlock', message: `${stuck.task} waits for ever for ${stuck.waitsFor}` }
   }
   return undefined
-}
-
-/** A token as it was pasted: out of a mail, quoted, broken, with words around it. */
-export function tokenIn(text: string): string {
-  const clean = text.replace(/^[>\s]+/gm, '').replace(/\s+/g, '')
-  const at = clean.search(/rm\d+\./)
-  return at < 0 ? clean : clean.slice(at).replace(/&.*$/, '')
 }
 
 /** Texts of designs that the user wrote here, or has allowed to run. */

@@ -84,7 +84,11 @@ export function Story() {
           <p class="legend dim">
             Solid: <Term>SPTE</Term> and <Term>page cache</Term>. Dotted: <Term>TLB</Term>. Dashed:
             a mapping that a judge objects to. Outlined: changed by this step. <Term>gfn</Term>{' '}
-            <Term>pfn</Term> <Term>folio</Term> <Term>memslot</Term>
+            <Term>pfn</Term> <Term>folio</Term> <Term>memslot</Term> <Term>private</Term>{' '}
+            <Term>shared</Term> <Term>refs</Term> <Term>hole</Term>
+            {own.pictured.pictures[0]?.frames.some((f) => f.owner !== undefined) && (
+              <> On a frame’s edge: whose it is for the hardware.</>
+            )}
           </p>
         </div>
       </div>

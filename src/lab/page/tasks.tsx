@@ -1,5 +1,7 @@
 /** The tasks: who waits for what, and who holds which locks. */
+
 import { cursor, type Shown } from './state.js'
+import { Explained } from './term.js'
 
 export function Tasks({ shown }: { shown: Shown }) {
   const { pictures } = shown.answer.own.pictured
@@ -12,8 +14,12 @@ export function Tasks({ shown }: { shown: Shown }) {
         .map((t) => (
           <li key={t.name} class={t.state}>
             <b class={`lane${names.indexOf(t.name) % 4}`}>{t.name}</b> {t.state}
-            {t.waitsFor !== undefined && ` for ${t.waitsFor}`}
-            {t.holds.length > 0 && <span class="dim"> holds {t.holds.join(', ')}</span>}
+            {t.waitsFor !== undefined && <Explained text={` for ${t.waitsFor}`} />}
+            {t.holds.length > 0 && (
+              <span class="dim">
+                <Explained text={` holds ${t.holds.join(', ')}`} />
+              </span>
+            )}
           </li>
         ))}
     </ul>

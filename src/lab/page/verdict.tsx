@@ -1,6 +1,7 @@
 /** What was asked, and what was found. */
 import { hashOf } from './route.js'
 import { findingOf, hindsight, moveTo, type Shown, words } from './state.js'
+import { Explained } from './term.js'
 
 export function Verdict({ shown }: { shown: Shown }) {
   const { own, scenario, stale } = shown.answer
@@ -16,13 +17,20 @@ export function Verdict({ shown }: { shown: Shown }) {
         </a>{' '}
         on <b>{own.design}</b>
       </p>
-      <h1>{scenario.question}</h1>
+      <h1>
+        <Explained text={scenario.question} />
+      </h1>
       <p class="answer">
         <span class={`word ${found ? 'bad' : 'good'}`}>
           {found ? `✗ ${found.id}` : '✓ no finding'}
         </span>{' '}
-        {found ? `${found.message}.` : 'This execution ends well.'}
-        {sentence !== undefined && <span class="dim"> {sentence}</span>}
+        {found ? <Explained text={`${found.message}.`} /> : 'This execution ends well.'}
+        {sentence !== undefined && (
+          <span class="dim">
+            {' '}
+            <Explained text={sentence} />
+          </span>
+        )}
       </p>
       {known !== undefined && (
         <p class="hindsight">

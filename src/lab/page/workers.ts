@@ -30,6 +30,7 @@ function speaksOfHosts(text: string, data: Shipped | undefined): boolean {
 }
 
 function fileFor(request: Request, data: Shipped): WorkerFile {
+  if (request.kind === 'patch') return 'workshop.js'
   if ('code' in request && request.code !== undefined) return 'workshop.js'
   const texts = Object.values(request).filter((v): v is string => typeof v === 'string')
   return texts.some((t) => speaksOfHosts(t, data)) ? 'worker-hosts.js' : 'worker.js'

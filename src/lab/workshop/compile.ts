@@ -89,7 +89,7 @@ export class Compiler {
   /** Run a module whose imports are modules of the project. */
   #link(text: string): { readonly design?: Design } {
     const compilerOptions = { module: ts.ModuleKind.CommonJS, target: ts.ScriptTarget.ES2022 }
-    const { outputText } = ts.transpileModule(text, { compilerOptions })
+    const { outputText } = ts.transpileModule(importsFirst(text), { compilerOptions })
     const exported: { design?: Design } = {}
     const take = (path: string): object => {
       const found = this.#modules[path]
@@ -99,4 +99,15 @@ export class Compiler {
     new Function('require', 'exports', outputText)(take, exported)
     return exported
   }
+}
+
+/** Modules are there before anything of the text runs, wherever it imports them. */
+function importsFirst(text: string): string {
+  const file = ts.createSourceFile('design.js', text, ts.ScriptTarget.ES2022)
+  const isImport = (s: ts.Statement): boolean => ts.isImportDeclaration(s)
+  const parts = [
+    ...file.statements.filter(isImport),
+    ...file.statements.filter((s) => !isImport(s)),
+  ]
+  return parts.map((s) => s.getFullText(file)).join('\n')
 }

@@ -3,8 +3,9 @@ import { UserError } from '../../app/error.js'
 import { DESIGNS } from '../../designs/index.js'
 import { Engine, type Surroundings } from '../engine.js'
 import { type Answering, listen } from '../listen.js'
-import type { Answers, Request, Start } from '../protocol.js'
+import type { Answers, FromPatch, Mistake, Request, Start } from '../protocol.js'
 import { type Compiled, Compiler, type Declarations, Mistaken, type Modules } from './compile.js'
+import { designOf, type PatchParts } from './patch.js'
 
 /** The name of a design's file, which has none. */
 const NAME = 'design.ts'
@@ -19,7 +20,10 @@ class Workshop implements Answering {
     this.#compiler = new Compiler(start.declarations as Declarations, modules)
   }
 
-  answer(request: Request, around: Surroundings): Answers[Request['kind']] {
+  answer(request: Request, around: Surroundings): Promise<FromPatch> | Answers[Request['kind']] {
+    if (request.kind === 'patch') {
+      return designOf(request.mail, request.parts as PatchParts, (code) => this.#mistakesIn(code))
+    }
     if (request.kind === 'compile') return this.#look(request.code)
     const { code } = request
     if (code !== undefined) {
@@ -37,6 +41,10 @@ class Workshop implements Answering {
       if (error instanceof Mistaken) return { id: undefined, mistakes: error.mistakes }
       throw error
     }
+  }
+
+  #mistakesIn(code: string): readonly Mistake[] {
+    return this.#look(code).mistakes
   }
 
   #compile(code: string): Compiled {

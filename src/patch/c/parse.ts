@@ -26,10 +26,13 @@ export interface CNode {
 
 let parser: Parser | undefined
 
-/** Start the parser, once; `grammar` is tree-sitter-c as WebAssembly. */
-export async function startParser(grammar: Uint8Array): Promise<void> {
+/**
+ * Start the parser, once; `grammar` is tree-sitter-c as WebAssembly. The parser's own core is found
+ * beside its module, or is `core`, where there are no files.
+ */
+export async function startParser(grammar: Uint8Array, core?: Uint8Array): Promise<void> {
   if (parser !== undefined) return
-  await Parser.init()
+  await Parser.init(core && { wasmBinary: core, locateFile: (name: string) => name })
   const made = new Parser()
   made.setLanguage(await Language.load(grammar))
   parser = made

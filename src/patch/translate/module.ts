@@ -78,6 +78,22 @@ ${list(slotsOf)}
   return module(pieces, scope, summary, exported)
 }
 
+/** The id of the design that the patch with this subject makes. */
+export function designId(subject: string): string {
+  const slug = subject.replace(/^(?:Re: *)*\[[^\]]*\] */i, '').toLowerCase()
+  return `review-${slug.replace(/[^a-z0-9]+/g, '-').slice(0, 40)}`.replace(/-$/, '')
+}
+
+/** The piece that a line of a module's text belongs to. */
+export function ownerOf(source: string, line: number): string | undefined {
+  const lines = source.split('\n').slice(0, line)
+  for (const l of lines.reverse()) {
+    const name = /^const ([\w$]+)/.exec(l)?.[1]
+    if (name !== undefined) return name
+  }
+  return undefined
+}
+
 function replacesOf(p: Piece): string[] {
   return p.replaces === undefined ? [] : [`  ${p.replaces}: replace(${p.replaces}, ${p.name}),`]
 }

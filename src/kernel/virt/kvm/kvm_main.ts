@@ -10,6 +10,7 @@ import { opsTable } from '../../../machine/struct.js'
 import { kvmIsVmTypeSupported, kvmX86VmDestroy, kvmX86VmInit } from '../../arch/x86/kvm/x86_ops.js'
 import { allocFilePseudo, fdInstall, getUnusedFdFlags, putUnusedFd } from '../../fs/file_table.js'
 import { allocAnonInode } from '../../fs/inode.js'
+import { noopLlseek } from '../../fs/read_write.js'
 import { EINVAL } from '../../include/errno.js'
 import { type File, type FileOperations, fsState, type Inode } from '../../include/fs.js'
 import { Kvm, KvmMemslots, MEMSLOT_PLACES, SEQ_NOW } from '../../include/kvm.js'
@@ -81,7 +82,11 @@ export const kvmVmRelease = fn(function* kvm_vm_release(_inode: Inode, file: Fil
   return 0
 })
 
-const kvmVmFops: FileOperations = opsTable({ name: KVM_VM_FOPS, release: kvmVmRelease })
+const kvmVmFops: FileOperations = opsTable({
+  name: KVM_VM_FOPS,
+  release: kvmVmRelease,
+  llseek: noopLlseek,
+})
 
 function kvmCreateVm(type: number): Kvm {
   const kvm = kzalloc(Kvm)

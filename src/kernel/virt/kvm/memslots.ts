@@ -384,8 +384,6 @@ export const __kvmSetMemoryRegion = fn(function* __kvm_set_memory_region(
   const npages = bytesToPgoff(size) as number
   const base = bytesToPgoff(gpa) as number as Gfn
   const hva = bytesToPgoff(uaddr)
-  // Before anything that waits: a word that waits in a frame is a signed one.
-  const pgoff = bytesToPgoff(offset)
   if (npages === 0) {
     if (old === null) return -EINVAL
     return yield* kvmSetMemslot(kvm, old, null, KVM_MR_DELETE)
@@ -411,7 +409,7 @@ export const __kvmSetMemoryRegion = fn(function* __kvm_set_memory_region(
   slot.userspaceAddr = hva
   slot.notifier.ops = kvmRestrictedmemNotifierOps
   if (flags & KVM_MEM_PRIVATE) {
-    const bound = yield* kvmRestrictedmemBind(slot, fd, pgoff)
+    const bound = yield* kvmRestrictedmemBind(slot, fd, bytesToPgoff(offset))
     if (bound !== 0) {
       kfree(slot)
       return bound

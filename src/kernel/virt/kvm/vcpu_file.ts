@@ -7,12 +7,13 @@ import { currentTaskNumber } from '../../../machine/task.js'
 import { taskVcpu } from '../../arch/x86/kvm/guest.js'
 import { allocFilePseudo, fdInstall, fput, getUnusedFdFlags } from '../../fs/file_table.js'
 import { allocAnonInode } from '../../fs/inode.js'
+import { noopLlseek } from '../../fs/read_write.js'
 import { EEXIST } from '../../include/errno.js'
 import { type File, type FileOperations, fsState, type Inode } from '../../include/fs.js'
 import type { Kvm, KvmVcpu } from '../../include/kvm.js'
 import { O_CLOEXEC, O_RDWR } from '../../include/uapi.js'
 import { kvmGetKvm, kvmPutKvm } from './kvm_main.js'
-import { kvmFget, kvmOf } from './vm_file.js'
+import { KVM_VCPU_FOPS, kvmFget, kvmOf } from './vm_file.js'
 
 /**
  * The vCPU itself lives as long as the VM.
@@ -27,7 +28,11 @@ export const kvmVcpuRelease = fn(function* kvm_vcpu_release(
   return 0
 })
 
-const kvmVcpuFops: FileOperations = opsTable({ name: 'kvm_vcpu_fops', release: kvmVcpuRelease })
+const kvmVcpuFops: FileOperations = opsTable({
+  name: KVM_VCPU_FOPS,
+  release: kvmVcpuRelease,
+  llseek: noopLlseek,
+})
 
 export const createVcpu = fn(function* kvm_vm_ioctl_create_vcpu_locked(kvm: Kvm): Kernel<number> {
   yield read(kvm, 'vcpus')

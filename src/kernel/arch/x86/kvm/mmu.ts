@@ -12,6 +12,7 @@ import { srcuReadLock, srcuReadUnlock } from '../../../../machine/rcu.js'
 import { isErr, ptrErr } from '../../../../machine/struct.js'
 import { EFAULT, EHWPOISON, EINTR, ENXIO } from '../../../include/errno.js'
 import {
+  KVM_EXIT_INTR,
   KVM_EXIT_MEMORY_FAULT,
   KVM_EXIT_MMIO,
   KVM_MEMSLOT_INVALID,
@@ -46,17 +47,19 @@ function mmioExit(vcpu: KvmVcpu): number {
 }
 
 /**
- * No page of the process for the guest: an error without an exit; for a poisoned page a SIGBUS
- * that ends KVM_RUN; for a write to a slot that only reads an exit to a device.
+ * No page of the process for the guest: an error without an exit; for a poisoned page a SIGBUS,
+ * for which KVM_RUN leaves instead of trying again; for a write to a slot that only reads an exit to a device.
  *
- * Models: 6.2 arch/x86/kvm/mmu/mmu.c kvm_handle_error_pfn. Simplifies: the signal is only seen by
- * its -EINTR.
+ * Models: 6.2 arch/x86/kvm/mmu/mmu.c kvm_handle_error_pfn, with kvm_handle_signal_exit. Simplifies:
+ * the signal is only seen by its -EINTR.
  *
  * Compared: 6.18 does not run it: what calls it is replaced.
  */
 function errorPfn(vcpu: KvmVcpu, errno: number): number {
   if (errno === KVM_PFN_ERR_RO_FAULT) return mmioExit(vcpu)
-  return errno === -EHWPOISON ? -EINTR : -EFAULT
+  if (errno !== -EHWPOISON) return -EFAULT
+  vcpu.exitReason = KVM_EXIT_INTR
+  return -EINTR
 }
 
 /**

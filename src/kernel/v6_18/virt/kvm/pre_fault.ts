@@ -17,7 +17,7 @@ import { kvmArchHasPrivateMem } from '../../arch/x86/kvm/private_mem.js'
 
 /** struct kvm_pre_fault_memory: what is left to do is written back. */
 export interface KvmPreFaultMemory extends Obj {
-  /** Bytes, as the unsigned words that they are. */
+  /** Bytes; words without a sign, kept as those with one that have the same bits. */
   gpa: bigint
   size: bigint
 }
@@ -45,6 +45,7 @@ export const kvmTdpMapPage = fn(function* kvm_tdp_map_page(
 })
 
 const u64 = (n: bigint): bigint => BigInt.asUintN(64, n)
+const s64 = (n: bigint): bigint => BigInt.asIntN(64, n)
 
 /**
  * Map a range, page by page; `range` then is what is left. 0 if a page was mapped, else why the
@@ -74,8 +75,8 @@ export const kvmVcpuPreFaultMemory = fn(function* kvm_vcpu_pre_fault_memory(
     const isPrivate = kvmArchHasPrivateMem(kvm) && attrPrivate(kvm, gfn)
     r = yield* kvmTdpMapPage(vcpu, gfn, isPrivate)
     if (r === 0) {
-      range.gpa += PAGE_SIZE
-      range.size -= PAGE_SIZE
+      range.gpa = s64(range.gpa + PAGE_SIZE)
+      range.size = s64(range.size - PAGE_SIZE)
     }
   }
   srcuReadUnlock(kvm.srcu)
@@ -93,8 +94,8 @@ export const kvmVcpuIoctlPreFault = fn(function* kvm_pre_fault_memory(
   if (isErr(file)) return ptrErr(file)
   const vcpu = yield* taskVcpu(kvmOf(file))
   const range = kzalloc(KvmPreFaultMemory)
-  range.gpa = gpa
-  range.size = size
+  range.gpa = s64(gpa)
+  range.size = s64(size)
   const ret = yield* kvmVcpuPreFaultMemory(vcpu, range, flags)
   kfree(range)
   yield* fput(file)

@@ -16,6 +16,7 @@ import { kvmTdpMmuMap } from '../../../../arch/x86/kvm/tdp_mmu.js'
 import { kvmMmuFaultIsPrivate } from '../../../../arch/x86/kvm/x86_ops.js'
 import { EAGAIN, EFAULT, EHWPOISON, EINTR, ENXIO } from '../../../../include/errno.js'
 import {
+  KVM_EXIT_INTR,
   KVM_EXIT_MEMORY_FAULT,
   KVM_EXIT_MMIO,
   KVM_EXIT_UNKNOWN,
@@ -48,7 +49,7 @@ export const RET_PF_FIXED = 3
 function prepareMemoryFaultExit(vcpu: KvmVcpu, gfn: Gfn, isPrivate: boolean): void {
   vcpu.exitReason = KVM_EXIT_MEMORY_FAULT
   vcpu.faultFlags = isPrivate ? KVM_MEMORY_EXIT_FLAG_PRIVATE : 0
-  vcpu.faultGpa = BigInt(gfn) << 12n
+  vcpu.faultGpa = BigInt.asIntN(64, BigInt(gfn) << 12n)
 }
 
 /** kvm_memslot_is_gmem_only(). */
@@ -100,15 +101,19 @@ export const faultinPfnGmem = fn(function* kvm_mmu_faultin_pfn_gmem(
 
 /**
  * No page of the process for the guest: RET_PF_EMULATE for a write to a slot that only reads, else
- * an error that fills in no exit. A poisoned page is a SIGBUS to the VMM, which interrupts KVM_RUN.
+ * an error that fills in no exit. A poisoned page is a SIGBUS to the VMM: the vCPU is to try again,
+ * and KVM_RUN leaves for the signal before it does.
  *
- * Models: 6.18 arch/x86/kvm/mmu/mmu.c kvm_handle_error_pfn. Simplifies: the signal is only seen by
- * its -EINTR.
+ * Models: 6.18 arch/x86/kvm/mmu/mmu.c kvm_handle_error_pfn, with kvm_handle_signal_exit. Simplifies:
+ * the signal is only seen by its -EINTR.
+ *
+ * Compared: 6.17 source.
  */
 function handleErrorPfn(vcpu: KvmVcpu, errno: number): number {
   if (errno === KVM_PFN_ERR_RO_FAULT) return RET_PF_EMULATE
-  vcpu.exitReason = KVM_EXIT_UNKNOWN
-  return errno === -EHWPOISON ? -EINTR : -EFAULT
+  const poisoned = errno === -EHWPOISON
+  vcpu.exitReason = poisoned ? KVM_EXIT_INTR : KVM_EXIT_UNKNOWN
+  return poisoned ? -EINTR : -EFAULT
 }
 
 /**

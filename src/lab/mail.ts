@@ -1,0 +1,2 @@
+/** What the page reads out of a mail that is pasted. */
+export { tokenIn } from '../app/token-text.js'

@@ -1,0 +1,82 @@
+/** A worker of the page in this process: what the build made for browsers, asked as the page asks. */
+import assert from 'node:assert/strict'
+import { createContext, Script } from 'node:vm'
+import { CODE } from '../../src/app/host/package.js'
+import { cellHash, encodeToken } from '../../src/app/token.js'
+import type { Finding } from '../../src/app/verdict.js'
+import type { Design } from '../../src/designs/design.js'
+import { replayPictured } from '../../src/explore/tell/pictured.js'
+import { builtFile, dataOf } from '../../src/lab/host/ship.js'
+import type { Reply, Request, StoryAnswer } from '../../src/lab/protocol.js'
+import type { Scenario } from '../../src/litmus/scenario.js'
+
+/** A file of the build that runs in a worker, run in a context that has what a worker has. */
+export class PageWorker {
+  readonly #scope: {
+    onmessage?: (event: { data: unknown }) => void
+    replies: Reply[]
+  } & Record<string, unknown>
+
+  constructor(file: string) {
+    const replies: Reply[] = []
+    this.#scope = {
+      replies,
+      postMessage: (reply: Reply) => replies.push(reply),
+      performance,
+      TextEncoder,
+      TextDecoder,
+    }
+    new Script(builtFile(file).toString('utf8')).runInContext(createContext(this.#scope))
+    this.#scope.onmessage?.({ data: { kind: 'start', ...dataOf({}), stop: undefined } })
+  }
+
+  #ask(request: Request): unknown {
+    this.#scope.onmessage?.({ data: { id: 1, request } })
+    const reply = this.#scope.replies.splice(0).find((r) => r.kind !== 'progress')
+    assert.ok(reply?.kind === 'answer', JSON.stringify(reply))
+    return reply.value
+  }
+
+  /** What the page shows of a token. */
+  story(token: string): StoryAnswer {
+    const more = { text: undefined, on: undefined, code: undefined }
+    return this.#ask({ kind: 'story', token, ...more }) as StoryAnswer
+  }
+}
+
+/** What was told, without what only says where the words of a state lie. */
+function withoutPlaces({ own }: Pick<StoryAnswer, 'own'>): object {
+  const { fingerprint: _, ...trace } = own.trace
+  return { ...own, trace }
+}
+
+/**
+ * The page tells a finding as the command does: steps, functions, changes, and memory after each of
+ * them. Where the worker has all that the command has, the last state is the same word by word.
+ */
+export function assertToldAlike(
+  worker: PageWorker,
+  { scenario, text }: { readonly scenario: Scenario; readonly text: string },
+  design: Design,
+  { id, schedule }: Finding,
+  hasAll: boolean,
+): void {
+  const hash = cellHash(CODE.code, text, design.id)
+  const token = encodeToken({ scenario: scenario.name, design: design.id, hash, schedule })
+  const told = worker.story(token)
+  const { trace, pictured, followed, divergence } = replayPictured(
+    scenario,
+    design,
+    schedule,
+    'lowered',
+    false,
+  )
+  const own = { design: design.id, trace, pictured, followed, divergence: undefined }
+  assert.equal(divergence, undefined, token)
+  assert.equal(told.stale, false, token)
+  const part = hasAll ? (s: Pick<StoryAnswer, 'own'>): object => s.own : withoutPlaces
+  const [page, command] = [told, { own }].map((s) => JSON.stringify(part(s)))
+  if (page === command) return
+  assert.deepEqual(JSON.parse(page as string), JSON.parse(command as string), `${id}: ${token}`)
+  assert.fail(`${token}: the same, in another order`)
+}
