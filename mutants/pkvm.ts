@@ -2,13 +2,16 @@
 import { defineDesign } from '../src/designs/design.js'
 import { gmem618 } from '../src/designs/gmem.js'
 import { onHost } from '../src/hosts/host.js'
+import { mapGuest, pkvmMemAbort, topupMemcache } from '../src/hosts/pkvm/guest.js'
 import { pkvm70, pkvm71 } from '../src/hosts/pkvm/index.js'
 import {
   frameOf,
   giveBack,
+  guestCheckMemcache,
   hostDonateHyp,
   hostShareHyp,
   hostUnshareFfa,
+  memcacheUnchecked,
   OWNED,
   OWNER_HOST,
   type PkvmPage,
@@ -16,16 +19,19 @@ import {
 } from '../src/hosts/pkvm/ownership.js'
 import { unpin } from '../src/hosts/pkvm/vm.js'
 import { kvmTdpMmuZap } from '../src/kernel/arch/x86/kvm/tdp_mmu.js'
-import { directMapLoad } from '../src/kernel/arch/x86/mm/direct_map.js'
-import { Kvm, type Spte } from '../src/kernel/include/kvm.js'
+import { directMapLoad, hostUserFault } from '../src/kernel/arch/x86/mm/direct_map.js'
+import { Kvm, type KvmPageFault, type KvmVcpu, type Spte } from '../src/kernel/include/kvm.js'
 import type { Folio } from '../src/kernel/include/mm.js'
-import type { Gfn, Pgoff } from '../src/kernel/include/types.js'
+import { type Gfn, type Pgoff, pgoffToBytes } from '../src/kernel/include/types.js'
 import { xaErase, xaFindIndex, xaLoad } from '../src/kernel/lib/xarray.js'
+import { getUserPagesUnlocked } from '../src/kernel/mm/gup.js'
 import { sysFcntlGetSeals } from '../src/kernel/mm/memfd.js'
 import { clearFolio, pfnToFolio } from '../src/kernel/mm/page_alloc.js'
+import { folioPut } from '../src/kernel/mm/swap.js'
 import { write } from '../src/machine/effects.js'
 import { tracepoint } from '../src/machine/fault.js'
 import { fn, type Kernel, type Replacement, replace } from '../src/machine/fn.js'
+import { writeLock, writeUnlock } from '../src/machine/locks.js'
 import { fileMapping } from '../src/user/harness.js'
 import type { Mutant } from './mutant.js'
 
@@ -39,15 +45,25 @@ setup
   guest_write(vm, gpa=0, 0x5a) == 0
 `
 
+/** A guest with a page of the process. */
+const PROCESS = `
+setup
+  vm = confidential_vm()
+  at = mmap(-1, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS)
+  slot_over(vm, slot=0, gpa=0, size=1P, address=at) == 0
+`
+
 function mutant(
   name: string,
-  by: Replacement,
+  by: Replacement | readonly Replacement[],
   calls: string,
   finding: string,
   host = pkvm71,
+  setup = GUEST,
 ): Mutant {
-  const own = { id: name, summary: name, base: gmem618, cite: ['seeded'], replaces: [by] }
-  const scenario = `litmus mutants/own\n"A seeded bug."\nhost pkvm\n${GUEST}\ntask t\n${calls}`
+  const replaces = Array.isArray(by) ? by : [by as Replacement]
+  const own = { id: name, summary: name, base: gmem618, cite: ['seeded'], replaces }
+  const scenario = `litmus mutants/own\n"A seeded bug."\nhost pkvm\n${setup}\ntask t\n${calls}`
   return { name, design: onHost(defineDesign(own), host), scenario, caughtBy: 'pkvm', finding }
 }
 
@@ -112,6 +128,25 @@ const unpinsFirst = fn(function* memfd_get_seals(_fd: number): Kernel<number> {
   return 0
 })
 
+/** The processor lets a process at what the host does not own. */
+const letsProcess = fn(function host_user_fault(_folio: Folio, _write: boolean): number {
+  return 0
+})
+
+const forgetsPin = fn(function* pkvm_mem_abort(vcpu: KvmVcpu, fault: KvmPageFault): Kernel<number> {
+  const folio = yield* getUserPagesUnlocked(pgoffToBytes(fault.slot!.userspaceAddr), true)
+  fault.mapWritable = true
+  yield* writeLock(vcpu.kvm!.mmuLock)
+  const error = yield* mapGuest(vcpu, fault, folio, false)
+  writeUnlock(vcpu.kvm!.mmuLock)
+  yield* folioPut(folio)
+  return error
+})
+
+const noTopup = fn(function* topup_hyp_memcache(_vcpu: KvmVcpu): Kernel<number> {
+  return 0
+})
+
 const PUNCH = '  fallocate(fd, PUNCH_HOLE|KEEP_SIZE, offset=0, size=1P)\n  drain_lru()\n'
 const inGetSeals = (by: typeof sysFcntlGetSeals): Replacement => replace(sysFcntlGetSeals, by)
 
@@ -138,5 +173,35 @@ export const PKVM_MUTANTS: readonly Mutant[] = [
     inGetSeals(unpinsFirst),
     '  guest_write(vm, gpa=1P, 0x33) == 0\n  fcntl_get_seals(fd)\n',
     'pin-dropped-early',
+  ),
+  mutant(
+    'page-not-pinned',
+    replace(pkvmMemAbort, forgetsPin),
+    '  guest_write(vm, gpa=0, 0x5a) == 0\n',
+    'pin-missing',
+    pkvm71,
+    PROCESS,
+  ),
+  mutant(
+    'process-let-at-a-guests-page',
+    replace(hostUserFault, letsProcess),
+    '  guest_write(vm, gpa=0, 0x5a) == 0\n  load(at)\n',
+    'guest-page-exposed',
+    pkvm71,
+    PROCESS,
+  ),
+  mutant(
+    'file-page-of-a-guest-cleared',
+    inGetSeals(clearsDonated),
+    '  fcntl_get_seals(fd)\n',
+    'guest-page-taken',
+  ),
+  mutant(
+    'room-for-tables-not-looked-at',
+    [replace(topupMemcache, noTopup), replace(guestCheckMemcache, memcacheUnchecked)],
+    '  guest_write(vm, gpa=0, 0x5a) == 0\n',
+    'hypervisor-panic',
+    pkvm71,
+    PROCESS,
   ),
 ]

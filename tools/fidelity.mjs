@@ -127,7 +127,9 @@ const lines = [
   'all final states were equal, word by word, or where not, the line says why it simplifies.',
   '',
   'What a host does has versions of its own: the column says which other version the function',
-  'was read beside. What is derived is in no Linux; the line says from what it was made.',
+  'was read beside. What is derived is in no Linux; the line says from what it was made. Rows of a',
+  "host's tables that no source settles are switches, and the tests try both ways: `OPEN_ROWS` of",
+  '`src/hosts/snp/instructions.ts`. Of the table of pKVM none is open.',
   '',
 ]
 let count = 0

@@ -8,6 +8,7 @@ import {
   NOPAGE,
   OWNED,
   OWNER_GUEST,
+  ownerOf,
   type PkvmPage,
   PkvmVm,
   pkvmPage,
@@ -15,12 +16,14 @@ import {
   SHARED_OWNED,
 } from '../hosts/pkvm/ownership.js'
 import type { Folio } from '../kernel/include/mm.js'
+import { KVM_VM_TYPE_ARM_PROTECTED } from '../kernel/include/uapi.js'
 import { forEachFolio } from '../kernel/mm/page_alloc.js'
 import { type Blob, byteAt, ZERO_PAGE } from '../machine/blob.js'
 import { factsOf } from '../machine/struct.js'
-import { architecture, source } from './ground.js'
+import { source } from './ground.js'
+import { visibleHolders } from './references.js'
 import type { Report, Sanitizer } from './sanitizer.js'
-import { forEachAlive, freeText, isFree, WATCHED_FOR_FREE } from './view.js'
+import { forEachAlive, forEachSpte, freeText, isFree, WATCHED_FOR_FREE } from './view.js'
 
 /** What the guests have of a frame. */
 interface Guests {
@@ -78,6 +81,39 @@ function judgePage(folio: Folio, report: Report): void {
   }
 }
 
+/** PK6: a leaf of a page of the process has a reference of its own, beside all others that are seen. */
+function judgePins(report: Report): void {
+  const pins = new Map<Folio, number>()
+  forEachSpte((kvm, spte, folio) => {
+    if (folio === null || spte.fromFile || kvm.vmType !== KVM_VM_TYPE_ARM_PROTECTED) return
+    pins.set(folio, (pins.get(folio) ?? 0) + 1)
+  })
+  for (const [folio, count] of pins) {
+    const holders = visibleHolders(folio) + folio.mapcount + count
+    if (folio.refcount >= holders) continue
+    const { pfn, refcount } = folio
+    const text = `pfn ${pfn} is mapped for a protected guest, and of ${refcount} references none is for that`
+    report('pin-missing', text, factsOf([folio], { pfn, references: refcount, holders }))
+  }
+}
+
+/** CF1: a process has read a frame. */
+function judgeLoad(folio: Folio, report: Report): void {
+  const { pfn } = folio
+  if (!isCovered(pfn) || pkvmPage(pfn).host !== NOPAGE) return
+  const text = `a process reads pfn ${pfn}, which is ${ownerOf(pfn)}`
+  report('guest-page-exposed', text, factsOf([folio], { pfn }))
+}
+
+/** Is a frame mapped for a guest from a file? */
+function isGuestsFilePage(folio: Folio): boolean {
+  let found = false
+  forEachSpte((_, spte, mapped) => {
+    if (mapped === folio && spte.fromFile) found = true
+  })
+  return found
+}
+
 export const pkvm: Sanitizer = {
   name: 'pkvm',
   host: 'pkvm',
@@ -87,44 +123,63 @@ export const pkvm: Sanitizer = {
     {
       id: 'hypervisor-panic',
       judgement: 'access',
-      sentence: 'The host touches what is not its own, and EL2 stops the machine.',
-      why: [source('6.12', 'arch/arm64/kvm/hyp/nvhe/mem_protect.c handle_host_mem_abort')],
+      sentence:
+        'A WARN() or BUG() of the hypervisor, as of a host that touches what is not its own.',
+      why: [source('7.0', 'arch/arm64/kvm/hyp/nvhe/mem_protect.c handle_host_mem_abort')],
     },
     {
       id: 'host-read-fault',
       judgement: 'access',
       sentence: 'The kernel loads from a page that the host does not own, and cannot get: an oops.',
-      why: [architecture('notes on linux 7.3-rc4, arch/arm64/mm/fault.c')],
+      why: [source('7.1', 'arch/arm64/mm/fault.c __do_kernel_fault')],
     },
     {
       id: 'ownership-conflict',
       judgement: 'state',
       sentence: 'What host, hypervisor and guests have of a page does not fit together.',
-      why: [source('6.12', 'arch/arm64/kvm/hyp/nvhe/mem_protect.c do_donate')],
+      why: [source('7.1', 'arch/arm64/kvm/hyp/nvhe/mem_protect.c pkvm_ownership_selftest')],
     },
     {
       id: 'share-miscount',
       judgement: 'state',
       sentence: 'A page counts other guests that borrow it than there are.',
-      why: [source('6.18', 'arch/arm64/kvm/hyp/nvhe/mem_protect.c __pkvm_host_share_guest')],
+      why: [source('7.1', 'arch/arm64/kvm/hyp/nvhe/mem_protect.c __check_host_shared_guest')],
     },
     {
       id: 'freed-while-donated',
       judgement: 'state',
       sentence: 'The kernel frees a page that the hypervisor has given to somebody else.',
-      why: [source('6.12', 'arch/arm64/kvm/hyp/nvhe/mem_protect.c host_stage2_idmap')],
+      why: [source('7.1', 'arch/arm64/kvm/hyp/nvhe/mem_protect.c host_stage2_idmap')],
     },
     {
       id: 'guest-page-not-zeroed',
       judgement: 'call',
       sentence: "The host gets a guest's page back with what the guest has left there.",
-      why: [source('6.12', 'arch/arm64/kvm/pkvm.c __pkvm_destroy_hyp_vm')],
+      why: [source('7.1', 'arch/arm64/kvm/hyp/nvhe/mem_protect.c hyp_poison_page')],
     },
     {
       id: 'pin-dropped-early',
       judgement: 'call',
       sentence: 'The host drops its pin on a page while the guest has it.',
-      why: [source('6.18', 'arch/arm64/kvm/pkvm.c pkvm_pgtable_stage2_map')],
+      why: [source('7.1', 'arch/arm64/kvm/pkvm.c __pkvm_pgtable_stage2_reclaim')],
+    },
+    {
+      id: 'pin-missing',
+      judgement: 'state',
+      sentence: 'A protected guest maps a page of the process that has no reference for that.',
+      why: [source('7.1', 'arch/arm64/kvm/mmu.c pkvm_mem_abort')],
+    },
+    {
+      id: 'guest-page-exposed',
+      judgement: 'call',
+      sentence: "A process reads a page that is a guest's alone.",
+      why: [source('7.1', 'arch/arm64/mm/fault.c do_page_fault')],
+    },
+    {
+      id: 'guest-page-taken',
+      judgement: 'call',
+      sentence: "The kernel touches a file's page that a guest has, whose data are gone by that.",
+      why: [source('7.1', 'arch/arm64/kvm/pkvm.c pkvm_force_reclaim_guest_page')],
     },
   ],
   watches: [
@@ -133,15 +188,23 @@ export const pkvm: Sanitizer = {
     'PkvmPage.hyp',
     'PkvmPage.shareCount',
     'PkvmVm.state',
+    'Folio.mapcount',
+    'Spte.pfn',
   ],
   state({ report }) {
     forEachFolio((folio) => judgePage(folio, report))
+    judgePins(report)
   },
   event(name, args, { report }) {
     const [folio] = args as [Folio]
     if (name === 'pkvm_page_returned' && folio.data !== ZERO_PAGE) {
       const text = `pfn ${folio.pfn} comes back to the host with a guest's bytes, ${byteAt(folio.data as Blob, 0)} first`
       report('guest-page-not-zeroed', text, factsOf([folio], { pfn: folio.pfn }))
+    } else if (name === 'pkvm_stage2_abort' && isGuestsFilePage(folio)) {
+      const text = `the kernel touches pfn ${folio.pfn}, and takes it from the guest that has it`
+      report('guest-page-taken', text, factsOf([folio], { pfn: folio.pfn }))
+    } else if (name === 'user_load') {
+      judgeLoad(args[1] as Folio, report)
     } else if (name === 'pkvm_unpin' && pkvmPage(folio.pfn).host !== OWNED) {
       const text = `pfn ${folio.pfn} is unpinned, and the guest has it yet`
       report('pin-dropped-early', text, factsOf([folio], { pfn: folio.pfn }))

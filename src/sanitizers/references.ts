@@ -12,7 +12,7 @@ import { commit, source } from './ground.js'
 import type { Context, Sanitizer } from './sanitizer.js'
 
 /** References whose holders can be seen in the state. */
-function visibleHolders(folio: Folio): number {
+export function visibleHolders(folio: Folio): number {
   const cached = folio.mapping !== null || folio.swap !== 0
   return (cached ? nrPages(folio) : 0) + (folio.lruBatch === 0 ? 0 : 1)
 }

@@ -274,6 +274,24 @@ describe('5.1: counts, pins and room', () => {
   })
 })
 
+test('where memory is drawn, it says whose each page is', () => {
+  const owners = Object.values(ROWS).map((make) => {
+    boot()
+    make()
+    return pkvm.ownerOf(page)
+  })
+  assert.deepEqual(owners, [
+    'hyp',
+    'host',
+    'host, shared with hyp',
+    'host, shared',
+    'host, shared with guests (1)',
+    'guest 2 gfn 0',
+    'guest 2 gfn 0, shared with the host',
+    'host',
+  ])
+})
+
 describe('5.1: what a protected guest has goes back (7.1)', () => {
   beforeEach(() => boot())
   const fill = (): void => {

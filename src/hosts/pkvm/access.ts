@@ -58,9 +58,9 @@ export const hostUserAbort = fn(function host_user_fault(folio: Folio, _write: b
  */
 export const hostMemAbortInjected = fn(function host_may_store(folio: Folio): boolean {
   if (hostHas(folio)) return true
+  tracepoint('pkvm_stage2_abort', folio)
   const ret = hostForceReclaimPageGuest(folio.pfn)
   mark('page-taken-by-force')
-  if (ret === 0) tracepoint('pkvm_page_taken', folio)
   return ret === 0 || ret === -EAGAIN
 })
 

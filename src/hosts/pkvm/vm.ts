@@ -43,6 +43,7 @@ import { mutexLock, mutexUnlock, writeLock, writeUnlock } from '../../machine/lo
 import {
   constructAt,
   flag,
+  headerAt,
   type Obj,
   type Struct,
   struct,
@@ -86,6 +87,11 @@ export function hypVm(kvm: Kvm): PkvmVm {
 
 export function archOf(kvm: Kvm): KvmArch {
   return KvmArch.at(KvmArch.base + (handleOf(kvm) - 1) * KvmArch.words) as KvmArch
+}
+
+/** mmu.pgt. What is of arm64 goes a little before the rest of struct kvm here. */
+function hasTable(kvm: Kvm): boolean {
+  return headerAt(ARCHS, archOf(kvm).at) === KvmArch.id && archOf(kvm).pgt
 }
 
 /** kvm_vm_is_protected(). */
@@ -353,7 +359,7 @@ export const pkvmUnmapForced = fn(function* tdp_mmu_zap_leafs(
   filter: number,
 ): Kernel<boolean> {
   if (!isProtected(kvm)) return yield* plainZap(kvm, start, end, filter)
-  if (!archOf(kvm).pgt) return false
+  if (!hasTable(kvm)) return false
   let gfn = xaFindIndex(kvm.tdpMmu, start, end - 1)
   while (gfn >= 0) {
     const spte = xaLoad(kvm.tdpMmu, gfn) as Spte

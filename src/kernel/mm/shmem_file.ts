@@ -9,7 +9,7 @@ import { mark } from '../../machine/fault.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { downWrite, upWrite } from '../../machine/locks.js'
 import { isErr, opsTable, ptrErr } from '../../machine/struct.js'
-import { directMapStore } from '../arch/x86/mm/direct_map.js'
+import { directMapLoad, directMapStore } from '../arch/x86/mm/direct_map.js'
 import { EFBIG, EINVAL, EIO, ENXIO, EOPNOTSUPP, EPERM } from '../include/errno.js'
 import type { File, FileOperations, Inode } from '../include/fs.js'
 import { type Folio, SGP_FALLOC, SGP_READ, SGP_WRITE, ShmemFalloc } from '../include/mm.js'
@@ -168,6 +168,7 @@ export const shmemRead = fn(function* shmem_file_read_iter(
       // memory_failure() sets it before it has the lock.
       yield read(folio, 'hwpoison')
       const poisoned = folio.hwpoison
+      if (!poisoned) directMapLoad(folio)
       yield* folioUnlock(folio)
       yield* folioPut(folio)
       if (poisoned) return done > 0 ? done : -EIO
