@@ -198,8 +198,9 @@ export const madvisePageout = fn(function* madvise_cold_or_pageout_pte_range(
  *
  * Models: 6.2 mm/madvise.c madvise_vma_behavior. Simplifies: flags of a VMA that only reclaim,
  * fork, core dumps or huge pages would look at are not kept, and no VMA is split for them;
- * MADV_FREE frees nothing, neither pages nor slots of swap; MADV_WILLNEED reads nothing, also not
- * from swap; of huge pages none is ever there to be zapped.
+ * MADV_FREE frees nothing, neither pages nor slots of swap, where Linux drops the slots at once and
+ * reclaim takes the pages, so that the process finds zeros; MADV_WILLNEED reads nothing, also not from
+ * swap; of huge pages none is ever there to be zapped.
  */
 export const madviseVma = fn(function* madvise_vma_behavior(
   vma: VmArea,
