@@ -20,7 +20,14 @@ export function opsTable<T extends NamedTable>(table: T): T {
 
 /** Number the tables that have been registered since the last call. */
 export function placeOpsTables(): void {
+  newTables.forEach(mustBeWhole)
   opsTables.push(...newTables.splice(0).sort(byOwnName))
+}
+
+/** Modules that import each other in a circle begin in some order: a function may come too late. */
+function mustBeWhole(table: NamedTable): void {
+  const late = Object.entries(table).find(([, value]) => value === undefined)
+  if (late !== undefined) throw new Error(`${table.name} was made before its ${late[0]}`)
 }
 
 /** In the order of names, which no order of imports changes. */

@@ -13,6 +13,7 @@ import { directMapLoad, directMapStore } from '../arch/x86/mm/direct_map.js'
 import { EFBIG, EINVAL, EIO, ENXIO, EOPNOTSUPP, EPERM } from '../include/errno.js'
 import type { File, FileOperations, Inode } from '../include/fs.js'
 import { type Folio, SGP_FALLOC, SGP_READ, SGP_WRITE, ShmemFalloc } from '../include/mm.js'
+import type { VmArea } from '../include/mm_types.js'
 import {
   addPages,
   bytesToPgoff,
@@ -36,7 +37,7 @@ import {
 import { xaFindAfterIndex, xaFindIndex, xaLoad } from '../lib/xarray.js'
 import { folioUnlock } from './filemap.js'
 import { shmemGetFolio, shmemI, shmemTruncateRange, shmemUndoRange } from './shmem.js'
-import { clearFalloc, publishPunch, shmemMmap } from './shmem_mmap.js'
+import { clearFalloc, publishPunch, sealCheckFutureWrite, shmemVmOps } from './shmem_mmap.js'
 import { folioPut } from './swap.js'
 import { unmapMappingRange } from './zap.js'
 
@@ -304,6 +305,16 @@ export const shmemLlseek = fn(function* shmem_file_llseek(
 
 /** noop_fsync(). */
 export const noopFsync = fn(function* noop_fsync(_file: File): Kernel<number> {
+  return 0
+})
+
+/** Models: 6.2 mm/shmem.c shmem_mmap. */
+export const shmemMmap = fn(function* shmem_mmap(file: File, vma: VmArea): Kernel<number> {
+  const info = shmemI(file.fInode!)
+  yield read(info, 'seals')
+  const error = sealCheckFutureWrite(info.seals, vma)
+  if (error !== 0) return error
+  vma.vmOps = shmemVmOps
   return 0
 })
 

@@ -11,7 +11,7 @@ import { isErr, opsTable, ptrErr } from '../../machine/struct.js'
 import { MAX_TASKS } from '../../machine/task.js'
 import { prepareToWait, schedule } from '../../machine/wait.js'
 import { EPERM } from '../include/errno.js'
-import type { File, Inode } from '../include/fs.js'
+import type { Inode } from '../include/fs.js'
 import { SGP_CACHE, type ShmemFalloc } from '../include/mm.js'
 import {
   FAULT_FLAG_ALLOW_RETRY,
@@ -28,7 +28,7 @@ import {
 import type { Pgoff } from '../include/types.js'
 import { F_SEAL_FUTURE_WRITE } from '../include/uapi.js'
 import { vmfError } from './memory.js'
-import { shmemGetFolio, shmemI } from './shmem.js'
+import { shmemGetFolio } from './shmem.js'
 
 /**
  * Let faults know of a punch of [start, next). i_rwsem is held; one step with taking it, since a
@@ -120,15 +120,5 @@ export const sealCheckFutureWrite = fn(function seal_check_future_write(
   if (!(seals & F_SEAL_FUTURE_WRITE) || !(vma.vmFlags & VM_SHARED)) return 0
   if (vma.vmFlags & VM_WRITE) return -EPERM
   vma.vmFlags &= ~VM_MAYWRITE
-  return 0
-})
-
-/** Models: 6.2 mm/shmem.c shmem_mmap. */
-export const shmemMmap = fn(function* shmem_mmap(file: File, vma: VmArea): Kernel<number> {
-  const info = shmemI(file.fInode!)
-  yield read(info, 'seals')
-  const error = sealCheckFutureWrite(info.seals, vma)
-  if (error !== 0) return error
-  vma.vmOps = shmemVmOps
   return 0
 })
