@@ -4,7 +4,10 @@
  * input that does, and the seed. A signal ends it as its time would: what was tried is said.
  */
 import { parseArgs } from 'node:util'
-import { FUZZERS, type Limits } from '../test/fuzz/fuzzers.js'
+import { askAll } from '../src/app/host/queue/ask.js'
+import { serve } from '../src/app/host/queue/serve.js'
+import { added, FUZZERS, lineOf, type Tried } from '../test/fuzz/fuzzers.js'
+import { FUZZ, rangesOf } from '../test/fuzz/queue.js'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -12,6 +15,8 @@ const { values, positionals } = parseArgs({
     seed: { type: 'string', default: String(Date.now() % 1_000_000_000) },
     count: { type: 'string' },
     time: { type: 'string' },
+    queue: { type: 'string' },
+    serve: { type: 'boolean' },
     help: { type: 'boolean', short: 'h' },
   },
 })
@@ -32,6 +37,8 @@ ${kinds.join('\n')}
 --seed n   the first; the next follow it (default: of the clock)
 --count n  so many of each kind
 --time s   seconds for each kind
+--queue u  have workers try, by way of the Redis server at this URL
+--serve    with --queue: be a worker, until a signal comes
 `)
   process.exit(0)
 }
@@ -43,36 +50,94 @@ if (unknown !== undefined) {
 }
 const seed = number('seed') as number
 const seconds = number('time') ?? Number.POSITIVE_INFINITY
-let failures = 0
-let stopped = false
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => (stopped = true))
+const stop = new AbortController()
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort())
+
+const say = (text: string): void => void process.stderr.write(`${text}\n`)
+const tell = (text: string): void => void process.stdout.write(`${text}\n`)
 
 /** Milliseconds between two words about how far it is. */
 const EVERY = 60_000
 
-for (const name of positionals.length > 0 ? positionals : FUZZERS.keys()) {
-  if (stopped) break
-  const { usual, run } = FUZZERS.get(name)!
-  const end = performance.now() + seconds * 1000
-  const begun = performance.now()
+/** Says how many have been tried, now and then. */
+function progressOf(name: string, begun: number): (done: number) => void {
   let told = begun
-  const limits: Limits = {
-    seed,
-    count: number('count') ?? usual,
-    goesOn: (done) => {
-      const now = performance.now()
-      if (now > told + EVERY) {
-        told = now
-        process.stderr.write(`  ${name}: ${done}, ${((now - begun) / 1000).toFixed(0)} s\n`)
-      }
-      return now < end && !stopped
-    },
-    commands: true,
-    tell: (text) => process.stdout.write(`${text}\n`),
+  return (done) => {
+    const now = performance.now()
+    if (now <= told + EVERY) return
+    told = now
+    say(`  ${name}: ${done}, ${((now - begun) / 1000).toFixed(0)} s`)
   }
-  const { line, failed } = await run(limits)
-  failures += failed
-  const took = ((performance.now() - begun) / 1000).toFixed(0)
-  process.stdout.write(`${name}: seed ${seed}, ${line}; ${failed} failures, ${took} s\n`)
 }
-process.exitCode = failures === 0 ? 0 : 1
+
+/** On this machine. */
+function tried(name: string, count: number, progress: (done: number) => void): Promise<Tried> {
+  const end = performance.now() + seconds * 1000
+  const goesOn = (done: number): boolean => {
+    progress(done)
+    return performance.now() < end && !stop.signal.aborted
+  }
+  return FUZZERS.get(name)!.run({ seed, count, goesOn, commands: true, tell })
+}
+
+/** Seconds that the server of a queue may be gone for. */
+const PATIENCE = 60
+const LOST_AFTER = 30
+
+/** By workers. */
+async function triedBy(
+  url: string,
+  name: string,
+  count: number,
+  progress: (done: number) => void,
+): Promise<Tried> {
+  const time = Number.isFinite(seconds) ? [AbortSignal.timeout(seconds * 1000)] : []
+  const { answers } = await askAll(FUZZ, rangesOf(name, seed, count), new Map(), {
+    ...{ url, patience: PATIENCE, what: `fuzz ${name}` },
+    signal: AbortSignal.any([stop.signal, ...time]),
+    onNotice: say,
+    onAnswer: ({ told }) => told.forEach(tell),
+    onDone: (jobs) => progress(jobs),
+  })
+  const known = answers.flatMap((a) => a ?? [])
+  return {
+    counts: added(known.map((a) => a.counts)),
+    failed: known.reduce((sum, a) => sum + a.failed, 0),
+  }
+}
+
+/** One job at a time: a thread has one machine. */
+async function serveFuzz(url: string): Promise<void> {
+  const { jobs } = await serve(FUZZ, {
+    ...{ url, patience: PATIENCE, lostAfter: LOST_AFTER, threads: 1, allowDesigns: false },
+    signal: stop.signal,
+    onNotice: say,
+    onReady: (who) => say(`${who}: ready`),
+  })
+  say(`${jobs} jobs`)
+}
+
+async function fuzz(): Promise<void> {
+  let failures = 0
+  for (const name of positionals.length > 0 ? positionals : FUZZERS.keys()) {
+    if (stop.signal.aborted) break
+    const begun = performance.now()
+    const count = number('count') ?? FUZZERS.get(name)!.usual
+    const progress = progressOf(name, begun)
+    const { queue } = values
+    const { counts, failed } = await (queue === undefined
+      ? tried(name, count, progress)
+      : triedBy(queue, name, count, progress))
+    failures += failed
+    const took = ((performance.now() - begun) / 1000).toFixed(0)
+    tell(`${name}: seed ${seed}, ${lineOf(counts)}; ${failed} failures, ${took} s`)
+  }
+  process.exitCode = failures === 0 ? 0 : 1
+}
+
+if (values.serve !== true) await fuzz()
+else if (values.queue !== undefined) await serveFuzz(values.queue)
+else {
+  say('--serve needs --queue')
+  process.exitCode = 2
+}

@@ -41,9 +41,26 @@ export interface Limits {
 }
 
 export interface Tried {
-  /** In numbers. */
-  readonly line: string
+  /** How many of what. */
+  readonly counts: Counts
   readonly failed: number
+}
+
+export type Counts = Readonly<Record<string, number>>
+
+/** Counts of several runs. */
+export function added(all: readonly Counts[]): Counts {
+  const sum = new Map<string, number>()
+  for (const [what, n] of all.flatMap((c) => Object.entries(c))) {
+    sum.set(what, (sum.get(what) ?? 0) + n)
+  }
+  return Object.fromEntries(sum)
+}
+
+export function lineOf(counts: Counts): string {
+  return Object.entries(counts)
+    .map(([what, n]) => `${n} ${what}`)
+    .join(', ')
 }
 
 export interface Fuzzer {
@@ -134,9 +151,9 @@ async function fuzzScenarios({ seed, count, goesOn, tell }: Limits): Promise<Tri
     tell(`seed ${n}, on ${drawn.design}:\n  ${wrong.join('\n  ')}\n${small}`)
   }
   await team.end()
-  const how = [...ways].map(([by, times]) => `${by} ${times}`).join(', ')
-  const left = `${large} too large, ${failing} not set up`
-  return { line: `${done} scenarios, ${states} states (${left}): ${how}`, failed }
+  const judged = [...ways].map(([by, times]) => [`times ${by}`, times] as const)
+  const left = { 'too large': large, 'not set up': failing }
+  return { counts: { scenarios: done, states, ...left, ...Object.fromEntries(judged) }, failed }
 }
 
 /** Kills of one scenario, and steps that it has at least. */
@@ -161,7 +178,7 @@ async function fuzzKills({ seed, count, goesOn, tell }: Limits): Promise<Tried> 
     failed++
     tell(`seed ${n}, on ${drawn.design}:\n  ${wrong.join('\n  ')}\n${drawn.text}`)
   }
-  return { line: `${kills} kills of ${cells} checks`, failed }
+  return { counts: { kills, checks: cells }, failed }
 }
 
 /** Tried by the command, an input takes seconds: few smaller ones are looked for. */
@@ -185,7 +202,7 @@ async function fuzzInputs(kind: InputKind, limits: Limits): Promise<Tried> {
     failed++
     tell(`${kind.name}, seed ${n}: ${problem}\n${JSON.stringify(small)}`)
   }
-  return { line: `${done} ${kind.name}, ${commands} of them by the command`, failed }
+  return { counts: { [kind.name]: done, 'by the command': commands }, failed }
 }
 
 const INPUTS = {

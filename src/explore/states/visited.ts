@@ -11,7 +11,7 @@ const LEAST_SLOTS = 1 << 12
 /** One buffer has room for no more. */
 const MOST_SLOTS = 2 ** 30
 /** A smaller table grows faster: what it may waste is little, and each state is moved less often. */
-const MANY_SLOTS = 1 << 18
+const MANY_SLOTS = 1 << 20
 
 export class VisitedTable {
   readonly #most: number
