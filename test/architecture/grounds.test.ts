@@ -45,7 +45,8 @@ test('a row of a recording that is cited is there', () => {
 
 test('a source is cited by version, file and function, a commit by twelve digits', () => {
   for (const g of grounds) {
-    if (g.kind === 'source') assert.match(`${g.version} ${g.at}`, /^[67]\.\d+ [\w/-]+\.[ch] [\w ]+$/)
+    if (g.kind === 'source')
+      assert.match(`${g.version} ${g.at}`, /^[67]\.\d+ [\w/-]+\.[ch] [\w ]+$/)
     if (g.kind === 'commit') assert.match(g.id, /^[0-9a-f]{12}$/)
   }
 })

@@ -10,15 +10,17 @@ import { Cell } from '../../src/cell/cell.js'
 import { Judges, MAX_JUDGES } from '../../src/cell/judges.js'
 import type { Design } from '../../src/designs/design.js'
 import { designNamed } from '../../src/hosts/index.js'
+import { snpLeakPages } from '../../src/hosts/snp/leaked.js'
 import { NR_OPEN } from '../../src/kernel/include/fs.js'
 import { MEMSLOT_PLACES } from '../../src/kernel/include/kvm.js'
+import { Folio } from '../../src/kernel/include/mm.js'
 import { readScenario } from '../../src/litmus/scenario.js'
 import { kzalloc, onStack } from '../../src/machine/alloc.js'
 import { Alone } from '../../src/machine/alone.js'
 import { choose, until, untilElement, untilNot } from '../../src/machine/effects.js'
 import { LimitError, mark, takeMarks } from '../../src/machine/fault.js'
 import { type FnTag, fn, type Kernel } from '../../src/machine/fn.js'
-import { saveNum } from '../../src/machine/frames.js'
+import { saveBig, saveNum, saveWide } from '../../src/machine/frames.js'
 import { Mutex } from '../../src/machine/locks.js'
 import { boot, load, MAX_VARIABLES, step, type TaskProgram } from '../../src/machine/machine.js'
 import { kfreeRcu, rcuReadLock } from '../../src/machine/rcu.js'
@@ -192,6 +194,8 @@ describe('how much there is room for', () => {
   })
   test('bits of a local', () => {
     refused(() => saveNum(thing.at + 1, 2 ** 31))
+    refused(() => saveWide(thing.at + 1, 2 ** 53))
+    refused(() => saveBig(thing.at + 1, 1n << 96n))
   })
   test('judges', () => {
     const judge = { name: 'limit', invariant: '', kinds: [] }
@@ -241,14 +245,19 @@ function design(id: string): Design {
   return designNamed(id)!
 }
 
-/** Set a scenario up; returns what is said against it. */
-function setUp(on: Design, ...lines: readonly string[]): string {
+/** A scenario with this set-up. */
+function cellOf(on: Design, ...lines: readonly string[]): Cell {
   const text = ['litmus test/limit', '"A limit."', 'setup', ...lines.map((l) => `  ${l}`)]
   const scenario = readScenario(`${text.join('\n')}\n\ntask t\n  memfd_create()\n`, {
     designs: [],
     findings: [],
   })
-  return refused(() => new Cell(scenario, on).boot('lowered'))
+  return new Cell(scenario, on)
+}
+
+/** Set a scenario up; returns what is said against it. */
+function setUp(on: Design, ...lines: readonly string[]): string {
+  return refused(() => cellOf(on, ...lines).boot('lowered'))
 }
 
 function times(n: number, line: (i: number) => string): string[] {
@@ -302,6 +311,24 @@ describe('how much room there is in the kernel', () => {
   })
   test("bits of a guest's physical address", () => {
     setUp(design('upm'), VM, 'guest_write(vm, gpa=4096T, 1)')
+  })
+  test('pages of one request of the launch, in the tree of 2023', () => {
+    setUp(
+      design('upm@snp'),
+      'vm = confidential_vm()',
+      'fd = private_memory(vm, 5P)',
+      'bind(vm, slot=0, gpa=0, size=5P, fd=fd, offset=0)',
+      'launch_update(vm, gpa=0, size=5P)',
+    )
+  })
+  test('pages that a host has lost', () => {
+    cellOf(design('gmem-6.18@snp'), 'vm = confidential_vm()').boot('lowered')
+    setCurrent(taskNumber(0))
+    const [lost] = until1st(() => {
+      const steps = snpLeakPages(kzalloc(Folio))
+      while (steps.next(0).done !== true);
+    })
+    assert.equal(lost, 8)
   })
   test("bits of a page table of an SNP guest's", () => {
     setUp(

@@ -2,19 +2,27 @@
  * A small cell is checked where it is asked for. A worker thread has modules of its own and knows no
  * compiled code; to start one costs more than most cells do.
  */
+import { UserError } from '../error.js'
 import type { Verdict } from '../verdict.js'
 import type { Job } from './job.js'
-import { perform } from './perform.js'
+import { mistakeIn, perform } from './perform.js'
 
 /** Milliseconds for which nothing else happens on this thread. */
 const A_MOMENT = 1000
 
-/** The verdict on a cell that takes no more than a moment; undefined for one that takes longer. */
+/**
+ * The verdict on a cell that takes no more than a moment; undefined for one that takes longer.
+ *
+ * @throws UserError
+ */
 export async function atOnce(job: Job, signal: AbortSignal): Promise<Verdict | undefined> {
   // A design of the user's may never give the thread back.
   if (job.design.module !== undefined) return undefined
   const end = performance.now() + Math.min(A_MOMENT, job.limits.milliseconds ?? A_MOMENT)
   const stopped = (): boolean => signal.aborted || performance.now() > end
-  const answer = await perform(job, { send: () => {}, stopped })
+  const answer = await perform(job, { send: () => {}, stopped }).catch((error: Error) => {
+    const text = mistakeIn(error, job)
+    throw text === undefined ? error : new UserError(text)
+  })
   return answer.kind === 'verdict' && !stopped() ? answer.verdict : undefined
 }

@@ -5,6 +5,7 @@ import { SetupFailure } from '../../cell/boot.js'
 import type { Design } from '../../designs/design.js'
 import type { Draw } from '../../explore/sample/samplers.js'
 import { readScenario, type Scenario } from '../../litmus/scenario.js'
+import { LimitError } from '../../machine/fault.js'
 import { doubted, unannounced } from '../announced.js'
 import { type CellSnapshot, checkScenario, type Effort } from '../check.js'
 import { type AskModel, crossCheck } from '../cross.js'
@@ -230,3 +231,14 @@ class Saver {
 /** In milliseconds. */
 const FIRST_SAVE = 2000
 const LEAST_INTERVAL = 10_000
+
+/** What the user asked for and can't have; undefined if it is our mistake. */
+export function mistakeIn(error: Error, { design }: Job): string | undefined {
+  if (error instanceof UserError) return error.message
+  if (error instanceof LimitError) {
+    return `on ${design.id} the scenario needs more than the model has: ${error.message}`
+  }
+  // What its code calls may have been given nonsense, too.
+  if (design.module === undefined || !/\bdata:text\/javascript/.test(error.stack ?? '')) return
+  return `the code of ${design.id} fails: ${error.message}`
+}
