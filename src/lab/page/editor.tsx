@@ -91,6 +91,8 @@ export function Editor() {
 
 function Workspace({ shipped }: { shipped: Shipped }) {
   const view = useRef<Editing | undefined>(undefined)
+  /** The box is there; before that there is no text to do anything with. */
+  const [ready, setReady] = useState(false)
   const [text, setText] = useState<string>()
   /** What the file behind the page has become, while something else is being written here. */
   const [newer, setNewer] = useState<string>()
@@ -156,8 +158,8 @@ function Workspace({ shipped }: { shipped: Shipped }) {
       <div class="left">
         <div class="bar">
           <DesignChoice label="on" value={design} onChange={setDesign} />
-          <SearchButton busy={busy} label="Check every interleaving" onSearch={run} />
-          <button type="button" onClick={share}>
+          <SearchButton ready={ready} busy={busy} label="Check every interleaving" onSearch={run} />
+          <button type="button" disabled={!ready} onClick={share}>
             Link to this scenario
           </button>
           <ScenarioChoice
@@ -188,6 +190,7 @@ function Workspace({ shipped }: { shipped: Shipped }) {
             setting={setting}
             onReady={(editing) => {
               view.current = editing
+              setReady(true)
             }}
           />
         )}

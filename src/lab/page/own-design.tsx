@@ -151,6 +151,8 @@ function Made({ made }: { made: FromPatch }) {
 
 function Bench({ shipped }: { shipped: Shipped }) {
   const view = useRef<Editing | undefined>(undefined)
+  /** The box is there; before that there is no text to do anything with. */
+  const [ready, setReady] = useState(false)
   const [text, setText] = useState<string>()
   const [foreign, setForeign] = useState(false)
   const [scenario, setScenario] = useState(FIRST)
@@ -241,12 +243,17 @@ function Bench({ shipped }: { shipped: Shipped }) {
       <div class="left">
         <div class="bar">
           <ScenarioChoice label="on" value={scenario} onChange={setScenario} />
-          <SearchButton busy={busy !== undefined} label="Compile and check" onSearch={run} />
-          <button type="button" onClick={share}>
+          <SearchButton
+            ready={ready}
+            busy={busy !== undefined}
+            label="Compile and check"
+            onSearch={run}
+          />
+          <button type="button" disabled={!ready} onClick={share}>
             Link to this design
           </button>
         </div>
-        <PatchBox busy={busy !== undefined} onMail={(mail) => void make(mail)} />
+        <PatchBox busy={busy !== undefined || !ready} onMail={(mail) => void make(mail)} />
         {foreign && (
           <p class="notice" role="status">
             This design came in a link. It is a program, and nothing of it has run: read it first.
@@ -258,6 +265,7 @@ function Bench({ shipped }: { shipped: Shipped }) {
             setting={setting}
             onReady={(editing) => {
               view.current = editing
+              setReady(true)
             }}
           />
         )}

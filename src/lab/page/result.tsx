@@ -26,16 +26,24 @@ export function Searching({ progress }: { progress: Progress | undefined }) {
 
 /** Starts a search, or stops the one that is under way. */
 export function SearchButton({
+  ready,
   busy,
   label,
   onSearch,
 }: {
+  /** There is a text to search with. */
+  ready: boolean
   busy: boolean
   label: string
   onSearch: () => void
 }) {
   return (
-    <button type="button" class="primary" onClick={busy ? stopSearching : onSearch}>
+    <button
+      type="button"
+      class="primary"
+      disabled={!ready}
+      onClick={busy ? stopSearching : onSearch}
+    >
       {busy ? 'Stop' : label}
     </button>
   )
