@@ -90,7 +90,7 @@ class Search {
       else if (!this.#leave()) break
     }
     this.#run.backTo(0)
-    if (!this.#interrupted) this.#shared?.end()
+    if (!this.#interrupted && !this.#sufficed) this.#shared?.end()
     return {
       states: this.#known.size,
       steps: this.#steps,

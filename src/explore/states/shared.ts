@@ -1,10 +1,10 @@
 /**
  * The visited set of a search by several workers: one table in shared memory, laid over as many
- * buffers as it needs. Each worker searches the whole graph, in an order of its own, but for what is
- * finished: with a strongly connected component that has been left, everything that can be reached
- * from it has been seen and judged by somebody, and whoever comes by turns back. Where two are at
- * once both go on, and who ends first spares the other one the rest. So a worker that finishes the
- * initial state has finished the search, whatever has become of the others.
+ * buffers as it needs. Each worker searches the whole graph, in an order of its own, but for what
+ * is finished: with a strongly connected component that has been left, everything that can be
+ * reached from it has been seen and judged by somebody, and whoever comes by turns back. Where two
+ * are at once both go on, and who ends first spares the other one the rest. So a worker that
+ * finishes the initial state has finished the search, whatever has become of the others.
  *
  * What is counted is counted once: a state by who puts it in, the ends of executions in it by who
  * finishes it.
@@ -67,14 +67,12 @@ export class SharedStates {
   #full = false
   /** What this worker has not left yet, whether somebody has finished it or not. */
   readonly open = new OpenStates()
-  readonly worker: number
   /** Where the search for a fingerprint begins, in slots of its buffer. */
   #place = 0
   #seen: Int32Array
   #at = 0
 
   constructor(share: Share) {
-    this.worker = share.worker
     this.#buffers = share.table.map((b) => new Int32Array(b))
     this.#seen = this.#buffers[0] as Int32Array
     this.#each = this.#seen.length / 2
@@ -97,6 +95,7 @@ export class SharedStates {
     return Atomics.load(this.#control, CONTROL.DONE) !== 0
   }
 
+  /** This worker has finished the initial state. */
   end(): void {
     Atomics.store(this.#control, CONTROL.DONE, 1)
   }
@@ -154,7 +153,9 @@ export class SharedStates {
     return (Atomics.or(this.#seen, this.#at, FINISHED) & FINISHED) === 0
   }
 
-  /** No other worker is between `beginCycle` and `endCycle`: it has finished all of one, or none. */
+  /**
+   * No other worker is between `beginCycle` and `endCycle`: it has finished all of one, or none.
+   */
   waitForCycles(): void {
     while (Atomics.load(this.#control, CONTROL.FINISHING) !== 0);
   }
