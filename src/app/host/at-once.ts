@@ -1,6 +1,6 @@
 /**
- * A small cell is checked where it is asked for. A worker thread has modules of its own and knows no
- * compiled code; to start one costs more than most cells do.
+ * A small cell is checked where it is asked for. A worker thread has modules of its own and knows
+ * no compiled code; to start one costs more than most cells do.
  */
 import { UserError } from '../error.js'
 import type { Verdict } from '../verdict.js'
@@ -16,9 +16,9 @@ const A_MOMENT = 1000
  * @throws UserError
  */
 export async function atOnce(job: Job, signal: AbortSignal): Promise<Verdict | undefined> {
-  // A design of the user's may never give the thread back.
-  if (job.design.module !== undefined) return undefined
-  const end = performance.now() + Math.min(A_MOMENT, job.limits.milliseconds ?? A_MOMENT)
+  // A design of the user's may never give the thread back, and a limit of time is spent once.
+  if (job.design.module !== undefined || job.limits.milliseconds !== undefined) return undefined
+  const end = performance.now() + A_MOMENT
   const stopped = (): boolean => signal.aborted || performance.now() > end
   const answer = await perform(job, { send: () => {}, stopped }).catch((error: Error) => {
     const text = mistakeIn(error, job)
