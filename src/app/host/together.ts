@@ -46,7 +46,8 @@ async function exploreTogether(
 ): Promise<Explored> {
   const rounds: (readonly (ShareResult | undefined)[])[] = []
   const { states: room } = divided(job.limits.bytes, workers.length)
-  const limit = Math.min(room, MOST_TABLE_BYTES)
+  // For a moment the table before the last one is there too.
+  const limit = Math.min(room * (FACTOR / (FACTOR + 1)), MOST_TABLE_BYTES)
   let bytes = Math.min(FIRST_BYTES, limit)
   let table = allocated(bytes)
   if (table === undefined) throw new UserError('there is no memory for a table of states')
