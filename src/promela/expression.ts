@@ -119,6 +119,11 @@ function tupleText(e: ts.ArrayLiteralExpression, place: Place): string {
   })
 }
 
+function isCalled(property: ts.Symbol, { checker }: World): boolean {
+  const type = checker.getNonNullableType(checker.getTypeOfSymbol(property))
+  return type.getCallSignatures().length > 0
+}
+
 /** A property of a record; undefined if the type is none. */
 export function ofRecord(
   record: string,
@@ -129,8 +134,8 @@ export function ofRecord(
   const plain = world.checker.getNonNullableType(type)
   const isRecord = plain.flags & ts.TypeFlags.Object && plain.getProperty('at') === undefined
   if (!isRecord || plain.getCallSignatures().length > 0) return undefined
-  // A table of operations is a number there.
-  if (/(Ops|Operations)$/.test(plain.symbol?.name ?? '')) return undefined
+  // A table of operations is a number there, and has functions, as no record has.
+  if (plain.getProperties().some((p) => isCalled(p, world))) return undefined
   const names = world.checker
     .getPropertiesOfType(plain)
     .map((p) => p.name)
