@@ -1,6 +1,7 @@
 /**
- * What the tables of known bugs say of SNP and TDX, row by row: which cell shows it, or why none can.
- * `shows` is a cell of the golden file with a finding, `mended` one where the same scenario is clean.
+ * What the tables of known bugs say of SNP and TDX, row by row: which cell shows it, or why none
+ * can. `shows` is a cell of the golden file with a finding, `mended` one where the same scenario is
+ * clean.
  */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
@@ -151,14 +152,12 @@ function found([scenario, design]: Cell): string[] {
 for (const [name, rows] of Object.entries({ SERIES_2023, VENDORS })) {
   describe(name, () => {
     for (const r of rows) {
-      const title = 'because' in r ? `${r.row}: not here, ${r.because}` : r.row
-      test(title, () => {
+      test(r.row, { skip: 'because' in r && r.because }, () => {
         if ('shows' in r) {
           const [scenario, design, finding] = r.shows
           assert.ok(found([scenario, design]).includes(finding), `${scenario} on ${design}`)
           if (r.mended !== undefined) assert.deepEqual(found(r.mended), [])
         } else if ('clean' in r) assert.deepEqual(found(r.clean), [])
-        else assert.ok(r.because.length > 0)
       })
     }
   })
