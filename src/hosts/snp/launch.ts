@@ -9,9 +9,10 @@ import { EEXIST, EINVAL, EIO, ENOTTY } from '../../kernel/include/errno.js'
 import type { Kvm } from '../../kernel/include/kvm.js'
 import { Folio } from '../../kernel/include/mm.js'
 import { bytesToPgoff, type Gfn, isPageAligned, PAGE_SIZE } from '../../kernel/include/types.js'
-import { KVM_X86_SNP_VM } from '../../kernel/include/uapi.js'
+import { KVM_MEM_GUEST_MEMFD, KVM_X86_SNP_VM } from '../../kernel/include/uapi.js'
 import { copyPageFromUser, kvmGmemPopulate } from '../../kernel/v6_18/virt/kvm/populate.js'
 import { sysKvmCreateVm } from '../../kernel/virt/kvm/kvm_main.js'
+import { searchMemslots } from '../../kernel/virt/kvm/memslots.js'
 import { kvmFget, kvmOf } from '../../kernel/virt/kvm/vm_file.js'
 import { write } from '../../machine/effects.js'
 import { mark, warnOn } from '../../machine/fault.js'
@@ -65,8 +66,8 @@ export const snpLaunchStart = fn(function* snp_launch_start(kvm: Kvm): Kernel<nu
  * guest's, immutable, and firmware encrypts it where it lies. -EEXIST if somebody has it already,
  * -EFAULT, or -EIO if firmware refuses; the page is taken back then.
  *
- * Models: 6.17 arch/x86/kvm/svm/sev.c sev_gmem_post_populate. Simplifies: order 0, with which nothing
- * that came before is ever taken back. Compared: 7.0 source.
+ * Models: 6.17 arch/x86/kvm/svm/sev.c sev_gmem_post_populate. Simplifies: order 0, with which
+ * nothing that came before is ever taken back. Compared: 7.0 source.
  */
 export const sevGmemPostPopulate = fn(function* sev_gmem_post_populate(
   kvm: Kvm,
@@ -93,9 +94,10 @@ export const sevGmemPostPopulate = fn(function* sev_gmem_post_populate(
 })
 
 /**
- * KVM_SEV_SNP_LAUNCH_UPDATE, of `size` bytes. -EINVAL before LAUNCH_START, for a size that is not of
- * pages, a type that there is not, and where no slot has a file of private memory; -EIO if not even
- * the first page was done, whatever the reason. 0 else: how many were done is told in the request.
+ * KVM_SEV_SNP_LAUNCH_UPDATE, of `size` bytes. -EINVAL before LAUNCH_START, for a size that is not
+ * of pages, a type that there is not, and where no slot has a file of private memory; -EIO if not
+ * even the first page was done, whatever the reason. 0 else: how many were done is told in the
+ * request.
  *
  * Models: 6.17 arch/x86/kvm/svm/sev.c snp_launch_update. Simplifies: what is left of the request is
  * not written back. Compared: 7.0 source, where a size of 0 and a source that is not page aligned are
@@ -112,18 +114,23 @@ export const snpLaunchUpdate = fn(function* snp_launch_update(
   if (!isPageAligned(size) || type === PAGE_TYPE_VMSA || !isLaunchType(type)) return -EINVAL
   yield* mutexLock(kvm.slotsLock)
   const first = bytesToPgoff(gpa) as number as Gfn
-  const src = type === PAGE_TYPE_ZERO ? 0n : uaddr
-  const count = yield* kvmGmemPopulate(kvm, first, src, Number(size / PAGE_SIZE), type)
+  const memslot = searchMemslots(kvm.memslots!, first)
+  let ret = -EINVAL
+  if (memslot !== null && memslot.flags & KVM_MEM_GUEST_MEMFD) {
+    const src = type === PAGE_TYPE_ZERO ? 0n : uaddr
+    const count = yield* kvmGmemPopulate(kvm, first, src, Number(size / PAGE_SIZE), type)
+    ret = count < 0 ? -EIO : 0
+  }
   mutexUnlock(kvm.slotsLock)
-  return count < 0 ? -EIO : 0
+  return ret
 })
 
 /**
  * KVM_SEV_SNP_LAUNCH_FINISH: -EINVAL before LAUNCH_START, -EIO if firmware refuses, as it does when
  * that was done. From then on pages may be mapped ahead of the guest.
  *
- * Models: 6.17 arch/x86/kvm/svm/sev.c snp_launch_finish. Simplifies: the vCPUs' own pages are none of
- * guest memory, and not encrypted here. Compared: 7.0 source.
+ * Models: 6.17 arch/x86/kvm/svm/sev.c snp_launch_finish. Simplifies: the vCPUs' own pages are none
+ * of guest memory, and not encrypted here. Compared: 7.0 source.
  */
 export const snpLaunchFinish = fn(function* snp_launch_finish(kvm: Kvm): Kernel<number> {
   const info = sevInfo(kvm)
