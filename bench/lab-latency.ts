@@ -1,7 +1,8 @@
 /**
- * From a link to the visible counterexample, and from a mistake in the editor to its mark, in Chromium
- * with a fresh profile: wall time, and CPU time of all the browser's processes. The first page of a browser is left out of the figures: it pays for
- * the browser's own start. Needs an idle machine to mean something; CPU time says more on a busy one.
+ * From a link to the visible counterexample, and from a mistake in the editor to its mark, in
+ * Chromium with a fresh profile: wall time, and CPU time of all the browser's processes. The first
+ * page of a browser is left out of the figures: it pays for the browser's own start. Needs an idle
+ * machine to mean something; CPU time says more on a busy one.
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { loadavg } from 'node:os'

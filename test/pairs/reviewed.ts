@@ -1,8 +1,8 @@
 /**
  * The reviewed list of what is found: `findings.txt`. Sections with a title say in a few lines why
  * findings are true of the kernel that a design names, and below, a line each, what that rests on;
- * then follow the findings for which that is the reason, one a line: kind, set-up, calls, designs. A kind that a call shows alone is not noted
- * again of the pairs that it is in.
+ * then follow the findings for which that is the reason, one a line: kind, set-up, calls, designs.
+ * A kind that a call shows alone is not noted again of the pairs that it is in.
  */
 import type { CellResult } from '../../src/app/results.js'
 import { DESIGNS } from '../../src/designs/index.js'
@@ -99,7 +99,9 @@ export function without(list: readonly Entry[], other: readonly Entry[]): Entry[
   return list.filter((e) => !there.has(keyOf(e)))
 }
 
-/** The sections, with what is found now: what is gone is gone, and what is new stands at the end. */
+/**
+ * The sections, with what is found now: what is gone is gone, and what is new stands at the end.
+ */
 export function revised(sections: readonly Section[], found: readonly Entry[]): Section[] {
   const now = new Set(found.map(keyOf))
   const kept = sections

@@ -57,8 +57,8 @@ export const changeProtection = fn(function* change_protection(vma: VmArea): Ker
 })
 
 /**
- * Models: 6.2 mm/mprotect.c do_mprotect_pkey, from the lock on, with mprotect_fixup. Simplifies: no mapping here grows,
- * so PROT_GROWSDOWN and _GROWSUP are always refused.
+ * Models: 6.2 mm/mprotect.c do_mprotect_pkey, from the lock on, with mprotect_fixup. Simplifies: no
+ * mapping here grows, so PROT_GROWSDOWN and _GROWSUP are always refused.
  */
 export const mprotectRange = fn(function* do_mprotect_pkey(
   mm: MmStruct,
@@ -99,7 +99,8 @@ export const mprotectRange = fn(function* do_mprotect_pkey(
 
 /**
  * mprotect(2), bytes: 0; -EINVAL for an address that is not page aligned, unknown rights, or a part
- * of a huge page; -ENOMEM where something is not mapped; -EACCES for a right that the mapping may not have.
+ * of a huge page; -ENOMEM where something is not mapped; -EACCES for a right that the mapping may
+ * not have.
  *
  * Models: 6.2 mm/mprotect.c mprotect.
  */

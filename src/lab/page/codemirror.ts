@@ -1,6 +1,6 @@
 /**
- * The editor for scenarios and designs, loaded when somebody edits. It lives in a shadow tree, where its style
- * sheets may be adopted: the page's policy allows no style elements.
+ * The editor for scenarios and designs, loaded when somebody edits. It lives in a shadow tree,
+ * where its style sheets may be adopted: the page's policy allows no style elements.
  */
 import {
   autocompletion,

@@ -1,7 +1,8 @@
 /**
- * Where the page is: the hash of its address, and nothing else. `#matrix`, `#edit&l=…`, `#design&d=…`, `#learn`,
- * `#tour`, `#docs/litmus`, `#glossary/gfn`, or a story: `#token&on=…&l=…&d=…&s=…`, the step last, so that no mail program
- * that cuts a dash or an underscore off a link damages it.
+ * Where the page is: the hash of its address, and nothing else. `#matrix`, `#edit&l=…`,
+ * `#design&d=…`, `#learn`, `#tour`, `#docs/litmus`, `#glossary/gfn`, or a story:
+ * `#token&on=…&l=…&d=…&s=…`, the step last, so that no mail program that cuts a dash or an
+ * underscore off a link damages it.
  */
 import { signal } from '@preact/signals'
 

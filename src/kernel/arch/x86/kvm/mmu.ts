@@ -47,8 +47,9 @@ function mmioExit(vcpu: KvmVcpu): number {
 }
 
 /**
- * No page of the process for the guest: an error without an exit; for a poisoned page a SIGBUS,
- * for which KVM_RUN leaves instead of trying again; for a write to a slot that only reads an exit to a device.
+ * No page of the process for the guest: an error without an exit; for a poisoned page a SIGBUS, for
+ * which KVM_RUN leaves instead of trying again; for a write to a slot that only reads an exit to a
+ * device.
  *
  * Models: 6.2 arch/x86/kvm/mmu/mmu.c kvm_handle_error_pfn, with kvm_handle_signal_exit. Simplifies:
  * the signal is only seen by its -EINTR.
