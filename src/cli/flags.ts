@@ -57,4 +57,5 @@ export interface LabFlags {
   readonly open: boolean
   readonly out?: string
   readonly single?: string
+  readonly queue?: string
 }

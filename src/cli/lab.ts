@@ -5,20 +5,22 @@ import { UserError } from '../app/error.js'
 import { readText } from '../app/host/files.js'
 import { decodeToken, TokenError } from '../app/token.js'
 import { tokenIn } from '../app/token-text.js'
+import { isStatus, QueueSeen, statusIn } from '../lab/host/campaign.js'
 import { LabServer } from '../lab/host/serve.js'
 import { MATRICES, Verdicts } from '../lab/host/ship.js'
 import { watchFile } from '../lab/host/watch.js'
 import { writeFolder, writeSingle } from '../lab/host/write.js'
-import type { Opening } from '../lab/protocol.js'
+import type { CampaignSeen, Opening } from '../lab/protocol.js'
 import { EXIT } from './exit.js'
 import type { LabFlags } from './flags.js'
 import { out, say } from './terminal.js'
 
-/** A token, a mail with one in it, or the file of a scenario or of a design. */
+/** A token, a mail with one in it, or the file of a scenario, of a design or of a campaign. */
 function openingOf(what: string | undefined): Opening {
   if (what === undefined) return {}
   if (what.endsWith('.ts')) return { code: readText(what), live: true }
   const text = what === '-' || existsSync(what) ? readText(what) : what
+  if (existsSync(what) && isStatus(text)) return { campaign: true }
   if (/^litmus\s/m.test(text) && !/^rm\d+\./.test(text)) return { text, live: what !== '-' }
   try {
     decodeToken(text)
@@ -29,7 +31,8 @@ function openingOf(what: string | undefined): Opening {
   }
 }
 
-function hashOf({ token, text, code }: Opening): string {
+function hashOf({ token, text, code, campaign }: Opening): string {
+  if (campaign === true) return '#campaign'
   if (token !== undefined) return `#${token}`
   if (code !== undefined) return '#design'
   return text === undefined ? '' : '#edit'
@@ -50,6 +53,9 @@ function openBrowser(url: string): void {
 
 /** Files are read by others: they hold every matrix. */
 async function write(flags: LabFlags, opening: Opening): Promise<number> {
+  if (opening.campaign === true) {
+    throw new UserError('a campaign is shown by a lab that runs: without --out and --single')
+  }
   const { signal } = new AbortController()
   const known = new Map<string, object>()
   for (const id of MATRICES) {
@@ -98,13 +104,46 @@ class Matrices {
   }
 }
 
+/** What is known of the campaign on a queue or in a file. @throws UserError if there is none */
+async function campaignOf(
+  what: string | undefined,
+  queue: string | undefined,
+  { campaign }: Opening,
+): Promise<(() => CampaignSeen) | undefined> {
+  if (queue !== undefined) {
+    const seen = new QueueSeen(queue)
+    await seen.look()
+    return () => seen.now()
+  }
+  if (campaign !== true || what === undefined) return undefined
+  statusIn(what)
+  return () => statusNow(what)
+}
+
+/** The file may be in the middle of being written again. */
+function statusNow(path: string): CampaignSeen {
+  try {
+    return statusIn(path)
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error
+    return { trouble: error.message }
+  }
+}
+
 /** Serve until a signal comes, or write what was asked for; returns the exit code. */
 export async function lab(what: string | undefined, flags: LabFlags): Promise<number> {
-  let opening = openingOf(what)
+  let opening = flags.queue === undefined ? openingOf(what) : { campaign: true }
+  if (flags.queue !== undefined && what !== undefined) {
+    throw new UserError('--queue shows a queue; there can be nothing else to open')
+  }
   if (flags.out !== undefined || flags.single !== undefined) return write(flags, opening)
   const stop = new AbortController()
   const matrices = new Matrices(stop.signal)
-  const server = new LabServer({ open: () => opening, verdicts: (id) => matrices.now(id) })
+  const server = new LabServer({
+    open: () => opening,
+    verdicts: (id) => matrices.now(id),
+    campaign: await campaignOf(what, flags.queue, opening),
+  })
   const url = await server.listen(flags.port).catch((error: Error) => {
     throw new UserError(`port ${flags.port}: ${error.message}`)
   })

@@ -1,7 +1,7 @@
 /** Worker threads for comparisons; results come back by the number of the job. */
-import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { WorkerBug } from '../app/host/job.js'
+import { failureOf } from '../app/host/pool.js'
 import type { PatchJob, PatchResult } from './patch-worker.js'
 
 export interface PatchPool {
@@ -24,7 +24,9 @@ export function openPool(threads: number): PatchPool {
   return {
     async compare(jobs) {
       while (workers.length < Math.min(threads, jobs.length)) {
-        workers.push(new Worker(new URL('./patch-worker.js', import.meta.url)))
+        const worker = new Worker(new URL('./patch-worker.js', import.meta.url))
+        worker.once('exit', () => workers.splice(workers.indexOf(worker), 1))
+        workers.push(worker)
       }
       const waiting = [...jobs]
       const results: PatchResult[] = []
@@ -32,9 +34,7 @@ export function openPool(threads: number): PatchPool {
         for (;;) {
           const job = takeFrom(waiting, worker)
           if (job === undefined) return
-          const answer = once(worker, 'message')
-          worker.postMessage(job)
-          const [result] = (await answer) as [PatchResult]
+          const result = (await answerOf(worker, job)) as PatchResult
           if (result.bug !== undefined) throw new WorkerBug(result.bug)
           results[result.number] = result
         }
@@ -46,6 +46,22 @@ export function openPool(threads: number): PatchPool {
       await Promise.all(workers.map((w) => w.terminate()))
     },
   }
+}
+
+/** What a worker says to a message. @throws WorkerBug if it ends instead, or what it dies of */
+export function answerOf(worker: Worker, message: unknown): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const vanish = (): void => reject(new WorkerBug('a worker ended before its work was done'))
+    const fail = (error: Error): void => reject(failureOf(error))
+    worker.once('exit', vanish)
+    worker.once('error', fail)
+    worker.once('message', (answer) => {
+      worker.off('exit', vanish)
+      worker.off('error', fail)
+      resolve(answer)
+    })
+    worker.postMessage(message)
+  })
 }
 
 /** A pool for as long as `f` takes. */

@@ -145,6 +145,9 @@ export function program(end: (code: number) => void): Command {
     .option('--no-open', 'print the address, and open no browser')
     .option('--out <dir>', 'write a folder for a static host instead')
     .option('--single <file.html>', 'write one file that works without a server')
+    .addOption(
+      new Option('--queue <url>', 'show what runs on a queue').conflicts(['out', 'single']),
+    )
     .action(async (what: string | undefined, flags: LabFlags) => {
       const { lab } = await import('./lab.js')
       end(await lab(what, flags))

@@ -1,6 +1,5 @@
 /** `queue status`: runs and workers on a server; and who has done what of a run. */
-import type { RunStatus, Status } from '../app/host/queue/status.js'
-import type { Part, Sliced, WorkerFacts } from '../app/host/queue/wire.js'
+import type { Part, RunStatus, Sliced, Status, WorkerFacts } from '../app/campaign.js'
 import { EXIT } from './exit.js'
 import { out, say } from './terminal.js'
 
@@ -14,7 +13,7 @@ export interface StatusFlags {
 export async function queueStatus({ queue, patience, json }: StatusFlags): Promise<number> {
   const { statusOf } = await import('../app/host/queue/status.js')
   const status = await statusOf(queue, { patience, onNotice: say })
-  if (json) out(JSON.stringify({ schema: 'restrictedmem-queue-1', ...status }, undefined, 2))
+  if (json) out(JSON.stringify(status, undefined, 2))
   else out(statusText(status))
   return EXIT.OK
 }

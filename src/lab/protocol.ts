@@ -2,6 +2,7 @@
  * What the page and its workers say to each other. Every request has a number, and its answers carry
  * it: they may come in any order, and progress comes before the answer.
  */
+import type { Status } from '../app/campaign.js'
 import type { Hindsight } from '../explore/tell/hindsight.js'
 import type { Trace } from '../trace/events.js'
 import type { Pictured } from '../trace/memory.js'
@@ -85,8 +86,18 @@ export interface Opening {
   readonly text?: string
   /** Text of a design. */
   readonly code?: string
+  /** The server tells what runs on a queue. */
+  readonly campaign?: boolean
   /** The server says when the file behind it has been written again. */
   readonly live?: boolean
+}
+
+export type { Ran, RunStatus, WorkerFacts } from '../app/campaign.js'
+
+/** What the server knows of a campaign, and why that is nothing newer. */
+export interface CampaignSeen {
+  readonly status?: Status | undefined
+  readonly trouble?: string | undefined
 }
 
 /** What the page begins with. */

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs'
 import { after, before } from 'node:test'
 import { type Browser, chromium, type Page } from 'playwright-core'
+import { STATUS_SCHEMA, type Status } from '../../src/app/campaign.js'
 import { LabServer } from '../../src/lab/host/serve.js'
 import { Verdicts } from '../../src/lab/host/ship.js'
 import type { CellVerdict, Opening } from '../../src/lab/protocol.js'
@@ -26,6 +27,33 @@ export function launch(): Promise<Browser> {
 /** How long a page may take to show something, in milliseconds: machines may be busy. */
 export const PATIENCE = 120_000
 
+/** A campaign under way. */
+export const CAMPAIGN: Status = {
+  schema: STATUS_SCHEMA,
+  runs: [
+    {
+      ...{ code: '0.1.0 f00d', what: 'check migration', host: 'here', state: 'running' },
+      ...{ begun: '2026-01-02T03:04:05.678Z', seconds: 12.5, done: 2, total: 5 },
+      found: { 'stale-secondary-mapping': 1 },
+      by: { 'here:1': { jobs: 2, slices: 1, milliseconds: 9100 } },
+      sliced: [{ title: 'size/large on upm', slices: 3, states: 123456, seconds: 3.25 }],
+      ran: [
+        {
+          ...{ title: 'migration/guest-touch-vs-compaction on v10', worker: 'here:1' },
+          ...{ slices: 1, seconds: 2.5, found: ['stale-secondary-mapping'] },
+        },
+        { title: 'size/small on upm', worker: 'here:1', slices: 2, seconds: 6.6, found: [] },
+      ],
+    },
+  ],
+  workers: [
+    {
+      ...{ code: '0.1.0 f00d', name: 'here:1', threads: 1, seconds: 20, jobs: 2 },
+      ...{ milliseconds: 9100, doing: [['size/large on upm', 1.5]] },
+    },
+  ],
+}
+
 export interface Served {
   readonly url: string
   readonly server: LabServer
@@ -43,6 +71,7 @@ export async function serve(only: readonly string[]): Promise<Served> {
   const server = new LabServer({
     open: () => served.opening,
     verdicts: (id) => (id === 'main' ? verdicts.now() : none),
+    campaign: () => ({ status: CAMPAIGN }),
   })
   const served: Served = {
     url: await server.listen(0),

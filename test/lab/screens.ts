@@ -35,14 +35,17 @@ export function testScreens(lab: Lab): void {
         learn: ['#learn', '.docs li'],
         page: ['#docs/litmus', '.prose abbr'],
         glossary: ['#glossary/gfn', '.terms .wanted'],
+        campaign: ['#campaign', '.facts'],
       }
       const viewport = { width: 1280, height: 900 }
       page = (await lab.browser?.newPage({ viewport })) as Page
       page.setDefaultTimeout(PATIENCE)
       complaints = complaintsOf(page)
       page.on('request', (r) => asked.push(r.url()))
+      lab.served.opening = { campaign: true }
       await page.goto(lab.url)
       await page.evaluate(AXE)
+      lab.served.opening = {}
     })
     after(() => page?.close())
 
@@ -143,10 +146,27 @@ export function testScreens(lab: Lab): void {
       assert.equal(await page.locator('.help').count(), 0)
     })
 
+    test('tells of a campaign what ran, where, how long, what it found and what is left', async () => {
+      await show('campaign')
+      assert.match(await textOf(page, '[role=status]'), /^running · 2 of 5 done in 13 s · 3 left$/)
+      const rows = (name: string) => page.locator(`[aria-label=${name}] tbody tr`)
+      assert.match((await rows('workers').textContent()) ?? '', /^here:1219\.1size\/large on upm/)
+      assert.equal(await rows('jobs').count(), 2)
+      assert.match(
+        (await rows('jobs').first().textContent()) ?? '',
+        /^size\/small on upm6\.62here:1$/,
+      )
+      await page.check('text=only where something was found')
+      assert.match((await rows('jobs').textContent()) ?? '', /stale-secondary-mapping$/)
+      await page.click('.found a')
+      await page.waitForSelector('.terms .wanted')
+    })
+
     test('works without the network once it is there, and asks nobody else', async () => {
       for (const name of Object.keys(screens)) await show(name)
       await page.context().setOffline(true)
-      for (const name of Object.keys(screens)) await show(name)
+      // A campaign is somewhere else.
+      for (const name of Object.keys(screens)) if (name !== 'campaign') await show(name)
       await page.context().setOffline(false)
       assert.deepEqual(
         asked.filter((u) => !u.startsWith(lab.url) && !u.startsWith('data:')),

@@ -12,6 +12,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { pathToFileURL } from 'node:url'
+import { type Part, type RunStatus, STATUS_SCHEMA } from '../../src/app/campaign.js'
 import { UserError } from '../../src/app/error.js'
 import { loadDesign, resolveDesigns } from '../../src/app/host/designs.js'
 import { packagedFile } from '../../src/app/host/package.js'
@@ -21,13 +22,12 @@ import { CELLS } from '../../src/app/host/queue/cells.js'
 import { Line, labelOf, packages } from '../../src/app/host/queue/line.js'
 import { type ServeOptions, serve } from '../../src/app/host/queue/serve.js'
 import { storeSnapshot } from '../../src/app/host/queue/snapshots.js'
-import { type RunStatus, statusOf } from '../../src/app/host/queue/status.js'
+import { statusOf } from '../../src/app/host/queue/status.js'
 import {
   answered,
   envelope,
   jobId,
   KEYS,
-  type Part,
   PREFIX,
   queueName,
 } from '../../src/app/host/queue/wire.js'
@@ -414,7 +414,8 @@ test('a password is asked for, and told to nobody', { skip: NO_SERVER ?? false }
   const server = await RedisServer.start('--requirepass', 'secret')
   try {
     const url = (password: string): string => server.url.replace('//', `//:${password}@`)
-    assert.deepEqual(await statusOf(url('secret'), ASK), { runs: [], workers: [] })
+    const nothing = { schema: STATUS_SCHEMA, runs: [], workers: [] }
+    assert.deepEqual(await statusOf(url('secret'), ASK), nothing)
     for (const wrong of [server.url, url('hidden')]) {
       await assert.rejects(
         statusOf(wrong, ASK),

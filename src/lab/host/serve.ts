@@ -6,7 +6,7 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { Opening } from '../protocol.js'
+import type { CampaignSeen, Opening } from '../protocol.js'
 import { builtFile, builtFiles, dataOf, MATRICES, verdictFile } from './ship.js'
 import { WORKSHOP_FILES } from './workshop.js'
 
@@ -75,6 +75,8 @@ export interface Contents {
   readonly open: () => Opening
   /** What is known so far of a matrix. */
   readonly verdicts: (matrix: string) => object
+  /** What is known of a campaign, if there is one to show. */
+  readonly campaign?: (() => CampaignSeen) | undefined
 }
 
 /** What is answered to: the names of the build's files, and what is made for this start. */
@@ -86,7 +88,7 @@ export class LabServer {
   readonly #listening = new Set<ServerResponse>()
   #port = 0
 
-  constructor({ open, verdicts }: Contents) {
+  constructor({ open, verdicts, campaign }: Contents) {
     this.#files = new Set(builtFiles())
     this.#made = new Map<string, () => string | Buffer>([
       ['index.html', () => INDEX],
@@ -96,6 +98,7 @@ export class LabServer {
         () => JSON.stringify(verdicts(id)),
       ]),
       ...Object.entries(WORKSHOP_FILES),
+      ...(campaign ? [['campaign.json', () => JSON.stringify(campaign())] as const] : []),
     ])
     this.#server = createServer((request, response) => this.#answer(request, response))
   }

@@ -1,6 +1,7 @@
 /** The page: a head, and one of its screens. */
 import { signal } from '@preact/signals'
-import { render } from 'preact'
+import { type ComponentType, render } from 'preact'
+import { useEffect } from 'preact/hooks'
 import { tokenIn } from '../mail.js'
 import { Editor } from './editor.js'
 import { Glossary } from './glossary.js'
@@ -56,6 +57,7 @@ function Head() {
         <Link to="design">Design</Link>
         <Link to="learn">Learn</Link>
         <Link to="glossary">Glossary</Link>
+        {data.value?.open.campaign === true && <Link to="campaign">Campaign</Link>}
       </nav>
       <form
         onSubmit={(e) => {
@@ -102,6 +104,32 @@ const TITLES: Readonly<Record<Screen, string>> = {
   tour: 'tour',
   docs: 'documentation',
   glossary: 'glossary',
+  campaign: 'campaign',
+}
+
+const campaign = signal<ComponentType | undefined>(undefined)
+
+/** The screen of a campaign, which few look at: loaded when it is first needed. */
+function Campaign() {
+  useEffect(() => {
+    void import('./campaign.js').then((m) => {
+      campaign.value = m.Campaign
+    })
+  }, [])
+  const Screen = campaign.value
+  if (data.value !== undefined && data.value.open.campaign !== true) {
+    return (
+      <section class="page">
+        <h1>Campaign</h1>
+        <p>
+          <code>restrictedmem lab --queue redis://…</code> shows what runs on a queue, and{' '}
+          <code>restrictedmem lab status.json</code> what <code>queue status --json</code> has
+          written. This page was started with neither.
+        </p>
+      </section>
+    )
+  }
+  return Screen === undefined ? null : <Screen />
 }
 
 function Main() {
@@ -122,6 +150,8 @@ function Main() {
       return <DocPage />
     case 'glossary':
       return <Glossary />
+    case 'campaign':
+      return <Campaign />
   }
 }
 

@@ -1,12 +1,21 @@
 /**
  * Where the page is: the hash of its address, and nothing else. `#matrix`, `#edit&l=…`,
- * `#design&d=…`, `#learn`, `#tour`, `#docs/litmus`, `#glossary/gfn`, or a story:
+ * `#design&d=…`, `#learn`, `#tour`, `#docs/litmus`, `#glossary/gfn`, `#campaign`, or a story:
  * `#token&on=…&l=…&d=…&s=…`, the step last, so that no mail program that cuts a dash or an
  * underscore off a link damages it.
  */
 import { signal } from '@preact/signals'
 
-export type Screen = 'matrix' | 'story' | 'edit' | 'design' | 'learn' | 'tour' | 'docs' | 'glossary'
+export type Screen =
+  | 'matrix'
+  | 'story'
+  | 'edit'
+  | 'design'
+  | 'learn'
+  | 'tour'
+  | 'docs'
+  | 'glossary'
+  | 'campaign'
 
 export interface Route {
   readonly screen: Screen
@@ -24,7 +33,7 @@ export interface Route {
 }
 
 const SCREENS: readonly Screen[] = [
-  ...(['matrix', 'edit', 'design', 'learn', 'tour', 'docs', 'glossary'] as const),
+  ...(['matrix', 'edit', 'design', 'learn', 'tour', 'docs', 'glossary', 'campaign'] as const),
 ]
 
 function decoded(text: string): string {

@@ -2,7 +2,7 @@
  * What comes with the page: scenarios, verdicts, sources, pages of the documentation. From the server
  * that the page came from, or, of a page that is one file, from that file.
  */
-import type { CellVerdict, Shipped } from '../protocol.js'
+import type { CampaignSeen, CellVerdict, Shipped } from '../protocol.js'
 
 export interface Verdicts {
   readonly cells: readonly CellVerdict[]
@@ -58,6 +58,11 @@ async function read(name: string): Promise<unknown> {
 /** Verdicts on a matrix that the server has come to until now. */
 export function verdictsOf(matrix: string): Promise<Verdicts> {
   return read(`verdicts-${matrix}.json`) as Promise<Verdicts>
+}
+
+/** What the server knows of the campaign that it was started with. */
+export function campaignNow(): Promise<CampaignSeen> {
+  return read('campaign.json') as Promise<CampaignSeen>
 }
 
 /** What the page begins with, as it is now. */

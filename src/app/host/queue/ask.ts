@@ -5,6 +5,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import type { Queue } from 'bullmq'
+import type { Ending, Part } from '../../campaign.js'
 import { UserError } from '../../error.js'
 import { WorkerBug } from '../job.js'
 import { fromJson, NotAsWritten } from '../narrow.js'
@@ -16,13 +17,11 @@ import {
   ALIVE,
   type Answered,
   BEAT,
-  type Ending,
   envelope,
   jobId,
   KEPT,
   KEYS,
   living,
-  type Part,
   PREFIX,
   placeOf,
   queueName,

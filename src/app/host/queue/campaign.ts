@@ -4,17 +4,8 @@
  */
 import { hostname } from 'node:os'
 import type { Redis } from 'ioredis'
-import {
-  type Answered,
-  type Ending,
-  KEPT,
-  KEYS,
-  type Part,
-  type Ran,
-  type RunFacts,
-  type SliceFacts,
-  THIS_CODE,
-} from './wire.js'
+import type { Ending, Part, Ran } from '../../campaign.js'
+import { type Answered, KEPT, KEYS, type RunTold, type SliceFacts, THIS_CODE } from './wire.js'
 
 export class Campaign {
   readonly #run: string
@@ -76,7 +67,7 @@ export class Campaign {
 
   /** Tell the server, which may have been started again with nothing in it. */
   async tell(redis: Redis, ended?: Ending): Promise<void> {
-    const facts: RunFacts = {
+    const facts: RunTold = {
       code: THIS_CODE,
       what: this.#what,
       host: hostname(),

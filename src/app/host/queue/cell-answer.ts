@@ -1,10 +1,10 @@
 /** A check whose cells are answered by workers on a queue. */
+import type { Part } from '../../campaign.js'
 import type { Verdict } from '../../verdict.js'
 import type { Job, Listener, Run } from '../job.js'
 import type { Answer } from '../run.js'
 import { askAll } from './ask.js'
 import { type AskedCell, askedCell, CELLS, hashOf } from './cells.js'
-import type { Part } from './wire.js'
 
 export interface QueueOptions {
   readonly url: string

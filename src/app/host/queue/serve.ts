@@ -7,6 +7,7 @@
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import type { Job, Worker as QueueWorker } from 'bullmq'
+import type { WorkerFacts } from '../../campaign.js'
 import { UserError } from '../../error.js'
 import { NotAsWritten } from '../narrow.js'
 import { assertSameCode } from '../package.js'
@@ -28,7 +29,6 @@ import {
   type Said,
   sweep,
   THIS_CODE,
-  type WorkerFacts,
 } from './wire.js'
 
 /** How often a job may lose its worker: one that kills whoever does it is not given out for ever. */

@@ -1,32 +1,9 @@
 /** What runs on a server, and what ran there a while ago, whatever code it is of. */
 import type { Redis } from 'ioredis'
+import { type Ran, type RunStatus, STATUS_SCHEMA, type Status } from '../../campaign.js'
 import { fromJson, NotAsWritten } from '../narrow.js'
 import { Line, type LineOptions } from './line.js'
-import {
-  type Ending,
-  KEYS,
-  living,
-  type Ran,
-  type RunFacts,
-  readRan,
-  readRun,
-  readWorker,
-  type WorkerFacts,
-} from './wire.js'
-
-export interface RunStatus extends Omit<RunFacts, 'ended'> {
-  /** `gone` if nobody waits for it any more and it has not said why. */
-  readonly state: 'running' | 'gone' | Ending['how']
-  /** Why it failed. */
-  readonly why?: string | undefined
-  /** In the order of the jobs. */
-  readonly ran: readonly Ran[]
-}
-
-export interface Status {
-  readonly runs: readonly RunStatus[]
-  readonly workers: readonly WorkerFacts[]
-}
+import { KEYS, living, readRan, readRun, readWorker } from './wire.js'
 
 /** Look at a server. @throws UserError */
 export async function statusOf(url: string, options: LineOptions): Promise<Status> {
@@ -50,7 +27,7 @@ async function statusIn(redis: Redis): Promise<Status> {
   }
   runs.sort((a, b) => (a.begun < b.begun ? -1 : 1))
   const workers = await living(redis, KEYS.workers, KEYS.worker, readWorker)
-  return { runs, workers: [...workers.values()] }
+  return { schema: STATUS_SCHEMA, runs, workers: [...workers.values()] }
 }
 
 /** None if it is not as this version writes it. */

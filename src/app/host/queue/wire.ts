@@ -6,6 +6,17 @@
  */
 import type { Queue } from 'bullmq'
 import type { Redis } from 'ioredis'
+import {
+  type Ending,
+  type Part,
+  type Ran,
+  type RunFacts,
+  type RunStatus,
+  type Sliced,
+  STATUS_SCHEMA,
+  type Status,
+  type WorkerFacts,
+} from '../../campaign.js'
 import * as is from '../narrow.js'
 import { CODE } from '../package.js'
 
@@ -157,57 +168,6 @@ export function answered(worker: string, milliseconds: number, said: Said): Answ
   return { schema: ANSWER, code: THIS_CODE, worker, milliseconds, ...said }
 }
 
-/** What a worker has done of a run. */
-export interface Part {
-  /** Answered. */
-  readonly jobs: number
-  /** Handed on. */
-  readonly slices: number
-  readonly milliseconds: number
-}
-
-/** How a run has ended. */
-export interface Ending {
-  readonly how: 'finished' | 'interrupted' | 'failed'
-  readonly why?: string | undefined
-}
-
-/** A run, for `queue status`. */
-export interface RunFacts {
-  readonly code: string
-  /** What is asked, for people. */
-  readonly what: string
-  readonly host: string
-  /** When it was begun, by the clock of its host: ISO 8601, UTC. */
-  readonly begun: string
-  readonly seconds: number
-  readonly done: number
-  readonly total: number
-  /** What was found so far, by its word. */
-  readonly found: Readonly<Record<string, number>>
-  readonly by: Readonly<Record<string, Part>>
-  /** Jobs of which some slices are done. */
-  readonly sliced: readonly Sliced[]
-  readonly ended?: Ending | undefined
-}
-
-/** A job of which some slices are done, for people. */
-export interface Sliced extends Pick<SliceFacts, 'slices' | 'states'> {
-  readonly title: string
-  readonly seconds: number
-}
-
-/** A job that was answered, for people. */
-export interface Ran {
-  readonly title: string
-  /** Of its last slice. */
-  readonly worker: string
-  readonly slices: number
-  /** Of all of them. */
-  readonly seconds: number
-  readonly found: readonly string[]
-}
-
 export const readRan = is.fields<Ran>({
   title: is.text,
   worker: is.text,
@@ -216,7 +176,12 @@ export const readRan = is.fields<Ran>({
   found: is.list(is.text),
 })
 
-export const readRun = is.fields<RunFacts>({
+/** What the server has of a run. */
+export interface RunTold extends RunFacts {
+  readonly ended?: Ending | undefined
+}
+
+const facts = {
   code: is.text,
   what: is.text,
   host: is.text,
@@ -229,25 +194,14 @@ export const readRun = is.fields<RunFacts>({
   sliced: is.list(
     is.fields<Sliced>({ title: is.text, slices: is.count, states: is.count, seconds: is.real }),
   ),
-  ended: is.maybe(
-    is.fields<Ending>({
-      how: is.oneOf('finished', 'interrupted', 'failed'),
-      why: is.maybe(is.text),
-    }),
-  ),
-})
-
-/** A worker, for `queue status`. */
-export interface WorkerFacts {
-  readonly code: string
-  readonly name: string
-  readonly threads: number
-  readonly seconds: number
-  readonly jobs: number
-  readonly milliseconds: number
-  /** Jobs under way, for people, and for how many seconds. */
-  readonly doing: readonly (readonly [string, number])[]
 }
+
+const how = is.oneOf('finished', 'interrupted', 'failed')
+
+export const readRun = is.fields<RunTold>({
+  ...facts,
+  ended: is.maybe(is.fields<Ending>({ how, why: is.maybe(is.text) })),
+})
 
 export const readWorker = is.fields<WorkerFacts>({
   code: is.text,
@@ -257,6 +211,20 @@ export const readWorker = is.fields<WorkerFacts>({
   jobs: is.count,
   milliseconds: is.real,
   doing: is.list(is.pair(is.text, is.real)),
+})
+
+/** What `queue status --json` printed. */
+export const readStatus = is.fields<Status>({
+  schema: is.oneOf(STATUS_SCHEMA),
+  runs: is.list(
+    is.fields<RunStatus>({
+      ...facts,
+      state: is.oneOf('running', 'gone', 'finished', 'interrupted', 'failed'),
+      why: is.maybe(is.text),
+      ran: is.list(readRan),
+    }),
+  ),
+  workers: is.list(readWorker),
 })
 
 /** What those on a list say of themselves, by name; who is gone is struck off. */
