@@ -168,12 +168,15 @@ function effortOf({ job, client, mayGoOn }: Task, saver: Saver | undefined): Eff
 }
 
 function sampled(task: Task, runs: number): Verdict {
-  const { scenario, design, mayGoOn } = task
-  const { seed = 1 } = task.job.question
+  const { scenario, design, job, client, mayGoOn } = task
+  const { seed = 1 } = job.question
   const verdict = sampleScenario(scenario, design, {
     runs,
     draw: drawFor(task, seed),
-    keepGoing: mayGoOn,
+    keepGoing: () => {
+      client.send({ kind: 'progress', job: job.number, states: 0, depth: 0, bytes: 0 })
+      return mayGoOn()
+    },
     now: () => performance.now(),
   })
   return { ...told(task, verdict), seed }
