@@ -94,7 +94,7 @@ export const ROOMS: readonly Room[] = [
   },
   {
     name: 'sanitizers',
-    what: 'one judge each; they read machine and kernel, and write nothing',
+    what: 'one judge each; they read machine and kernel, and write what they remember',
     may: [...KERNEL, 'hosts'],
     usesNull: true,
   },
