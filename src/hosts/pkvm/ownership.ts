@@ -17,7 +17,7 @@ import { Kvm } from '../../kernel/include/kvm.js'
 import type { Gfn, Pfn } from '../../kernel/include/types.js'
 import { KVM_VM_TYPE_ARM_PROTECTED } from '../../kernel/include/uapi.js'
 import { alsoReads, alsoWrites } from '../../machine/effects.js'
-import { KernelFault } from '../../machine/fault.js'
+import { KernelFault, LimitError } from '../../machine/fault.js'
 import { fn } from '../../machine/fn.js'
 import {
   constructAt,
@@ -127,7 +127,7 @@ export function isCovered(pfn: Pfn): boolean {
 }
 
 export function pkvmPage(pfn: Pfn): PkvmPage {
-  if (!isCovered(pfn)) throw new Error(`the hypervisor keeps no state of pfn ${pfn}`)
+  if (!isCovered(pfn)) throw new LimitError(`pKVM keeps the state of pfns below ${COVERED}`)
   return PkvmPage.at(PkvmPage.base + pfn * PkvmPage.words) as PkvmPage
 }
 
@@ -138,7 +138,7 @@ export function frameOf(page: PkvmPage): Pfn {
 
 export function checkedGfn(gfn: Gfn): number {
   if (gfn < GUEST_FRAMES) return gfn
-  throw new Error(`a guest of pKVM has entries for gfns below ${GUEST_FRAMES}`)
+  throw new LimitError(`a guest of pKVM has entries for gfns below ${GUEST_FRAMES}`)
 }
 
 /** The announced field of a page, or a VM, stands for all of it. */
