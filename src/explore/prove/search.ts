@@ -206,7 +206,7 @@ class Search {
     const run = this.#run
     const deed = this.#deed()
     if (deed !== 0 && this.#leadsToKnown(deed)) {
-      this.#cycles?.meet()
+      this.#meet()
       return
     }
     run.take(this.#task, this.#choice, deed)
@@ -219,7 +219,7 @@ class Search {
     if (this.#arrive()) this.#enter()
     else {
       run.back()
-      this.#cycles?.meet()
+      this.#meet()
     }
   }
 
@@ -258,10 +258,23 @@ class Search {
     return this.#known.insert(run.mark, salt, run.preemptions)
   }
 
-  /** A step of the topmost state leads to the state in `known`, which was there before. */
-  readonly #meetForeseen = (): void => {
+  /** The step under way leads to the state in `known`, which was there before. */
+  #meet(): void {
+    if (this.#cycles?.meet() === true) this.#complete(this.#task)
+  }
+
+  /** A step of the topmost state that was not taken leads to a known one. */
+  readonly #meetForeseen = (complete: boolean): boolean => {
     this.#steps++
-    this.#cycles?.meet()
+    if (!complete) return this.#cycles?.meet() === true
+    this.#cycles?.pass()
+    return true
+  }
+
+  /** Everything behind the state that the step of a task leads to is known. */
+  #complete(task: number): void {
+    const { path } = this.#run
+    path.set(KEPT.COMPLETE, path.get(KEPT.COMPLETE) | (1 << task))
   }
 
   #enter(): void {
@@ -278,9 +291,12 @@ class Search {
 
   /** All steps of the topmost state have been tried; false if it is the initial one. */
   #leave(): boolean {
-    this.#cycles?.leave()
-    if (this.#run.depth === 0) return false
-    this.#run.back()
+    const run = this.#run
+    const complete = this.#cycles?.leave() === true
+    if (run.depth === 0) return false
+    const { running } = run
+    run.back()
+    if (complete) this.#complete(running)
     return true
   }
 }
