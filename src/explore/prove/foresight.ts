@@ -8,13 +8,13 @@
  *
  *     s --b--> y          s is the state before, y the one that has just been entered.
  *     |        |          If everything behind x is known, so is z, and the table of
- *     a        a          states need not be asked.
- *     v        v
- *     x --b--> z
+ *     a        a          states need not be asked. What a judge has found is part of
+ *     v        v          a state: x and y must be what the steps made of s, and no
+ *     x --b--> z          more.
  */
 import type { Execution } from '../../cell/execution.js'
 import type { Judges } from '../../cell/judges.js'
-import { LEVEL } from '../../cell/path.js'
+import { LEVEL, type Path } from '../../cell/path.js'
 import { alternatives, taskCount } from '../../machine/machine.js'
 import type { Memo } from '../../machine/memo.js'
 import { MAX_TASKS } from '../../machine/task.js'
@@ -75,7 +75,9 @@ export class Foresight {
     const fromLo = words[top + LEVEL.LO] as number
     const fromHi = words[top + LEVEL.HI] as number
     for (let task = taskCount() - 1; task >= 0; task--) words[here + task] = 0
-    const completeAbove = led === 0 ? 0 : (words[top - width + KEPT.COMPLETE] as number)
+    const completeAbove = this.#ledBy(led, path)
+      ? (words[top - width + KEPT.COMPLETE] as number)
+      : 0
     let complete = 0
     let foreseen = 0
     for (let rest = ready; rest !== 0; rest &= rest - 1) {
@@ -85,7 +87,7 @@ export class Foresight {
       const stands = before !== 0 && !memo.touches(led, before)
       const deed = stands ? before : memo.recall(task, 0)
       words[here + task] = deed
-      if (deed === 0 || (memo.dirty(deed) & this.#judges.ofSteps) !== 0) continue
+      if (deed === 0 || this.#mustBeSeen(deed)) continue
       if (stands && ((completeAbove >> task) & 1) !== 0 && !memo.touches(deed, led)) {
         complete |= 1 << task
         continue
@@ -98,5 +100,30 @@ export class Foresight {
     }
     words[top + KEPT.COMPLETE] = complete
     return foreseen
+  }
+
+  /**
+   * Is the topmost state what this deed made of the one before it, and no more? It has to be so
+   * wherever the deed is done: a judge that must see each step may find something elsewhere.
+   */
+  #ledBy(deed: number, { words, top, width }: Path): boolean {
+    if (deed === 0 || this.#mustBeSeen(deed)) return false
+    const lo = (words[top + LEVEL.LO] as number) ^ (words[top - width + LEVEL.LO] as number)
+    const hi = (words[top + LEVEL.HI] as number) ^ (words[top - width + LEVEL.HI] as number)
+    return lo === this.#memo.changeLo(deed) && hi === this.#memo.changeHi(deed)
+  }
+
+  /** By a judge that reads more than what wakes it. */
+  #mustBeSeen(deed: number): boolean {
+    return (this.#memo.dirty(deed) & this.#judges.ofSteps) !== 0
+  }
+
+  /** A task leads from the topmost state to the one with this fingerprint, which is complete. */
+  complete({ words, top }: Path, task: number, lo: number, hi: number): void {
+    const deed = words[top + KEPT.DEEDS + task] as number
+    if (deed === 0) return
+    if (lo !== ((words[top + LEVEL.LO] as number) ^ this.#memo.changeLo(deed))) return
+    if (hi !== ((words[top + LEVEL.HI] as number) ^ this.#memo.changeHi(deed))) return
+    words[top + KEPT.COMPLETE] = (words[top + KEPT.COMPLETE] as number) | (1 << task)
   }
 }

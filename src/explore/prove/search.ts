@@ -236,7 +236,6 @@ class Search {
     const memo = this.#memo as Memo
     if ((memo.dirty(deed) & this.#judges.ofSteps) !== 0) return false
     const run = this.#run
-    const known = this.#known
     const lo = run.lo ^ memo.changeLo(deed)
     const hi = run.hi ^ memo.changeHi(deed)
     let salt = 0
@@ -245,9 +244,9 @@ class Search {
       salt = saltOf(this.#task, run.surprises + (this.#choice > 0 ? 1 : 0))
       preemptions = run.preemptions + (run.preempts(this.#task) ? 1 : 0)
     }
-    if (!known.has(lo, hi, salt, preemptions)) return false
-    known.lo = lo
-    known.hi = hi
+    if (!this.#known.has(lo, hi, salt, preemptions)) return false
+    this.#known.lo = lo
+    this.#known.hi = hi
     return true
   }
 
@@ -260,21 +259,15 @@ class Search {
 
   /** The step under way leads to the state in `known`, which was there before. */
   #meet(): void {
-    if (this.#cycles?.meet() === true) this.#complete(this.#task)
+    if (this.#cycles?.meet() !== true) return
+    this.#foresight?.complete(this.#run.path, this.#task, this.#known.lo, this.#known.hi)
   }
 
   /** A step of the topmost state that was not taken leads to a known one. */
   readonly #meetForeseen = (complete: boolean): boolean => {
     this.#steps++
-    if (!complete) return this.#cycles?.meet() === true
-    this.#cycles?.pass()
-    return true
-  }
-
-  /** Everything behind the state that the step of a task leads to is known. */
-  #complete(task: number): void {
-    const { path } = this.#run
-    path.set(KEPT.COMPLETE, path.get(KEPT.COMPLETE) | (1 << task))
+    if (complete) this.#cycles?.pass()
+    return complete || this.#cycles?.meet() === true
   }
 
   #enter(): void {
@@ -291,12 +284,12 @@ class Search {
 
   /** All steps of the topmost state have been tried; false if it is the initial one. */
   #leave(): boolean {
-    const run = this.#run
     const complete = this.#cycles?.leave() === true
+    const run = this.#run
     if (run.depth === 0) return false
-    const { running } = run
+    const { running, lo, hi } = run
     run.back()
-    if (complete) this.#complete(running)
+    if (complete) this.#foresight?.complete(run.path, running, lo, hi)
     return true
   }
 }
