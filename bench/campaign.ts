@@ -1,15 +1,17 @@
 /**
  * Workers that are killed: `npm run campaign-test -- [--kills n] [--seed n] [scenario…]`. Four
  * workers answer a check on a queue, over and over, and each is killed with -9 at random moments and
- * replaced. What the check says must be what one machine says, whatever was lost on the way.
+ * replaced. One cell is large: it goes from worker to worker in slices, and workers are killed in
+ * the middle of them. What the check says must be what one machine says, whatever was lost on the
+ * way.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { builtInDesigns } from '../src/app/host/designs.js'
+import { builtInDesigns, resolveDesigns } from '../src/app/host/designs.js'
 import { answerOnQueue } from '../src/app/host/queue/cell-answer.js'
-import { check } from '../src/app/host/run.js'
+import { type CheckRequest, check } from '../src/app/host/run.js'
 import { readScenarios } from '../src/app/host/scenarios.js'
 import type { Results } from '../src/app/results.js'
 import { drawFrom } from '../test/engine/programs.js'
@@ -17,8 +19,11 @@ import { NO_SERVER, RedisServer } from '../test/queue/server.js'
 
 const MAIN = join(import.meta.dirname, '../src/cli/main.js')
 const WORKERS = 4
-/** Seconds that a lost job waits. */
+/** Seconds that a lost job waits, and of a slice. */
 const LOST_AFTER = 5
+const SLICE = 1
+/** The large cell: several slices. */
+const LARGE = { scenario: 'migration/anonymous-page-vs-compaction', design: 'upm' }
 
 const alive = new Set<ChildProcess>()
 
@@ -50,7 +55,8 @@ let longest = Number.POSITIVE_INFINITY
 /** One worker after the other, each killed at a moment that is drawn. */
 async function place(url: string, draw: (n: number) => number): Promise<void> {
   while (!over) {
-    const args = ['--queue', url, '--workers', '1', '--lost-after', String(LOST_AFTER)]
+    const times = ['--lost-after', String(LOST_AFTER), '--slice', String(SLICE)]
+    const args = ['--queue', url, '--workers', '1', ...times]
     const child = spawn(process.execPath, [MAIN, 'worker', ...args], {
       stdio: ['ignore', 'ignore', 'pipe'],
     })
@@ -70,29 +76,46 @@ async function place(url: string, draw: (n: number) => number): Promise<void> {
 }
 
 /** What does not depend on when and where it was found. */
-function essence({ cells }: Results): string[] {
-  return cells.map(({ hash, verdict }) => JSON.stringify({ hash, ...verdict, ms: 0 }))
+function essence(all: readonly Results[]): string[] {
+  const cells = all.flatMap((r) => r.cells)
+  return cells.map(({ hash, verdict }) => JSON.stringify({ hash, ...verdict, ms: 0, bytes: 0 }))
 }
 
 async function campaign(): Promise<number> {
   const scenarios = readScenarios(positionals.length > 0 ? positionals : ['seals', 'size', 'stat'])
-  const request = { scenarios, designs: builtInDesigns(), cache: false }
-  const one = essence(await check(request))
+  const requests: readonly CheckRequest[] = [
+    { scenarios, designs: builtInDesigns(), cache: false },
+    {
+      scenarios: readScenarios([LARGE.scenario]),
+      designs: await resolveDesigns([LARGE.design]),
+      cache: false,
+    },
+  ]
+  /** All checks at the same time: the large cell is on the way while the others are. */
+  const all = (answers: readonly Partial<CheckRequest>[]): Promise<Results[]> =>
+    Promise.all(requests.map((r, i) => check({ ...r, ...answers[i] })))
+  const one = essence(await all([]))
   say(`${one.length} cells on one machine`)
   const server = await RedisServer.start()
   const draw = drawFrom(seed)
   const places = Array.from({ length: WORKERS }, () => place(server.url, draw))
-  let [rounds, wrong, answers] = [0, 0, 0]
+  let [rounds, wrong, answers, slices] = [0, 0, 0, 0]
   try {
     while (rounds === 0 || kills < wanted) {
       const begun = performance.now()
-      const answer = answerOnQueue({
-        ...{ url: server.url, patience: 60, what: `round ${rounds}` },
-        onParts: (by) => {
-          for (const { jobs } of Object.values(by)) answers += jobs
-        },
-      })
-      const many = essence(await check({ ...request, answer }))
+      const onQueue = (what: string) =>
+        answerOnQueue({
+          ...{ url: server.url, patience: 60, what: `round ${rounds}, ${what}` },
+          onParts: (by) => {
+            for (const part of Object.values(by)) {
+              answers += part.jobs
+              slices += part.slices
+            }
+          },
+        })
+      const many = essence(
+        await all([{ answer: onQueue('small cells') }, { answer: onQueue('a large one') }]),
+      )
       rounds++
       // The first round begins with workers that are not there yet, and has no kills.
       if (rounds === 1) longest = (performance.now() - begun) / 4
@@ -107,7 +130,9 @@ async function campaign(): Promise<number> {
     await server.end()
   }
   const lost = rounds * one.length - answers
-  say(`${kills} kills of ${WORKERS} workers, seed ${seed}: ${rounds} rounds of ${one.length} cells`)
+  say(
+    `${kills} kills of ${WORKERS} workers, seed ${seed}: ${rounds} rounds of ${one.length} cells, ${slices} slices handed on`,
+  )
   say(
     `${wrong} rounds differ, ${Math.max(lost, 0)} answers lost, ${Math.max(-lost, 0)} there twice`,
   )

@@ -1,13 +1,13 @@
 /**
  * Do browsers come to the same verdicts and stories as Node? Every cell of every matrix is checked by
- * the page's own worker in Chromium and in Firefox, whichever there are. Its word, states, executions
- * and tokens are held to those of `check`; the story of each finding, step by step with functions,
- * changes and final state, to what `replay --json` prints. Scenarios or areas may be named, and one
- * browser: `--chromium`, `--firefox`.
+ * the page's own worker in Chromium and in Firefox, whichever there are, both at once. Its word,
+ * states, executions and tokens are held to those of `check`; the story of each finding, step by step
+ * with functions, changes and final state, to what `replay --json` prints. Scenarios or areas may be
+ * named, and one browser: `--chromium`, `--firefox`.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -24,8 +24,20 @@ import { readScenario } from '../src/litmus/scenario.js'
 interface Browser {
   readonly name: string
   readonly path: string
+  /** What a fresh profile has. */
+  readonly profile?: Readonly<Record<string, string>>
   args(profile: string, url: string): readonly string[]
 }
+
+/** What Firefox would do when it starts with a fresh profile, and nobody here asks of it. */
+const ALONE = [
+  ...['app.normandy.enabled', 'browser.aboutwelcome.enabled', 'browser.newtabpage.enabled'],
+  ...['browser.safebrowsing.malware.enabled', 'browser.safebrowsing.phishing.enabled'],
+  ...['browser.shell.checkDefaultBrowser', 'datareporting.policy.dataSubmissionEnabled'],
+  ...['extensions.getAddons.cache.enabled', 'extensions.update.enabled'],
+  ...['network.captive-portal-service.enabled', 'network.connectivity-service.enabled'],
+  ...['toolkit.telemetry.enabled', 'toolkit.telemetry.unified'],
+]
 
 const BROWSERS: readonly Browser[] = [
   {
@@ -40,6 +52,7 @@ const BROWSERS: readonly Browser[] = [
   {
     name: 'firefox',
     path: '/usr/bin/firefox-esr',
+    profile: { 'user.js': ALONE.map((p) => `user_pref('${p}', false)\n`).join('') },
     args: (profile, url) => ['--headless', '--no-remote', '--profile', profile, url],
   },
 ]
@@ -79,7 +92,7 @@ interface Said {
 const PAGE = `<!doctype html><meta charset="utf-8"><title>parity</title><script type="module">
 const data = await (await fetch('data.json')).json()
 const jobs = await (await fetch('jobs.json')).json()
-const worker = new Worker('worker-hosts.js')
+const worker = new Worker('worker.js')
 worker.postMessage({ kind: 'start', ...data, stop: undefined })
 let heard
 worker.onmessage = ({ data: reply }) => reply.kind === 'progress' || heard(reply)
@@ -122,7 +135,7 @@ function serve(jobs: readonly Job[], hear: (name: string, body: string) => void)
     '': () => PAGE,
     'data.json': () => JSON.stringify(dataOf({})),
     'jobs.json': () => JSON.stringify(jobs),
-    'worker-hosts.js': () => builtFile('worker-hosts.js'),
+    'worker.js': () => builtFile('worker.js'),
   }
   return createServer(async (request, response) => {
     const name = (request.url ?? '/').slice(1)
@@ -146,6 +159,9 @@ function runIn(
   hear: (said: Said) => void,
 ): Promise<string | undefined> {
   const profile = mkdtempSync(join(tmpdir(), 'lab-parity-'))
+  for (const [name, text] of Object.entries(browser.profile ?? {})) {
+    writeFileSync(join(profile, name), text)
+  }
   return new Promise((resolve, reject) => {
     let child: ChildProcess | undefined
     let early: string | undefined = 'the browser ended'
@@ -219,6 +235,19 @@ async function expectedOf(id: string, only: readonly string[] | undefined): Prom
   })
 }
 
+/** Of all matrices: a cell that stands in two is one. */
+async function expectedOfAll(
+  only: readonly string[] | undefined,
+  say: (text: string) => void,
+): Promise<Expected[]> {
+  const all = new Map<string, Expected>()
+  for (const id of MATRICES) {
+    for (const e of await expectedOf(id, only)) all.set(`${e.cell.scenario} ${e.cell.design}`, e)
+    say(`node: ${id}, ${all.size} cells`)
+  }
+  return [...all.values()]
+}
+
 /** What a verdict is compared by, in the order of `factsOf`. */
 const FACTS = ['word', 'states', 'executions', 'expectation', 'findings', 'outcomes'] as const
 
@@ -245,48 +274,52 @@ function differenceOf({ cell, stories }: Expected, said: Said): string | undefin
   return undefined
 }
 
+/** Hold a browser to what is expected, and tell of it. Does it say the same of everything? */
+async function isAlike(
+  browser: Browser,
+  expected: readonly Expected[],
+  say: (text: string) => void,
+): Promise<boolean> {
+  const { name } = browser
+  const all = expected.length
+  const stories = expected.reduce((sum, e) => sum + e.stories.length, 0)
+  let [equal, heard] = [0, 0]
+  const progress = setInterval(() => {
+    const next = expected[heard]?.cell
+    const at = next === undefined ? '' : `, at ${next.scenario} on ${next.design}`
+    say(`${name}: ${heard} of ${all} cells heard${at}`)
+  }, BETWEEN)
+  const jobs = expected.map((e) => e.job)
+  const early = await runIn(browser, jobs, (said) => {
+    const cell = expected[said.id] as Expected
+    const difference = differenceOf(cell, said)
+    heard++
+    if (difference === undefined) equal++
+    else {
+      const { scenario, design } = cell.cell
+      process.stdout.write(`${name}: ${scenario} on ${design} differs: ${difference}\n`)
+    }
+  })
+  clearInterval(progress)
+  const end = early === undefined ? '' : `; ended early: ${early}`
+  process.stdout.write(`${name}: ${equal} of ${all} cells equal, with ${stories} stories${end}\n`)
+  return equal === all && all > 0 && early === undefined
+}
+
 async function main(args: readonly string[]): Promise<void> {
   const only = args.filter((a) => !a.startsWith('--'))
   const wanted = args.filter((a) => a.startsWith('--')).map((a) => a.slice(2))
   const start = performance.now()
   const seconds = (): string => `${((performance.now() - start) / 1000).toFixed(0)} s`
   const say = (text: string): void => void process.stderr.write(`${text}, ${seconds()}\n`)
-  const expected: Expected[] = []
-  for (const id of MATRICES) {
-    expected.push(...(await expectedOf(id, only.length > 0 ? only : undefined)))
-    say(`node: ${id}, ${expected.length} cells`)
-  }
-  const all = expected.length
-  const stories = expected.reduce((sum, e) => sum + e.stories.length, 0)
-  for (const browser of BROWSERS.filter((b) => wanted.length === 0 || wanted.includes(b.name))) {
-    if (!existsSync(browser.path)) {
-      process.stdout.write(`${browser.name}: not on this machine\n`)
-      continue
-    }
-    let [equal, heard] = [0, 0]
-    const progress = setInterval(() => {
-      const next = expected[heard]?.cell
-      const at = next === undefined ? '' : `, at ${next.scenario} on ${next.design}`
-      say(`${browser.name}: ${heard} of ${all} cells heard${at}`)
-    }, BETWEEN)
-    const jobs = expected.map((e) => e.job)
-    const early = await runIn(browser, jobs, (said) => {
-      const cell = expected[said.id] as Expected
-      const difference = differenceOf(cell, said)
-      heard++
-      if (difference === undefined) equal++
-      else {
-        const { scenario, design } = cell.cell
-        process.stdout.write(`${browser.name}: ${scenario} on ${design} differs: ${difference}\n`)
-      }
-    })
-    clearInterval(progress)
-    const end = early === undefined ? '' : `; ended early: ${early}`
-    process.stdout.write(
-      `${browser.name}: ${equal} of ${all} cells equal, with ${stories} stories${end}, ${seconds()}\n`,
-    )
-    if (equal !== all || all === 0 || early !== undefined) process.exitCode = 1
-  }
+  const browsers = BROWSERS.filter((b) => wanted.length === 0 || wanted.includes(b.name))
+  const missing = browsers.filter((b) => !existsSync(b.path))
+  for (const { name } of missing) process.stdout.write(`${name}: not on this machine\n`)
+  const there = browsers.filter((b) => !missing.includes(b))
+  const expected = await expectedOfAll(only.length > 0 ? only : undefined, say)
+  const alike = await Promise.all(there.map((b) => isAlike(b, expected, say)))
+  process.stdout.write(`in ${seconds()}\n`)
+  if (!alike.every((a) => a)) process.exitCode = 1
 }
 
 await main(process.argv.slice(2))

@@ -3,20 +3,10 @@ import { defineDesign } from '../src/designs/design.js'
 import { gmem618 } from '../src/designs/gmem.js'
 import { onHost } from '../src/hosts/host.js'
 import { mapGuest, pkvmMemAbort, topupMemcache } from '../src/hosts/pkvm/guest.js'
+import { giveBack, guestCheckMemcache, memcacheUnchecked } from '../src/hosts/pkvm/guest-calls.js'
+import { hostDonateHyp, hostShareHyp, hostUnshareFfa } from '../src/hosts/pkvm/host-calls.js'
 import { pkvm70, pkvm71 } from '../src/hosts/pkvm/index.js'
-import {
-  frameOf,
-  giveBack,
-  guestCheckMemcache,
-  hostDonateHyp,
-  hostShareHyp,
-  hostUnshareFfa,
-  memcacheUnchecked,
-  OWNED,
-  OWNER_HOST,
-  type PkvmPage,
-  pkvmPage,
-} from '../src/hosts/pkvm/ownership.js'
+import { frameOf, OWNED, OWNER_HOST, type PkvmPage, pkvmPage } from '../src/hosts/pkvm/ownership.js'
 import { unpin } from '../src/hosts/pkvm/vm.js'
 import { kvmTdpMmuZap } from '../src/kernel/arch/x86/kvm/tdp_mmu.js'
 import { directMapLoad, hostUserFault } from '../src/kernel/arch/x86/mm/direct_map.js'

@@ -19,7 +19,8 @@ const PROGRAMS = ['cli/main.js', 'app/host/worker.js']
  */
 const BUNDLES = {
   'start.js': ['cli/main.js'],
-  'commands.js': ['cli/program.js', 'cli/list.js', 'cli/explain.js'],
+  'answers.js': ['cli/list.js', 'cli/explain.js'],
+  'commands.js': ['cli/program.js'],
   'core.js': [
     ...['app/host/index.js', 'app/host/worker.js', 'cli/check.js', 'cli/replay.js'],
     'report/formats/',

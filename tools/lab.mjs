@@ -30,8 +30,8 @@ const COMMON = {
   jsxImportSource: 'preact',
 }
 
-/** A module of lowered code without the plain functions, which are for a task that is alone. */
-function withoutStraight(text) {
+/** A module of lowered code without generators and plain functions: step functions are left. */
+function steppedOnly(text) {
   const file = ts.createSourceFile(
     'lowered.js',
     text,
@@ -42,35 +42,28 @@ function withoutStraight(text) {
   const cuts = []
   const visit = (node) => {
     const isFn = ts.isCallExpression(node) && node.expression.getText(file) === 'fn'
-    const straight = isFn && node.arguments.length === 5 ? node.arguments[2] : undefined
-    if (straight !== undefined) cuts.push([straight.getStart(file), straight.getEnd()])
-    else ts.forEachChild(node, visit)
+    const [generator, lowered, straight] = isFn ? node.arguments : []
+    if (lowered === undefined || ts.isIdentifier(lowered)) ts.forEachChild(node, visit)
+    else cuts.push(generator, straight)
   }
   visit(file)
-  return cuts.reduceRight((t, [from, to]) => `${t.slice(0, from)}undefined${t.slice(to)}`, text)
+  return cuts.reduceRight(
+    (t, cut) => `${t.slice(0, cut.getStart(file))}undefined${t.slice(cut.getEnd())}`,
+    text,
+  )
 }
 
-/** Nothing in the page runs a task alone. */
+/** Nothing in the page goes forward only, or runs a task that is alone. */
 const LEAN = {
-  name: 'without plain functions',
+  name: 'step functions only',
   setup(bundle) {
     bundle.onLoad(
       { filter: /[/\\]src[/\\](kernel|user|designs|hosts)[/\\].*\.js$/ },
       ({ path }) => ({
-        contents: withoutStraight(readFileSync(path, 'utf8')),
+        contents: steppedOnly(readFileSync(path, 'utf8')),
         loader: 'js',
       }),
     )
-  },
-}
-
-/** The first worker has no hosts: they are a tenth of it, and few ask for them. */
-const WITHOUT_HOSTS = {
-  name: 'without hosts',
-  setup(bundle) {
-    bundle.onLoad({ filter: /[/\\]src[/\\]hosts[/\\]all\.js$/ }, () => ({
-      contents: 'export const HOSTS = []',
-    }))
   },
 }
 
@@ -162,15 +155,6 @@ export async function buildLab(root, dist) {
   const entry = join(page, 'app.tsx')
   const modules = { nodePaths: [join(root, 'node_modules')], absWorkingDir: root }
   const tsconfig = join(page, 'tsconfig.json')
-  const worker = (name, plugins) =>
-    build({
-      ...COMMON,
-      ...modules,
-      entryPoints: { [name]: join(dist, 'parts/src/lab/worker.js') },
-      format: 'iife',
-      plugins,
-      outdir: out,
-    })
   await Promise.all([
     build({
       ...COMMON,
@@ -191,8 +175,14 @@ export async function buildLab(root, dist) {
       format: 'iife',
       outdir: out,
     }),
-    worker('worker', [WITHOUT_HOSTS, LEAN]),
-    worker('worker-hosts', [LEAN]),
+    build({
+      ...COMMON,
+      ...modules,
+      entryPoints: { worker: join(dist, 'parts/src/lab/worker.js') },
+      format: 'iife',
+      plugins: [LEAN],
+      outdir: out,
+    }),
     build({
       ...COMMON,
       ...modules,

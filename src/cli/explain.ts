@@ -17,21 +17,24 @@ export async function explain(word: string, width: number): Promise<string> {
   if (/^rm\d+\./.test(word)) return explainToken(word)
   const said = meaningOf(word)
   if (said !== undefined) return wrap(`${word}: ${said}`, width, '')
-  const path = [...builtInFiles(), ...hostFiles()].find((f) => nameOf(f) === word)
-  if (path !== undefined) return readFileSync(path, 'utf8').trimEnd()
   const lists = builtLists()
   const entries = Object.values(lists).flat()
   const named = (name: string): Entry | undefined => entries.find((e) => bare(e) === name)
   // A cell of the matrix may say how many more there are.
   const short = word.replace(/(\+\d+)?[?!]*$/, '')
-  const found = named(word) ?? lists.findings.find(({ name }) => shortFinding(name) === short)
-  if (found !== undefined) return textOf(found, width)
+  const found = [lists.findings.find(({ name }) => shortFinding(name) === short), named(word)]
+    .filter((e) => e !== undefined)
+    .map((e) => textOf(e, width))
+  if (found.length > 0) return [...new Set(found)].join('\n\n')
   const [design, host] = word.split('@').map(named)
   if (design !== undefined && host !== undefined) {
     return `${textOf(design, width)}\n${textOf(host, width)}`
   }
+  const files = [...builtInFiles(), ...hostFiles()]
+  const path = files.find((f) => nameOf(f) === word)
+  if (path !== undefined) return readFileSync(path, 'utf8').trimEnd()
   const known = [
-    ...builtInFiles().map(nameOf),
+    ...files.map(nameOf),
     ...entries.map(bare),
     ...[...Object.keys(VERDICT_WORDS), ...SHORT_WORDS, ...Object.keys(ERRNO)],
   ]
@@ -41,7 +44,7 @@ export async function explain(word: string, width: number): Promise<string> {
 
 /** A word of a verdict, or a sign of the matrix. */
 function meaningOf(word: string): string | undefined {
-  const sign = /^\+\d+$/.test(word) ? '+n' : word
+  const sign = /^\+\d*$/.test(word) ? '+n' : word
   return (
     MATRIX_SIGNS[sign as keyof typeof MATRIX_SIGNS] ??
     VERDICT_WORDS[word.replace(/[?!]+$/, '') as keyof typeof VERDICT_WORDS]

@@ -42,6 +42,17 @@ async function endOf(error: unknown): Promise<number> {
   return EXIT.BUG
 }
 
+/** What is asked often, and by scripts, and needs no commands; undefined for all else. */
+async function answer(words: readonly string[]): Promise<string | undefined> {
+  const [command, word, ...more] = words
+  if (more.length > 0 || (word ?? '').startsWith('-')) return undefined
+  const width = widthOf(process.stdout)
+  if (command === '--version' && word === undefined) return CODE.version
+  if (command === 'list') return (await import('./list.js')).list(word ?? 'scenarios', width)
+  if (command !== 'explain' || word === undefined) return undefined
+  return (await import('./explain.js')).explain(word, width)
+}
+
 async function run(words: readonly string[]): Promise<void> {
   const { checkCommand, program } = await import('./program.js')
   const main = program((exit) => {
@@ -53,9 +64,9 @@ async function run(words: readonly string[]): Promise<void> {
 
 const words = process.argv.slice(2)
 try {
-  // Asked often, and by scripts: the answer needs no commands.
-  if (words.length === 1 && words[0] === '--version') out(CODE.version)
-  else await run(words)
+  const answered = await answer(words)
+  if (answered === undefined) await run(words)
+  else out(answered)
 } catch (error) {
   code = await endOf(error)
 }

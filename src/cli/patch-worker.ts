@@ -5,6 +5,7 @@ import type { Design } from '../designs/design.js'
 import { DESIGNS } from '../designs/index.js'
 import { readScenario, type Scenario } from '../litmus/scenario.js'
 import type { FnTag, Replacement, SlotReplacement } from '../machine/fn.js'
+import { numberDeclared } from '../machine/machine.js'
 import {
   type CellFacts,
   type Difference,
@@ -76,6 +77,7 @@ const loaded = new Map<string, Made>()
 async function load(module: string): Promise<Made> {
   const known = loaded.get(module)
   if (known !== undefined) return known
+  numberDeclared()
   const url = `data:text/javascript;base64,${Buffer.from(module).toString('base64')}`
   const { made } = (await import(url)) as { made: Made }
   loaded.set(module, made)

@@ -1,6 +1,6 @@
 /** `queue status`: runs and workers on a server; and who has done what of a run. */
-import type { Status } from '../app/host/queue/status.js'
-import type { Part, RunFacts, WorkerFacts } from '../app/host/queue/wire.js'
+import type { RunStatus, Status } from '../app/host/queue/status.js'
+import type { Part, Sliced, WorkerFacts } from '../app/host/queue/wire.js'
 import { EXIT } from './exit.js'
 import { out, say } from './terminal.js'
 
@@ -24,22 +24,30 @@ function statusText({ runs, workers }: Status): string {
   return [...runs.map(runText), ...workers.map(workerText)].join('\n')
 }
 
-function runText({ what, host, code, seconds, done, total, found, by }: RunFacts): string {
+function runText(run: RunStatus): string {
+  const { what, host, code, state, why, seconds, done, total, found, by, sliced } = run
   const words = Object.entries(found).map(([word, n]) => `${word} ${n}`)
   return [
     `run: ${what}, asked on ${host}, version ${code}`,
+    `  ${state}${why === undefined ? '' : `: ${why}`}`,
     `  ${done} of ${total} done in ${seconds.toFixed(0)} s, ${total - done} left`,
     `  found: ${words.length === 0 ? 'nothing' : words.sort().join(', ')}`,
+    ...sliced.map((s) => `  ${slicedText(s)}`),
     ...partLines(by).map((line) => `  ${line}`),
   ].join('\n')
+}
+
+function slicedText({ title, slices, states, seconds }: Sliced): string {
+  return `${title}: ${slices} slices, ${seconds.toFixed(0)} s, ${states} states so far`
 }
 
 /** Who has done how much of a run. */
 export function partLines(by: Readonly<Record<string, Part>>): string[] {
   return Object.entries(by)
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, { jobs, milliseconds }]) => {
-      return `by ${name}: ${jobs} in ${(milliseconds / 1000).toFixed(1)} s`
+    .map(([name, { jobs, slices, milliseconds }]) => {
+      const more = slices === 0 ? '' : ` and ${slices} slices`
+      return `by ${name}: ${jobs}${more} in ${(milliseconds / 1000).toFixed(1)} s`
     })
 }
 

@@ -63,6 +63,7 @@ export function addSpreadCommands(main: Command, end: (code: number) => void): v
       30,
     )
     .option('--patience <s>', 'seconds that the server may be gone for', seconds, 60)
+    .option('--slice <s>', 'seconds after which a large cell is handed on', seconds, 60)
     .option('--live', "run also programs of `conform --live`, on this machine's kernel")
     .option('--allow-designs', 'run designs that others send: their code may do all that you may')
     .action(async (flags: WorkerFlags) => {

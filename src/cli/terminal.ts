@@ -86,11 +86,13 @@ export class ProgressLine {
   update(p: Progress): void {
     const seconds = (performance.now() - this.#start) / 1000
     const rate = Math.round(p.states / Math.max(seconds, 0.001) / 1000)
+    // A sample keeps none.
+    const states = p.states > 0 ? `  ${p.states} states  ${rate} k/s` : ''
     const depth = p.depth > 0 ? `  depth ${p.depth}` : ''
     const memory = p.bytes > 0 ? `  ${Math.ceil(p.bytes / 2 ** 20)} MiB` : ''
     // How many states there will be can't be told from those seen; a guess would be worse.
     const end = p.total === 1 ? '  end unknown' : ''
-    const line = `${p.done} of ${p.total} cells  ${p.states} states  ${rate} k/s${depth}${memory}  ${seconds.toFixed(0)} s${end}`
+    const line = `${p.done} of ${p.total} cells${states}${depth}${memory}  ${seconds.toFixed(0)} s${end}`
     this.show(line)
   }
 

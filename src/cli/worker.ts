@@ -12,6 +12,7 @@ export interface WorkerFlags {
   readonly queue: string
   readonly workers?: number
   readonly lostAfter: number
+  readonly slice: number
   readonly patience: number
   readonly allowDesigns?: boolean
   readonly live?: boolean
@@ -20,7 +21,7 @@ export interface WorkerFlags {
 /** Serve; returns the exit code, which is that of an interruption if there is no mistake. */
 export async function worker(flags: WorkerFlags): Promise<number> {
   const { queue, workers = availableParallelism(), allowDesigns = false, live = false } = flags
-  const { lostAfter, patience } = flags
+  const { lostAfter, slice, patience } = flags
   if (workers > MOST_WORKERS) {
     throw new UserError(`there can be 1 to ${MOST_WORKERS} workers, not ${workers}`)
   }
@@ -29,7 +30,7 @@ export async function worker(flags: WorkerFlags): Promise<number> {
   // One that has to end takes the others along.
   const ending = new AbortController()
   const signal = AbortSignal.any([interruption.signal, ending.signal])
-  const usual = { url: queue, lostAfter, patience, allowDesigns, signal, onNotice: say }
+  const usual = { url: queue, lostAfter, slice, patience, allowDesigns, signal, onNotice: say }
   const onReady = (name: string): void => {
     say(`${name}: ready, ${workers} at a time, version ${THIS_CODE}`)
   }

@@ -1,10 +1,12 @@
 /** The hosts that can be chosen, in the order of the tables; `sw` is the machine without one. */
 import type { Design } from '../designs/design.js'
 import { DESIGNS } from '../designs/index.js'
-import { HOSTS } from './all.js'
 import { type Host, type HostWord, MACHINE_OF, type Machine, onHost, supports } from './host.js'
+import { pkvm70, pkvm71 } from './pkvm/index.js'
+import { snp } from './snp/index.js'
+import { tdx618, tdx619 } from './tdx/index.js'
 
-export { HOSTS } from './all.js'
+export const HOSTS: readonly Host[] = [snp, tdx618, tdx619, pkvm70, pkvm71]
 
 /** The hosts that are this machine, in their order; none for `sw`. */
 export function hostsOf(machine: Machine): readonly Host[] {

@@ -62,9 +62,10 @@ export function lowerFile(
       const plain = straight(body, file, RUNTIME)
       insertions.push({ at: body.getEnd(), text: `, ${generated.text}, ${plain}, ${place}` })
     }
-    if (isOriginal(node, checker)) {
+    const told = toldItsPlace(node, checker)
+    if (told !== undefined) {
       const place = JSON.stringify(`${name}:${node.getStart(file)}`)
-      insertions.push({ at: node.arguments[0]?.getEnd() ?? node.getEnd(), text: `, ${place}` })
+      insertions.push({ at: told.getEnd(), text: `, ${place}` })
     }
     const misnamed = misnamedStruct(node, checker)
     if (misnamed !== undefined) problems.push({ pos: node.getStart(file), reason: misnamed })
@@ -94,10 +95,12 @@ function isFn(name: ts.Identifier, checker: ts.TypeChecker): boolean {
   return machineExport(name, checker) === 'fn'
 }
 
-/** Whether this is `original(f)`, which is told where it stands. */
-function isOriginal(node: ts.Node, checker: ts.TypeChecker): node is ts.CallExpression {
-  if (!ts.isCallExpression(node) || !ts.isIdentifier(node.expression)) return false
-  return node.arguments.length === 1 && machineExport(node.expression, checker) === 'original'
+/** The argument of `original(f)` or `opsTable({…})`, which are told where they stand. */
+function toldItsPlace(node: ts.Node, checker: ts.TypeChecker): ts.Expression | undefined {
+  if (!ts.isCallExpression(node) || !ts.isIdentifier(node.expression)) return undefined
+  if (node.arguments.length !== 1) return undefined
+  const isTold = /^(original|opsTable)$/.test(machineExport(node.expression, checker) ?? '')
+  return isTold ? node.arguments[0] : undefined
 }
 
 /**

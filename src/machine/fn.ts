@@ -6,6 +6,7 @@
  * A generator may be preempted where it yields. A plain function runs to completion.
  */
 import type { Effect } from './effects.js'
+import { inOrder } from './order.js'
 
 /** What a preemptible kernel function returns; call it with `yield*`. */
 export type Kernel<R> = Generator<Effect, R, number>
@@ -184,9 +185,12 @@ const byNumber: Body[] = []
  * say does not depend on the order of imports. A machine that boots calls this.
  */
 export function numberFunctions(): void {
-  const key = (b: Body): string => `${b.cName} ${b.place}`
-  const fresh = bodies.slice(byNumber.length)
-  fresh.sort((a, b) => (key(a) < key(b) ? -1 : key(a) > key(b) ? 1 : 0))
+  // An original is what it is of, but for where it was asked for.
+  const askedAt = new Map(originals.map((o) => [o.id, o.place]))
+  const fresh = inOrder(
+    bodies.slice(byNumber.length),
+    (b) => `${b.cName} ${b.place} ${askedAt.get(b.id) ?? ''}`,
+  )
   for (const body of fresh) body.number = byNumber.push(body)
 }
 

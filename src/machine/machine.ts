@@ -89,13 +89,22 @@ export function mustBeOf(boot: number): void {
 }
 
 /**
+ * Number what has been declared until now: what is declared later comes behind. Each boot does so,
+ * and who loads a design that somebody brings, before it is there: the project's own states do not
+ * depend on it.
+ */
+export function numberDeclared(): void {
+  placeStructs()
+  numberFunctions()
+}
+
+/**
  * Empty machine: no task, no kernel object. `init` then builds the kernel, as task 0. `locks` are
  * the classes of locks that this machine has besides the kernel's.
  */
 export function boot(how: Mode, init: () => void, locks: readonly string[] = []): void {
   boots++
-  placeStructs()
-  numberFunctions()
+  numberDeclared()
   setLockClasses(locks)
   resetArena()
   mode = how

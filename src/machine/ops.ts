@@ -1,38 +1,44 @@
 /**
  * Tables of functions that a word of the arena can point to, as Linux's constant ops structs. They
- * are numbered in the order of their names, when a machine boots.
+ * are numbered in the order of names and places, when a machine boots.
  */
 import { mem, pokeFrame } from './arena.js'
+import { inOrder } from './order.js'
 
-/** Every table of functions has a name, as its variable has in C. */
+/** Every table of functions has a name, as its variable has in C, where two files may share one. */
 export interface NamedTable {
   readonly name: string
 }
 
-const opsTables: NamedTable[] = []
-const newTables: NamedTable[] = []
+interface Written {
+  readonly table: NamedTable
+  /** File and offset of its first character. */
+  readonly place: string
+}
 
-/** Register a constant table of functions, so that a word of the arena can point to it. */
-export function opsTable<T extends NamedTable>(table: T): T {
-  newTables.push(table)
+const opsTables: NamedTable[] = []
+const newTables: Written[] = []
+
+/**
+ * Register a constant table of functions, so that a word of the arena can point to it. The second
+ * argument is put there by the lowering.
+ */
+export function opsTable<T extends NamedTable>(table: T, place = ''): T {
+  newTables.push({ table, place })
   return table
 }
 
 /** Number the tables that have been registered since the last call. */
 export function placeOpsTables(): void {
-  newTables.forEach(mustBeWhole)
-  opsTables.push(...newTables.splice(0).sort(byOwnName))
+  for (const { table } of newTables) mustBeWhole(table)
+  const ordered = inOrder(newTables.splice(0), ({ table, place }) => `${table.name} ${place}`)
+  opsTables.push(...ordered.map(({ table }) => table))
 }
 
 /** Modules that import each other in a circle begin in some order: a function may come too late. */
 function mustBeWhole(table: NamedTable): void {
   const late = Object.entries(table).find(([, value]) => value === undefined)
   if (late !== undefined) throw new Error(`${table.name} was made before its ${late[0]}`)
-}
-
-/** In the order of names, which no order of imports changes. */
-export function byOwnName(a: NamedTable, b: NamedTable): number {
-  return a.name < b.name ? -1 : 1
 }
 
 /** All ops tables, once a machine has booted; the number of one in the arena is its place + 1. */

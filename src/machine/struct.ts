@@ -24,7 +24,8 @@ import {
 } from './arena.js'
 import { type Facts, KernelFault, LimitError, remark } from './fault.js'
 import type { Field, Layout, Obj, PlacedField, Struct, StructOptions } from './layout.js'
-import { byOwnName, opsNumber, opsNumbered, placeOpsTables } from './ops.js'
+import { opsNumber, opsNumbered, placeOpsTables } from './ops.js'
+import { inOrder } from './order.js'
 
 export {
   type AccessHook,
@@ -161,7 +162,7 @@ function notPlaced(): never {
  */
 export function placeStructs(): void {
   placeOpsTables()
-  for (const s of newStructs.splice(0).sort(byOwnName)) {
+  for (const s of inOrder(newStructs.splice(0), ({ name }) => name)) {
     const end = nextBase + s.words * s.capacity
     if (end > ARENA_WORDS) throw new LimitError(`the arena has no room for struct ${s.name}`)
     if (byId.length === MAX_STRUCTS) throw new LimitError(`there can be ${MAX_STRUCTS} structs`)

@@ -1,7 +1,7 @@
 /** The matrix: a row for each scenario, a column for each design, a word for each verdict. */
 import type { Results } from '../app/results.js'
 import { type Standing, standingOf } from '../app/standing.js'
-import type { Finding, Verdict } from '../app/verdict.js'
+import type { Finding, Proof, Verdict } from '../app/verdict.js'
 import { cell, type Page, type Paint, PLAIN_PAGE } from './paint.js'
 import { shortFinding } from './words.js'
 
@@ -162,13 +162,16 @@ export function coverage({ cells, asked, seconds }: Results): string {
     const skipped = verdicts.length - failed
     return `${missing}${broken}nothing was checked, ${skipped} cells skipped`
   }
-  const states = run.reduce((sum, v) => sum + v.states, 0)
-  const exhaustive = run.filter((v) => v.proof === 'exhaustive').length
-  const proof = exhaustive === run.length ? 'all exhaustive' : `${exhaustive} of them exhaustive`
+  const are = (proof: Proof): number => run.filter((v) => v.proof === proof).length
+  const whole = (['exhaustive', 'sampled'] as const).find((proof) => are(proof) === run.length)
+  const proof = whole === undefined ? `${are('exhaustive')} of them exhaustive` : `all ${whole}`
+  const sum = (of: 'states' | 'executions'): number => run.reduce((all, v) => all + v[of], 0)
+  // A sample keeps no states.
+  const seen = whole === 'sampled' ? `${sum('executions')} runs` : `${sum('states')} states`
   const old = run.filter((v) => v.reused === true).length
   const reused =
     old === 0 ? '' : `\n${old} of them reused from an earlier run; --no-cache checks all again`
-  const size = `${states} states in ${seconds.toFixed(1)} s`
+  const size = `${seen} in ${seconds.toFixed(1)} s`
   return `${missing}${broken}${run.length} cells, ${proof}, ${standings(run)}: ${size}${reused}`
 }
 

@@ -56,6 +56,14 @@ const SHORT: Readonly<Record<string, string>> = {
   'freed-while-donated': 'given',
   'guest-page-not-zeroed': 'bytes',
   'pin-dropped-early': 'unpin',
+  'pin-missing': 'nopin',
+  'guest-page-exposed': 'seen',
+  'guest-page-taken': 'robbed',
+  'leaked-page-freed': 'refree',
+  'tdr-contended': 'tdr',
+  'host-priority-stuck': 'prio',
+  'stray-zap': 'stray',
+  'missing-write-protection': 'wrprot',
 }
 
 export function shortFinding(id: string): string {

@@ -4,10 +4,10 @@
  * was torn down it is back in the allocator, or, if it is poisoned, has the one reference that keeps
  * it out of it; with more its poison could not be taken back.
  */
-import { SnpLeakedPages, timesLeaked } from '../hosts/snp/leaked.js'
 import { type Folio, nrPages } from '../kernel/include/mm.js'
 import { forEachFolio } from '../kernel/mm/page_alloc.js'
-import { factsOf, forEachAlive } from '../machine/struct.js'
+import { factsOf } from '../machine/struct.js'
+import { isGivenUp } from '../user/given-up.js'
 import { commit, source } from './ground.js'
 import type { Context, Sanitizer } from './sanitizer.js'
 
@@ -35,15 +35,6 @@ function state({ report }: Context): void {
 /** A poisoned frame of a block that went offline: nobody will ever ask for it again. */
 function isOffline(folio: Folio): boolean {
   return folio.hwpoison && folio.isolateBlock
-}
-
-/** A page that a host with SNP cannot use again, which the kernel knows and keeps on a list. */
-function isGivenUp(folio: Folio): boolean {
-  let found = false
-  forEachAlive(SnpLeakedPages, () => {
-    found = timesLeaked(folio.pfn) > 0
-  })
-  return found
 }
 
 function atEnd({ report, crashed }: Context): void {

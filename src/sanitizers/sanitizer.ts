@@ -1,6 +1,6 @@
 /**
- * What a sanitizer is: a judge of states and events. It reads the machine and the kernel and
- * writes nothing. A state check runs after each step that wrote one of the fields it names, so a
+ * What a sanitizer is: a judge of states and events. It reads the machine and the kernel, and writes
+ * nothing but what it remembers, in a struct with the role `judge`. A state check runs after each step that wrote one of the fields it names, so a
  * violation is seen in the very state where it begins.
  *
  * What a check says of a state depends on the words of the arena that it reads and on nothing else:

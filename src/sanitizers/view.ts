@@ -1,25 +1,17 @@
 /** What several judges look at: the secondary MMU, and what backs a guest frame. */
-
-import { handleOf, POISONED, vmOfHandle } from '../hosts/pkvm/ownership.js'
 import type { AddressSpace } from '../kernel/include/fs.js'
 import { Kvm, type KvmMemorySlot, type Spte } from '../kernel/include/kvm.js'
 import type { Folio } from '../kernel/include/mm.js'
 import type { Gfn, Pgoff } from '../kernel/include/types.js'
-import { KVM_VM_TYPE_ARM_PROTECTED } from '../kernel/include/uapi.js'
 import { xaFindAfterIndex, xaFindIndex, xaLoad } from '../kernel/lib/xarray.js'
 import { pfnToFolio } from '../kernel/mm/page_alloc.js'
 import { forEachAlive } from '../machine/struct.js'
+import { isTaken } from '../user/given-up.js'
 import { backingMapping } from '../user/harness.js'
 
 export { forEachAlive }
 
 const LAST_INDEX = Number.MAX_SAFE_INTEGER as Gfn
-
-/** The guest has nothing behind the leaf any more: the hypervisor has taken the page by force. */
-function isTaken(kvm: Kvm, gfn: Gfn): boolean {
-  if (kvm.vmType !== KVM_VM_TYPE_ARM_PROTECTED) return false
-  return vmOfHandle(handleOf(kvm))?.state.get(gfn) === POISONED
-}
 
 /** Every present leaf of every VM's secondary MMU, with the frame that it maps. */
 export function forEachSpte(visit: (kvm: Kvm, spte: Spte, folio: Folio | null) => void): void {

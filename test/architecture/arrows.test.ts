@@ -140,6 +140,13 @@ test('no two files of explore have one name', () => {
   )
 })
 
+test('a judge of all machines knows no host', () => {
+  const judges = sources(join(SRC, 'sanitizers'))
+  const knowing = judges.filter((path) => importsOf(path).some((s) => s.startsWith('../hosts/')))
+  assert.ok(knowing.length > 0)
+  for (const path of knowing) assert.match(readFileSync(path, 'utf8'), /^ {2}host: '/m, path)
+})
+
 test('the core does not know what it runs on', () => {
   const wrong: string[] = []
   for (const path of sources(SRC)) {

@@ -59,10 +59,16 @@ function texts(folder: string): string[] {
   })
 }
 
+/** A file; of a test without its strings, since recordings have names for their steps. */
+function unquoted(path: string): string {
+  const text = readFileSync(join(ROOT, path), 'utf8')
+  return path.startsWith('test/') ? text.replace(/'[^'\n]*'/g, "''") : text
+}
+
 test('nothing refers to notes that the repository does not have', () => {
   const code = /\b(?:D\d{2}|museum|kernel-runs \d|[SIRPZLF]\d, [SIRPZLF]\d|open question \d)\b/
-  const found = ['src', 'docs', 'litmus', 'mutants', 'examples', 'tools']
+  const found = ['src', 'docs', 'litmus', 'mutants', 'examples', 'tools', 'test']
     .flatMap(texts)
-    .filter((path) => code.test(readFileSync(join(ROOT, path), 'utf8')))
+    .filter((path) => !path.endsWith('/grounds.test.ts') && code.test(unquoted(path)))
   assert.deepEqual(found, [])
 })

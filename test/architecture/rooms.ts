@@ -34,8 +34,8 @@ export const ROOMS: readonly Room[] = [
       {
         what: 'words, and objects on them',
         files: [
-          ...['arena', 'fault', 'blob', 'accessors', 'access', 'layout', 'ops', 'struct'],
-          'census',
+          ...['arena', 'fault', 'blob', 'accessors', 'access', 'layout', 'order', 'ops'],
+          ...['struct', 'census'],
         ],
       },
       {
@@ -94,7 +94,7 @@ export const ROOMS: readonly Room[] = [
   },
   {
     name: 'sanitizers',
-    what: 'one judge each; they read machine and kernel, and write nothing',
+    what: 'one judge each; they read machine and kernel, and write what they remember',
     may: [...KERNEL, 'hosts'],
     usesNull: true,
   },
@@ -208,7 +208,7 @@ export const ROOMS: readonly Room[] = [
   {
     name: 'lab/workshop',
     what: 'a worker of the page that makes designs of patches, and compiles those of the user',
-    may: ['lab', 'lower', 'designs', 'app', 'patch'],
+    may: ['lab', 'lower', 'machine', 'designs', 'app', 'patch'],
     browser: true,
   },
   {

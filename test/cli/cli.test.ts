@@ -193,6 +193,13 @@ describe('a design of the user', () => {
     assert.equal(exitCodeOf([wrong]), 10)
     assert.equal(wrong.findings[0]?.id, 'stale-secondary-mapping')
   })
+  test('is named by a scenario that is read with it', async () => {
+    const text = 'litmus own/named\n"A question?"\ntask t\n  fsync(-1)\nexpect\n  kirill  clean\n'
+    const path = file('named.litmus', text)
+    const { asExpected } = await verdictOf(join(ROOT, 'examples/kirill.ts'), path)
+    assert.equal(asExpected, true)
+    assert.match(run('check', path).err, /there is no design "kirill"/)
+  })
   test('outside the subset is refused with file, line, column and reason', () => {
     const path = file(
       'try.ts',
@@ -304,12 +311,16 @@ describe('replay', () => {
 })
 
 describe('for programs and readers', () => {
-  test('the example of docs/litmus.md is as it says', () => {
-    const [, text = ''] =
-      /```\n(litmus [\s\S]*?)```/.exec(readFileSync(join(ROOT, 'docs/litmus.md'), 'utf8')) ?? []
+  test('the examples of docs/litmus.md are as they say', () => {
+    const page = readFileSync(join(ROOT, 'docs/litmus.md'), 'utf8')
+    const [, text = ''] = /```\n(litmus [\s\S]*?)```/.exec(page) ?? []
     const { code, out } = run('check', '--json', file('docs.litmus', text))
     assert.equal(code, 0)
     assert.equal(JSON.parse(out).results.length, DESIGNS.length)
+    const [, rest = ''] = /```\n(host [\s\S]*?)```/.exec(page) ?? []
+    const path = file('hosts.litmus', `litmus docs/hosts\n"On a host?"\n${rest}`)
+    assert.equal(run('check', path).code, 0)
+    assert.equal(run('check', '--host', 'snp', path).code, 0)
   })
   test('an area stands for all of its scenarios', () => {
     const { results } = JSON.parse(run('check', '--json', '-d', 'upm-aops', 'reclaim').out)

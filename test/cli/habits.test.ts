@@ -14,6 +14,9 @@ import {
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { after, describe, test } from 'node:test'
+import { explain } from '../../src/cli/explain.js'
+import { builtLists } from '../../src/cli/list.js'
+import { MATRIX_SIGNS, shortFinding, VERDICT_WORDS } from '../../src/report/words.js'
 import { endless } from './endless.js'
 
 const ROOT = resolve(import.meta.dirname, '../../..')
@@ -127,6 +130,18 @@ describe('words', () => {
     assert.match(run(['explain', 'spte-installed']).out, /src\/kernel/)
     assert.match(run(['explain', '-16']).out, /^-EBUSY is -16\n/)
     assert.match(run(['explain', '-']).out, /does not apply/)
+    assert.match(run(['explain', '+']).out, /^\+: behind a word/)
+  })
+  test('that a cell of the matrix can have are all explained', async () => {
+    for (const { name } of builtLists().findings) {
+      for (const more of ['', '+1?!']) {
+        const said = await explain(`${shortFinding(name)}${more}`, 80)
+        assert.equal(said.split('\n')[0], name)
+      }
+    }
+    for (const word of [...Object.keys(VERDICT_WORDS), ...Object.keys(MATRIX_SIGNS), '+2']) {
+      assert.ok((await explain(word, 80)).startsWith(`${word}: `), word)
+    }
   })
   test('that are none have their nearest match', () => {
     assert.match(run(['explain', 'guest-data-lots']).err, /Did you mean "guest-data-lost"/)
@@ -177,6 +192,14 @@ describe('refused, with a message and code 2', () => {
   test('a design that takes code from elsewhere', () => {
     const path = file('far.ts', design('far', '  return fd', "import 'node:fs'"))
     refused(/far\.ts:7:8: a design can import nothing but/, 'check', '-d', path, SMALL)
+  })
+  test('a design whose code throws', () => {
+    const own = file(
+      'throws.ts',
+      design('throws', "  if (fd >= 0) throw new Error('of my own')\n  return fd"),
+    )
+    const path = file('throws.litmus', scenario('throws', ''))
+    refused(/the code of throws fails: of my own/, 'check', '-d', own, path)
   })
   test('a folder or nothing where a file should be', () => {
     mkdirSync(join(folder, 'folder.ts'), { recursive: true })

@@ -109,7 +109,7 @@ test('a finding is shown on one screen, and in at most 12 blocks', () => {
 })
 
 test('the page tells every finding as the command does', () => {
-  const page = new PageWorker('worker-hosts.js')
+  const page = new PageWorker()
   for (const v of verdicts) {
     const file = files.find((f) => f.scenario.name === v.scenario)!
     const design = DESIGNS.find((d) => d.id === v.design)!

@@ -69,8 +69,12 @@ export interface Fuzzer {
   run(limits: Limits): Promise<Tried>
 }
 
-/** A scenario with more states takes too long in some way or other; now and then one may. */
-const mostStates = (seed: number): number => (seed % 50 === 0 ? 20_000 : 1500)
+/**
+ * A scenario with more states is left out: small ones show most, and cost least. Of the seeds, one
+ * in five may have more, and one in fifty many.
+ */
+const mostStates = (seed: number): number =>
+  seed % 50 === 0 ? 20_000 : seed % 5 === 0 ? 1500 : 500
 const MOST_EXECUTIONS = 100
 const RUNS = 12
 const STOPS = 8

@@ -96,7 +96,7 @@ test('the schedule of a finding leads to it again, on both ways of running', () 
 
 // All of them are for `npm run lab:parity`: each costs a replay in both.
 test('the page tells a finding of each kind on each host as the command does', () => {
-  const page = new PageWorker('worker-hosts.js')
+  const page = new PageWorker()
   const told = new Set<string>()
   all.forEach((v, i) => {
     const cell = cells[i]!

@@ -7,7 +7,9 @@ import assert from 'node:assert/strict'
 import { beforeEach, describe, test } from 'node:test'
 import { bootKernel } from '../../src/cell/boot.js'
 import { designNamed } from '../../src/hosts/index.js'
-import * as pkvm from '../../src/hosts/pkvm/ownership.js'
+import * as guestCalls from '../../src/hosts/pkvm/guest-calls.js'
+import * as hostCalls from '../../src/hosts/pkvm/host-calls.js'
+import * as ownership from '../../src/hosts/pkvm/ownership.js'
 import {
   EAGAIN,
   EBUSY,
@@ -28,7 +30,7 @@ const P = -EPERM
 const VCPU = 0
 
 let page: Pfn
-const guest = (handle: number): pkvm.PkvmVm => pkvm.vmOfHandle(handle) as pkvm.PkvmVm
+const guest = (handle: number): ownership.PkvmVm => ownership.vmOfHandle(handle) as ownership.PkvmVm
 /** Two guests: one that is protected, and one that is not. */
 const NP = 1
 const PVM = 2
@@ -38,13 +40,13 @@ function boot(host = 'pkvm-7.1'): void {
   bootKernel(designNamed(`gmem-6.18@${host}`)!, 'lowered')
   page = allocFolio(false).pfn
   for (const handle of [NP, PVM]) {
-    const at = pkvm.PkvmVm.base + (handle - 1) * pkvm.PkvmVm.words
-    constructAt(pkvm.PkvmVm as unknown as Struct<Obj>, at, 0)
-    const vm = pkvm.PkvmVm.at(at) as pkvm.PkvmVm
+    const at = ownership.PkvmVm.base + (handle - 1) * ownership.PkvmVm.words
+    constructAt(ownership.PkvmVm as unknown as Struct<Obj>, at, 0)
+    const vm = ownership.PkvmVm.at(at) as ownership.PkvmVm
     vm.created = true
     vm.protected = handle === PVM
     vm.memcache.set(VCPU, 1)
-    for (let i = 0; i < vm.state.length; i++) vm.state.set(i, pkvm.NOPAGE)
+    for (let i = 0; i < vm.state.length; i++) vm.state.set(i, ownership.NOPAGE)
   }
 }
 
@@ -54,49 +56,49 @@ type Tuple = readonly [host: string, hyp: string, guest: string]
 const NAMES = ['O', 'SO', 'SB', 'N', 'POISON']
 
 function tuple(handle: number): Tuple {
-  const { host, hyp } = pkvm.pkvmPage(page)
+  const { host, hyp } = ownership.pkvmPage(page)
   const of = guest(handle).state.get(0)
   return [NAMES[host]!, NAMES[hyp]!, NAMES[of]!]
 }
 
 const ok = (code: number): void => assert.equal(code, 0)
-const share = (gfn = 0): number => pkvm.hostShareGuest(guest(NP), VCPU, g(gfn), page)
-const donate = (gfn = 0): number => pkvm.hostDonateGuest(guest(PVM), VCPU, g(gfn), page)
+const share = (gfn = 0): number => guestCalls.hostShareGuest(guest(NP), VCPU, g(gfn), page)
+const donate = (gfn = 0): number => guestCalls.hostDonateGuest(guest(PVM), VCPU, g(gfn), page)
 
 /** Rows of the table, each brought about as software would. */
 const ROWS: Readonly<Record<string, () => void>> = {
-  "the hypervisor's": () => ok(pkvm.hostDonateHyp(page)),
+  "the hypervisor's": () => ok(hostCalls.hostDonateHyp(page)),
   free: () => {},
-  'shared with the hypervisor': () => ok(pkvm.hostShareHyp(page)),
-  'shared with the secure world': () => ok(pkvm.hostShareFfa(page)),
+  'shared with the hypervisor': () => ok(hostCalls.hostShareHyp(page)),
+  'shared with the secure world': () => ok(hostCalls.hostShareFfa(page)),
   'shared with a guest': () => ok(share()),
   "a guest's": () => ok(donate()),
   "a guest's, shared with the host": () => {
     ok(donate())
-    ok(pkvm.guestShareHost(guest(PVM), g(0)))
+    ok(guestCalls.guestShareHost(guest(PVM), g(0)))
   },
   'taken by force': () => {
     ok(donate())
-    ok(pkvm.hostForceReclaimPageGuest(page))
+    ok(guestCalls.hostForceReclaimPageGuest(page))
   },
 }
 
 const OPS: Readonly<Record<string, () => number>> = {
-  share_hyp: () => pkvm.hostShareHyp(page),
-  unshare_hyp: () => pkvm.hostUnshareHyp(page),
-  donate_hyp: () => pkvm.hostDonateHyp(page),
-  hyp_donate_host: () => pkvm.hypDonateHost(page),
-  share_ffa: () => pkvm.hostShareFfa(page),
-  unshare_ffa: () => pkvm.hostUnshareFfa(page),
-  pin: () => pkvm.hypPinSharedMem(page),
+  share_hyp: () => hostCalls.hostShareHyp(page),
+  unshare_hyp: () => hostCalls.hostUnshareHyp(page),
+  donate_hyp: () => hostCalls.hostDonateHyp(page),
+  hyp_donate_host: () => hostCalls.hypDonateHost(page),
+  share_ffa: () => hostCalls.hostShareFfa(page),
+  unshare_ffa: () => hostCalls.hostUnshareFfa(page),
+  pin: () => hostCalls.hypPinSharedMem(page),
   share_guest: () => share(),
   'share_guest at another gfn': () => share(1),
-  unshare_guest: () => pkvm.hostUnshareGuest(guest(NP), g(0)),
+  unshare_guest: () => guestCalls.hostUnshareGuest(guest(NP), g(0)),
   donate_guest: () => donate(),
   'donate_guest at another gfn': () => donate(1),
-  guest_share_host: () => pkvm.guestShareHost(guest(PVM), g(0)),
-  guest_unshare_host: () => pkvm.guestUnshareHost(guest(PVM), g(0)),
-  force_reclaim: () => pkvm.hostForceReclaimPageGuest(page),
+  guest_share_host: () => guestCalls.guestShareHost(guest(PVM), g(0)),
+  guest_unshare_host: () => guestCalls.guestUnshareHost(guest(PVM), g(0)),
+  force_reclaim: () => guestCalls.hostForceReclaimPageGuest(page),
 }
 
 const NO = -ENOENT
@@ -132,26 +134,26 @@ describe('5.1: what is answered to whom, in each state', () => {
 type Step = readonly [code: number, call: () => number, host: string, hyp: string, guests: string]
 
 describe("7.1's own selftest of the ownership", () => {
-  const at = (): pkvm.PkvmVm => guest(PVM)
-  const shareAt = (n: number) => (): number => pkvm.hostShareGuest(at(), VCPU, g(n), page)
-  const unshareAt = (n: number) => (): number => pkvm.hostUnshareGuest(at(), g(n))
+  const at = (): ownership.PkvmVm => guest(PVM)
+  const shareAt = (n: number) => (): number => guestCalls.hostShareGuest(at(), VCPU, g(n), page)
+  const unshareAt = (n: number) => (): number => guestCalls.hostUnshareGuest(at(), g(n))
   const donateAt = (n: number) => (): number => donate(n)
   const { share_hyp, unshare_hyp, donate_hyp, hyp_donate_host } = OPS as Record<
     string,
     () => number
   >
   const { share_ffa, unshare_ffa, pin, force_reclaim } = OPS as Record<string, () => number>
-  const guestShare = (): number => pkvm.guestShareHost(at(), g(0))
-  const guestUnshare = (): number => pkvm.guestUnshareHost(at(), g(0))
+  const guestShare = (): number => guestCalls.guestShareHost(at(), g(0))
+  const guestUnshare = (): number => guestCalls.guestUnshareHost(at(), g(0))
   const reclaim = (): number => {
     // The selftest calls what is behind the test for a dying VM.
     at().dying = true
-    const code = pkvm.hostReclaimPageGuest(at(), g(1))
+    const code = guestCalls.hostReclaimPageGuest(at(), g(1))
     at().dying = false
     return code
   }
   const unpin = (): number => {
-    pkvm.hypUnpinSharedMem(page)
+    hostCalls.hypUnpinSharedMem(page)
     return 0
   }
   const refused = (calls: readonly (() => number)[], ...state: readonly string[]): Step[] =>
@@ -208,7 +210,7 @@ describe("7.1's own selftest of the ownership", () => {
     STEPS.forEach(([code, call, host, hyp, guests], i) => {
       at().memcache.set(VCPU, 1)
       assert.equal(call(), code, `step ${i}`)
-      const page0 = pkvm.pkvmPage(page)
+      const page0 = ownership.pkvmPage(page)
       const entries = [0, 1].map((n) => NAMES[at().state.get(n)]).join(' ')
       const now = [NAMES[page0.host], NAMES[page0.hyp], entries]
       assert.deepEqual(now, [host, hyp, guests], `step ${i}`)
@@ -222,28 +224,28 @@ describe('5.1: counts, pins and room', () => {
     ok(share())
     guest(NP).memcache.set(VCPU, 1)
     ok(share(1))
-    assert.equal(pkvm.pkvmPage(page).shareCount, 2)
-    ok(pkvm.hostUnshareGuest(guest(NP), g(1)))
+    assert.equal(ownership.pkvmPage(page).shareCount, 2)
+    ok(guestCalls.hostUnshareGuest(guest(NP), g(1)))
     assert.deepEqual(tuple(NP), ['SO', 'N', 'SB'])
-    ok(pkvm.hostUnshareGuest(guest(NP), g(0)))
+    ok(guestCalls.hostUnshareGuest(guest(NP), g(0)))
     assert.deepEqual(tuple(NP), ['O', 'N', 'N'])
   })
   test('a page that counts as often as it can is -EBUSY', () => {
     ok(share())
-    pkvm.pkvmPage(page).shareCount = pkvm.MOST_SHARES
+    ownership.pkvmPage(page).shareCount = guestCalls.MOST_SHARES
     assert.equal(share(1), -EBUSY)
   })
   test('a count of 0 behind an entry that borrows is a WARN at EL2, and that stops the machine', () => {
     ok(share())
-    pkvm.pkvmPage(page).shareCount = 0
+    ownership.pkvmPage(page).shareCount = 0
     assert.throws(
-      () => pkvm.hostUnshareGuest(guest(NP), g(0)),
+      () => guestCalls.hostUnshareGuest(guest(NP), g(0)),
       (e: unknown) => e instanceof KernelFault && e.id === 'hypervisor-panic',
     )
   })
   test('whom a page is shared with is not asked when the secure world gives it back', () => {
-    ok(pkvm.hostShareHyp(page))
-    ok(pkvm.hostUnshareFfa(page))
+    ok(hostCalls.hostShareHyp(page))
+    ok(hostCalls.hostUnshareFfa(page))
     // No state that there is: the sanitizer calls it ownership-conflict.
     assert.deepEqual(tuple(NP), ['O', 'SB', 'N'])
   })
@@ -252,7 +254,7 @@ describe('5.1: counts, pins and room', () => {
     assert.equal(donate(), -ENOMEM)
     assert.equal(share(), -ENOMEM)
     assert.deepEqual(tuple(PVM), ['O', 'N', 'N'])
-    ok(pkvm.hostShareHyp(page))
+    ok(hostCalls.hostShareHyp(page))
     assert.equal(donate(), P)
     assert.equal(share(), P)
   })
@@ -278,7 +280,7 @@ test('where memory is drawn, it says whose each page is', () => {
   const owners = Object.values(ROWS).map((make) => {
     boot()
     make()
-    return pkvm.ownerOf(page)
+    return ownership.ownerOf(page)
   })
   assert.deepEqual(owners, [
     'hyp',
@@ -298,7 +300,7 @@ describe('5.1: what a protected guest has goes back (7.1)', () => {
     pfnToFolio(page)!.data = withBytes(ZERO_PAGE, 0, 1, 0x5a)
   }
   const first = (): number => byteAt(pfnToFolio(page)!.data as Blob, 0)
-  const reclaim = (): number => pkvm.hostReclaimPageGuest(guest(PVM), g(0))
+  const reclaim = (): number => guestCalls.hostReclaimPageGuest(guest(PVM), g(0))
 
   test('the host reclaims of a VM that is taken down alone, and gets zeroes', () => {
     ok(donate())
@@ -312,7 +314,7 @@ describe('5.1: what a protected guest has goes back (7.1)', () => {
   test('a page that the host could read comes back as it is', () => {
     ok(donate())
     fill()
-    ok(pkvm.guestShareHost(guest(PVM), g(0)))
+    ok(guestCalls.guestShareHost(guest(PVM), g(0)))
     guest(PVM).dying = true
     ok(reclaim())
     assert.deepEqual([tuple(PVM), first()], [['O', 'N', 'N'], 0x5a])
@@ -320,14 +322,14 @@ describe('5.1: what a protected guest has goes back (7.1)', () => {
   test('one that a guest borrows does not: -EPERM', () => {
     ok(share())
     guest(NP).dying = true
-    assert.equal(pkvm.hostReclaimPageGuest(guest(NP), g(0)), P)
+    assert.equal(guestCalls.hostReclaimPageGuest(guest(NP), g(0)), P)
   })
   test('by force: zeroes for the host, poison for the guest, which stays behind a reclaim', () => {
     ok(donate())
     fill()
-    ok(pkvm.hostForceReclaimPageGuest(page))
+    ok(guestCalls.hostForceReclaimPageGuest(page))
     assert.deepEqual([tuple(PVM), first()], [['O', 'N', 'POISON'], 0])
-    assert.equal(pkvm.vcpuInPoisonFault(guest(PVM), g(0)), true)
+    assert.equal(guestCalls.vcpuInPoisonFault(guest(PVM), g(0)), true)
     guest(PVM).dying = true
     ok(reclaim())
     assert.deepEqual(tuple(PVM), ['O', 'N', 'POISON'])
@@ -335,13 +337,13 @@ describe('5.1: what a protected guest has goes back (7.1)', () => {
   test('by force, from a VM whose handle is free: -EAGAIN', () => {
     ok(donate())
     guest(PVM).created = false
-    assert.equal(pkvm.hostForceReclaimPageGuest(page), -EAGAIN)
+    assert.equal(guestCalls.hostForceReclaimPageGuest(page), -EAGAIN)
   })
   test('Android, from notes: what the guest relinquishes is zeroed and gone', () => {
     ok(donate())
     fill()
-    ok(pkvm.guestRelinquish(guest(PVM), g(0)))
+    ok(guestCalls.guestRelinquish(guest(PVM), g(0)))
     assert.deepEqual([tuple(PVM), first()], [['O', 'N', 'N'], 0])
-    assert.equal(pkvm.guestRelinquish(guest(PVM), g(0)), -ENOENT)
+    assert.equal(guestCalls.guestRelinquish(guest(PVM), g(0)), -ENOENT)
   })
 })

@@ -1,7 +1,7 @@
 /**
- * Experiment 6: what hangs when a page is punched, or allocated, while its failure is handled
- * (museum 53), and what hangs along with it. The order of the steps is chosen so that it happens;
- * that it can happen, and how little it takes, the search finds.
+ * Experiment 6: what hangs when a page is punched, or allocated, while its failure is handled, and
+ * what hangs along with it. The order of the steps is chosen so that it happens; that it can happen,
+ * and how little it takes, the search finds.
  */
 import assert from 'node:assert/strict'
 import { guestRead } from '../../src/kernel/arch/x86/kvm/guest.js'

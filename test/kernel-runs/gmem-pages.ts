@@ -228,9 +228,9 @@ export function experiment5(h: Host, rows: Rows): void {
   privateFailure(h, rows.next('private page on SW_PROTECTED VM, guest wrote'), (o) => {
     o.is('guest', h.write(GPA, 0x99))
   })
-  const museum =
+  const looked =
     'museum 1: 200 guest reads of a poisoned page, then punch and unpoison (unpoison needs refcount 1)'
-  lookups(h, rows.next(museum))
+  lookups(h, rows.next(looked))
   memfdControl(h, rows.next('control: memfd page, MADV_HWPOISON'))
   memfdControl(h, rows.next('control: memfd page, corrupt-pfn'))
   while (rows.step !== undefined) rows.list(rows.step, 'counters of sysfs')

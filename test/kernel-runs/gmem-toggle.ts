@@ -1,4 +1,4 @@
-/** Experiment 2t: the flag of guest_memfd is cleared on a live slot (museum 3). */
+/** Experiment 2t: the flag of guest_memfd is cleared on a live slot. */
 import assert from 'node:assert/strict'
 import { sysClose } from '../../src/kernel/fs/file_table.js'
 import { sysFallocate } from '../../src/kernel/fs/open.js'

@@ -31,7 +31,7 @@ function guestFile(id: number): number {
 const objectOf = (fd: number): Restrictedmem =>
   fileOf(fd).fMapping!.privateData as unknown as Restrictedmem
 
-/** Boot `race1`: the walk meets a file whose object has just been freed (D05). */
+/** Boot `race1`: the walk meets a file whose object has just been freed. */
 export function race1(r: Replay): void {
   // The walk meets the newer file first.
   const y = guestFile(1)

@@ -56,7 +56,7 @@ const tdxErrorWalk = fn(function* restrictedmem_error_walk(
   spinUnlock(sb.sInodeListLock)
 })
 
-/** The memory failure walk of TDX's series (D03). */
+/** The memory failure walk of TDX's series. */
 export function withTdxWalk(base: Design): Design {
   return defineDesign({
     id: `${base.id}-tdx-walk`,
@@ -75,7 +75,7 @@ const listGetattr = fn(function* restrictedmem_getattr(
   return yield* rm.memfd!.fInode!.iOp!.getattr!(dentry, kstat)
 })
 
-/** The getattr of the list version (D07): tmpfs's, given the wrapper's path. */
+/** The getattr of the list version: tmpfs's, given the wrapper's path. */
 export function withListGetattr(base: Design): Design {
   return defineDesign({
     id: `${base.id}-list-getattr`,
@@ -102,7 +102,7 @@ const warningBind = fn(function* restrictedmem_bind(
   return 0
 })
 
-/** SNP's descendants bind over what is bound already, and print a warning (D45). */
+/** SNP's descendants bind over what is bound already, and print a warning. */
 export function withOverlapWarned(base: Design): Design {
   return defineDesign({
     id: `${base.id}-overlap-warned`,

@@ -12,6 +12,7 @@ import { currentMm } from '../../src/kernel/include/mm_types.js'
 import { SWAP_HAS_CACHE, swapInfo } from '../../src/kernel/include/swap.js'
 import {
   MADV_DONTNEED,
+  MADV_FREE,
   MADV_HWPOISON,
   MADV_PAGEOUT,
   MADV_SOFT_OFFLINE,
@@ -137,6 +138,54 @@ for (const profile of ['6.2', '6.18'] as const) {
 
     test('a larger area than the model holds is a limit of ours, not an error', () => {
       assert.throws(() => swapon(65), LimitError)
+    })
+
+    describe('what was given up with MADV_FREE', () => {
+      const giveUp = (): number => advise(0, MADV_FREE)
+
+      test('is there until reclaim drops it, which needs no slot', () => {
+        store(0, 5)
+        const first = folio(0)
+        assert.deepEqual([giveUp(), load(0), first.swapbacked], [0, 5, false])
+        assert.equal(pageout(0, 1), 0)
+        assert.deepEqual([first.buddy, load(0)], [true, 0])
+      })
+      test('is kept by who stores to it before', () => {
+        assert.equal(swapon(3), 0)
+        store(0, 5)
+        giveUp()
+        store(0, 6)
+        const first = folio(0)
+        assert.equal(pageout(0, 1), 0)
+        assert.deepEqual([folio(0) === first, first.swapbacked, load(0)], [true, true, 6])
+        user.call(compact)
+        assert.equal(pageout(0, 1), 0)
+        assert.deepEqual([pte(0) & PTE_SWAP, load(0)], [PTE_SWAP, 6])
+      })
+      test('stays while somebody refers to it, and is given up still only on 6.18', () => {
+        store(0, 5)
+        giveUp()
+        user.call(pinPage, at)
+        assert.equal(pageout(0, 1), 0)
+        assert.deepEqual([load(0), folio(0).swapbacked], [5, profile === '6.2'])
+        user.call(unpinPage)
+        user.call(compact)
+        assert.equal(pageout(0, 1), 0)
+        assert.equal(load(0), profile === '6.2' ? 5 : 0)
+      })
+      test('moves as what it is', () => {
+        store(0, 5)
+        giveUp()
+        user.call(compact)
+        assert.deepEqual([load(0), folio(0).swapbacked], [5, false])
+      })
+      test('is gone at once where it is swapped out', () => {
+        assert.equal(swapon(3), 0)
+        store(0, 5)
+        assert.equal(pageout(0, 1), 0)
+        assert.deepEqual([giveUp(), slots(), load(0)], [0, [0, 0, 0], 0])
+        nothingLeft()
+      })
     })
 
     test('what unmaps a page frees its slot', () => {

@@ -10,14 +10,25 @@ import { builtFile, dataOf } from '../../src/lab/host/ship.js'
 import type { Reply, Request, StoryAnswer } from '../../src/lab/protocol.js'
 import type { Scenario } from '../../src/litmus/scenario.js'
 
-/** A file of the build that runs in a worker, run in a context that has what a worker has. */
+/**
+ * An engine may compare in whichever order it likes when it sorts: this one has it the other way
+ * round than Node. What does not say which of two comes first shows itself.
+ */
+const SORTS_OTHERWISE = `{
+  const { sort } = Array.prototype
+  Array.prototype.sort = function (compare) {
+    return sort.call(this, compare && ((a, b) => -compare(b, a)))
+  }
+}`
+
+/** The build's worker, run in a context that has what a worker has. */
 export class PageWorker {
   readonly #scope: {
     onmessage?: (event: { data: unknown }) => void
     replies: Reply[]
   } & Record<string, unknown>
 
-  constructor(file: string) {
+  constructor() {
     const replies: Reply[] = []
     this.#scope = {
       replies,
@@ -26,7 +37,10 @@ export class PageWorker {
       TextEncoder,
       TextDecoder,
     }
-    new Script(builtFile(file).toString('utf8')).runInContext(createContext(this.#scope))
+    const context = createContext(this.#scope)
+    for (const text of [SORTS_OTHERWISE, builtFile('worker.js').toString('utf8')]) {
+      new Script(text).runInContext(context)
+    }
     this.#scope.onmessage?.({ data: { kind: 'start', ...dataOf({}), stop: undefined } })
   }
 
@@ -45,8 +59,8 @@ export class PageWorker {
 }
 
 /**
- * The page's worker that has all that the command has tells a finding as the command does: steps,
- * functions, changes, memory after each of them, and the last state word by word.
+ * The page's worker tells a finding as the command does: steps, functions, changes, memory after each
+ * of them, and the last state.
  */
 export function assertToldAlike(
   worker: PageWorker,

@@ -17,14 +17,6 @@ async function placeOf(page: Page): Promise<readonly [string, string]> {
   return [beside, (await textOf(page, '.scrubber output')).split(' ')[0] ?? '']
 }
 
-/** Keys are heard a moment after the view is there. */
-async function toTheBeginning(page: Page): Promise<void> {
-  for (let tries = 0; tries < 100 && (await placeOf(page))[1] !== '0'; tries++) {
-    await page.keyboard.press('Home')
-    await page.waitForTimeout(50)
-  }
-}
-
 export function testStory(lab: Lab): void {
   describe('a story', { skip: noBrowser }, () => {
     test('goes forward and back, and loses hope at the point of no return', async () => {
@@ -56,9 +48,7 @@ export function testStory(lab: Lab): void {
         const last = lab.cell('v10').findings.find((f) => f.token === token)?.steps
         assert.match(parting, new RegExp(`step ${last}, kcompactd`))
         assert.match(parting, /migrate\(fd, page=0\) = -EBUSY/)
-        await toTheBeginning(page)
-        await page.keyboard.press('j')
-        await page.keyboard.press('j')
+        for (const key of ['Home', 'j', 'j']) await page.keyboard.press(key)
         assert.deepEqual(await placeOf(page), ['upm-aops', '2'])
         await page.reload()
         assert.deepEqual(await placeOf(page), ['upm-aops', '2'])

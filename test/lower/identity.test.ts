@@ -34,25 +34,57 @@ const MODULES = [
   'designs/index',
 ]
 
-/** Both lanes of the fingerprint of a booted kernel, by a process that imports in this order. */
-function fingerprintAfter(modules: readonly string[]): string {
-  const url = (m: string): string => pathToFileURL(join(ROOT, 'dist/src', `${m}.js`)).href
-  const text = `
-    for (const m of ${JSON.stringify(modules.map(url))}) await import(m)
-    const { DESIGNS } = await import(${JSON.stringify(url('designs/index'))})
-    const { bootKernel } = await import(${JSON.stringify(url('cell/boot'))})
-    const { fingerprintHi, fingerprintLo } = await import(${JSON.stringify(url('machine/arena'))})
-    const print = () => console.log(fingerprintLo(), fingerprintHi())
-    for (const id of ['upm', 'v10', 'upm']) {
-      bootKernel(DESIGNS.find((d) => d.id === id), 'lowered')
-      print()
-    }`
-  return execFileSync(process.execPath, ['--input-type=module', '-e', text], { encoding: 'utf8' })
+/** What differs from one engine, bundle or user to the next. */
+interface Circumstances {
+  readonly modules: readonly string[]
+  /** Sort as another engine may: with what is compared the other way round. */
+  readonly sortsOtherwise?: true
+  /** A design's file that is loaded before anything boots. */
+  readonly brings?: string
 }
 
-test('a state has one fingerprint, whatever was imported first and booted before', () => {
-  const first = fingerprintAfter(MODULES)
-  assert.equal(fingerprintAfter([...MODULES].reverse()), first)
-  const [before, , again] = first.split('\n')
+/**
+ * Both lanes of the fingerprint of a booted kernel, three times, then its functions in the order of
+ * their numbers; by a process of its own.
+ */
+function numberedIn({ modules, sortsOtherwise, brings }: Circumstances): string[] {
+  const url = (m: string): string =>
+    JSON.stringify(pathToFileURL(join(ROOT, 'dist/src', `${m}.js`)).href)
+  const sort = `
+    const { sort } = Array.prototype
+    Array.prototype.sort = function (by) { return sort.call(this, by && ((a, b) => -by(b, a))) }`
+  const bring = `
+    const { resolveDesign } = await import(${url('app/host/designs')})
+    await resolveDesign(${JSON.stringify(brings)})`
+  const text = `
+    ${sortsOtherwise ? sort : ''}
+    for (const m of [${modules.map(url).join()}]) await import(m)
+    const { designNamed } = await import(${url('hosts/index')})
+    const { bootKernel } = await import(${url('cell/boot')})
+    const { fingerprintHi, fingerprintLo } = await import(${url('machine/arena')})
+    const { allBodies } = await import(${url('machine/fn')})
+    ${brings === undefined ? '' : bring}
+    for (const id of ['upm', 'v10', 'upm']) {
+      bootKernel(designNamed(id), 'lowered')
+      console.log(fingerprintLo(), fingerprintHi())
+    }
+    for (const b of [...allBodies()].sort((a, b) => a.number - b.number)) {
+      console.log(b.number, b.cName, b.place)
+    }`
+  const printed = execFileSync(process.execPath, ['--input-type=module', '-e', text], {
+    encoding: 'utf8',
+    cwd: ROOT,
+  })
+  return printed.split('\n').slice(0, -1)
+}
+
+test('states and functions have one number each, whoever imports, sorts and brings a design', () => {
+  const first = numberedIn({ modules: MODULES })
+  const [before, , again] = first
   assert.equal(again, before)
+  const modules = [...MODULES].reverse()
+  assert.deepEqual(numberedIn({ modules, sortsOtherwise: true }), first)
+  const more = numberedIn({ modules, brings: 'examples/wrong.ts' })
+  assert.deepEqual(more.slice(0, first.length), first)
+  assert.ok(more.some((line) => line.includes('examples/wrong.ts')))
 })

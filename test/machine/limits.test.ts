@@ -330,16 +330,31 @@ describe('how much room there is in the kernel', () => {
     })
     assert.equal(lost, 8)
   })
-  test("bits of a page table of an SNP guest's", () => {
-    setUp(
-      design('gmem-6.18@snp'),
-      'vm = confidential_vm()',
-      'fd = private_memory(vm, 17P)',
-      'bind(vm, slot=0, gpa=0, size=17P, fd=fd, offset=0)',
-      'launch(vm)',
-      'guest_read(vm, gpa=16P)',
-    )
-  })
+  for (const host of ['snp', 'tdx-6.19', 'pkvm-7.1']) {
+    const guest = (...lines: string[]): string =>
+      setUp(
+        design(`gmem-6.18@${host}`),
+        'vm = confidential_vm()',
+        'fd = private_memory(vm, 17P)',
+        'bind(vm, slot=0, gpa=0, size=17P, fd=fd, offset=0)',
+        'set_attributes(vm, gpa=0, size=17P, PRIVATE)',
+        ...lines,
+      )
+    test(`entries of a guest's table on ${host}`, () => {
+      assert.match(guest('launch(vm)', 'guest_write(vm, gpa=16P, 1)'), /gfns below 16$/)
+    })
+    test(`frames that ${host} knows`, () => {
+      const said = guest(
+        'f = memfd_create()',
+        'ftruncate(f, 64P)',
+        'fallocate(f, 0, 0, 64P)',
+        'launch(vm)',
+        'guest_accept(vm, gpa=0)',
+        'guest_write(vm, gpa=0, 1)',
+      )
+      assert.match(said, /pfns below 512$/)
+    })
+  }
 })
 
 describe('structs', () => {
@@ -360,12 +375,25 @@ describe('structs', () => {
   })
 })
 
+test('what a model of the kernel or of a host has no room for is a limit, no bug', () => {
+  const wrong = ['kernel', 'user', 'hosts/snp', 'hosts/tdx', 'hosts/pkvm'].filter((folder) =>
+    textsIn(new URL(`../../../src/${folder}/`, import.meta.url)).some((text) =>
+      text.includes('throw new Error('),
+    ),
+  )
+  assert.deepEqual(wrong, [])
+})
+
+function textsIn(folder: URL): string[] {
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    if (entry.isDirectory()) return textsIn(new URL(`${entry.name}/`, folder))
+    return entry.name.endsWith('.ts') ? [readFileSync(new URL(entry.name, folder), 'utf8')] : []
+  })
+}
+
 /** Messages in the sources, with what is filled in left open. */
 function limitsIn(folder: URL): RegExp[] {
-  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
-    if (entry.isDirectory()) return limitsIn(new URL(`${entry.name}/`, folder))
-    if (!entry.name.endsWith('.ts')) return []
-    const text = readFileSync(new URL(entry.name, folder), 'utf8')
+  return textsIn(folder).flatMap((text) => {
     const found = text.matchAll(/new LimitError\(\s*(['`])(.*?)\1/gs)
     return [...found].map(([, , message]) => {
       const parts = (message as string).split(/\$\{[^}]*\}/)

@@ -36,10 +36,18 @@ const job: Job = {
 /** As it comes out of the server. */
 const travelled = (value: unknown): unknown => JSON.parse(JSON.stringify(value, packed))
 
-const envelopes = [envelope('0'.repeat(32), 7, askedCell(job).asked)]
+const slice = {
+  ...{ slices: 2, snapshot: 'a'.repeat(32), pieces: 1 },
+  ...{ bytes: 99, milliseconds: 1.5, states: 7 },
+}
+const envelopes = [
+  envelope('0'.repeat(32), 7, askedCell(job).asked),
+  envelope('0'.repeat(32), 7, askedCell(job).asked, slice),
+]
 const answers = [
   answered('host:1', 12.5, { answer: verdict }),
   answered('host:1', 0, { refused: 'it is too late' }),
+  answered('host:1', 7, { slice }),
 ]
 
 test('what is sent conforms to the schema, and comes back as it was', () => {
@@ -74,8 +82,10 @@ test('what is damaged is told, and read as nothing else', () => {
   const reads = [
     (v: unknown) => CELLS.readAsked(readEnvelope(v, 'job').asked, 'job'),
     (v: unknown) => CELLS.readAnswer(readAnswered(v, 'answer').answer, 'answer'),
+    (v: unknown) => readAnswered(v, 'answer'),
   ]
-  for (const [i, whole] of [envelopes[0], answers[0]].entries()) {
+  const wholes = [...envelopes.map((e) => [0, e] as const), [1, answers[0]] as const]
+  for (const [i, whole] of [...wholes, [2, answers[2]] as const]) {
     for (const value of damaged(travelled(whole))) {
       try {
         reads[i]?.(value)

@@ -5,6 +5,7 @@
  */
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -19,19 +20,21 @@ import { answerOnQueue } from '../../src/app/host/queue/cell-answer.js'
 import { CELLS } from '../../src/app/host/queue/cells.js'
 import { Line, labelOf, packages } from '../../src/app/host/queue/line.js'
 import { type ServeOptions, serve } from '../../src/app/host/queue/serve.js'
-import { statusOf } from '../../src/app/host/queue/status.js'
+import { storeSnapshot } from '../../src/app/host/queue/snapshots.js'
+import { type RunStatus, statusOf } from '../../src/app/host/queue/status.js'
 import {
   answered,
   envelope,
   jobId,
   KEYS,
+  type Part,
   PREFIX,
   queueName,
 } from '../../src/app/host/queue/wire.js'
 import { check } from '../../src/app/host/run.js'
 import { readScenarios } from '../../src/app/host/scenarios.js'
 import type { LoadedDesign } from '../../src/app/results.js'
-import { ASK, SERVE, SQUARES } from './echo.js'
+import { ASK, SERVE, SLICED, SQUARES } from './echo.js'
 import { Network, NO_SERVER, RedisServer } from './server.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'restrictedmem-queue-'))
@@ -130,6 +133,21 @@ describe('on a queue', { skip: NO_SERVER ?? false }, () => {
     }
   }
 
+  /** Keys on the server but for those that tell of a run for a while, and go by themselves. */
+  function left(): Promise<string[]> {
+    return onServer(async ({ redis }) => {
+      const keys = await redis.keys('*')
+      const story = keys.filter((k) => k === KEYS.runs || /:(told|ran):/.test(k))
+      for (const key of story) assert.ok((await redis.ttl(key)) > 0, key)
+      return keys.filter((k) => !story.includes(k))
+    })
+  }
+
+  /** The run that goes on. */
+  async function running(): Promise<RunStatus | undefined> {
+    return (await statusOf(server.url, ASK)).runs.find((r) => r.state === 'running')
+  }
+
   /** Put something into the queue that no asker has asked. */
   async function put(id: string, data: unknown): Promise<void> {
     await onServer(async ({ redis }) => {
@@ -149,7 +167,31 @@ describe('on a queue', { skip: NO_SERVER ?? false }, () => {
     const answer = answerOnQueue({ url: server.url, patience: 20, what: 'check' })
     const many = () => check({ ...request, answer })
     assert.deepEqual(timeless(await withWorker(many, { threads: 1 }, CELLS)), one)
-    assert.deepEqual(await onServer(({ redis }) => redis.keys('*')), [])
+    assert.deepEqual(await left(), [])
+  })
+
+  test('a large cell goes in slices, and says what it says in one piece', async () => {
+    const designs = await resolveDesigns(['v10', 'upm'])
+    const scenarios = readScenarios(['punch/punch-vs-guest-fault'])
+    const request = { scenarios, designs, cache: false }
+    // What a search knows of steps is learned anew in each slice, and takes other room.
+    const essence = ({ cells }: Awaited<ReturnType<typeof check>>) =>
+      cells.map(({ verdict, hash }) => JSON.stringify({ hash, ...verdict, ms: 0, bytes: 0 }))
+    const one = essence(await check({ ...request, workers: 1 }))
+    let parts: readonly Part[] = []
+    const answer = answerOnQueue({
+      ...{ url: server.url, patience: 20, what: 'check' },
+      onParts: (by) => {
+        parts = Object.values(by)
+      },
+    })
+    const many = await withWorker(() => check({ ...request, answer }), { slice: 0 }, CELLS)
+    assert.deepEqual(essence(many), one)
+    assert.ok(
+      parts.every((p) => p.slices >= 4),
+      JSON.stringify(parts),
+    )
+    assert.deepEqual(await left(), [])
   })
 
   test('workers are killed, and nothing is lost and nothing there twice', async () => {
@@ -181,6 +223,31 @@ describe('on a queue', { skip: NO_SERVER ?? false }, () => {
       squares(ALL),
     )
     assert.ok(Object.keys(by).length > 2)
+    const slices = Object.values(by).reduce((sum, p) => sum + p.slices, 0)
+    assert.equal(slices, (ALL / SLICED.every) * (SLICED.slices - 1))
+  })
+
+  test('a snapshot that is gone is said, and its job begins again', async () => {
+    const notices: string[] = []
+    const run = 'd'.repeat(32)
+    const slice = { slices: 2, snapshot: 'a'.repeat(32), pieces: 2, bytes: 4, states: 2 }
+    await onServer(({ redis }) => redis.set(KEYS.run(run), '', 'EX', 20))
+    const job = envelope(run, 0, 5, { ...slice, milliseconds: 60 })
+    await put(jobId(job), job)
+    const said = await withWorker(
+      async () => {
+        for (;;) {
+          const text = await onServer(({ redis }) => redis.hget(KEYS.answers(run), '0.2'))
+          if (text !== null) return JSON.parse(text)
+          await sleep(50)
+        }
+      },
+      { onNotice: (text) => notices.push(text) },
+    )
+    assert.equal(said.slice.slices, 3)
+    assert.match(notices.join(), /the square of 5: its snapshot is not on the server any more/)
+    const snapshot = KEYS.snapshot(run, said.slice.snapshot)
+    await onServer(({ redis }) => redis.del(KEYS.run(run), KEYS.answers(run), snapshot))
   })
 
   test('the server is started again with nothing in it: it is said, and survived', async () => {
@@ -264,7 +331,10 @@ describe('on a queue', { skip: NO_SERVER ?? false }, () => {
     const asked = ask(2, { onNotice: (text) => notices.push(text) })
     await onServer(async ({ redis }) => {
       let run: string | undefined
-      while (run === undefined) [run] = await redis.smembers(KEYS.runs)
+      while (run === undefined) {
+        const [key] = await redis.keys(KEYS.run('*'))
+        run = key?.slice(KEYS.run('').length)
+      }
       const forged = { ...answered('elsewhere', 1, { answer: 5 }), code: '0.0.9 0123' }
       await redis.hset(KEYS.answers(run), '1', JSON.stringify(forged))
       while (notices.length === 0) await sleep(20)
@@ -292,30 +362,52 @@ export const design = defineDesign({ id: 'mine', summary: '', base: upm, cite: [
   test('who is interrupted takes back what was asked, and leaves no keys', async () => {
     const stop = new AbortController()
     const asked = ask(300, { signal: stop.signal })
-    while ((await statusOf(server.url, ASK)).runs[0]?.total !== 300) await sleep(50)
+    while ((await running())?.total !== 300) await sleep(50)
     stop.abort()
     assert.equal((await asked).interrupted, true)
-    assert.deepEqual(await onServer(({ redis }) => redis.keys('*')), [])
+    assert.deepEqual(await left(), [])
   })
 
   test('status tells runs and workers', async () => {
     const stop = new AbortController()
     await withWorker(async () => {
       const asked = ask(300, { signal: stop.signal })
-      let status = await statusOf(server.url, ASK)
-      while ((status.runs[0]?.done ?? 0) === 0) {
-        await sleep(300)
-        status = await statusOf(server.url, ASK)
-      }
+      let run = await running()
+      for (; (run?.done ?? 0) === 0; run = await running()) await sleep(300)
+      const { workers } = await statusOf(server.url, ASK)
       stop.abort()
       await asked
-      const [run] = status.runs
       assert.ok(run !== undefined && run.total === 300 && (run.found.even ?? 0) > 0)
       assert.equal(Object.values(run.by)[0]?.jobs, run.done)
-      assert.equal(status.workers[0]?.threads, 2)
+      assert.equal(workers[0]?.threads, 2)
     })
-    assert.deepEqual(await statusOf(server.url, ASK), { runs: [], workers: [] })
+    const { runs, workers } = await statusOf(server.url, ASK)
+    const last = runs.at(-1)
+    assert.equal(last?.state, 'interrupted')
+    assert.equal(last?.ran.length, last?.done)
+    const two = last?.ran.find((r) => r.title === 'the square of 2')
+    assert.deepEqual([two?.slices, two?.found], [1, ['even']])
+    assert.deepEqual(workers, [])
   })
+})
+
+test('what does not fit on the server stays with its worker', {
+  skip: NO_SERVER ?? false,
+}, async () => {
+  const server = await RedisServer.start('--maxmemory', '10mb')
+  const line = await Line.open(server.url, ASK)
+  try {
+    const run = 'c'.repeat(32)
+    const pieces = below(3).map(() => randomBytes(2 ** 23))
+    assert.match(
+      String(await storeSnapshot(line.redis, run, { pieces, bytes: 3 * 2 ** 23 })),
+      /maxmemory/,
+    )
+    assert.deepEqual(await line.redis.keys('*'), [])
+  } finally {
+    line.close()
+    await server.end()
+  }
 })
 
 test('a password is asked for, and told to nobody', { skip: NO_SERVER ?? false }, async () => {

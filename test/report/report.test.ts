@@ -106,6 +106,9 @@ test('the line that sums up has no good word for what is not good', () => {
   assert.match(as({ asExpected: false }), /1 not as expected/)
   assert.match(as({ asExpected: undefined, expects: false }), /1 with findings, nothing being/)
   assert.match(as({ proof: 'bounded', asExpected: undefined }), /1 of them exhaustive, 1 inconcl/)
+  const sampled = { ...verdict, proof: 'sampled', states: 0, executions: 20 } as const
+  const sample = { ...cell, verdict: sampled }
+  assert.match(coverage(resultsOf(sample, sample)), /2 cells, all sampled, .*: 40 runs in/)
   const none = { ...verdict, verdict: 'skipped', proof: undefined } as const
   assert.match(coverage(resultsOf({ ...cell, verdict: none })), /nothing was checked/)
   assert.match(

@@ -4,6 +4,7 @@ import { DESIGNS } from '../../designs/index.js'
 import { MACHINE_OF, onHost, supports } from '../../hosts/host.js'
 import { designNamed, HOSTS } from '../../hosts/index.js'
 import { suggest } from '../../litmus/error.js'
+import { numberDeclared } from '../../machine/machine.js'
 import { UserError } from '../error.js'
 import type { LoadedDesign } from '../results.js'
 import { cellHash } from '../token.js'
@@ -24,6 +25,7 @@ export function tokenHash(scenarioText: string, design: DesignRef): string {
 
 /** Load a design's module: JavaScript text that exports `design`. */
 async function loadModule(module: string): Promise<Design> {
+  numberDeclared()
   const url = `data:text/javascript;base64,${Buffer.from(module).toString('base64')}`
   const loaded = (await import(url)) as { design?: Design }
   if (loaded.design?.replaces === undefined) {

@@ -5,13 +5,12 @@ import { suggest } from '../../litmus/error.js'
 import { UserError } from '../error.js'
 import { packagedFile } from './package.js'
 
-function litmusFiles(path: string): string[] {
-  if (!statSync(path).isDirectory()) return [path]
-  return readdirSync(path, { withFileTypes: true })
+function litmusFilesIn(folder: string): string[] {
+  return readdirSync(folder, { withFileTypes: true })
     .sort((a, b) => (a.name < b.name ? -1 : 1))
     .flatMap((e) => {
-      const inner = join(path, e.name)
-      if (e.isDirectory()) return litmusFiles(inner)
+      const inner = join(folder, e.name)
+      if (e.isDirectory()) return litmusFilesIn(inner)
       return extname(e.name) === '.litmus' ? [inner] : []
     })
 }
@@ -21,12 +20,12 @@ const HOSTS_AREA = /^hosts\//
 
 /** Paths of the scenarios that come with the project, those about hosts left out. */
 export function builtInFiles(): string[] {
-  return litmusFiles(packagedFile('litmus')).filter((f) => !HOSTS_AREA.test(nameOf(f)))
+  return litmusFilesIn(packagedFile('litmus')).filter((f) => !HOSTS_AREA.test(nameOf(f)))
 }
 
 /** Paths of the scenarios about hosts. */
 export function hostFiles(): string[] {
-  return litmusFiles(packagedFile('litmus')).filter((f) => HOSTS_AREA.test(nameOf(f)))
+  return litmusFilesIn(packagedFile('litmus')).filter((f) => HOSTS_AREA.test(nameOf(f)))
 }
 
 /** What a file is called from a folder on: with slashes, whatever `by` has between folders. */
@@ -55,7 +54,7 @@ function builtInNamed(name: string): string[] {
 export function filesOf(name: string): string[] {
   if (name === '-') return [name]
   if (existsSync(name)) {
-    const inside = litmusFiles(name)
+    const inside = statSync(name).isDirectory() ? litmusFilesIn(name) : [name]
     if (inside.length === 0) throw new UserError(`${name}: no .litmus files in this directory`)
     return inside
   }

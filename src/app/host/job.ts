@@ -9,6 +9,7 @@ import type { Explored, ShareResult } from '../shares.js'
 import type { Verdict } from '../verdict.js'
 import type { DesignRef } from './designs.js'
 import { CODE } from './package.js'
+import type { Travelling } from './travel.js'
 
 /** How a run ended: all verdicts there are, and whether it was interrupted. */
 export interface Run {
@@ -42,6 +43,16 @@ export interface Job {
   readonly explored?: Explored
   /** When the job was begun, by `Date.now()`. */
   readonly begun?: number
+  /** What is to be done of it, if not all at once. */
+  readonly slice?: Slice
+}
+
+/** A part of a search, by time. */
+export interface Slice {
+  /** After so many milliseconds of searching it is handed on, if it can be. */
+  readonly milliseconds: number
+  /** Where the slice before it has ended. */
+  readonly from: Travelling | undefined
 }
 
 export type Message =
@@ -60,6 +71,13 @@ export type Message =
       readonly final: boolean
     }
   | { readonly kind: 'share'; readonly job: number; readonly share: ShareResult | undefined }
+  /** The slice is over; the search is not. */
+  | {
+      readonly kind: 'slice'
+      readonly job: number
+      readonly snapshot: Travelling
+      readonly states: number
+    }
   /** Something that the user should know, and that changes nothing. */
   | { readonly kind: 'notice'; readonly job: number; readonly text: string }
   | { readonly kind: 'bug'; readonly job: number; readonly text: string }

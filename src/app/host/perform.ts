@@ -18,7 +18,8 @@ import { hash32 } from '../token-text.js'
 import type { Verdict } from '../verdict.js'
 import { dropCheckpoint, readCheckpoint, saveCheckpoint } from './checkpoint.js'
 import { loadDesign } from './designs.js'
-import { type Job, jobHash, type Message } from './job.js'
+import { type Job, jobHash, type Message, type Slice } from './job.js'
+import { MOST_BYTES, packSnapshot, type Travelling, unpackSnapshot } from './travel.js'
 
 /** The scenario read last: the cells of one scenario follow one another. */
 let latest: { text: string; scenario: Scenario } | undefined
@@ -76,7 +77,8 @@ export async function perform(job: Job, client: Client): Promise<Message> {
     return { kind: 'verdict', job: number, verdict, final: true }
   }
   const saver = job.checkpoint === undefined ? undefined : new Saver(job.checkpoint, task)
-  const effort = effortOf(task, saver)
+  const slicer = job.slice === undefined ? undefined : new Slicer(job.slice, task)
+  const effort = effortOf(task, slicer ?? saver)
   if (job.share !== undefined) {
     return { kind: 'share', job: number, share: exploreShare(scenario, design, effort, job.share) }
   }
@@ -85,6 +87,9 @@ export async function perform(job: Job, client: Client): Promise<Message> {
     job.explored === undefined
       ? checkScenario(scenario, design, effort)
       : concludeShares(scenario, design, effort, job.explored, begun)
+  if (slicer?.handedOn !== undefined) {
+    return { kind: 'slice', job: number, snapshot: slicer.handedOn, states: checked.states }
+  }
   // What a limit has kept from being told with the fewest preemptions can be gone on with.
   if (!checked.stopped && checked.fewest !== false) saver?.drop()
   const verdict = await explained(task, announced(task, checked))
@@ -152,28 +157,38 @@ function seconded({ scenario, design, mayGoOn }: Task, verdict: Verdict): Verdic
   return cross.outcome === 'differs' ? { ...verdict, cross } : verdict
 }
 
-function effortOf({ job, client, mayGoOn }: Task, saver: Saver | undefined): Effort {
+/** Where a search goes on from, and where it leaves what it has seen. */
+interface Keeper {
+  resume(): CellSnapshot | undefined
+  /** `last` if the search is to stop; false if it is to stop now. */
+  save(snapshot: () => CellSnapshot, last: boolean): boolean
+}
+
+function effortOf({ job, client, mayGoOn }: Task, keeper: Keeper | undefined): Effort {
   return {
     ...job.question,
     memory: job.limits.bytes,
-    resume: saver?.resume(),
+    resume: keeper?.resume(),
     now: () => performance.now(),
     keepGoing: (states, depth, { bytes, snapshot }) => {
       client.send({ kind: 'progress', job: job.number, states, depth, bytes })
       const goOn = mayGoOn()
-      if (snapshot !== undefined) saver?.save(snapshot, !goOn)
-      return goOn
+      if (snapshot === undefined || keeper === undefined) return goOn
+      return keeper.save(snapshot, !goOn) && goOn
     },
   }
 }
 
 function sampled(task: Task, runs: number): Verdict {
-  const { scenario, design, mayGoOn } = task
-  const { seed = 1 } = task.job.question
+  const { scenario, design, job, client, mayGoOn } = task
+  const { seed = 1 } = job.question
   const verdict = sampleScenario(scenario, design, {
     runs,
     draw: drawFor(task, seed),
-    keepGoing: mayGoOn,
+    keepGoing: () => {
+      client.send({ kind: 'progress', job: job.number, states: 0, depth: 0, bytes: 0 })
+      return mayGoOn()
+    },
     now: () => performance.now(),
   })
   return { ...told(task, verdict), seed }
@@ -183,7 +198,7 @@ function sampled(task: Task, runs: number): Verdict {
  * Saves now and then, so rarely that it costs little of the time. A save that fails is told, and the
  * search goes on.
  */
-class Saver {
+class Saver implements Keeper {
   readonly #path: string
   readonly #job: Job
   readonly #client: Client
@@ -201,9 +216,9 @@ class Saver {
     return readCheckpoint(this.#path, jobHash(this.#job))
   }
 
-  save(snapshot: () => CellSnapshot, now: boolean): void {
+  save(snapshot: () => CellSnapshot, last: boolean): boolean {
     const start = performance.now()
-    if (!now && start < this.#next) return
+    if (!last && start < this.#next) return true
     try {
       saveCheckpoint(this.#path, jobHash(this.#job), snapshot())
     } catch (error) {
@@ -211,6 +226,7 @@ class Saver {
     }
     const cost = performance.now() - start
     this.#next = start + Math.max(LEAST_INTERVAL, 20 * cost)
+    return true
   }
 
   drop(): void {
@@ -225,6 +241,53 @@ class Saver {
     const text = `${this.#path}: ${what}`
     if (text !== this.#said) this.#client.send({ kind: 'notice', job: this.#job.number, text })
     this.#said = text
+  }
+}
+
+/**
+ * Ends a search when its slice is over, with what the next slice needs. What can't be handed on is
+ * gone on with to its end. So is what was refused and begun again: two machines that can't read each
+ * other's snapshots would else never come to it.
+ */
+class Slicer implements Keeper {
+  readonly #slice: Slice
+  readonly #task: Task
+  #until = Number.POSITIVE_INFINITY
+  handedOn: Travelling | undefined
+
+  constructor(slice: Slice, task: Task) {
+    this.#slice = slice
+    this.#task = task
+  }
+
+  resume(): CellSnapshot | undefined {
+    const { milliseconds, from } = this.#slice
+    const { job } = this.#task
+    try {
+      const snapshot = from && unpackSnapshot(jobHash(job), from)
+      this.#until = performance.now() + milliseconds
+      return snapshot
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error
+      this.#say(`its snapshot is refused: ${error.message}; it begins again, in one piece`)
+      return undefined
+    }
+  }
+
+  save(snapshot: () => CellSnapshot, last: boolean): boolean {
+    if (last || performance.now() < this.#until) return true
+    this.handedOn = packSnapshot(jobHash(this.#task.job), snapshot())
+    if (this.handedOn !== undefined) return false
+    this.#until = Number.POSITIVE_INFINITY
+    const most = MOST_BYTES / 2 ** 20
+    this.#say(`its snapshot has more than the ${most} MiB that travel; this worker does all of it`)
+    return true
+  }
+
+  #say(what: string): void {
+    const { job, client, scenario, design } = this.#task
+    const text = `${scenario.name} on ${design.id}: ${what}`
+    client.send({ kind: 'notice', job: job.number, text })
   }
 }
 

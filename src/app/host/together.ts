@@ -109,32 +109,40 @@ function timeLeft(job: Job, begun: number): number | undefined {
   return limit === undefined ? undefined : limit - (Date.now() - begun)
 }
 
-/** Give a worker a job and wait for its last word on it. */
+/** Give a worker a job and wait for its last word on it; `onWay` is told what comes before. */
 export function answer(
   worker: Worker,
   job: Job,
-  onProgress: (m: Message) => void,
+  onWay: (m: Message & { readonly kind: 'progress' | 'notice' }) => void,
 ): Promise<Message> {
   return new Promise((resolve, reject) => {
     const watch = new Watch(reject)
     const fail = (error: Error): void => {
-      watch.end()
+      end()
       reject(failureOf(error))
     }
-    const listen = (m: Message): void => {
-      watch.heard()
-      if (m.kind === 'progress') onProgress(m)
-      if (m.kind === 'progress' || m.kind === 'notice') return
-      if (m.kind === 'verdict' && !m.final) return
+    const vanish = (): void => fail(new WorkerBug('a worker ended before its work was done'))
+    const end = (): void => {
       watch.end()
       worker.off('message', listen)
       worker.off('error', fail)
+      worker.off('exit', vanish)
+    }
+    const listen = (m: Message): void => {
+      watch.heard()
+      if (m.kind === 'progress' || m.kind === 'notice') {
+        onWay(m)
+        return
+      }
+      if (m.kind === 'verdict' && !m.final) return
+      end()
       if (m.kind === 'bug') reject(new WorkerBug(m.text))
       else if (m.kind === 'mistake') reject(new UserError(m.text))
       else resolve(m)
     }
     worker.on('message', listen)
-    worker.once('error', fail)
+    worker.on('error', fail)
+    worker.on('exit', vanish)
     watch.begin(job)
     worker.postMessage(job)
   })

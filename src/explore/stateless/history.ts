@@ -38,12 +38,21 @@ export interface Next {
   readonly mark: number
 }
 
+/** The last event that touches a place, and those before it. */
+interface Touch {
+  readonly position: number
+  readonly modes: number
+  /** What this one and those before it do there. */
+  readonly all: number
+  readonly before: Touch | undefined
+}
+
 export class History {
   readonly #run: Execution
   readonly #dependence: Dependence
   readonly #events: Event[] = []
-  /** By place: positions of the events that touch it. */
-  readonly #touching = new Map<number, number[]>()
+  /** By place: who touched it last. Most places are only read, by the sanitizers, at every step. */
+  readonly #touched = new Map<number, Touch | undefined>()
 
   constructor(run: Execution, dependence: Dependence) {
     this.#run = run
@@ -68,10 +77,10 @@ export class History {
     const against = this.dependents(task, step.footprint)
     const event = { ...step, number, clock }
     const position = this.#events.push(event) - 1
-    for (const place of step.footprint.modes.keys()) {
-      const there = this.#touching.get(place)
-      if (there === undefined) this.#touching.set(place, [position])
-      else there.push(position)
+    for (const [place, modes] of step.footprint.modes) {
+      const before = this.#touched.get(place)
+      const all = modes | (before?.all ?? 0)
+      this.#touched.set(place, { position, modes, all, before })
     }
     return [event, against]
   }
@@ -79,7 +88,9 @@ export class History {
   /** Take the last step out of the execution. */
   pop(): void {
     const event = this.#events.pop() as Event
-    for (const place of event.footprint.modes.keys()) this.#touching.get(place)?.pop()
+    for (const place of event.footprint.modes.keys()) {
+      this.#touched.set(place, this.#touched.get(place)?.before)
+    }
   }
 
   /** What happens before the steps at these positions happens before `event`. */
@@ -107,9 +118,10 @@ export class History {
       for (let i = 0; i < this.#events.length; i++) add(i)
     }
     for (const [place, modes] of footprint.modes) {
-      for (const i of this.#touching.get(place) ?? []) {
-        const there = this.at(i).footprint.modes.get(place) as number
-        if (this.#dependence.conflict(modes, there)) add(i)
+      const against = this.#dependence.against(modes)
+      let there = this.#touched.get(place)
+      for (; there !== undefined && (against & there.all) !== 0; there = there.before) {
+        if ((against & there.modes) !== 0) add(there.position)
       }
     }
     return [...found].sort((a, b) => b - a)

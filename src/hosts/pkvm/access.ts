@@ -11,7 +11,8 @@ import { SIGSEGV_ACCERR } from '../../kernel/include/uapi.js'
 import { alsoReads } from '../../machine/effects.js'
 import { mark, tracepoint } from '../../machine/fault.js'
 import { fn } from '../../machine/fn.js'
-import { hostForceReclaimPageGuest, hypPanicOn, isCovered, NOPAGE, pkvmPage } from './ownership.js'
+import { hostForceReclaimPageGuest } from './guest-calls.js'
+import { hypPanicOn, isCovered, NOPAGE, pkvmPage } from './ownership.js'
 
 /**
  * Does the host's table let it at the page? What it shares or borrows, it may use; what is its own

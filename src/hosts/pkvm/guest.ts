@@ -56,13 +56,13 @@ import { writeLock, writeUnlock } from '../../machine/locks.js'
 import { srcuReadLock, srcuReadUnlock } from '../../machine/rcu.js'
 import { isErr, ptrErr } from '../../machine/struct.js'
 import {
-  checkedGfn,
   guestRelinquish,
   guestShareHost,
   guestUnshareHost,
   hostDonateGuest,
   vcpuInPoisonFault,
-} from './ownership.js'
+} from './guest-calls.js'
+import { checkedGfn } from './ownership.js'
 import { archOf, guestFrame, hypVm, isProtected, pkvmCreateHypVm, unpin } from './vm.js'
 
 /** The page of a slot's file behind a gfn, with a reference, or an ERR_PTR. */

@@ -1,8 +1,8 @@
 /**
- * pKVM. At EL2 the hypervisor's `ownership.ts`, and `access.ts` for the host that touches what it
- * does not own; the host's half of KVM in `vm.ts`; the guest and its faults in `guest.ts`. There are
- * two hypervisors: up to 7.0, which knows no way back from an access that is not allowed, and from
- * 7.1 on.
+ * pKVM. At EL2 the hypervisor's `ownership.ts`, with its calls in `host-calls.ts` and
+ * `guest-calls.ts`, and `access.ts` for the host that touches what it does not own; the host's half
+ * of KVM in `vm.ts`; the guest and its faults in `guest.ts`. There are two hypervisors: up to 7.0,
+ * which knows no way back from an access that is not allowed, and from 7.1 on.
  *
  * All of it was read beside 7.0 and 7.1.8, but for what only Android has. Protected guests came in
  * 7.1: those of the older hypervisor are 7.1's, with what becomes of the host's accesses in 7.0.
@@ -23,6 +23,7 @@ import {
 } from '../../kernel/virt/kvm/memslots.js'
 import { type Replacement, replace } from '../../machine/fn.js'
 import { confidentialVm, guestConvert } from '../../user/confidential.js'
+import { isTaken } from '../../user/given-up.js'
 import type { Host, HostId } from '../host.js'
 import {
   hostMemAbort,
@@ -31,7 +32,8 @@ import {
   hostUserAbortInjected,
 } from './access.js'
 import { filePage, gmemPage, pkvmGuestConvert, pkvmVcpuRun } from './guest.js'
-import { guestCheckMemcache, memcacheUnchecked, ownerOf } from './ownership.js'
+import { guestCheckMemcache, memcacheUnchecked } from './guest-calls.js'
+import { isPoisoned, ownerOf } from './ownership.js'
 import {
   pkvmCommitMemoryRegion,
   pkvmConfidentialVm,
@@ -60,6 +62,7 @@ const COMMON: readonly Replacement[] = [
   replace(kvmX86VmDestroy, pkvmDestroyHypVm),
   replace(confidentialVm, pkvmConfidentialVm),
   replace(guestConvert, pkvmGuestConvert),
+  replace(isTaken, isPoisoned),
 ]
 
 const UP_TO_7_0: readonly Replacement[] = [

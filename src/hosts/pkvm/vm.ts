@@ -52,14 +52,8 @@ import {
   vec,
 } from '../../machine/struct.js'
 import { MAX_TASKS } from '../../machine/task.js'
-import {
-  handleOf,
-  hostForceReclaimPageGuest,
-  hostReclaimPageGuest,
-  NOPAGE,
-  PkvmVm,
-  pkvmPowerOn,
-} from './ownership.js'
+import { hostForceReclaimPageGuest, hostReclaimPageGuest } from './guest-calls.js'
+import { handleOf, NOPAGE, PkvmVm, pkvmPowerOn } from './ownership.js'
 
 /** struct kvm_arch of arm64, of a protected VM. */
 export interface KvmArch extends Obj {

@@ -31,6 +31,7 @@ import {
   launch,
   launchUpdate,
 } from '../../user/confidential.js'
+import { isGivenUp } from '../../user/given-up.js'
 import type { Host } from '../host.js'
 import { sevGmemInvalidate, sevGmemPrepare, sevHandleRmpFault } from './gmem.js'
 import { gmemMove } from './gmem-move.js'
@@ -43,6 +44,7 @@ import {
   snpLaunchUpdateOp,
 } from './launch.js'
 import { snpLaunchUpdate2023 } from './launch-2023.js'
+import { isOnLeakedList } from './leaked.js'
 import { ownerOf } from './rmp.js'
 import {
   handleRmpPageFault,
@@ -76,6 +78,7 @@ const COMMON: readonly Replacement[] = [
   replace(launchUpdate, snpLaunchUpdateOp),
   replace(guestAccept, snpGuestAccept),
   replace(guestConvert, snpGuestConvert),
+  replace(isGivenUp, isOnLeakedList),
 ]
 
 export const snp: Host = {

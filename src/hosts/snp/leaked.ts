@@ -53,6 +53,10 @@ export function timesLeaked(pfn: Pfn): number {
   return times
 }
 
+export const isOnLeakedList = fn(function is_given_up(folio: Folio): boolean {
+  return timesLeaked(folio.pfn) > 0
+})
+
 /**
  * Put a page on the list.
  *

@@ -12,6 +12,7 @@
  */
 import { Folio } from '../../kernel/include/mm.js'
 import type { Gfn, Pfn } from '../../kernel/include/types.js'
+import { LimitError } from '../../machine/fault.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import {
   constructAt,
@@ -133,7 +134,7 @@ export function isCovered(pfn: Pfn): boolean {
 
 /** The entry of a frame. */
 export function rmpEntry(pfn: Pfn): RmpEntry {
-  if (!isCovered(pfn)) throw new Error(`pfn ${pfn} is not in the reverse map table`)
+  if (!isCovered(pfn)) throw new LimitError(`the reverse map table has pfns below ${COVERED}`)
   return RmpEntry.at(RmpEntry.base + pfn * RmpEntry.words) as RmpEntry
 }
 

@@ -29,7 +29,7 @@ import { alsoReads, alsoWrites, read, rmw, until, write } from '../../machine/ef
 import { mark, tracepoint } from '../../machine/fault.js'
 import { fn, type Kernel, original } from '../../machine/fn.js'
 import { isErr, ptrErr } from '../../machine/struct.js'
-import { isTd, setPrivateSpte, tdOf, tdVcpuInit, tdxOf } from './kvm.js'
+import { isTd, setPrivateSpte, tdOf, tdxOf } from './kvm.js'
 import { tdxLockAllState, tdxUnlockAllState } from './launch.js'
 import {
   acceptBegin,
@@ -43,6 +43,7 @@ import {
   tdhVpEnter,
 } from './module.js'
 import { EPT_VIOLATION, OP_STATES, TDX_PAGE_ALREADY_ACCEPTED, TDX_SUCCESS } from './sept.js'
+import { tdVcpuInit } from './vm.js'
 
 /** What `vcpu_run` is given instead of a byte to have a page accepted. */
 const ACCEPT = -2

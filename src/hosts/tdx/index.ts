@@ -1,8 +1,8 @@
 /**
  * Intel TDX. The module: `sept.ts` with its matrices, `module.ts` with its calls; `access.ts` for the
- * host that touches a TD's memory; KVM: `kvm.ts`; the guest: `guest.ts`. Two hosts: KVM with a
- * reference for each leaf, up to 6.18, and without. On restricted memory the series of 2023 had the
- * reference too, because nothing kept the pages from moving.
+ * host that touches a TD's memory; KVM: `kvm.ts`, `zap.ts`, `vm.ts`, `launch.ts`; the guest:
+ * `guest.ts`. Two hosts: KVM with a reference for each leaf, up to 6.18, and without. On restricted
+ * memory the series of 2023 had the reference too, because nothing kept the pages from moving.
  *
  * KVM's half was read beside 6.17 and 7.0; of the series of 2023 only the reference is taken. The
  * accesses that step over one instruction again and again (zero-step) and their lock on the tree are
@@ -45,25 +45,7 @@ import {
   tdxVcpuInitLocked,
   tdxVcpuRun,
 } from './guest.js'
-import {
-  beforeFinal,
-  noClear,
-  noPin,
-  tdVcpuInit,
-  tdVcpuInitLocked,
-  tdxClearPage,
-  tdxConfidentialVm,
-  tdxHasPrivateMem,
-  tdxInit,
-  tdxPin,
-  tdxPreFaultAllowed,
-  tdxUnpin,
-  tdxVmDestroy,
-  tdxVmInit,
-  tdxVmTypeSupported,
-  tdxZap,
-  tdxZapAll,
-} from './kvm.js'
+import { beforeFinal, noClear, noPin, tdxClearPage, tdxPin, tdxUnpin } from './kvm.js'
 import {
   tdxGmemPostPopulate,
   tdxGmemPostPopulateAdds,
@@ -76,7 +58,19 @@ import {
   tdxUnlockState,
 } from './launch.js'
 import { ownerOf } from './module.js'
+import {
+  tdVcpuInit,
+  tdVcpuInitLocked,
+  tdxConfidentialVm,
+  tdxHasPrivateMem,
+  tdxInit,
+  tdxPreFaultAllowed,
+  tdxVmDestroy,
+  tdxVmInit,
+  tdxVmTypeSupported,
+} from './vm.js'
 import { TDX_WORDS } from './words.js'
+import { tdxZap, tdxZapAll } from './zap.js'
 
 const COMMON: readonly Replacement[] = [
   replace(hostMayStore, tdxHostMayStore),

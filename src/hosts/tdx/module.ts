@@ -16,7 +16,7 @@ import type { Gfn, Pfn } from '../../kernel/include/types.js'
 import { pfnToFolio } from '../../kernel/mm/page_alloc.js'
 import { type Blob, keyedByte, rekey, withBytes, ZERO_PAGE } from '../../machine/blob.js'
 import { alsoReads, alsoWrites } from '../../machine/effects.js'
-import { tracepoint } from '../../machine/fault.js'
+import { LimitError, tracepoint } from '../../machine/fault.js'
 import {
   constructAt,
   isAlive,
@@ -132,7 +132,7 @@ export function isCovered(pfn: Pfn): boolean {
 }
 
 export function pamtOf(pfn: Pfn): Pamt {
-  if (!isCovered(pfn)) throw new Error(`the TDX module has no metadata of pfn ${pfn}`)
+  if (!isCovered(pfn)) throw new LimitError(`the TDX module has metadata of pfns below ${COVERED}`)
   return Pamt.at(Pamt.base + pfn * Pamt.words) as Pamt
 }
 
@@ -160,7 +160,7 @@ export function keyOf(td: Td, pfn: Pfn): number {
 
 export function checkedGfn(gfn: Gfn): number {
   if (gfn < GUEST_FRAMES) return gfn
-  throw new Error(`a TD has entries for gfns below ${GUEST_FRAMES}`)
+  throw new LimitError(`a TD has entries for gfns below ${GUEST_FRAMES}`)
 }
 
 export function opStateOf(td: Td): OpState {

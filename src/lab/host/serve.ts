@@ -36,7 +36,6 @@ const WORKSHOP_POLICY = "default-src 'none'; script-src 'self' 'unsafe-eval'"
 /** Of the files that run in workers. */
 const POLICIES: Readonly<Record<string, string>> = {
   'worker.js': WORKER_POLICY,
-  'worker-hosts.js': WORKER_POLICY,
   'workshop.js': WORKSHOP_POLICY,
 }
 

@@ -55,14 +55,12 @@ export function writeSingle(path: string, { open, verdicts }: Contents): void {
   const data = (id: string, text: string): string =>
     `<script type="application/json" id="${id}">${inScript(text)}</script>`
   const built = (name: string): string => builtFile(name).toString('utf8')
-  const worker = (name: string): string =>
-    `<script type="text/plain" id="${name}">${codeInScript(built(name))}</script>`
   const parts = [
     data('data.json', JSON.stringify(dataOf(open()))),
     ...MATRICES.map((id) => data(verdictFile(id), JSON.stringify(verdicts(id)))),
     data('docs.json', built('docs.json')),
     data('sources.json', built('sources.json')),
-    ...['worker.js', 'worker-hosts.js'].map(worker),
+    `<script type="text/plain" id="worker.js">${codeInScript(built('worker.js'))}</script>`,
     `<script>${codeInScript(built('single.js'))}</script>`,
   ]
   const html = INDEX.replace(

@@ -71,7 +71,7 @@ export function onChange(heard: () => void): void {
 }
 
 /** Workers by what they are made of. */
-export type WorkerFile = 'worker.js' | 'worker-hosts.js' | 'workshop.js'
+export type WorkerFile = 'worker.js' | 'workshop.js'
 
 const ownWorkers = new Map<WorkerFile, string>()
 

@@ -196,8 +196,8 @@ export async function follow(id: string): Promise<void> {
 
 /** Read what comes with the page, and follow the address. */
 export async function begin(): Promise<void> {
-  const { screen, token, design } = route.value
-  if (screen === 'story' && design === undefined) warm('quick', token)
+  const { screen, design } = route.value
+  if (screen === 'story' && design === undefined) warm('quick')
   const found = await shipped('data.json')
   data.value = found
   route.subscribe((now) => {

@@ -1,5 +1,5 @@
 /** A finding: what was asked, what went wrong, and the way there. */
-import { useEffect } from 'preact/hooks'
+import { useLayoutEffect } from 'preact/hooks'
 import { Designs } from './designs.js'
 import { allSteps, Help, onKey } from './keys.js'
 import { Lanes } from './lanes.js'
@@ -16,7 +16,8 @@ import { Verdict } from './verdict.js'
 
 export function Story() {
   const shown = story.value
-  useEffect(() => {
+  // As soon as the story is there: not behind the next frame, which a hidden page never has.
+  useLayoutEffect(() => {
     if (shown === undefined) return
     const listen = (e: KeyboardEvent): void => onKey(e, shown)
     addEventListener('keydown', listen)

@@ -1,9 +1,8 @@
 /**
- * The page's workers: one that answers at once, and one that searches. The first ones that are made
- * know no hosts and have no compiler; what speaks of a host, or brings a design, is asked of others,
- * which are made when they are needed.
+ * The page's workers: one that answers at once, and one that searches. They have no compiler: what
+ * brings a design is asked of others, which are made when they are needed.
  */
-import type { Answers, Request, Shipped } from '../protocol.js'
+import type { Answers, Request } from '../protocol.js'
 import { Client } from './client.js'
 import { isOneFile, shipped, type WorkerFile } from './shipped.js'
 
@@ -21,24 +20,14 @@ function clientFor(role: Role, file: WorkerFile): Client {
   return client
 }
 
-/** Does a text speak of hosts: of one, of a design on one, or of a design that only hosts have? */
-function speaksOfHosts(text: string, data: Shipped | undefined): boolean {
-  if (/@|^\s*hosts?\b/m.test(text)) return true
-  const plain = data?.matrices[0]?.designs.map((d) => d.id) ?? data?.designs ?? []
-  const onHosts = data?.designs.filter((id) => !plain.includes(id)) ?? []
-  return onHosts.some((id) => text.includes(id))
+function fileFor(request: Request): WorkerFile {
+  const isOfDesign = request.kind === 'patch' || ('code' in request && request.code !== undefined)
+  return isOfDesign ? 'workshop.js' : 'worker.js'
 }
 
-function fileFor(request: Request, data: Shipped): WorkerFile {
-  if (request.kind === 'patch') return 'workshop.js'
-  if ('code' in request && request.code !== undefined) return 'workshop.js'
-  const texts = Object.values(request).filter((v): v is string => typeof v === 'string')
-  return texts.some((t) => speaksOfHosts(t, data)) ? 'worker-hosts.js' : 'worker.js'
-}
-
-/** The worker that a token will be asked of can begin before anything else is there. */
-export function warm(role: Role, token: string): void {
-  clientFor(role, speaksOfHosts(token, undefined) ? 'worker-hosts.js' : 'worker.js').warm()
+/** The worker that will be asked can begin before anything else is there. */
+export function warm(role: Role): void {
+  clientFor(role, 'worker.js').warm()
 }
 
 export async function ask<K extends Request['kind']>(
@@ -46,7 +35,7 @@ export async function ask<K extends Request['kind']>(
   request: Extract<Request, { kind: K }>,
   onProgress?: (states: number, depth: number) => void,
 ): Promise<Answers[K]> {
-  const file = fileFor(request, await shipped('data.json'))
+  const file = fileFor(request)
   if (file === 'workshop.js' && isOneFile()) throw new Error(NO_WORKSHOP)
   return clientFor(role, file).ask<K>(request, onProgress)
 }

@@ -5,6 +5,7 @@
 import ts from 'typescript'
 import type { Design } from '../../designs/design.js'
 import { lowerDesign } from '../../lower/project.js'
+import { numberDeclared } from '../../machine/machine.js'
 import type { Mistake } from '../protocol.js'
 
 /** Modules of the project by their path below `src/`, without extension. */
@@ -96,6 +97,7 @@ export class Compiler {
       if (found === undefined) throw new Error(`there is no module ${path}`)
       return found
     }
+    numberDeclared()
     new Function('require', 'exports', outputText)(take, exported)
     return exported
   }

@@ -4,17 +4,19 @@
  * started again with nothing in it. So every job that has no answer yet is looked for now and then.
  */
 import { randomBytes } from 'node:crypto'
-import { hostname } from 'node:os'
 import type { Queue } from 'bullmq'
 import { UserError } from '../../error.js'
 import { WorkerBug } from '../job.js'
 import { fromJson, NotAsWritten } from '../narrow.js'
+import { Campaign } from './campaign.js'
 import type { Kind } from './kind.js'
 import { Line, type LineOptions, packages, until } from './line.js'
+import { dropSnapshot, keepSnapshot } from './snapshots.js'
 import {
   ALIVE,
   type Answered,
   BEAT,
+  type Ending,
   envelope,
   jobId,
   KEPT,
@@ -22,10 +24,11 @@ import {
   living,
   type Part,
   PREFIX,
+  placeOf,
   queueName,
-  type RunFacts,
   readAnswered,
   readWorker,
+  type SliceFacts,
   sweep,
   THIS_CODE,
 } from './wire.js'
@@ -45,8 +48,8 @@ export interface AskOptions<Answer> extends LineOptions {
   readonly what: string
   readonly signal: AbortSignal
   onAnswer(answer: Answer): void
-  /** Called now and then. */
-  onDone(done: number): void
+  /** Called now and then; so many states were seen of jobs that are not finished. */
+  onDone(done: number, states: number): void
 }
 
 /** What came of a run. */
@@ -73,12 +76,17 @@ export async function askAll<A, R>(
   })
   queue.on('error', () => {})
   const asker = new Asker(kind, jobs, designs, options, line, queue)
+  let ended: Ending = { how: 'interrupted' }
   try {
     await asker.run()
+    if (!asker.outcome.interrupted) ended = { how: 'finished' }
     return asker.outcome
+  } catch (error) {
+    ended = { how: 'failed', why: (error as Error).message }
+    throw error
   } finally {
     if (line.isLost) line.close()
-    else await asker.clean().finally(() => line.close())
+    else await asker.clean(ended).finally(() => line.close())
   }
 }
 
@@ -90,13 +98,14 @@ class Asker<A, R> {
   readonly #line: Line
   readonly #queue: Queue
   readonly #run = randomBytes(16).toString('hex')
-  readonly #begun = performance.now()
+  readonly #campaign: Campaign
   readonly #answers: (R | undefined)[]
-  readonly #by: Record<string, { jobs: number; milliseconds: number }> = {}
-  readonly #found: Record<string, number> = {}
   /** Jobs on the server, and how often each was asked again for want of a good answer. */
   readonly #out = new Set<number>()
   readonly #tries = new Map<number, number>()
+  /** Jobs of which some slices are done, and snapshots that nobody needs any more. */
+  readonly #slices = new Map<number, SliceFacts>()
+  #spent: SliceFacts[] = []
   #next = 0
   #done = 0
   #beat = Number.NEGATIVE_INFINITY
@@ -117,10 +126,11 @@ class Asker<A, R> {
     this.#line = line
     this.#queue = queue
     this.#answers = jobs.map(() => undefined)
+    this.#campaign = new Campaign(this.#run, options.what, jobs.length)
   }
 
   get outcome(): Asked<R> {
-    return { answers: this.#answers, interrupted: this.#isOver, by: this.#by }
+    return { answers: this.#answers, interrupted: this.#isOver, by: this.#campaign.by }
   }
 
   get #isOver(): boolean {
@@ -141,7 +151,7 @@ class Asker<A, R> {
         await this.#putOut()
         await this.#takeIn()
       })
-      this.#options.onDone(this.#done)
+      this.#options.onDone(this.#done, this.#campaign.states)
       if (this.#done < this.#jobs.length) await until(LOOK, signal)
     }
   }
@@ -149,27 +159,17 @@ class Asker<A, R> {
   /** What waits for this run, and what workers see of it. */
   async #sayAlive(): Promise<void> {
     const { redis } = this.#line
-    const facts: RunFacts = {
-      code: THIS_CODE,
-      what: this.#options.what,
-      host: hostname(),
-      seconds: (performance.now() - this.#begun) / 1000,
-      done: this.#done,
-      total: this.#jobs.length,
-      found: this.#found,
-      by: this.#by,
-    }
-    await redis.set(KEYS.run(this.#run), JSON.stringify(facts), 'EX', ALIVE)
-    await redis.sadd(KEYS.runs, this.#run)
-    await redis.expire(KEYS.runs, KEPT)
+    await redis.set(KEYS.run(this.#run), THIS_CODE, 'EX', ALIVE)
+    await this.#campaign.tell(redis)
+    for (const slice of this.#slices.values()) await keepSnapshot(redis, this.#run, slice)
     for (const [hash, text] of this.#designs) {
       await redis.set(KEYS.design(this.#run, hash), text, 'EX', KEPT)
     }
     // Whoever was killed while it cleaned up has left it paused.
     await this.#queue.resume()
-    if (this.#lonely || performance.now() - this.#begun < LONELY) return
+    if (this.#lonely || this.#campaign.milliseconds < LONELY) return
     const workers = await living(redis, KEYS.workers, KEYS.worker, readWorker)
-    if (workers.some((w) => w.code === THIS_CODE)) return
+    if ([...workers.values()].some((w) => w.code === THIS_CODE)) return
     this.#lonely = true
     this.#options.onNotice(
       `${this.#line.label}: no worker of this version (${THIS_CODE}) yet; waiting for one`,
@@ -196,10 +196,14 @@ class Asker<A, R> {
     await this.#queue.addBulk(
       numbers.map((number) => ({
         name: this.#kind.name,
-        data: envelope(run, number, this.#jobs[number]),
-        opts: { jobId: jobId({ run, number }) },
+        data: envelope(run, number, this.#jobs[number], this.#slices.get(number)),
+        opts: { jobId: this.#idOf(number) },
       })),
     )
+  }
+
+  #idOf(number: number): string {
+    return jobId({ run: this.#run, number, slice: this.#slices.get(number) })
   }
 
   async #takeIn(): Promise<void> {
@@ -207,16 +211,31 @@ class Asker<A, R> {
     const key = KEYS.answers(this.#run)
     const said = await redis.hgetall(key)
     const again: number[] = []
-    for (const [field, text] of Object.entries(said)) {
-      const number = Number(field)
-      if (this.#out.has(number) && !this.#take(number, text)) again.push(number)
+    for (const [place, text] of Object.entries(said)) {
+      const number = Number.parseInt(place, 10)
+      const awaited = placeOf({ number, slice: this.#slices.get(number) })
+      if (!this.#out.has(number) || place !== awaited) this.#discard(number, text)
+      else if (!this.#take(number, text)) again.push(number)
     }
-    const fields = Object.keys(said)
-    if (fields.length > 0) await redis.hdel(key, ...fields)
+    const places = Object.keys(said)
+    if (places.length > 0) await redis.hdel(key, ...places)
     if (again.length > 0) await this.#put(again)
+    for (const slice of this.#spent.splice(0)) await dropSnapshot(redis, this.#run, slice)
   }
 
-  /** Take an answer; false if it is of no use. @throws UserError, WorkerBug */
+  /** A worker that was taken for dead has answered what another one had answered. */
+  #discard(number: number, text: string): void {
+    try {
+      const { slice } = fromJson(text, readAnswered, 'answer')
+      // What was looked at twice may be the one that counts.
+      const counts = slice?.snapshot === this.#slices.get(number)?.snapshot
+      if (slice !== undefined && !counts) this.#spent.push(slice)
+    } catch (error) {
+      if (!(error instanceof NotAsWritten)) throw error
+    }
+  }
+
+  /** Take an answer; false if the job is to be put out again. @throws UserError, WorkerBug */
   #take(number: number, text: string): boolean {
     let said: Answered
     let answer: R | undefined
@@ -226,6 +245,10 @@ class Asker<A, R> {
         throw new NotAsWritten(`it is of another version (${said.code}; this is ${THIS_CODE})`)
       }
       this.#mustBeOne(number, said)
+      if (said.slice !== undefined) {
+        this.#handedOn(number, said, said.slice)
+        return false
+      }
       answer = this.#kind.readAnswer(said.answer, 'answer')
     } catch (error) {
       if (!(error instanceof NotAsWritten)) throw error
@@ -235,12 +258,22 @@ class Asker<A, R> {
     this.#answers[number] = answer
     this.#out.delete(number)
     this.#done++
+    this.#forget(number)
     this.#options.onAnswer(answer)
-    const part = (this.#by[said.worker] ??= { jobs: 0, milliseconds: 0 })
-    part.jobs++
-    part.milliseconds += said.milliseconds
-    for (const word of this.#kind.found(answer)) this.#found[word] = (this.#found[word] ?? 0) + 1
+    this.#campaign.answered(number, this.#titleOf(number), said, this.#kind.found(answer))
     return true
+  }
+
+  #handedOn(number: number, said: Answered, slice: SliceFacts): void {
+    this.#forget(number)
+    this.#slices.set(number, slice)
+    this.#campaign.handedOn(number, this.#titleOf(number), said, slice)
+  }
+
+  #forget(number: number): void {
+    const slice = this.#slices.get(number)
+    if (slice !== undefined) this.#spent.push(slice)
+    this.#slices.delete(number)
   }
 
   #mustBeOne(number: number, { worker, refused, mistake, bug }: Answered): void {
@@ -268,33 +301,38 @@ class Asker<A, R> {
    * no answer after that, is lost.
    */
   async #lookForLost(): Promise<void> {
-    const run = this.#run
     const out = [...this.#out]
     if (out.length === 0) return
     const { redis } = this.#line
     const failed = await this.#queue.getFailed()
     for (const job of failed) {
-      const number = out.find((n) => job.id === jobId({ run, number: n }))
+      const number = out.find((n) => job.id === this.#idOf(n))
       if (number === undefined) continue
       await job.remove()
       this.#again(number, `${this.#titleOf(number)} was given up: ${job.failedReason}`)
     }
     const looks = redis.pipeline()
-    for (const number of out) looks.exists(this.#queue.toKey(jobId({ run, number })))
+    const ids = out.map((n) => this.#idOf(n))
+    for (const id of ids) looks.exists(this.#queue.toKey(id))
     const there = (await looks.exec()) ?? []
     await this.#takeIn()
-    const lost = out.filter((n, i) => there[i]?.[1] === 0 && this.#out.has(n))
+    const lost = out.filter((n, i) => {
+      return there[i]?.[1] === 0 && this.#out.has(n) && ids[i] === this.#idOf(n)
+    })
     if (lost.length > 0) await this.#put(lost)
   }
 
-  /** Take back what nobody has begun, and leave no keys. */
-  async clean(): Promise<void> {
+  /** Take back what nobody has begun, and leave no keys but what is told of the run. */
+  async clean(ended: Ending): Promise<void> {
     const { redis } = this.#line
     const run = this.#run
     await this.#line.attempt(async () => {
       await redis.del(KEYS.run(run))
-      await redis.srem(KEYS.runs, run)
-      for (const number of this.#out) await this.#queue.remove(jobId({ run, number }))
+      await this.#campaign.tell(redis, ended)
+      for (const number of this.#out) await this.#queue.remove(this.#idOf(number))
+      for (const slice of [...this.#slices.values(), ...this.#spent]) {
+        await dropSnapshot(redis, run, slice)
+      }
       const designs = [...this.#designs.keys()].map((hash) => KEYS.design(run, hash))
       await redis.del(KEYS.answers(run), ...designs)
       await sweep(redis, this.#queue)

@@ -35,7 +35,9 @@ export function answerOnQueue(options: QueueOptions): Answer {
       onAnswer: (verdict: Verdict) => {
         states += verdict.states
       },
-      onDone: (done) => onProgress({ done, total: jobs.length, states, depth: 0, bytes: 0 }),
+      onDone: (done, more) => {
+        onProgress({ done, total: jobs.length, states: states + more, depth: 0, bytes: 0 })
+      },
     })
     options.onParts?.(by)
     return { verdicts: answers, interrupted }

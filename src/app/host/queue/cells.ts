@@ -8,12 +8,13 @@ import { type Known, readScenario } from '../../../litmus/scenario.js'
 import type { Limits, Question } from '../../ask.js'
 import type { Verdict } from '../../verdict.js'
 import type { Job } from '../job.js'
+import { usualBytes } from '../memory.js'
 import * as is from '../narrow.js'
 import { packagedFile } from '../package.js'
 import { startWorker } from '../pool.js'
 import { packed, readLimits, readQuestion, readVerdict } from '../stored.js'
 import { answer as answerOf } from '../together.js'
-import { type Bench, type Hand, type Kind, Refusal } from './kind.js'
+import { type Bench, type Hand, HandedOn, type Kind, Refusal } from './kind.js'
 
 /** A cell as it travels. */
 export interface AskedCell {
@@ -71,7 +72,7 @@ export const CELLS: Kind<AskedCell, Verdict> = {
   packed,
   title: ({ text, design }) => `${/^litmus\s+(\S+)/m.exec(text)?.[1]} on ${design.id}`,
   found: (verdict) => verdict.findings.filter((f) => f.first).map((f) => f.id),
-  hand: () => new Thread(),
+  hand: (threads) => new Thread(usualBytes(threads)),
 }
 
 /** @throws Refusal if a scenario can't be read, or names a design that there isn't */
@@ -90,16 +91,26 @@ function mustBeOurs({ text, known, design: { id, hash } }: AskedCell): void {
 /** A worker thread that lives from job to job. */
 class Thread implements Hand<AskedCell> {
   readonly #stop = new Int32Array(new SharedArrayBuffer(4))
+  /** Most bytes of a cell if nobody says. */
+  readonly #bytes: number
   #worker: Worker | undefined
 
-  async answer(asked: AskedCell, { design, signal }: Bench): Promise<Verdict> {
-    const { text, known, question, limits } = asked
+  constructor(bytes: number) {
+    this.#bytes = bytes
+  }
+
+  async answer(asked: AskedCell, bench: Bench): Promise<Verdict | HandedOn> {
+    const { design, signal, slice } = bench
+    const { text, known, question } = asked
     const { id, hash } = asked.design
     mustBeOurs(asked)
     const travelled = hash === undefined ? undefined : await design(hash)
     const module = travelled?.replaceAll(ANYWHERE, HERE)
     const ref = { id, module, identity: hash ?? id }
-    const job = { number: 0, text, known, design: ref, question, limits, checkpoint: undefined }
+    const { bytes = this.#bytes, milliseconds = Number.POSITIVE_INFINITY } = asked.limits
+    const limits = { bytes, milliseconds: Math.max(0, milliseconds - slice.spent) }
+    const cell = { number: 0, text, known, design: ref, question, limits, checkpoint: undefined }
+    const job = Number.isFinite(slice.milliseconds) || slice.from ? { ...cell, slice } : cell
     Atomics.store(this.#stop, 0, 0)
     const halt = (): void => {
       Atomics.store(this.#stop, 0, 1)
@@ -108,9 +119,12 @@ class Thread implements Hand<AskedCell> {
     signal.addEventListener('abort', halt, { once: true })
     this.#worker ??= startWorker(this.#stop)
     try {
-      const last = await answerOf(this.#worker, job, () => {})
+      const last = await answerOf(this.#worker, job, (m) => {
+        if (m.kind === 'notice') bench.onNotice(m.text)
+      })
+      if (last.kind === 'slice') return new HandedOn(last.snapshot, last.states)
       if (last.kind !== 'verdict') throw new Error(`a worker answers with ${last.kind}`)
-      return last.verdict
+      return { ...last.verdict, ms: slice.spent + last.verdict.ms }
     } catch (error) {
       // It may be in the middle of something that never ends.
       await this.end()

@@ -1,5 +1,6 @@
 /** A kind of jobs: what is asked, what comes back, and how a worker finds the answer. */
 import type { Read } from '../narrow.js'
+import type { Travelling } from '../travel.js'
 
 /** What a worker gives to the job that it does. */
 export interface Bench {
@@ -7,6 +8,30 @@ export interface Bench {
   design(hash: string): Promise<string>
   /** Aborted when nobody waits for the answer any more. */
   readonly signal: AbortSignal
+  /** How much of the job is to be done. */
+  readonly slice: Portion
+  /** Something that the user should know. */
+  onNotice(text: string): void
+}
+
+/** What has been done of a job, and what is to be done now. */
+export interface Portion {
+  /** After so many it is handed on, if it can be; infinite if that is not wanted. */
+  readonly milliseconds: number
+  /** Milliseconds that slices before this one took. */
+  readonly spent: number
+  readonly from: Travelling | undefined
+}
+
+/** Instead of an answer: the slice is over. */
+export class HandedOn {
+  readonly snapshot: Travelling
+  readonly states: number
+
+  constructor(snapshot: Travelling, states: number) {
+    this.snapshot = snapshot
+    this.states = states
+  }
 }
 
 /** A job that a worker does not do, and why. */
@@ -14,7 +39,7 @@ export class Refusal extends Error {}
 
 /** Finds answers, one at a time. */
 export interface Hand<Asked> {
-  /** @throws Refusal, UserError, or a bug. */
+  /** An answer, or `HandedOn`. @throws Refusal, UserError, or a bug. */
   answer(asked: Asked, bench: Bench): Promise<unknown>
   end(): Promise<void>
 }
@@ -30,5 +55,6 @@ export interface Kind<Asked, Answer> {
   title(asked: Asked): string
   /** What an answer found, in a word for each thing. */
   found(answer: Answer): readonly string[]
-  hand(): Hand<Asked>
+  /** One of so many that work at the same time. */
+  hand(threads: number): Hand<Asked>
 }

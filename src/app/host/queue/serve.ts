@@ -1,7 +1,8 @@
 /**
  * A worker on a queue: takes jobs, finds answers, leaves them for who has asked. It runs nothing
  * that it does not understand, nothing for another version of the code, and nothing for nobody. A
- * job that is lost with its worker goes to another one when its lock runs out: that is BullMQ's.
+ * job that is lost with its worker goes to another one when its lock runs out: that is BullMQ's. A
+ * large one is done in slices, each by whoever is free.
  */
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
@@ -10,19 +11,21 @@ import { UserError } from '../../error.js'
 import { NotAsWritten } from '../narrow.js'
 import { assertSameCode } from '../package.js'
 import { hashOf } from './cells.js'
-import { type Hand, type Kind, Refusal } from './kind.js'
+import { type Bench, type Hand, HandedOn, type Kind, Refusal } from './kind.js'
 import { Line, type LineOptions, packages, until } from './line.js'
+import { dropSnapshot, fetchSnapshot, keepSnapshot, storeSnapshot } from './snapshots.js'
 import {
   ALIVE,
-  type Answered,
   answered,
   BEAT,
   type Envelope,
   KEPT,
   KEYS,
   PREFIX,
+  placeOf,
   queueName,
   readEnvelope,
+  type Said,
   sweep,
   THIS_CODE,
   type WorkerFacts,
@@ -38,6 +41,8 @@ export interface ServeOptions extends LineOptions {
   readonly threads: number
   /** Seconds after which a worker that does not renew its lock has lost its job. */
   readonly lostAfter: number
+  /** Seconds after which what is not finished is handed on, if it ever is. */
+  readonly slice?: number
   /** Run designs that others send: their code is JavaScript, and can do all that this user can. */
   readonly allowDesigns: boolean
   readonly signal: AbortSignal
@@ -93,7 +98,7 @@ class Server<A, R> {
     this.#options = options
     this.#line = line
     this.#name = `${hostname()}:${process.pid}`
-    this.#idle = Array.from({ length: options.threads }, () => kind.hand())
+    this.#idle = Array.from({ length: options.threads }, () => kind.hand(options.threads))
     const end = (): void => this.#ending.abort()
     if (options.signal.aborted) end()
     else options.signal.addEventListener('abort', end, { once: true })
@@ -213,22 +218,24 @@ class Server<A, R> {
     const begun = performance.now()
     const nobody = new AbortController()
     const said = await this.#answer(head, nobody)
-    if (nobody.signal.aborted) return !signal.aborted
-    const milliseconds = performance.now() - begun
     const { redis } = this.#line
+    if (nobody.signal.aborted) {
+      if (said.slice !== undefined) await dropSnapshot(redis, head.run, said.slice)
+      return !signal.aborted
+    }
+    const milliseconds = performance.now() - begun
     const text = JSON.stringify(answered(this.#name, milliseconds, said), this.#kind.packed)
-    await redis.hset(KEYS.answers(head.run), String(head.number), text)
+    await redis.hset(KEYS.answers(head.run), placeOf(head), text)
     await redis.expire(KEYS.answers(head.run), KEPT)
-    this.#served.jobs++
+    if (said.slice === undefined) this.#served.jobs++
+    else await keepSnapshot(redis, head.run, said.slice)
     this.#served.milliseconds += milliseconds
     return true
   }
 
   /** What is to be said to a job. */
-  async #answer(
-    { code, run, asked }: Envelope,
-    nobody: AbortController,
-  ): Promise<Pick<Answered, 'answer' | 'refused' | 'mistake' | 'bug'>> {
+  async #answer(head: Envelope, nobody: AbortController): Promise<Said> {
+    const { code, run, asked } = head
     const hand = this.#idle.pop()
     if (hand === undefined) throw new Error('more jobs at a time than threads')
     let doing: Doing | undefined
@@ -242,8 +249,7 @@ class Server<A, R> {
         ...{ nobody, missed: false },
       }
       this.#doing.add(doing)
-      const design = (hash: string): Promise<string> => this.#design(run, hash)
-      return { answer: await hand.answer(job, { design, signal: nobody.signal }) }
+      return await this.#work(hand, job, head, nobody.signal)
     } catch (error) {
       const { message, stack } = error as Error
       if (error instanceof UserError) return { mistake: message }
@@ -255,6 +261,38 @@ class Server<A, R> {
     } finally {
       if (doing !== undefined) this.#doing.delete(doing)
       this.#idle.push(hand)
+    }
+  }
+
+  /** A slice of a job, or all that is left of it where it can't be handed on. */
+  async #work(hand: Hand<A>, job: A, head: Envelope, signal: AbortSignal): Promise<Said> {
+    const { run, slice: before } = head
+    const { redis } = this.#line
+    const { onNotice } = this.#options
+    const title = this.#kind.title(job)
+    let milliseconds = (this.#options.slice ?? Number.POSITIVE_INFINITY) * 1000
+    let spent = before?.milliseconds ?? 0
+    let from = before && (await fetchSnapshot(redis, run, before))
+    if (before !== undefined && from === undefined) {
+      onNotice(`${title}: its snapshot is not on the server any more; it begins again`)
+    }
+    for (;;) {
+      const begun = performance.now()
+      const design = (hash: string): Promise<string> => this.#design(run, hash)
+      const slice = { milliseconds, spent, from }
+      const bench: Bench = { design, signal, slice, onNotice }
+      const answer = await hand.answer(job, bench)
+      if (!(answer instanceof HandedOn)) return { answer }
+      spent += performance.now() - begun
+      const { snapshot, states } = answer
+      const stored = await storeSnapshot(redis, run, snapshot)
+      if (typeof stored === 'object') {
+        const slices = (before?.slices ?? 0) + 1
+        return { slice: { ...stored, slices, milliseconds: spent, states } }
+      }
+      onNotice(`${title}: its snapshot does not fit on the server (${stored}); it goes on here`)
+      from = snapshot
+      milliseconds = Number.POSITIVE_INFINITY
     }
   }
 

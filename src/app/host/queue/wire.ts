@@ -16,7 +16,7 @@ export const PREFIX = 'restrictedmem'
 export const ALIVE = 30
 /** Seconds between two signs of life. */
 export const BEAT = 3
-/** Seconds that answers, and designs of the user's, wait. */
+/** Seconds that answers, designs of the user's and snapshots wait, and what a run was is known. */
 export const KEPT = 3600
 
 /** The queue of a kind of jobs. Different code has different queues. */
@@ -28,10 +28,16 @@ export const KEYS = {
   /** Sets of runs and workers that may be alive. */
   runs: `${PREFIX}:runs`,
   workers: `${PREFIX}:workers`,
-  /** What a run says of itself: there as long as somebody waits for its answers. */
+  /** There as long as somebody waits for the run's answers. */
   run: (run: string): string => `${PREFIX}:run:${run}`,
+  /** What a run says of itself, for people: the only thing that stays for a while when it ends. */
+  told: (run: string): string => `${PREFIX}:told:${run}`,
+  /** A hash: of each job that was answered, who did it and what was found. */
+  ran: (run: string): string => `${PREFIX}:ran:${run}`,
   /** A hash: answers by number. */
   answers: (run: string): string => `${PREFIX}:answers:${run}`,
+  /** A hash: the pieces of a snapshot by number. */
+  snapshot: (run: string, name: string): string => `${PREFIX}:snapshot:${run}:${name}`,
   /** The text of a design of the user's, by its hash. */
   design: (run: string, hash: string): string => `${PREFIX}:design:${run}:${hash}`,
   worker: (worker: string): string => `${PREFIX}:worker:${worker}`,
@@ -48,6 +54,22 @@ export interface Envelope {
   /** Of the job in its run, from 0. */
   readonly number: number
   readonly asked: unknown
+  /** What has been done of it. */
+  readonly slice?: SliceFacts | undefined
+}
+
+/** A job of which some slices are done: what they have seen, and what they took. */
+export interface SliceFacts {
+  /** Slices that are done. */
+  readonly slices: number
+  /** The name of the snapshot. */
+  readonly snapshot: string
+  readonly pieces: number
+  /** Of the snapshot before it was compressed. */
+  readonly bytes: number
+  readonly milliseconds: number
+  /** Seen so far. */
+  readonly states: number
 }
 
 const JOB = 'restrictedmem-job-1'
@@ -59,30 +81,55 @@ export const THIS_CODE = `${CODE.version} ${CODE.code}`
 const name = is.matching(/^[0-9a-f]{32}$/, 'a name of 32 hexadecimal digits')
 const anything: is.Read<unknown> = (value) => value
 
+const readSlice = is.fields<SliceFacts>({
+  slices: is.count,
+  snapshot: name,
+  pieces: is.count,
+  bytes: is.count,
+  milliseconds: is.real,
+  states: is.count,
+})
+
 export const readEnvelope = is.fields<Envelope>({
   schema: is.oneOf(JOB),
   code: is.text,
   run: name,
   number: is.count,
   asked: anything,
+  slice: is.maybe(readSlice),
 })
 
-export function envelope(run: string, number: number, asked: unknown): Envelope {
-  return { schema: JOB, code: THIS_CODE, run, number, asked }
+export function envelope(
+  run: string,
+  number: number,
+  asked: unknown,
+  slice?: SliceFacts | undefined,
+): Envelope {
+  const job = { schema: JOB, code: THIS_CODE, run, number, asked } as const
+  return slice === undefined ? job : { ...job, slice }
+}
+
+type Named = Pick<Envelope, 'run' | 'number' | 'slice'>
+
+/** Where the answer to a job waits: each slice has a place of its own. */
+export function placeOf({ number, slice }: Omit<Named, 'run'>): string {
+  return slice === undefined ? String(number) : `${number}.${slice.slices}`
 }
 
 /** BullMQ's name for a job: the same job twice is one. */
-export function jobId({ run, number }: Pick<Envelope, 'run' | 'number'>): string {
-  return `${run}-${number}`
+export function jobId(job: Named): string {
+  return `${job.run}-${placeOf(job)}`
 }
 
-/** What a worker says to a job: one of `answer`, `refused`, `mistake` and `bug`. */
+/** What a worker says to a job: one of `answer`, `slice`, `refused`, `mistake` and `bug`. */
 export interface Answered {
   readonly schema: typeof ANSWER
   readonly code: string
   readonly worker: string
   readonly milliseconds: number
   readonly answer?: unknown
+  /** There is more to be done. */
+  readonly slice?: SliceFacts | undefined
   /** Why the worker ran nothing. */
   readonly refused?: string | undefined
   /** What the user did wrong. */
@@ -91,29 +138,38 @@ export interface Answered {
   readonly bug?: string | undefined
 }
 
+/** The one thing that is said. */
+export type Said = Pick<Answered, 'answer' | 'slice' | 'refused' | 'mistake' | 'bug'>
+
 export const readAnswered = is.fields<Answered>({
   schema: is.oneOf(ANSWER),
   code: is.text,
   worker: is.text,
   milliseconds: is.real,
   answer: anything,
+  slice: is.maybe(readSlice),
   refused: is.maybe(is.text),
   mistake: is.maybe(is.text),
   bug: is.maybe(is.text),
 })
 
-export function answered(
-  worker: string,
-  milliseconds: number,
-  said: Pick<Answered, 'answer' | 'refused' | 'mistake' | 'bug'>,
-): Answered {
+export function answered(worker: string, milliseconds: number, said: Said): Answered {
   return { schema: ANSWER, code: THIS_CODE, worker, milliseconds, ...said }
 }
 
 /** What a worker has done of a run. */
 export interface Part {
+  /** Answered. */
   readonly jobs: number
+  /** Handed on. */
+  readonly slices: number
   readonly milliseconds: number
+}
+
+/** How a run has ended. */
+export interface Ending {
+  readonly how: 'finished' | 'interrupted' | 'failed'
+  readonly why?: string | undefined
 }
 
 /** A run, for `queue status`. */
@@ -122,23 +178,63 @@ export interface RunFacts {
   /** What is asked, for people. */
   readonly what: string
   readonly host: string
+  /** When it was begun, by the clock of its host: ISO 8601, UTC. */
+  readonly begun: string
   readonly seconds: number
   readonly done: number
   readonly total: number
   /** What was found so far, by its word. */
   readonly found: Readonly<Record<string, number>>
   readonly by: Readonly<Record<string, Part>>
+  /** Jobs of which some slices are done. */
+  readonly sliced: readonly Sliced[]
+  readonly ended?: Ending | undefined
 }
+
+/** A job of which some slices are done, for people. */
+export interface Sliced extends Pick<SliceFacts, 'slices' | 'states'> {
+  readonly title: string
+  readonly seconds: number
+}
+
+/** A job that was answered, for people. */
+export interface Ran {
+  readonly title: string
+  /** Of its last slice. */
+  readonly worker: string
+  readonly slices: number
+  /** Of all of them. */
+  readonly seconds: number
+  readonly found: readonly string[]
+}
+
+export const readRan = is.fields<Ran>({
+  title: is.text,
+  worker: is.text,
+  slices: is.count,
+  seconds: is.real,
+  found: is.list(is.text),
+})
 
 export const readRun = is.fields<RunFacts>({
   code: is.text,
   what: is.text,
   host: is.text,
+  begun: is.text,
   seconds: is.real,
   done: is.count,
   total: is.count,
   found: is.byName(is.count),
-  by: is.byName(is.fields<Part>({ jobs: is.count, milliseconds: is.real })),
+  by: is.byName(is.fields<Part>({ jobs: is.count, slices: is.count, milliseconds: is.real })),
+  sliced: is.list(
+    is.fields<Sliced>({ title: is.text, slices: is.count, states: is.count, seconds: is.real }),
+  ),
+  ended: is.maybe(
+    is.fields<Ending>({
+      how: is.oneOf('finished', 'interrupted', 'failed'),
+      why: is.maybe(is.text),
+    }),
+  ),
 })
 
 /** A worker, for `queue status`. */
@@ -163,20 +259,20 @@ export const readWorker = is.fields<WorkerFacts>({
   doing: is.list(is.pair(is.text, is.real)),
 })
 
-/** What those that are alive say of themselves; who is gone is struck off the list. */
+/** What those on a list say of themselves, by name; who is gone is struck off. */
 export async function living<T>(
   redis: Redis,
   list: string,
   keyOf: (name: string) => string,
   read: is.Read<T>,
-): Promise<readonly T[]> {
-  const alive: T[] = []
+): Promise<ReadonlyMap<string, T>> {
+  const alive = new Map<string, T>()
   for (const name of (await redis.smembers(list)).sort()) {
     const text = await redis.get(keyOf(name))
     if (typeof text !== 'string') await redis.srem(list, name)
     else {
       try {
-        alive.push(is.fromJson(text, read, name))
+        alive.set(name, is.fromJson(text, read, name))
       } catch (error) {
         // Another version says other things.
         if (!(error instanceof is.NotAsWritten)) throw error
@@ -195,8 +291,9 @@ const TURN = 20
  * paused first, and the pause goes with all the rest.
  */
 export async function sweep(redis: Redis, queue: Queue): Promise<void> {
-  const runs = await living(redis, KEYS.runs, KEYS.run, readRun)
-  if (runs.length > 0) return
+  for (const run of await redis.smembers(KEYS.runs)) {
+    if ((await redis.exists(KEYS.run(run))) === 1) return
+  }
   while ((await redis.set(KEYS.sweeping, '1', 'PX', SWEEPING, 'NX')) !== 'OK') {
     await new Promise((resolve) => setTimeout(resolve, TURN))
   }
