@@ -5,6 +5,7 @@
  * Left out: what depends on whether mappings side by side are one (Linux merges them, the model does
  * not), which is how far around a fault pages are mapped. So there are no facts of pages.
  */
+
 import {
   MADV_COLD,
   MADV_DONTNEED,
@@ -25,6 +26,7 @@ import {
   PROT_READ,
   PROT_WRITE,
 } from '../kernel/include/uapi.js'
+import { PAGE_BYTES as PAGE } from '../machine/blob.js'
 import {
   allocate,
   aRange,
@@ -45,7 +47,6 @@ import type { Op } from './program.js'
 import type { Random, Weighted } from './random.js'
 import type { Sketch } from './sketch.js'
 
-const PAGE = 4096
 const SIZE = 6 * PAGE
 const READ_WRITE = PROT_READ | PROT_WRITE
 

@@ -3,7 +3,10 @@ import assert from 'node:assert/strict'
 import { beforeEach, describe, test } from 'node:test'
 import { checkScenario } from '../../src/app/check.js'
 import { builtInScenarios } from '../../src/app/host/scenarios.js'
+import { knownNames } from '../../src/app/known.js'
 import { defineDesign } from '../../src/designs/design.js'
+import { gmem618 } from '../../src/designs/gmem.js'
+import { upm } from '../../src/designs/upm.js'
 import { doExit } from '../../src/kernel/exit.js'
 import { EBUSY, EHWPOISON, EINVAL } from '../../src/kernel/include/errno.js'
 import type { AddressSpace } from '../../src/kernel/include/fs.js'
@@ -29,6 +32,7 @@ import { memoryFailure } from '../../src/kernel/mm/memory_failure.js'
 import { PTE_PRESENT, PTE_SWAP, pteAt, pteFolio } from '../../src/kernel/mm/pgtable.js'
 import { shmemMapping } from '../../src/kernel/mm/shmem.js'
 import { sysSwapon } from '../../src/kernel/mm/swapon.js'
+import { readScenario } from '../../src/litmus/scenario.js'
 import { LimitError } from '../../src/machine/fault.js'
 import { fn, replace } from '../../src/machine/fn.js'
 import { userLoadAt, userStoreAt } from '../../src/user/access.js'
@@ -62,6 +66,43 @@ describe('a predicate that asks the host of a mapping', () => {
         findings.filter((f) => f.first).map((f) => [f.id, f.function]),
         [['null-dereference', where]],
       )
+    })
+  }
+})
+
+const GIVEN_UP = `litmus test/given-up
+"Does a guest lose what it stores to memory that its process has given up?"
+
+setup
+  vm = kvm_create_vm(DEFAULT)
+  at = mmap(-1, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, 1P)
+  slot_over(vm, slot=0, gpa=0, size=1P, address=at) == 0
+  guest_write(vm, gpa=0, 1) == 0
+  drain_lru()
+  madvise(at, 1P, MADV_FREE) == 0
+
+task vcpu0
+  b = guest_read(vm, gpa=0)
+  guest_write(vm, gpa=0, 2) == 0
+  r = guest_read(vm, gpa=0)
+
+task vmm
+  madvise(at, 1P, MADV_PAGEOUT) == 0
+
+always vcpu0:r == 2
+sometimes vcpu0:b == 0
+sometimes vcpu0:b == 1
+`
+
+describe('what a guest stores to memory that was given up stays, whenever reclaim comes', () => {
+  for (const design of [upm, gmem618]) {
+    test(design.id, () => {
+      const scenario = readScenario(GIVEN_UP, knownNames())
+      const { verdict, proof } = checkScenario(scenario, design, {
+        keepGoing: () => true,
+        now: () => 0,
+      })
+      assert.deepEqual([verdict, proof], ['clean', 'exhaustive'])
     })
   }
 })

@@ -40,11 +40,8 @@ import {
 import { kvmMmuInvalidateEnd, kvmMmuInvalidateRangeAdd } from '../virt/kvm/invalidate.js'
 import { kvmListenerGone } from '../virt/kvm/kvm_main.js'
 import { sysKvmSetMemoryAttributes } from '../virt/kvm/memory_attributes.js'
-import {
-  __kvmSetMemoryRegion,
-  kvmArchFlushShadowMemslot,
-  kvmFreeMemslot,
-} from '../virt/kvm/memslots.js'
+import { __kvmSetMemoryRegion } from '../virt/kvm/memory_region.js'
+import { kvmArchFlushShadowMemslot, kvmFreeMemslot } from '../virt/kvm/memslots.js'
 import { kvmAssertInvalidationsBalance } from '../virt/kvm/mmu_notifier.js'
 import { handleChangedSpte, kvmMmuPageFault618 } from './arch/x86/kvm/mmu.js'
 import { kvmTdpMmuMapUnlessAllowed } from './arch/x86/kvm/tdp_mmu.js'
