@@ -1,6 +1,6 @@
 /** Completion for bash and zsh, from the commands and options as they are declared. */
 import type { Command } from 'commander'
-import { builtInFiles, nameOf } from '../app/host/files.js'
+import { nameOf, packagedFiles } from '../app/host/files.js'
 import { MACHINES } from '../hosts/host.js'
 import { formatNames } from './formats.js'
 import { builtLists } from './list.js'
@@ -14,7 +14,7 @@ function optionsOf(command: Command): string[] {
 export function completion(main: Command): string {
   const built = builtLists()
   const namesOf = (list: keyof typeof built): string[] => built[list].map(({ name }) => name)
-  const scenarios = builtInFiles().map(nameOf)
+  const scenarios = packagedFiles().map(nameOf)
   const own: Readonly<Record<string, readonly string[]>> = {
     check: scenarios,
     list: LISTS,

@@ -1,7 +1,7 @@
 /** `explain`: what a word means, wherever in a report, a scenario or a mail it was met. */
 import { readFileSync } from 'node:fs'
 import { UserError } from '../app/error.js'
-import { builtInFiles, hostFiles, nameOf } from '../app/host/files.js'
+import { nameOf, packagedFiles } from '../app/host/files.js'
 import { packagedFile } from '../app/host/package.js'
 import { ERRNO } from '../kernel/include/errno.js'
 import { suggest } from '../litmus/error.js'
@@ -30,7 +30,7 @@ export async function explain(word: string, width: number): Promise<string> {
   if (design !== undefined && host !== undefined) {
     return `${textOf(design, width)}\n${textOf(host, width)}`
   }
-  const files = [...builtInFiles(), ...hostFiles()]
+  const files = packagedFiles()
   const path = files.find((f) => nameOf(f) === word)
   if (path !== undefined) return readFileSync(path, 'utf8').trimEnd()
   const known = [

@@ -1,6 +1,6 @@
 /** `list`: what there is. */
 import { UserError } from '../app/error.js'
-import { builtInFiles, headOf } from '../app/host/files.js'
+import { headOf, packagedFiles } from '../app/host/files.js'
 import { builtFile } from '../app/host/package.js'
 import { suggest } from '../litmus/error.js'
 import { wrap } from '../report/paint.js'
@@ -13,7 +13,7 @@ export function builtLists(): Readonly<Record<BuiltList, readonly Entry[]>> {
 
 function entriesOf(what: ListName): readonly Entry[] {
   if (what !== 'scenarios') return builtLists()[what]
-  return builtInFiles()
+  return packagedFiles()
     .map(headOf)
     .map(({ name, question }) => ({ name, text: question }))
 }

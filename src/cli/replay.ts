@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { UserError } from '../app/error.js'
 import { resolveDesign, tokenHash } from '../app/host/designs.js'
-import { builtInFiles, hostFiles, nameOf } from '../app/host/files.js'
+import { nameOf, packagedFiles } from '../app/host/files.js'
 import { readScenarios } from '../app/host/scenarios.js'
 import { knownNames } from '../app/known.js'
 import type { LoadedDesign, ScenarioFile } from '../app/results.js'
@@ -74,7 +74,7 @@ function fileOf(
   other: LoadedDesign,
   { file: path }: ReplayFlags,
 ): ScenarioFile {
-  const builtIn = [...builtInFiles(), ...hostFiles()]
+  const builtIn = packagedFiles()
   const paths = path === undefined ? builtIn.filter((f) => isNamedBy(token, nameOf(f))) : [path]
   const files = readScenarios(paths, [own.id, other.id])
   const named = files.filter((f) => isNamedBy(token, f.scenario.name))

@@ -1,4 +1,5 @@
 /** Calls that programs of every family make: on files by position, on maps, on seals. */
+
 import {
   F_SEAL_EXEC,
   F_SEAL_FUTURE_WRITE,
@@ -37,11 +38,10 @@ import {
   SEEK_HOLE,
   SEEK_SET,
 } from '../kernel/include/uapi.js'
+import { PAGE_BYTES as PAGE } from '../machine/blob.js'
 import type { Int, Op } from './program.js'
 import type { Random } from './random.js'
 import { aLength, anOffset, anyLength, isSmall, type Sketch } from './sketch.js'
-
-const PAGE = 4096
 
 /** Makes a call, and remembers what it will have done. */
 export type Maker = (random: Random, sketch: Sketch) => Op

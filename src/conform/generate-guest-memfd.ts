@@ -1,4 +1,5 @@
 /** Programs on guest_memfd and the memory slots of a virtual machine. */
+
 import {
   GUEST_MEMFD_FLAG_INIT_SHARED,
   GUEST_MEMFD_FLAG_MMAP,
@@ -14,6 +15,7 @@ import {
   PROT_READ,
   PROT_WRITE,
 } from '../kernel/include/uapi.js'
+import { PAGE_BYTES as PAGE } from '../machine/blob.js'
 import {
   aFile,
   allocate,
@@ -39,8 +41,6 @@ import {
 import { exact, type Int, type Op } from './program.js'
 import type { Random, Weighted } from './random.js'
 import type { Sketch } from './sketch.js'
-
-const PAGE = 4096
 
 const SIZES: Weighted<Int> = [
   [40, 4 * PAGE],

@@ -6,6 +6,7 @@
  * No slot is over less than a page of a map, and no map is gone while nothing else could come to its
  * place: where the next map goes is the kernel's choice, and the guest would see that.
  */
+
 import { GUEST_MEMORY } from '../calls/table.js'
 import {
   FALLOC_FL_KEEP_SIZE,
@@ -23,12 +24,12 @@ import {
   PROT_READ,
   PROT_WRITE,
 } from '../kernel/include/uapi.js'
+import { PAGE_BYTES as PAGE } from '../machine/blob.js'
 import { aRange, load, type Maker, mlock, munlock, pread, pwrite, store } from './generate-calls.js'
 import type { Op } from './program.js'
 import type { Random, Weighted } from './random.js'
 import type { Sketch } from './sketch.js'
 
-const PAGE = 4096
 const PAGES = 4
 const SIZE = PAGES * PAGE
 const READ_WRITE = PROT_READ | PROT_WRITE

@@ -13,6 +13,7 @@ import {
   PROT_READ,
   PROT_WRITE,
 } from '../kernel/include/uapi.js'
+import { PAGE_BYTES as PAGE } from '../machine/blob.js'
 import {
   allocate,
   close,
@@ -28,7 +29,6 @@ import type { Op } from './program.js'
 import type { Random, Weighted } from './random.js'
 import type { Sketch } from './sketch.js'
 
-const PAGE = 4096
 const SIZE = 4 * PAGE
 
 /** A file that host and guest share. */

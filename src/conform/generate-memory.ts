@@ -5,6 +5,7 @@
  * Left out: what depends on whether mappings side by side are one (Linux merges them, the model does
  * not), which is how far around a fault pages are mapped. So there are no facts of pages.
  */
+
 import {
   MADV_COLD,
   MADV_DONTNEED,
@@ -25,6 +26,7 @@ import {
   PROT_READ,
   PROT_WRITE,
 } from '../kernel/include/uapi.js'
+import { PAGE_BYTES as PAGE } from '../machine/blob.js'
 import {
   allocate,
   aRange,
@@ -45,7 +47,6 @@ import type { Op } from './program.js'
 import type { Random, Weighted } from './random.js'
 import type { Sketch } from './sketch.js'
 
-const PAGE = 4096
 const SIZE = 6 * PAGE
 const READ_WRITE = PROT_READ | PROT_WRITE
 
@@ -74,27 +75,22 @@ const map: Maker = (random, sketch) => {
   return ['mmap', file, prot, flags, len, offset]
 }
 
-/**
- * Advice at any place of a map, also of what is locked, and of memory that has no file. What a
- * program has given up with MADV_FREE reclaim may take or not, and the model keeps it: a program
- * has that or MADV_PAGEOUT.
- */
-const adviseWith =
-  (more: readonly [number, number]): Maker =>
-  (random, sketch) => [
-    'madvise',
-    ...aRange(random, sketch),
-    random.weighted([
-      [12, MADV_DONTNEED],
-      [4, MADV_REMOVE],
-      [4, MADV_POPULATE_READ],
-      [4, MADV_POPULATE_WRITE],
-      [3, MADV_DONTNEED_LOCKED],
-      [2, MADV_COLD],
-      [1, MADV_WILLNEED],
-      more,
-    ]),
-  ]
+/** Advice at any place of a map, also of what is locked, and of memory that has no file. */
+const advise: Maker = (random, sketch) => [
+  'madvise',
+  ...aRange(random, sketch),
+  random.weighted([
+    [12, MADV_DONTNEED],
+    [4, MADV_REMOVE],
+    [4, MADV_POPULATE_READ],
+    [4, MADV_POPULATE_WRITE],
+    [3, MADV_DONTNEED_LOCKED],
+    [3, MADV_PAGEOUT],
+    [3, MADV_FREE],
+    [2, MADV_COLD],
+    [1, MADV_WILLNEED],
+  ]),
+]
 
 const protect: Maker = (random, sketch) => [
   'mprotect',
@@ -111,7 +107,7 @@ const punch: Maker = (random, sketch) => {
   return op[0] === 'fallocate' ? ['fallocate', op[1] ?? 0, PUNCH, random.below(6) * PAGE, PAGE] : op
 }
 
-const callsWith = (advise: Maker): Weighted<Maker> => [
+const CALLS: Weighted<Maker> = [
   [22, store],
   [20, load],
   [12, advise],
@@ -128,11 +124,7 @@ const callsWith = (advise: Maker): Weighted<Maker> => [
   [8, map],
 ]
 
-const FREEING = callsWith(adviseWith([2, MADV_FREE]))
-const PAGING = callsWith(adviseWith([2, MADV_PAGEOUT]))
-
 export function memoryProgram(random: Random, calls: number): Op[] {
-  const usual = random.chance(0.5) ? FREEING : PAGING
   const sketch: Sketch = { files: [], maps: [] }
   const ops: Op[] = []
   do {
@@ -140,6 +132,6 @@ export function memoryProgram(random: Random, calls: number): Op[] {
     sketch.files.push({ size: SIZE })
   } while (sketch.files.length < 2 && random.chance(0.3))
   ops.push(map(random, sketch))
-  while (ops.length < calls) ops.push(random.weighted(usual)(random, sketch))
+  while (ops.length < calls) ops.push(random.weighted(CALLS)(random, sketch))
   return ops
 }

@@ -22,6 +22,7 @@ import {
   PROT_READ,
   PROT_WRITE,
 } from '../kernel/include/uapi.js'
+import { PAGE_BYTES as PAGE } from '../machine/blob.js'
 import {
   aFile,
   allocate,
@@ -39,7 +40,6 @@ import type { Op } from './program.js'
 import type { Random, Weighted } from './random.js'
 import type { Sketch } from './sketch.js'
 
-const PAGE = 4096
 const SIZE = 6 * PAGE
 
 interface MapKinds {

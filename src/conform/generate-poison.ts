@@ -16,6 +16,7 @@ import {
   PROT_WRITE,
   SEEK_DATA,
 } from '../kernel/include/uapi.js'
+import { PAGE_BYTES as PAGE } from '../machine/blob.js'
 import {
   fstat,
   load,
@@ -33,7 +34,6 @@ import type { Op } from './program.js'
 import type { Random, Weighted } from './random.js'
 import type { Sketch } from './sketch.js'
 
-const PAGE = 4096
 const READ_WRITE = PROT_READ | PROT_WRITE
 
 /** A memfd of two pages with a byte in each, mapped. */

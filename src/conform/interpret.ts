@@ -2,9 +2,11 @@
  * What the calls of a program mean, in terms of the table of calls. Both kernels are run by this
  * same interpreter, so a difference between two results is a difference between two kernels.
  */
+
 import type { Call, Int } from '../calls/call.js'
 import { callOf, type ProgramCall, programParameters } from '../calls/table.js'
 import { ENOSYS, errnoName } from '../kernel/include/errno.js'
+import { PAGE_SIZE as PAGE } from '../kernel/include/types.js'
 import { type PageFacts, pageAnswer } from './page-facts.js'
 import { exact, isTransfer, MAX_TRANSFER, type Op, type Result } from './program.js'
 
@@ -40,8 +42,6 @@ const buffer = new Uint8Array(MAX_TRANSFER)
 
 /** Results from here to -1 are errors; others are values, whatever they mean. */
 const MAX_ERRNO = 4095
-
-const PAGE = 4096n
 
 /** What a kernel returned, as transcripts have it: errors by name, all else as it is. */
 export function namedAnswer(value: Int): Int | string {

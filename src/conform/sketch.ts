@@ -2,10 +2,9 @@
  * What a generator remembers of the program so far, to aim at edges: a guess, since it does not
  * know which calls fail. And the values that lie on edges.
  */
+import { PAGE_BYTES as PAGE } from '../machine/blob.js'
 import { exact, type Int } from './program.js'
 import type { Random } from './random.js'
-
-const PAGE = 4096
 
 export interface SketchedFile {
   /** Bytes, if the calls so far did what they asked for. */

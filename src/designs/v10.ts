@@ -36,11 +36,11 @@ import { mePagecacheClean } from '../kernel/mm/memory_failure.js'
 import { sysMemfdRestricted } from '../kernel/mm/restrictedmem.js'
 import { shmemMapping } from '../kernel/mm/shmem.js'
 import { sysKvmSetMemoryAttributes } from '../kernel/virt/kvm/memory_attributes.js'
+import { privateSlotFlags } from '../kernel/virt/kvm/memory_region.js'
 import {
   KVM_MR_CREATE,
   kvmArchPrepareMemoryRegion,
   kvmPrepareMemoryRegion,
-  privateSlotFlags,
 } from '../kernel/virt/kvm/memslots.js'
 import {
   gfnToPgoff,

@@ -11,6 +11,7 @@
  */
 
 import { EINTR } from '../kernel/include/errno.js'
+import { PAGE_SIZE } from '../kernel/include/types.js'
 import { MAP_SHARED, PROT_READ, PROT_WRITE } from '../kernel/include/uapi.js'
 import { anonymous, type Kvm, USER_BYTES } from './kvm.js'
 import type { Libc } from './libc.js'
@@ -31,7 +32,7 @@ import {
   NR,
 } from './numbers.js'
 
-const PAGE = 4096
+const PAGE = Number(PAGE_SIZE)
 
 /** Where things are in the guest's first 2 MiB, which it sees at the same virtual addresses. */
 const CODE_BYTES = 8 * PAGE

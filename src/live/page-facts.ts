@@ -1,9 +1,9 @@
 /** Facts of this process's pages, by way of /proc: root sees which frame a page is in. */
+
 import type { PageFacts } from '../conform/page-facts.js'
+import { PAGE_SIZE as PAGE } from '../kernel/include/types.js'
 import { type Libc, open } from './libc.js'
 import { NR, O_RDONLY } from './numbers.js'
-
-const PAGE = 4096n
 
 /** Entries of pagemap: the page is there; its frame. */
 const PM_PRESENT = 1n << 63n

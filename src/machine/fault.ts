@@ -71,6 +71,11 @@ export function loadFault(why: string, facts: Facts): never {
   throw new KernelFault('host-read-fault', 'oops', why, facts)
 }
 
+/** What is under the kernel has met what must not be, and knows no way on: the machine stops. */
+export function hypervisorPanic(why: string): never {
+  throw new KernelFault('hypervisor-panic', 'undefined', why)
+}
+
 /** A finding that does not stop the thread which ran into it. */
 export interface Remark {
   readonly id: string

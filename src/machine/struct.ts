@@ -285,6 +285,11 @@ export function containerOf<S extends Obj>(
   return outer.at(member.at - placed.offset) as S
 }
 
+/** Which of the objects of a struct this is, from 0. */
+export function numberIn<S extends Obj>(s: Struct<S>, object: S): number {
+  return (object.at - s.base) / s.words
+}
+
 /** Is the object behind this handle alive, and of its type? For judges, not for kernel code. */
 export function isAlive<S extends Obj>(s: Struct<S>, object: S): boolean {
   if (noting) note(object.at)

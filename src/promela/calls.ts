@@ -262,6 +262,7 @@ const MACHINE: Readonly<Record<string, Emit>> = {
   'struct.isErr': same('is_err'),
   'struct.ptrErr': same('at_of'),
   'struct.isAlive': same('is_alive'),
+  'struct.numberIn': same('number_in'),
   'struct.headerAt': (e, place) =>
     `((V)rd(${expressionText(e.arguments[1] as ts.Expression, place)}))`,
   'struct.forEachAlive': same('for_each_alive'),
@@ -293,6 +294,7 @@ const MACHINE: Readonly<Record<string, Emit>> = {
   'fault.warnOn': firstOf(1, 'warn_on'),
   'fault.storeFault': () => 'store_fault()',
   'fault.loadFault': () => 'load_fault()',
+  'fault.hypervisorPanic': () => 'hypervisor_panic()',
   'fault.remark': (e, { world }) => `report("${literal(e, 0, world)}")`,
   'fault.mark': () => 'UNDEFINED',
   'fault.tracepoint': (e, place) => {

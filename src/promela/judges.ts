@@ -37,6 +37,9 @@ const HEADS: Readonly<Record<Hook, string>> = {
   stuck: 'static void judge_stuck(void)',
 }
 
+/** Hooks that stand where kernel code calls a function, which has a value in C. */
+const ANSWER: ReadonlySet<Hook> = new Set(['event', 'acquired', 'mightSleep'])
+
 export interface JudgesText {
   readonly heads: readonly string[]
   readonly text: string
@@ -65,7 +68,7 @@ export function judgesText(judges: JudgesAt, file: ts.SourceFile, world: World):
     }
   }
   const dispatchers = HOOKS.map((hook) => {
-    const value = HEADS[hook].startsWith('static V') ? 'return UNDEFINED;' : ''
+    const value = ANSWER.has(hook) ? 'return UNDEFINED;' : ''
     const body = (calls.get(hook) ?? []).join('\n').replace('DEADLOCK', world.text('deadlock'))
     return `${HEADS[hook]} {\n${body}\n${value} }`
   })

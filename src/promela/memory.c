@@ -92,6 +92,8 @@ static V bug_on(V condition) {
 
 static V load_fault(void) { fault("host-read-fault", OOPS); }
 
+static V hypervisor_panic(void) { fault("hypervisor-panic", UNDEFINED_BEHAVIOUR); }
+
 static V store_fault(void) { fault("host-write-fault", OOPS); }
 
 static V warn_on(V condition) {
@@ -377,6 +379,7 @@ static V for_each_embedded(V target, int f, V (*visit)()) {
 }
 
 static V is_alive(V s, V r) { return rd(at_of(r)) == s; }
+static V number_in(V s, V r) { return (at_of(r) - structs[s].base) / structs[s].words; }
 static V container_of(V r, V s, int f) { return ref((int)s, at_of(r) - fields[f].offset); }
 static V address_of(V r, int f) { return r == 0 ? 0 : at_of(r) + fields[f].offset; }
 

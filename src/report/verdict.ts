@@ -32,6 +32,9 @@ function omissionsText({ omissions, exact }: Verdict): string {
   return omissions === undefined ? '' : `, expected omissions ${omissions.toExponential(0)}`
 }
 
+/** Columns that the word on a verdict may take. */
+const ROOM_OF_WORD = 24
+
 /** A verdict; `designs` are those that it is true of, if it is said once for several. */
 export function renderVerdict(
   cell: CellResult,
@@ -41,7 +44,8 @@ export function renderVerdict(
   const { verdict: v } = cell
   const { paint, width } = look
   const where = `${v.scenario} on ${designs.join(', ')}:`
-  const lines = [`${paint.bold(where)}${where.length > 55 ? '\n ' : ''} ${wordOf(v, paint)}`]
+  const gap = where.length > width - ROOM_OF_WORD ? '\n ' : ''
+  const lines = [`${paint.bold(wrap(where, width, ''))}${gap} ${wordOf(v, paint)}`]
   if (v.reason !== undefined) lines.push(wrap(v.reason, width, '  '))
   lines.push(...answers(v, look))
   for (const w of warningsOf(cell)) lines.push(paint.bad(wrap(`warning: ${w}`, width, '  ')))

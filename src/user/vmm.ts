@@ -6,7 +6,7 @@ import { sysMemfdRestricted } from '../kernel/mm/restrictedmem.js'
 import {
   sysKvmSetUserMemoryRegion,
   sysKvmSetUserMemoryRegion2,
-} from '../kernel/virt/kvm/memslots.js'
+} from '../kernel/virt/kvm/memory_region.js'
 import { fn, type Kernel } from '../machine/fn.js'
 import { USER_BASE, type UserAddress } from './layout.js'
 

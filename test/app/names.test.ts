@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { posix, win32 } from 'node:path'
 import { test } from 'node:test'
-import { builtInFiles, filesOf, nameFrom, nameOf } from '../../src/app/host/files.js'
+import { filesOf, nameFrom, nameOf, packagedFiles } from '../../src/app/host/files.js'
 
 test('a name has slashes, whatever the system has between folders', () => {
   const windows = nameFrom('C:\\kit\\litmus', 'C:\\kit\\litmus\\punch\\retry.litmus', win32)
@@ -12,5 +12,5 @@ test('a name has slashes, whatever the system has between folders', () => {
 })
 
 test('each built-in scenario is found by its name', () => {
-  for (const file of builtInFiles()) assert.deepEqual(filesOf(nameOf(file)), [file])
+  for (const file of packagedFiles()) assert.deepEqual(filesOf(nameOf(file)), [file])
 })

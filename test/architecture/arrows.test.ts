@@ -140,6 +140,13 @@ test('no two files of explore have one name', () => {
   )
 })
 
+test('no kernel code names a finding', () => {
+  const naming = ['kernel', 'user', 'designs', 'hosts']
+    .flatMap((folder) => sources(join(SRC, folder)))
+    .filter((path) => /\b(?:KernelFault|remark)\(/.test(readFileSync(path, 'utf8')))
+  assert.deepEqual(naming.map(nameOf), [])
+})
+
 test('a judge of all machines knows no host', () => {
   const judges = sources(join(SRC, 'sanitizers'))
   const knowing = judges.filter((path) => importsOf(path).some((s) => s.startsWith('../hosts/')))

@@ -90,3 +90,23 @@ test("the README's part of the matrix is as the matrix is", () => {
   }
   assert.ok(rows > 10, `only ${rows} rows were read`)
 })
+
+test('docs/api.md names all that can be asked, by the names that it has', () => {
+  const page = readFileSync(join(ROOT, 'docs/api.md'), 'utf8')
+  const [, list = ''] = /- `check\(([\s\S]*?)\n- /.exec(page) ?? []
+  const fields = (path: string, name: string): string[] => {
+    const text = readFileSync(join(ROOT, path), 'utf8')
+    const [, body = ''] = new RegExp(`interface ${name} \\{\\n([\\s\\S]*?)\\n\\}`).exec(text) ?? []
+    return [...body.matchAll(/^ {2}readonly (\w+)\??:/gm)].map(([, field]) => field as string)
+  }
+  const own = [
+    ...fields('src/app/host/run.ts', 'CheckRequest'),
+    ...['Question', 'Limits'].flatMap((name) => fields('src/app/ask.ts', name)),
+  ]
+  assert.ok(own.length > 15)
+  const named = new Set(list.match(/\b[a-z][A-Za-z]+\b/g))
+  assert.deepEqual(
+    own.filter((field) => !named.has(field)),
+    [],
+  )
+})

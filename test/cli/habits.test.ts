@@ -193,6 +193,14 @@ describe('refused, with a message and code 2', () => {
     const path = file('far.ts', design('far', '  return fd', "import 'node:fs'"))
     refused(/far\.ts:7:8: a design can import nothing but/, 'check', '-d', path, SMALL)
   })
+  test('a design whose code throws', () => {
+    const own = file(
+      'throws.ts',
+      design('throws', "  if (fd >= 0) throw new Error('of my own')\n  return fd"),
+    )
+    const path = file('throws.litmus', scenario('throws', ''))
+    refused(/the code of throws fails: of my own/, 'check', '-d', own, path)
+  })
   test('a folder or nothing where a file should be', () => {
     mkdirSync(join(folder, 'folder.ts'), { recursive: true })
     refused(/folder\.ts/, 'check', '-d', join(folder, 'folder.ts'), SMALL)

@@ -9,7 +9,7 @@ import { sysKvmSetMemoryAttributes } from '../../src/kernel/virt/kvm/memory_attr
 import {
   sysKvmSetUserMemoryRegion,
   sysKvmSetUserMemoryRegion2,
-} from '../../src/kernel/virt/kvm/memslots.js'
+} from '../../src/kernel/virt/kvm/memory_region.js'
 import { type Call, now, type Row, same } from './row.js'
 
 const P = 4096

@@ -14,6 +14,10 @@ import type { Scenario } from '../../src/litmus/scenario.js'
 import { HEADER, setAccessHook } from '../../src/machine/struct.js'
 import { SANITIZERS } from '../../src/sanitizers/index.js'
 import type { Sanitizer } from '../../src/sanitizers/sanitizer.js'
+import { SELF_TEST_JUDGES } from '../engine/judges.js'
+import { bootSample, describeSample, sampleOf } from '../engine/programs.js'
+
+const PROGRAMS = 300
 
 /** All that a search of a cell answers. */
 function answers(scenario: Scenario, design: Design, afresh: boolean, bound?: number): unknown {
@@ -41,6 +45,19 @@ describe('a search that repeats steps from memory sees the same states, findings
         }
       }
     })
+  }
+})
+
+test('random programs: so they do where steps are found at fault', () => {
+  for (let seed = 0; seed < PROGRAMS; seed++) {
+    const [repeated, fresh] = [false, true].map((afresh) => {
+      const judges = new Judges(SELF_TEST_JUDGES)
+      bootSample(sampleOf(seed), 'lowered', () => judges.attach())
+      const found = search(judges, { bound: undefined, afresh, keepGoing: () => true })
+      judges.detach()
+      return [found.states, found.steps, found.executions, found.witnesses]
+    })
+    assert.deepEqual(repeated, fresh, describeSample(sampleOf(seed)))
   }
 })
 

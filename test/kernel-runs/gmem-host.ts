@@ -19,7 +19,7 @@ import { sysMmap, sysMunmap } from '../../src/kernel/mm/mmap.js'
 import { sysKvmCreateGuestMemfd } from '../../src/kernel/virt/kvm/guest_memfd.js'
 import { sysKvmCreateVm } from '../../src/kernel/virt/kvm/kvm_main.js'
 import { sysKvmSetMemoryAttributes } from '../../src/kernel/virt/kvm/memory_attributes.js'
-import { sysKvmSetUserMemoryRegion2 } from '../../src/kernel/virt/kvm/memslots.js'
+import { sysKvmSetUserMemoryRegion2 } from '../../src/kernel/virt/kvm/memory_region.js'
 import { userLoadAt, userStoreAt } from '../../src/user/access.js'
 import { bootRecorded, call, takeFindings } from './runner.js'
 

@@ -11,7 +11,7 @@ import {
   sysKvmCreateGuestMemfd,
 } from '../../src/kernel/virt/kvm/guest_memfd.js'
 import { sysKvmCreateVm } from '../../src/kernel/virt/kvm/kvm_main.js'
-import { sysKvmSetUserMemoryRegion } from '../../src/kernel/virt/kvm/memslots.js'
+import { sysKvmSetUserMemoryRegion } from '../../src/kernel/virt/kvm/memory_region.js'
 import { drainLru } from '../../src/user/pages.js'
 import { GPA, type Host, KEEP, P, PUNCH, type Region, shown } from './gmem-host.js'
 import type { GmemRow, Rows } from './gmem-recording.js'

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { sysClose } from '../../src/kernel/fs/file_table.js'
 import { sysFallocate } from '../../src/kernel/fs/open.js'
-import { sysKvmSetUserMemoryRegion2 } from '../../src/kernel/virt/kvm/memslots.js'
+import { sysKvmSetUserMemoryRegion2 } from '../../src/kernel/virt/kvm/memory_region.js'
 import { GPA, type Host, KEEP, P, PUNCH, type Region, type Run, shown } from './gmem-host.js'
 import type { GmemRow, Rows } from './gmem-recording.js'
 import { call, takeFindings } from './runner.js'

@@ -14,7 +14,7 @@ import {
   mmuInvalidateRetryGfn,
 } from '../../src/kernel/virt/kvm/invalidate.js'
 import { sysKvmCreateVm } from '../../src/kernel/virt/kvm/kvm_main.js'
-import { sysKvmSetUserMemoryRegion } from '../../src/kernel/virt/kvm/memslots.js'
+import { sysKvmSetUserMemoryRegion } from '../../src/kernel/virt/kvm/memory_region.js'
 import { kvmOf } from '../../src/kernel/virt/kvm/vm_file.js'
 import { kzalloc } from '../../src/machine/alloc.js'
 import { takeRemarks } from '../../src/machine/fault.js'

@@ -25,7 +25,7 @@ import { sysKvmSetMemoryAttributes } from '../../src/kernel/virt/kvm/memory_attr
 import {
   sysKvmSetUserMemoryRegion,
   sysKvmSetUserMemoryRegion2,
-} from '../../src/kernel/virt/kvm/memslots.js'
+} from '../../src/kernel/virt/kvm/memory_region.js'
 import { sysKvmCreateVcpu } from '../../src/kernel/virt/kvm/vcpu_file.js'
 import { memoryFailureOp } from '../../src/user/pages.js'
 import { privateMemory } from '../../src/user/vmm.js'

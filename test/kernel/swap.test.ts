@@ -3,7 +3,10 @@ import assert from 'node:assert/strict'
 import { beforeEach, describe, test } from 'node:test'
 import { checkScenario } from '../../src/app/check.js'
 import { builtInScenarios } from '../../src/app/host/scenarios.js'
+import { knownNames } from '../../src/app/known.js'
 import { defineDesign } from '../../src/designs/design.js'
+import { gmem618 } from '../../src/designs/gmem.js'
+import { upm } from '../../src/designs/upm.js'
 import { doExit } from '../../src/kernel/exit.js'
 import { EBUSY, EHWPOISON, EINVAL } from '../../src/kernel/include/errno.js'
 import type { AddressSpace } from '../../src/kernel/include/fs.js'
@@ -12,6 +15,7 @@ import { currentMm } from '../../src/kernel/include/mm_types.js'
 import { SWAP_HAS_CACHE, swapInfo } from '../../src/kernel/include/swap.js'
 import {
   MADV_DONTNEED,
+  MADV_FREE,
   MADV_HWPOISON,
   MADV_PAGEOUT,
   MADV_SOFT_OFFLINE,
@@ -28,6 +32,7 @@ import { memoryFailure } from '../../src/kernel/mm/memory_failure.js'
 import { PTE_PRESENT, PTE_SWAP, pteAt, pteFolio } from '../../src/kernel/mm/pgtable.js'
 import { shmemMapping } from '../../src/kernel/mm/shmem.js'
 import { sysSwapon } from '../../src/kernel/mm/swapon.js'
+import { readScenario } from '../../src/litmus/scenario.js'
 import { LimitError } from '../../src/machine/fault.js'
 import { fn, replace } from '../../src/machine/fn.js'
 import { userLoadAt, userStoreAt } from '../../src/user/access.js'
@@ -61,6 +66,43 @@ describe('a predicate that asks the host of a mapping', () => {
         findings.filter((f) => f.first).map((f) => [f.id, f.function]),
         [['null-dereference', where]],
       )
+    })
+  }
+})
+
+const GIVEN_UP = `litmus test/given-up
+"Does a guest lose what it stores to memory that its process has given up?"
+
+setup
+  vm = kvm_create_vm(DEFAULT)
+  at = mmap(-1, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, 1P)
+  slot_over(vm, slot=0, gpa=0, size=1P, address=at) == 0
+  guest_write(vm, gpa=0, 1) == 0
+  drain_lru()
+  madvise(at, 1P, MADV_FREE) == 0
+
+task vcpu0
+  b = guest_read(vm, gpa=0)
+  guest_write(vm, gpa=0, 2) == 0
+  r = guest_read(vm, gpa=0)
+
+task vmm
+  madvise(at, 1P, MADV_PAGEOUT) == 0
+
+always vcpu0:r == 2
+sometimes vcpu0:b == 0
+sometimes vcpu0:b == 1
+`
+
+describe('what a guest stores to memory that was given up stays, whenever reclaim comes', () => {
+  for (const design of [upm, gmem618]) {
+    test(design.id, () => {
+      const scenario = readScenario(GIVEN_UP, knownNames())
+      const { verdict, proof } = checkScenario(scenario, design, {
+        keepGoing: () => true,
+        now: () => 0,
+      })
+      assert.deepEqual([verdict, proof], ['clean', 'exhaustive'])
     })
   }
 })
@@ -137,6 +179,54 @@ for (const profile of ['6.2', '6.18'] as const) {
 
     test('a larger area than the model holds is a limit of ours, not an error', () => {
       assert.throws(() => swapon(65), LimitError)
+    })
+
+    describe('what was given up with MADV_FREE', () => {
+      const giveUp = (): number => advise(0, MADV_FREE)
+
+      test('is there until reclaim drops it, which needs no slot', () => {
+        store(0, 5)
+        const first = folio(0)
+        assert.deepEqual([giveUp(), load(0), first.swapbacked], [0, 5, false])
+        assert.equal(pageout(0, 1), 0)
+        assert.deepEqual([first.buddy, load(0)], [true, 0])
+      })
+      test('is kept by who stores to it before', () => {
+        assert.equal(swapon(3), 0)
+        store(0, 5)
+        giveUp()
+        store(0, 6)
+        const first = folio(0)
+        assert.equal(pageout(0, 1), 0)
+        assert.deepEqual([folio(0) === first, first.swapbacked, load(0)], [true, true, 6])
+        user.call(compact)
+        assert.equal(pageout(0, 1), 0)
+        assert.deepEqual([pte(0) & PTE_SWAP, load(0)], [PTE_SWAP, 6])
+      })
+      test('stays while somebody refers to it, and is given up still only on 6.18', () => {
+        store(0, 5)
+        giveUp()
+        user.call(pinPage, at)
+        assert.equal(pageout(0, 1), 0)
+        assert.deepEqual([load(0), folio(0).swapbacked], [5, profile === '6.2'])
+        user.call(unpinPage)
+        user.call(compact)
+        assert.equal(pageout(0, 1), 0)
+        assert.equal(load(0), profile === '6.2' ? 5 : 0)
+      })
+      test('moves as what it is', () => {
+        store(0, 5)
+        giveUp()
+        user.call(compact)
+        assert.deepEqual([load(0), folio(0).swapbacked], [5, false])
+      })
+      test('is gone at once where it is swapped out', () => {
+        assert.equal(swapon(3), 0)
+        store(0, 5)
+        assert.equal(pageout(0, 1), 0)
+        assert.deepEqual([giveUp(), slots(), load(0)], [0, [0, 0, 0], 0])
+        nothingLeft()
+      })
     })
 
     test('what unmaps a page frees its slot', () => {

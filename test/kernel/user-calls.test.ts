@@ -180,6 +180,17 @@ for (const profile of ['6.2', '6.18'] as const) {
       assert.equal(advise(at, MADV_DONTNEED), 0)
     })
 
+    test('a failure of a locked page takes it from who has locked it', () => {
+      const fd = file()
+      const at = map(fd)
+      store(at, 0, 1)
+      assert.equal(user.call(userMlock, at, ONE, 0n), 0)
+      const folio = user.cached(fd, 0)!
+      assert.equal(advise(at, MADV_HWPOISON), 0)
+      assert.deepEqual([folio.mapcount, folio.mlockCount, folio.lru], [0, 0, false])
+      assert.equal(load(at), SIGBUS_MCEERR_AR)
+    })
+
     test('secret memory: locked, shared only, and nobody but the mapping reaches it', () => {
       const fd = user.call(sysMemfdSecret, 0)
       assert.equal(user.call(sysFtruncate, fd, 2n * ONE), 0)

@@ -69,6 +69,7 @@ const REFUSED: readonly (readonly [what: string, body: string, expected: RegExp]
   ['a clock', `${LOCK}\nreturn Date.now()`, /^2: Date is not the same in every execution/],
   ['randomness', `${LOCK}\nreturn Math.random()`, /^2: Math.random is not the same/],
   ['a way out', `${LOCK}\nreturn Object.keys(globalThis).length`, /^2: globalThis is not the same/],
+  ['an end of the process', `${LOCK}\nprocess.exit(0)`, /^2: Cannot find name 'process'/],
   ['a number that announces nothing', `yield 5\nreturn 0`, /^1: Type 'number' is not assignable/],
   [
     'a yield in an object',

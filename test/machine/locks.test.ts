@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { kzalloc } from '../../src/machine/alloc.js'
 import { rmw } from '../../src/machine/effects.js'
-import { fn, type Kernel } from '../../src/machine/fn.js'
+import { type FnTag, fn, type Kernel } from '../../src/machine/fn.js'
 import {
   downRead,
   downWrite,
@@ -49,11 +49,14 @@ function start(...fns: (() => Kernel<unknown>)[]): void {
     },
     LOCKS,
   )
+  const declared = new Map(
+    [...new Set(fns)].map((f) => [f, fn(f, undefined, undefined, '', f.name)]),
+  )
   const program: Program = {
     faults: 0,
     tasks: fns.map((f, i) => ({
       name: `t${i}`,
-      operations: [{ fn: fn(f, undefined, undefined, '', f.name), args: [], text: f.name }],
+      operations: [{ fn: declared.get(f) as FnTag, args: [], text: f.name }],
     })),
   }
   load(program)

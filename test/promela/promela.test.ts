@@ -7,6 +7,7 @@ import { askSpin } from '../../src/app/host/model.js'
 import { readScenarios } from '../../src/app/host/scenarios.js'
 import { NoVerdict } from '../../src/app/host/spin.js'
 import { DESIGNS } from '../../src/designs/index.js'
+import { designNamed } from '../../src/hosts/index.js'
 import type { FnTag } from '../../src/machine/fn.js'
 import { boot, load, type Operation } from '../../src/machine/machine.js'
 import type { Model } from '../../src/promela/model.js'
@@ -176,4 +177,10 @@ describe('cells of the kernel', { skip }, () => {
       assert.equal(model?.outcome, 'agrees', model?.why)
     })
   }
+
+  test('on a host have no opinion of SPIN, but the place that C cannot say', () => {
+    const [file] = readScenarios(['hosts/punched-page-used-by-the-kernel'])
+    const said = askSpin(file!.scenario, designNamed('gmem-6.18@tdx-6.19')!)
+    assert.match(String(said), /cannot be expressed: .* \(src\/[\w./-]+:\d+\)$/)
+  })
 })

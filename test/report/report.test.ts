@@ -56,7 +56,13 @@ describe('what is printed fits 80 columns', () => {
       assert.ok(unfolded.includes(`${last} `) || unfolded.includes(`${last}\n`), name)
     }
   })
-  test('a verdict', () => fits(renderVerdict(cell)))
+  test('a verdict, also of many designs and in a narrow terminal', () => {
+    fits(renderVerdict(cell))
+    const ids = DESIGNS.map((d) => d.id)
+    for (const line of renderVerdict(cell, { ...PLAIN_LOOK, width: 60 }, ids).split('\n')) {
+      assert.ok(line.length <= 60, line)
+    }
+  })
   test('a replay as columns, as a list and as a splat', () => {
     fits(renderColumns(trace))
     fits(renderList(trace))

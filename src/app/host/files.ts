@@ -20,12 +20,17 @@ const HOSTS_AREA = /^hosts\//
 
 /** Paths of the scenarios that come with the project, those about hosts left out. */
 export function builtInFiles(): string[] {
-  return litmusFilesIn(packagedFile('litmus')).filter((f) => !HOSTS_AREA.test(nameOf(f)))
+  return packagedFiles().filter((f) => !HOSTS_AREA.test(nameOf(f)))
 }
 
 /** Paths of the scenarios about hosts. */
 export function hostFiles(): string[] {
-  return litmusFilesIn(packagedFile('litmus')).filter((f) => HOSTS_AREA.test(nameOf(f)))
+  return packagedFiles().filter((f) => HOSTS_AREA.test(nameOf(f)))
+}
+
+/** Paths of all scenarios that come with the project. */
+export function packagedFiles(): string[] {
+  return litmusFilesIn(packagedFile('litmus'))
 }
 
 /** What a file is called from a folder on: with slashes, whatever `by` has between folders. */
@@ -46,8 +51,7 @@ export function isBuiltIn(path: string): boolean {
 /** The built-in file of this name, or all files of an area. */
 function builtInNamed(name: string): string[] {
   const area = `${name.replace(/\/$/, '')}/`
-  const all = [...builtInFiles(), ...hostFiles()]
-  return all.filter((f) => nameOf(f) === name || nameOf(f).startsWith(area))
+  return packagedFiles().filter((f) => nameOf(f) === name || nameOf(f).startsWith(area))
 }
 
 /** The files that a path or a name stands for; a directory means all files in it. */
@@ -60,7 +64,7 @@ export function filesOf(name: string): string[] {
   }
   const named = builtInNamed(name)
   if (named.length > 0) return named
-  const hint = suggest(name, builtInFiles().map(nameOf))
+  const hint = suggest(name, packagedFiles().map(nameOf))
   throw new UserError(`${name}: no such file or scenario.${hint}`)
 }
 

@@ -11,7 +11,7 @@ import { allBodies } from '../../machine/fn.js'
 import { type Model, modelOf } from '../../promela/model.js'
 import { captureState } from '../../promela/tables.js'
 import type { Sources } from '../../promela/world.js'
-import { SANITIZERS } from '../../sanitizers/index.js'
+import { sanitizersOn } from '../../sanitizers/index.js'
 import { UserError } from '../error.js'
 import {
   missingTool,
@@ -22,10 +22,10 @@ import {
   Verifier,
 } from './spin.js'
 
-const JUDGES = { file: 'src/sanitizers/built-in.ts', name: 'BUILT_IN', list: SANITIZERS }
+const JUDGES = { file: 'src/sanitizers/built-in.ts', name: 'BUILT_IN' }
 
-/** From here all of the kernel, the designs and the sanitizers are imported. */
-const ROOTS = ['src/cell/cell.ts', 'src/designs/index.ts', JUDGES.file]
+/** From here all of the kernel, the designs, the hosts and the sanitizers are imported. */
+const ROOTS = ['src/cell/cell.ts', 'src/designs/index.ts', 'src/hosts/index.ts', JUDGES.file]
 
 /** Most outcomes that a choice of kernel code has. */
 const WAYS = 4
@@ -57,7 +57,7 @@ function modelOfCell(
     title: `${scenario.name} on ${design.id}`,
     sources: sources(),
     runtime: modelRuntime(),
-    judges: JUDGES,
+    judges: { ...JUDGES, list: sanitizersOn(design.host?.machine) },
     ways: WAYS,
     states: [state],
   })

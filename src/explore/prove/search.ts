@@ -206,7 +206,7 @@ class Search {
     const run = this.#run
     const deed = this.#deed()
     if (deed !== 0 && this.#leadsToKnown(deed)) {
-      this.#cycles?.meet()
+      this.#meet()
       return
     }
     run.take(this.#task, this.#choice, deed)
@@ -219,7 +219,7 @@ class Search {
     if (this.#arrive()) this.#enter()
     else {
       run.back()
-      this.#cycles?.meet()
+      this.#meet()
     }
   }
 
@@ -236,7 +236,6 @@ class Search {
     const memo = this.#memo as Memo
     if ((memo.dirty(deed) & this.#judges.ofSteps) !== 0) return false
     const run = this.#run
-    const known = this.#known
     const lo = run.lo ^ memo.changeLo(deed)
     const hi = run.hi ^ memo.changeHi(deed)
     let salt = 0
@@ -245,9 +244,9 @@ class Search {
       salt = saltOf(this.#task, run.surprises + (this.#choice > 0 ? 1 : 0))
       preemptions = run.preemptions + (run.preempts(this.#task) ? 1 : 0)
     }
-    if (!known.has(lo, hi, salt, preemptions)) return false
-    known.lo = lo
-    known.hi = hi
+    if (!this.#known.has(lo, hi, salt, preemptions)) return false
+    this.#known.lo = lo
+    this.#known.hi = hi
     return true
   }
 
@@ -258,10 +257,17 @@ class Search {
     return this.#known.insert(run.mark, salt, run.preemptions)
   }
 
-  /** A step of the topmost state leads to the state in `known`, which was there before. */
-  readonly #meetForeseen = (): void => {
+  /** The step under way leads to the state in `known`, which was there before. */
+  #meet(): void {
+    if (this.#cycles?.meet() !== true) return
+    this.#foresight?.complete(this.#run.path, this.#task, this.#known.lo, this.#known.hi)
+  }
+
+  /** A step of the topmost state that was not taken leads to a known one. */
+  readonly #meetForeseen = (complete: boolean): boolean => {
     this.#steps++
-    this.#cycles?.meet()
+    if (complete) this.#cycles?.pass()
+    return complete || this.#cycles?.meet() === true
   }
 
   #enter(): void {
@@ -278,9 +284,12 @@ class Search {
 
   /** All steps of the topmost state have been tried; false if it is the initial one. */
   #leave(): boolean {
-    this.#cycles?.leave()
-    if (this.#run.depth === 0) return false
-    this.#run.back()
+    const complete = this.#cycles?.leave() === true
+    const run = this.#run
+    if (run.depth === 0) return false
+    const { running, lo, hi } = run
+    run.back()
+    if (complete) this.#foresight?.complete(run.path, running, lo, hi)
     return true
   }
 }

@@ -17,13 +17,14 @@ import { Kvm } from '../../kernel/include/kvm.js'
 import type { Gfn, Pfn } from '../../kernel/include/types.js'
 import { KVM_VM_TYPE_ARM_PROTECTED } from '../../kernel/include/uapi.js'
 import { alsoReads, alsoWrites } from '../../machine/effects.js'
-import { KernelFault, LimitError } from '../../machine/fault.js'
+import { hypervisorPanic, LimitError } from '../../machine/fault.js'
 import { fn } from '../../machine/fn.js'
 import {
   constructAt,
   flag,
   headerAt,
   num,
+  numberIn,
   type Obj,
   type Struct,
   struct,
@@ -133,7 +134,7 @@ export function pkvmPage(pfn: Pfn): PkvmPage {
 
 /** The frame of an entry. */
 export function frameOf(page: PkvmPage): Pfn {
-  return ((page.at - PkvmPage.base) / PkvmPage.words) as Pfn
+  return numberIn(PkvmPage, page) as Pfn
 }
 
 export function checkedGfn(gfn: Gfn): number {
@@ -159,7 +160,7 @@ export function setGuest(vm: PkvmVm, gfn: Gfn, state: number, pfn: number): void
 
 /** WARN_ON() and BUG_ON() at EL2: both are a BRK, of which the hypervisor knows no way back. */
 export function hypPanicOn(condition: boolean, why: string): void {
-  if (condition) throw new KernelFault('hypervisor-panic', 'undefined', `${why}: EL2 panics`)
+  if (condition) hypervisorPanic(`${why}: EL2 panics`)
 }
 
 /** Has the host all of the page, and nobody else anything? */
@@ -193,12 +194,12 @@ export function setOwnerHost(page: PkvmPage): void {
 
 /** The handle of a VM, from 1. */
 function handleOfVm(vm: PkvmVm): number {
-  return (vm.at - PkvmVm.base) / PkvmVm.words + 1
+  return numberIn(PkvmVm, vm) + 1
 }
 
 /** The handle that the host has of it. */
 export function handleOf(kvm: Kvm): number {
-  return (kvm.at - Kvm.base) / Kvm.words + 1
+  return numberIn(Kvm, kvm) + 1
 }
 
 /**

@@ -18,6 +18,7 @@ import {
   constructAt,
   flag,
   num,
+  numberIn,
   type Obj,
   type Struct,
   struct,
@@ -140,7 +141,7 @@ export function rmpEntry(pfn: Pfn): RmpEntry {
 
 /** The frame of an entry. */
 export function frameOf(entry: RmpEntry): Pfn {
-  return ((entry.at - RmpEntry.base) / RmpEntry.words) as Pfn
+  return numberIn(RmpEntry, entry) as Pfn
 }
 
 /** The state of a page, in the firmware's words. */

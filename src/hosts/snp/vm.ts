@@ -20,6 +20,7 @@ import {
   constructAt,
   flag,
   num,
+  numberIn,
   type Obj,
   ptr,
   type Struct,
@@ -75,8 +76,7 @@ export const ExitInfo: Struct<ExitInfo> = struct<ExitInfo>(
 
 /** to_kvm_svm(kvm)->sev_info. */
 export function sevInfo(kvm: Kvm): KvmSevInfo {
-  const n = (kvm.at - Kvm.base) / Kvm.words
-  return KvmSevInfo.at(KvmSevInfo.base + n * KvmSevInfo.words) as KvmSevInfo
+  return KvmSevInfo.at(KvmSevInfo.base + numberIn(Kvm, kvm) * KvmSevInfo.words) as KvmSevInfo
 }
 
 /** sev_snp_guest(). */

@@ -21,6 +21,7 @@ import { fn, type Kernel } from '../../machine/fn.js'
 import {
   flag,
   num,
+  numberIn,
   type Obj,
   ptr,
   type Struct,
@@ -70,18 +71,14 @@ export const KvmTdx: Struct<KvmTdx> = struct<KvmTdx>(
   { capacity: Kvm.capacity },
 )
 
-function numberOf(kvm: Kvm): number {
-  return (kvm.at - Kvm.base) / Kvm.words
-}
-
 /** The TD of a VM. */
 export function tdOf(kvm: Kvm): Td {
-  return Td.at(Td.base + numberOf(kvm) * Td.words) as Td
+  return Td.at(Td.base + numberIn(Kvm, kvm) * Td.words) as Td
 }
 
 /** to_kvm_tdx(). */
 export function tdxOf(kvm: Kvm): KvmTdx {
-  return KvmTdx.at(KvmTdx.base + numberOf(kvm) * KvmTdx.words) as KvmTdx
+  return KvmTdx.at(KvmTdx.base + numberIn(Kvm, kvm) * KvmTdx.words) as KvmTdx
 }
 
 export function isTd(kvm: Kvm): boolean {

@@ -21,6 +21,7 @@ import {
   constructAt,
   isAlive,
   num,
+  numberIn,
   type Obj,
   type Struct,
   struct,
@@ -138,7 +139,7 @@ export function pamtOf(pfn: Pfn): Pamt {
 
 /** Number of a TD, from 1. */
 export function tdNumber(td: Td): number {
-  return (td.at - Td.base) / Td.words + 1
+  return numberIn(Td, td) + 1
 }
 
 /** Whose a frame is: its type in the PAMT and, of a TD's, which entries of the S-EPT lead to it. */

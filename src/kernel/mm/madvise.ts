@@ -1,7 +1,7 @@
 /**
  * madvise(2): what takes pages away, brings them in, or breaks them. Other advice changes nothing.
  */
-import { alsoReads, read } from '../../machine/effects.js'
+import { alsoReads, alsoWrites, read, rmw } from '../../machine/effects.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { downRead, upRead } from '../../machine/locks.js'
 import { isErr, ptrErr } from '../../machine/struct.js'
@@ -9,7 +9,7 @@ import { fput, getFile } from '../fs/file_table.js'
 import { isVmHugetlbPage, offsetInHugePage } from '../fs/hugetlbfs.js'
 import { vfsFallocate } from '../fs/open.js'
 import { EACCES, EFAULT, EHWPOISON, EINVAL, ENOMEM, EOPNOTSUPP } from '../include/errno.js'
-import { MF_COUNT_INCREASED, MF_SW_SIMULATED } from '../include/mm.js'
+import { type Folio, MF_COUNT_INCREASED, MF_SW_SIMULATED } from '../include/mm.js'
 import {
   currentMm,
   type MmStruct,
@@ -47,17 +47,30 @@ import {
 import { getUserPages } from './gup.js'
 import { hasTransparentHugepage, madviseCollapse } from './khugepaged.js'
 import { memoryFailure } from './memory_failure.js'
-import { nextPte, PTE_PRESENT, pteAt, pteFolio } from './pgtable.js'
+import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from './mmu_notifier.js'
+import {
+  nextPte,
+  PTE_DIRTY,
+  PTE_HWPOISON,
+  PTE_PRESENT,
+  PTE_SWAP,
+  pteAt,
+  pteFolio,
+  pteSwpEntry,
+  setPteAt,
+} from './pgtable.js'
 import { madvisePopulate } from './populate.js'
 import { softOffline } from './soft_offline.js'
 import {
   folioIsolateLru,
+  folioMarkLazyfree,
   folioPut,
   folioPutbackLru,
   folioTryGet,
   lruAddDrain,
   lruAddDrainPerCpu,
 } from './swap.js'
+import { folioFreeSwap, freeSwapAndCache, swapFree } from './swapfile.js'
 import { findVma, linearPageIndex, vmaIsAnonymous } from './vma.js'
 import { reclaimFolio } from './vmscan.js'
 import { zapPageRange } from './zap.js'
@@ -194,13 +207,78 @@ export const madvisePageout = fn(function* madvise_cold_or_pageout_pte_range(
 })
 
 /**
+ * Give up [start, end): reclaim may drop each page that nobody stores to before. What is swapped out
+ * is gone at once. A page that somebody has locked stays as it is.
+ *
+ * Models: 6.2 mm/madvise.c madvise_free_pte_range. Simplifies: between two pages the page table lock
+ * is let go of; whether a page is locked is asked, for the lock would be held for this step alone.
+ *
+ * Compared: 6.17 and 7.0 source.
+ */
+export const madviseFree = fn(function* madvise_free_pte_range(
+  mm: MmStruct,
+  start: bigint,
+  end: bigint,
+): Kernel<void> {
+  let at = start
+  for (;;) {
+    yield rmw(mm.pageTable, 'xaHead')
+    at = nextPte(mm, at, end)
+    if (at < 0n) return
+    const pte = pteAt(mm, at)
+    if (pte & (PTE_SWAP | PTE_HWPOISON)) setPteAt(mm, at, 0)
+    if (pte & PTE_PRESENT && becomesClean(pteFolio(pte))) {
+      setPteAt(mm, at, pte & ~PTE_DIRTY)
+      folioMarkLazyfree(pteFolio(pte))
+    }
+    at += PAGE_SIZE
+    if (pte & PTE_SWAP) {
+      const entry = pteSwpEntry(pte)
+      yield* freeSwapAndCache(entry, swapFree(entry))
+    }
+  }
+})
+
+/** Part of that: no dirty page, nor one with a slot, unless it is locked or others map it. */
+function becomesClean(folio: Folio): boolean {
+  alsoReads(folio, 'swap')
+  alsoWrites(folio, 'dirty')
+  if (folio.swap === 0 && !folio.dirty) return true
+  alsoReads(folio, 'lockOwner')
+  alsoReads(folio, 'mapcount')
+  if (folio.lockOwner !== 0 || folio.mapcount !== 1) return false
+  if (folio.swap !== 0 && !folioFreeSwap(folio)) return false
+  folio.dirty = false
+  return true
+}
+
+/**
+ * The same for a part of a VMA, with word to those who are told of changes.
+ *
+ * Models: 6.2 mm/madvise.c madvise_free_single_vma.
+ *
+ * Compared: 6.17 and 7.0 source.
+ */
+export const madviseFreeVma = fn(function* madvise_free_single_vma(
+  vma: VmArea,
+  start: bigint,
+  end: bigint,
+): Kernel<number> {
+  if (!vmaIsAnonymous(vma)) return -EINVAL
+  const mm = vma.vmMm!
+  yield* lruAddDrain()
+  yield* mmuNotifierInvalidateRangeStart(mm, start, end)
+  yield* madviseFree(mm, start, end)
+  yield* mmuNotifierInvalidateRangeEnd(mm, start, end)
+  return 0
+})
+
+/**
  * Advice for the part of one VMA.
  *
  * Models: 6.2 mm/madvise.c madvise_vma_behavior. Simplifies: flags of a VMA that only reclaim,
  * fork, core dumps or huge pages would look at are not kept, and no VMA is split for them;
- * MADV_FREE frees nothing, neither pages nor slots of swap, where Linux drops the slots at once and
- * reclaim takes the pages, so that the process finds zeros; MADV_WILLNEED reads nothing, also not from
- * swap; of huge pages none is ever there to be zapped.
+ * MADV_WILLNEED reads nothing, also not from swap; of huge pages none is ever there to be zapped.
  */
 export const madviseVma = fn(function* madvise_vma_behavior(
   vma: VmArea,
@@ -219,7 +297,7 @@ export const madviseVma = fn(function* madvise_vma_behavior(
       yield* zapPageRange(vma, start, end, true)
       return 0
     case MADV_FREE:
-      return locked || !vmaIsAnonymous(vma) ? -EINVAL : 0
+      return locked ? -EINVAL : yield* madviseFreeVma(vma, start, end)
     case MADV_COLD:
     case MADV_PAGEOUT:
       if (locked || isVmHugetlbPage(vma)) return -EINVAL

@@ -55,8 +55,41 @@ export const unmapLeavesPoison = fn(function unmap_leaves_poison(flags: number):
 })
 
 /**
+ * Does a reference that somebody has, though nothing was stored, make an ordinary anonymous page
+ * again of one that was given up with MADV_FREE? Replaced by 6.18.
+ *
+ * Models: 6.2 mm/rmap.c try_to_unmap_one, one of its tests.
+ */
+export const referenceEndsLazyfree = fn(function reference_ends_lazyfree(): boolean {
+  return true
+})
+
+/**
+ * Must reclaim spare a page that was given up with MADV_FREE? Who has stored to it since, by way of
+ * the page table or of a reference, keeps it; and so does, for now, who refers to it.
+ *
+ * Models: 6.2 mm/rmap.c try_to_unmap_one, the check of MADV_FREE pages.
+ */
+function sparesLazyfree(folio: Folio, pte: Pte, flags: number): boolean {
+  alsoReads(folio, 'swapbacked')
+  if (!folio.anon || folio.swapbacked) return false
+  alsoReads(folio, 'hwpoison')
+  if (folio.hwpoison && unmapLeavesPoison(flags)) return false
+  alsoWrites(folio, 'dirty')
+  if (pte & PTE_DIRTY) folio.dirty = true
+  alsoReads(folio, 'refcount')
+  alsoReads(folio, 'mapcount')
+  // One is of who has isolated it.
+  if (!folio.dirty && folio.refcount === 1 + folio.mapcount) return false
+  alsoWrites(folio, 'swapbacked')
+  if (folio.dirty || referenceEndsLazyfree()) folio.swapbacked = true
+  return true
+}
+
+/**
  * Take a folio from the one PTE of a VMA that may map it, between start and end of the notifiers.
- * False if it may not be taken from there, because the memory is locked; then nobody else is asked.
+ * False if it may not be taken from there, because the memory is locked, or because a page that was
+ * given up is in use again; then nobody else is asked.
  *
  * Models: 6.2 mm/rmap.c try_to_unmap_one and try_to_migrate_one. Simplifies: a migration entry
  * forgets that the page table had it dirty; the folio knows.
@@ -74,7 +107,8 @@ export const tryToUnmapOne = fn(function* try_to_unmap_one(
   const pte = pteAt(mm, address)
   const mapped = (pte & PTE_PRESENT) !== 0 && pteFolio(pte) === folio
   alsoReads(vma, 'vmFlags')
-  if (mapped && flags & TTU_RECLAIM && vma.vmFlags & VM_LOCKED) {
+  const locked = (vma.vmFlags & VM_LOCKED) !== 0
+  if (mapped && flags & TTU_RECLAIM && (locked || sparesLazyfree(folio, pte, flags))) {
     yield* mmuNotifierInvalidateRangeEnd(mm, address, address + PAGE_SIZE)
     return false
   }

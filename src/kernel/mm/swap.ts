@@ -117,6 +117,28 @@ export const folioMarkAccessed = fn(function folio_mark_accessed(folio: Folio): 
   folio.referenced = false
 })
 
+/**
+ * The process has given up an anonymous folio with MADV_FREE: it is no longer backed by swap, and
+ * reclaim may drop it, unless somebody stores to it before.
+ *
+ * Models: 6.2 mm/swap.c mark_page_lazyfree and lru_lazyfree_fn. Simplifies: at once, not by way of a
+ * batch, which would hold a reference meanwhile.
+ *
+ * Compared: 6.17 and 7.0 source.
+ */
+export const folioMarkLazyfree = fn(function mark_page_lazyfree(folio: Folio): void {
+  alsoReads(folio, 'lru')
+  alsoReads(folio, 'swap')
+  alsoReads(folio, 'unevictable')
+  alsoWrites(folio, 'swapbacked')
+  if (!folio.lru || !folio.anon || !folio.swapbacked) return
+  if (folio.swap !== 0 || folio.unevictable) return
+  folio.active = false
+  alsoWrites(folio, 'referenced')
+  folio.referenced = false
+  folio.swapbacked = false
+})
+
 /** The folio of lowest frame in a batch (of one CPU, or of any if 0), or null. */
 function nextInBatch(batch: number): Folio | null {
   let found: Folio | null = null

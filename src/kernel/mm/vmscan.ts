@@ -1,7 +1,8 @@
 /**
  * Reclaim of one page that somebody has named. An anonymous one gets a slot of the swap area, if
  * there is one; then the page leaves all page tables, is written if it is dirty, and leaves its
- * cache if it is clean and nobody else knows it. Of shmem nothing is ever written.
+ * cache if it is clean and nobody else knows it. Of shmem nothing is ever written. What the process
+ * has given up needs no slot: it is dropped.
  */
 import { alsoReads, read, rmw, write } from '../../machine/effects.js'
 import { mark, tracepoint } from '../../machine/fault.js'
@@ -99,6 +100,20 @@ export const removeMapping = fn(function* remove_mapping(
 })
 
 /**
+ * Nobody but the caller refers to the folio, and nobody will: its count is frozen at 0.
+ *
+ * Models: 6.2 include/linux/page_ref.h folio_ref_freeze.
+ *
+ * Compared: 6.17 and 7.0 source.
+ */
+export const folioRefFreeze = fn(function* folio_ref_freeze(folio: Folio): Kernel<boolean> {
+  yield rmw(folio, 'refcount')
+  if (folio.refcount !== 1) return false
+  folio.refcount = 0
+  return true
+})
+
+/**
  * Free a folio that is locked and isolated, if that can be. PAGE_KEEP or PAGE_ACTIVATE, and it is
  * still locked; PAGE_SUCCESS: not now, and somebody else may have locked it; PAGE_CLEAN: nobody
  * refers to it any more, the caller included.
@@ -107,7 +122,9 @@ export const removeMapping = fn(function* remove_mapping(
  * page tables are not looked at, for who names a page has cleared them; nothing is under writeback.
  */
 export const shrinkFolio = fn(function* shrink_folio(folio: Folio): Kernel<number> {
-  if (folio.anon && folio.swap === 0 && !(yield* addToSwap(folio))) return PAGE_ACTIVATE
+  alsoReads(folio, 'swapbacked')
+  const needsSlot = folio.anon && folio.swapbacked && folio.swap === 0
+  if (needsSlot && !(yield* addToSwap(folio))) return PAGE_ACTIVATE
   alsoReads(folio, 'mapcount')
   if (folio.mapcount > 0) {
     yield* tryToUnmap(folio, TTU_RECLAIM)
@@ -124,6 +141,9 @@ export const shrinkFolio = fn(function* shrink_folio(folio: Folio): Kernel<numbe
       if (folio.dirty) return PAGE_KEEP
     }
   }
+  alsoReads(folio, 'swapbacked')
+  if (folio.anon && !folio.swapbacked)
+    return (yield* folioRefFreeze(folio)) ? PAGE_CLEAN : PAGE_KEEP
   const mapping = folioMapping(folio)
   if (mapping === null || !(yield* __removeMapping(mapping, folio, true))) return PAGE_KEEP
   return PAGE_CLEAN

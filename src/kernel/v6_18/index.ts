@@ -24,7 +24,7 @@ import {
 import { mincorePte } from '../mm/mincore.js'
 import { memfdCheckSealsMmap, mmapUnmapError } from '../mm/mmap.js'
 import { checkNewPage } from '../mm/page_alloc.js'
-import { unmapLeavesPoison } from '../mm/rmap.js'
+import { referenceEndsLazyfree, unmapLeavesPoison } from '../mm/rmap.js'
 import { bytesInPage } from '../mm/shmem_file.js'
 import { sealCheckFutureWrite } from '../mm/shmem_mmap.js'
 import { softOfflineLost } from '../mm/soft_offline.js'
@@ -40,11 +40,8 @@ import {
 import { kvmMmuInvalidateEnd, kvmMmuInvalidateRangeAdd } from '../virt/kvm/invalidate.js'
 import { kvmListenerGone } from '../virt/kvm/kvm_main.js'
 import { sysKvmSetMemoryAttributes } from '../virt/kvm/memory_attributes.js'
-import {
-  __kvmSetMemoryRegion,
-  kvmArchFlushShadowMemslot,
-  kvmFreeMemslot,
-} from '../virt/kvm/memslots.js'
+import { __kvmSetMemoryRegion } from '../virt/kvm/memory_region.js'
+import { kvmArchFlushShadowMemslot, kvmFreeMemslot } from '../virt/kvm/memslots.js'
 import { kvmAssertInvalidationsBalance } from '../virt/kvm/mmu_notifier.js'
 import { handleChangedSpte, kvmMmuPageFault618 } from './arch/x86/kvm/mmu.js'
 import { kvmTdpMmuMapUnlessAllowed } from './arch/x86/kvm/tdp_mmu.js'
@@ -73,7 +70,7 @@ import {
 import { mincorePteSwap } from './mm/mincore.js'
 import { mmapUnmapErrorItself } from './mm/mmap.js'
 import { newPageUnchecked } from './mm/page_alloc.js'
-import { unmapLeavesPoisonAsked } from './mm/rmap.js'
+import { referenceKeepsLazyfree, unmapLeavesPoisonAsked } from './mm/rmap.js'
 import { bytesToEnd } from './mm/shmem.js'
 import { noDrainToUnmap, pagevecSize31 } from './mm/swap.js'
 import { readSwappedPagePinned } from './mm/swapin.js'
@@ -141,6 +138,7 @@ const MM: readonly Replacement[] = [
   replace(pageoutWrites, pageoutToSwap),
   replace(shrinkPoisoned, shrinkPoisonedUnmaps),
   replace(unmapLeavesPoison, unmapLeavesPoisonAsked),
+  replace(referenceEndsLazyfree, referenceKeepsLazyfree),
   replace(softOfflineLost, softOfflineLostBusy),
   replace(hwpoisonFilter, hwpoisonFilterLocked),
   replace(pagevecSize, pagevecSize31),

@@ -28,6 +28,7 @@ import {
   KVM_X86_DEFAULT_VM,
 } from '../../../include/uapi.js'
 import { shouldFailslab } from '../../../mm/failslab.js'
+import { overlapsOther } from '../../../virt/kvm/memory_region.js'
 import {
   idToMemslot,
   KVM_MR_CREATE,
@@ -35,7 +36,6 @@ import {
   KVM_MR_FLAGS_ONLY,
   KVM_MR_MOVE,
   kvmSetMemslot,
-  overlapsOther,
   placeOf,
 } from '../../../virt/kvm/memslots.js'
 import { kvmGmemBind, kvmGmemUnbind } from './guest_memfd_slot.js'
