@@ -39,6 +39,9 @@ const MADE_BY = '.made-by'
 /** Code that a verdict depends on: what tokens are bound to. */
 const JUDGING = /^src\/(machine|kernel|user|calls|designs|hosts|sanitizers|cell|explore|litmus)\//
 
+/** Which sources make kernel code of C, and compare it. */
+const READING = /^src\/(lower|patch|app\/expect|cli\/(patch-|calibration))/
+
 /** The lowering without its types, in a folder of its own. */
 async function bootstrap() {
   const out = `${NEXT}/.bootstrap`
@@ -156,14 +159,19 @@ for (const { source, text } of files) write(emitted(source), text)
 sweep(NEXT, new Set(sources.flatMap((s) => [emitted(s), declared(s)])))
 await bundle(`${NEXT}/parts/src`, `${NEXT}/src`)
 
-const hash = createHash('sha256')
-for (const source of sources) {
-  const name = nameOf(source)
-  if (JUDGING.test(name)) hash.update(`${name}\n${readFileSync(emitted(source), 'utf8')}`)
+/** A hash of what some sources have become. */
+function hashOf(which) {
+  const hash = createHash('sha256')
+  for (const source of sources) {
+    const name = nameOf(source)
+    if (which.test(name)) hash.update(`${name}\n${readFileSync(emitted(source), 'utf8')}`)
+  }
+  return hash.digest('hex').slice(0, 16)
 }
 const { version } = JSON.parse(readFileSync(`${ROOT}/package.json`, 'utf8'))
-const code = hash.digest('hex').slice(0, 16)
-write(`${NEXT}/version.json`, `${JSON.stringify({ version, code })}\n`)
+const code = hashOf(JUDGING)
+const reading = `${code}-${hashOf(READING)}`
+write(`${NEXT}/version.json`, `${JSON.stringify({ version, code, reading })}\n`)
 
 const built = (module) => import(pathToFileURL(`${NEXT}/src/${module}.js`).href)
 const { harvest } = await built('patch/model/harvest')

@@ -21,6 +21,7 @@ export function addPatchCommands(main: Command, end: (code: number) => void): vo
     .option('--assume <f: value|…>', 'what an unknown function returns (repeatable)', collect, [])
     .option('--out <folder>', 'keep the design that it makes; findings then have tokens')
     .option('--workers <n>', 'worker threads', workers)
+    .option('--no-cache', 'calibrate again what an earlier run has')
     .addOption(
       new Option('--format <format>', 'mail: a reply of at most 72 columns')
         .choices(['text', 'mail', 'json'])
@@ -38,6 +39,7 @@ export function addPatchCommands(main: Command, end: (code: number) => void): vo
     .option('-d, --design <id>', 'whose functions (repeatable); upm and gmem-6.18', collect, [])
     .option('--changed-since <version>', 'whose body is not that of a version; or: cited')
     .option('--workers <n>', 'worker threads', workers)
+    .option('--no-cache', 'run again what an earlier run has compared')
     .option('--json', 'print JSON')
     .action(async (flags) => {
       const { fidelityTree } = await import('./fidelity-tree.js')

@@ -77,8 +77,9 @@ const loaded = new Map<string, Made>()
 async function load(module: string): Promise<Made> {
   const known = loaded.get(module)
   if (known !== undefined) return known
-  numberDeclared()
   const url = `data:text/javascript;base64,${Buffer.from(module).toString('base64')}`
+  // Two modules may have written the same in the same place: what there is has its number first.
+  numberDeclared()
   const { made } = (await import(url)) as { made: Made }
   loaded.set(module, made)
   return made
@@ -122,7 +123,8 @@ function baseOf(design: Design, scenario: Scenario, text: string): Base {
 
 async function run(job: PatchJob): Promise<PatchResult> {
   const base = DESIGNS.find((d) => d.id === job.base) as Design
-  const made = await Promise.all(job.modules.map(load))
+  const made: Made[] = []
+  for (const module of job.modules) made.push(await load(module))
   const scenario = readScenario(job.text, {
     designs: job.text.match(/[\w.-]+/g) ?? [],
     findings: FINDING_KINDS.map((k) => k.id),

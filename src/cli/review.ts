@@ -10,7 +10,7 @@ import { builtInDesigns } from '../app/host/designs.js'
 import { builtInScenarios } from '../app/host/scenarios.js'
 import { type Design, replacementsOf } from '../designs/design.js'
 import { DESIGNS } from '../designs/index.js'
-import { type Candidate, calibrationModules, candidates } from '../patch/calibrate.js'
+import { candidates } from '../patch/calibrate.js'
 import { ChangeError, type Changes, changesOf } from '../patch/changes.js'
 import { agreesAfter, hasEdits, inverted, judgeable, type Sides } from '../patch/direction.js'
 import { scopeOf } from '../patch/facts.js'
@@ -31,8 +31,9 @@ import { targetsOf } from '../patch/targets.js'
 import { tell } from '../patch/tell.js'
 import { HOLE_MARK, moduleText, ownerOf, replacedBy } from '../patch/translate/module.js'
 import { type CellPair, type Review, reviewOf } from '../patch/verdicts.js'
+import { type Calibration, calibrate } from './calibration.js'
 import { EXIT } from './exit.js'
-import { dictionary, KERNELS, variantOf } from './fidelity-tree.js'
+import { dictionary, KERNELS } from './fidelity-tree.js'
 import { startCParser } from './grammar.js'
 import { bound, keep } from './kept-design.js'
 import { type PatchPool, withPool } from './patch-pool.js'
@@ -48,6 +49,8 @@ export interface ReviewFlags {
   /** `f: 0|-EINVAL`, for functions that the model does not have. */
   readonly assume: readonly string[]
   readonly workers?: number
+  /** Take what an earlier run has found of the unpatched functions. */
+  readonly cache?: boolean
   readonly format: 'text' | 'mail' | 'json'
   /** Folder for the design that the patch makes; findings then have tokens. */
   readonly out?: string
@@ -76,7 +79,7 @@ async function reviewWith(pool: PatchPool, mail: string, flags: ReviewFlags): Pr
   const best = drafts.reduce((a, b) => (worth(b.draft) > worth(a.draft) ? b : a))
   const { design } = best
   const { lowerModule } = await import('../lower/host.js')
-  const sides = await calibrate(best.draft, design, pool, lowerModule)
+  const sides = await calibrateSides(best.draft, pool, flags)
   // A design that is already as the patch makes it: what it changes is seen by taking it back.
   const isPatched = hasPatch(best.draft, sides)
   const from = isPatched ? inverted(best.draft) : best.draft
@@ -119,7 +122,7 @@ async function byMail(
   const columns: Review[] = []
   for (let n = 1; n < patches.length; n++) {
     const from = draft(changesIn(patches.slice(0, n), flags), scope)
-    const basis = await calibrateSide(from, 'before', design, pool, lower)
+    const basis = await calibrateSide(from, 'before', pool, flags)
     const made = build(from, basis, assumed, lower, 'whole')
     const results = made.nothing === undefined ? await judge([made], design, pool) : []
     const pairs = made.nothing === undefined ? results.map(pairOf) : unjudged()
@@ -138,19 +141,29 @@ async function inputs(
   mail: string,
   flags: ReviewFlags,
 ): Promise<{ patches: Patch[]; changes: Changes }> {
-  if (!existsSync(mail) || !statSync(mail).isFile()) throw new UserError(`${mail}: no such file`)
-  if (statSync(mail).size > MOST_BYTES) throw new UserError(`${mail}: more than 1 MiB is no mail`)
+  const text = mailText(mail)
   const { linux } = flags
   if (linux !== undefined) checkTree(linux)
   await startCParser()
   try {
-    const patches = patchesOf(readFileSync(mail, 'utf8'))
+    const patches = patchesOf(text)
     return { patches, changes: changesIn(patches, flags) }
   } catch (error) {
     if (error instanceof PatchError || error instanceof ChangeError) {
       throw new UserError(`${mail}: ${error.message}`)
     }
     throw error
+  }
+}
+
+function mailText(mail: string): string {
+  if (!existsSync(mail)) throw new UserError(`${mail}: no such file`)
+  if (!statSync(mail).isFile()) throw new UserError(`${mail}: this is no file`)
+  if (statSync(mail).size > MOST_BYTES) throw new UserError(`${mail}: more than 1 MiB is no mail`)
+  try {
+    return readFileSync(mail, 'utf8')
+  } catch (error) {
+    throw new UserError(`${mail}: it cannot be read (${(error as NodeJS.ErrnoException).code})`)
   }
 }
 
@@ -208,16 +221,11 @@ type Lower = (text: string) => {
 }
 
 /** Put the unpatched functions, translated, in the model's place: nothing may change. */
-async function calibrate(
-  draft: Draft,
-  design: Design,
-  pool: PatchPool,
-  lower: Lower,
-): Promise<Sides> {
-  const before = await calibrateSide(draft, 'before', design, pool, lower)
+async function calibrateSides(draft: Draft, pool: PatchPool, flags: ReviewFlags): Promise<Sides> {
+  const before = await calibrateSide(draft, 'before', pool, flags)
   // The other side is of interest only if this one is not the model.
   const differ = [...before.values()].some((c) => typeof c === 'object')
-  const after = differ ? await calibrateSide(draft, 'after', design, pool, lower) : new Map()
+  const after = differ ? await calibrateSide(draft, 'after', pool, flags) : new Map()
   return { before, after }
 }
 
@@ -232,62 +240,18 @@ function turned(pair: CellPair): CellPair {
 async function calibrateSide(
   { checks, scope }: Draft,
   side: Check['side'],
-  design: Design,
   pool: PatchPool,
-  lower: Lower,
+  { cache = true }: ReviewFlags,
 ): Promise<Map<string, Calibrated>> {
   const able = checks.filter((c) => c.side === side && c.alone.reason === undefined)
-  const found = new Map<string, Calibrated>()
-  if (able.length === 0) return found
-  const list = able.flatMap((c) => [c.alone, ...c.company])
-  const modules = calibrationModules(list, scope).map(lower)
-  const wrong = modules.find((m) => m.problems.length > 0)?.problems[0]
-  if (wrong !== undefined) {
-    for (const c of able) found.set(c.entry, { differs: wrong.message })
-    return found
-  }
-  const texts = modules.map((m) => m.text)
-  const alone = await differences(
-    able.map((c) => [c.alone]),
-    texts,
-    design,
-    pool,
-  )
-  able.forEach((c, i) => {
-    const differs = alone[i]
-    found.set(c.entry, differs === undefined ? 'alone' : { differs })
-  })
-  const groupOf = (c: Check): readonly Candidate[] => [c.alone, ...c.company]
-  const again = able.filter((c, i) => {
-    const canBe = c.company.length > 0 && variantOf(groupOf(c), texts) !== undefined
-    return alone[i] !== undefined && canBe
-  })
-  const together = await differences(again.map(groupOf), texts, design, pool)
-  again.forEach((c, i) => {
-    if (together[i] === undefined) found.set(c.entry, 'company')
-  })
-  return found
+  const found = await calibrate(able, { scope, pool, cache })
+  return new Map(able.map((c, i) => [c.entry, basisOf(found[i] as Calibration)]))
 }
 
-/** The first difference that each group of functions makes, in the place of the model's. */
-async function differences(
-  groups: readonly (readonly Candidate[])[],
-  modules: readonly string[],
-  design: Design,
-  pool: PatchPool,
-): Promise<readonly (string | undefined)[]> {
-  if (groups.length === 0) return []
-  const variants = groups.map((g) => variantOf(g, modules) as Variant)
-  const reach = groups.map((g) => g.map((c) => c.target.place))
-  const jobs = builtInScenarios().map(
-    ({ text }, number): PatchJob => ({ number, text, base: design.id, modules, variants, reach }),
-  )
-  const results = await pool.compare(jobs)
-  return groups.map((_group, i) => {
-    const first = results.find((r) => r.variants[i]?.difference !== undefined)
-    const d = first?.variants[i]?.difference
-    return d && `${first?.scenario}: ${d.what}, ${d.detail}`
-  })
+/** Can a whole translation rest on this? */
+function basisOf({ result, detail, company }: Calibration): Calibrated {
+  if (result === 'differs' || result === 'refused') return { differs: detail }
+  return company.length > 0 ? 'company' : 'alone'
 }
 
 function planned(

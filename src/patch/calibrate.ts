@@ -69,6 +69,8 @@ function candidate(
     const made = session.inPlace(f, target)
     const [hole] = made.holes
     if (hole !== undefined) return { ...base, reason: hole }
+    const [untold] = session.tableHoles
+    if (untold !== undefined) return no(untold)
     return {
       ...base,
       reason: undefined,
@@ -113,16 +115,33 @@ export function replacement(
   }
 }
 
-/** A module with all candidates, each in a module of its own if their helpers would collide. */
-export function calibrationModules(list: readonly Candidate[], scope: Scope): string[] {
-  const groups: Piece[][] = []
-  for (const { pieces } of list) {
-    const fits = groups.find((g) => pieces.every((p) => !clashes(p, g)))
-    const group = fits ?? []
-    if (fits === undefined) groups.push(group)
-    for (const p of pieces) if (!group.some((q) => q.name === p.name)) group.push(p)
+/** The pieces of a group, each once; undefined if two of them have one name and are not the same. */
+export function piecesOf(group: readonly Candidate[]): readonly Piece[] | undefined {
+  const pieces: Piece[] = []
+  for (const p of group.flatMap((c) => c.pieces)) {
+    if (clashes(p, pieces)) return undefined
+    if (!pieces.some((q) => q.name === p.name)) pieces.push(p)
   }
-  return groups.map((g) => moduleText(g, scope, 'calibration'))
+  return pieces
+}
+
+/**
+ * As few modules as hold each group whole, since helpers of two groups may have one name, and the
+ * number of its module for each group.
+ */
+export function calibrationModules(
+  groups: readonly (readonly Piece[])[],
+  scope: Scope,
+): { readonly texts: string[]; readonly homes: readonly number[] } {
+  const modules: Piece[][] = []
+  const homes = groups.map((pieces) => {
+    const fits = modules.findIndex((m) => pieces.every((p) => !clashes(p, m)))
+    const home = fits >= 0 ? fits : modules.push([]) - 1
+    const module = modules[home] as Piece[]
+    for (const p of pieces) if (!module.some((q) => q.name === p.name)) module.push(p)
+    return home
+  })
+  return { texts: modules.map((m) => moduleText(m, scope, 'calibration')), homes }
 }
 
 function clashes(piece: Piece, group: readonly Piece[]): boolean {

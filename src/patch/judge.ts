@@ -318,7 +318,8 @@ function probeOf(body: Body): FnTag {
     told(direct),
     lowered && { ...lowered, enter: told(lowered.enter.bind(lowered)) },
     straight && told(straight),
-    place,
+    // Written nowhere: numbers follow places, and no two are alike.
+    `${place}, probe of ${body.id}`,
     cName,
   )
   madeHere.add(probe.id)

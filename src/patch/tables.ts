@@ -27,7 +27,8 @@ export function tableEntry(change: TableChange, uses: Context): Entry {
   const ts = uses.scope.tableNamed(table.name)?.ts
   if (ts === undefined && was === undefined) {
     const made = uses.session.newTable(table.name)
-    return { ...base, how: made === undefined ? 'not modelled' : 'new' }
+    const holes = (made?.holes ?? []).map((reason) => ({ reason, line: table.line, c: '' }))
+    return { ...base, how: made === undefined ? 'not modelled' : 'new', holes }
   }
   if (ts === undefined) {
     const words = slotWords(table, slotsApart(change))

@@ -215,7 +215,11 @@ const PICTURES: Readonly<Record<string, Picture>> = {
   },
   story: { hash: `#${cellIn(touch)}`, there: '.hindsight' },
   'story-dark': { hash: `#${cellIn(crash)}`, there: '.hindsight', dark: true },
-  compare: { hash: `#${cellIn(touch)}&on=upm-aops`, there: '.parting' },
+  compare: {
+    hash: `#${cellIn(touch)}&on=upm-aops`,
+    there: '.parting',
+    act: async (page) => void (await page.waitForSelector('.hindsight')),
+  },
   editor: {
     hash: '#edit',
     there: '.cm-content',

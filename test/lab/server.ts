@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { request } from 'node:http'
+import { connect } from 'node:net'
 import { describe, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { builtFile } from '../../src/lab/host/ship.js'
@@ -37,6 +38,15 @@ export function testServer(lab: Lab): void {
       assert.equal((await ask('/', { host: 'example.org' })).code, 403)
       assert.equal((await ask('/changes', { host: 'example.org' })).code, 403)
       assert.equal((await ask('/', {}, 'POST')).code, 405)
+    })
+    test('can be reached from this machine by one address only', async () => {
+      // Any other address of this machine stands for all others; Linux has a whole net of them.
+      const { port } = new URL(lab.url)
+      const refused = await new Promise<string>((resolve, reject) => {
+        const socket = connect(Number(port), '127.0.0.2', () => reject(new Error('it answers')))
+        socket.on('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? ''))
+      })
+      assert.match(refused, /^E/)
     })
     test('has what the build made, and no other file', async () => {
       for (const path of [

@@ -66,6 +66,36 @@ export function testStory(lab: Lab): void {
       assert.deepEqual(complaints, [])
     })
 
+    test('can be walked with the mouse alone', async () => {
+      const complaints = await lab.at('#matrix', async (page) => {
+        await page.click('td.finding a')
+        await page.waitForSelector('.hindsight')
+        const at = async (): Promise<string> => (await placeOf(page))[1]
+        await page.click('button[aria-label=first]')
+        assert.equal(await at(), '0')
+        await page.click('button[aria-label="next change"]')
+        assert.notEqual(await at(), '0')
+        const row = page.locator('.lanes tbody tr:not(.lost)').nth(3)
+        const step = await row.locator('.n').textContent()
+        await row.locator('.changes').click()
+        assert.equal(await at(), step)
+        await page.click('.hindsight button')
+        assert.match(await textOf(page, '.fate'), /can’t end well/)
+        await page.click('.designs button >> nth=1')
+        await page.waitForSelector('.parting')
+        await page.click('.parting button')
+        const parted = await textOf(page, '.parting button')
+        assert.match(parted, new RegExp(`\\b${await at()}\\b`))
+        await page.click('.designs [aria-pressed=true]')
+        await page.waitForSelector('.crumbs button')
+        await page.click('.crumbs button >> nth=0')
+        assert.equal(await page.locator('.crumbs [aria-pressed=true]').count(), 1)
+        await page.click('.brand')
+        await page.waitForSelector('td.finding a')
+      })
+      assert.deepEqual(complaints, [])
+    })
+
     test('is reached from a mail as it came, quoted and broken', async () => {
       const complaints = await lab.at('#matrix', async (page) => {
         const quoted = (lab.token('upm').match(/.{1,30}/g) ?? []).map((l) => `> > ${l}`).join('\n')
@@ -153,11 +183,27 @@ export function testStory(lab: Lab): void {
       const { verdicts } = lab.served
       writeSingle(file, { open: () => ({}), verdicts: () => verdicts.now() })
       try {
+        const asked: string[] = []
         const open = async (page: Page): Promise<void> => {
+          await page.waitForSelector('.hindsight')
           assert.match(await textOf(page, '.answer'), /stale-secondary-mapping/)
+          // All of it is there now: the rest is done without a network.
+          await page.context().setOffline(true)
+          page.on('request', (r) => asked.push(r.url()))
+          await page.keyboard.press('1')
+          await page.waitForSelector('.parting')
+          await page.click('nav >> text=Editor')
+          await page.click('text=Check every interleaving')
+          await page.waitForSelector('.result .word')
+          await page.click('nav >> text=Glossary')
+          await page.waitForSelector('.terms')
         }
         const url = pathToFileURL(file).href
         assert.deepEqual(await lab.at(`#${lab.token('upm')}`, open, url), [])
+        assert.deepEqual(
+          asked.filter((u) => !/^(blob|data):/.test(u)),
+          [],
+        )
       } finally {
         rmSync(folder, { recursive: true })
       }

@@ -44,7 +44,8 @@ type Made = Readonly<Record<string, Replacement>>
 
 async function loaded(list: readonly Candidate[]): Promise<Made[]> {
   const modules: Made[] = []
-  for (const text of calibrationModules(list, scope)) {
+  const groups = list.map((c) => c.pieces)
+  for (const text of calibrationModules(groups, scope).texts) {
     const { text: code, problems } = lowerModule(text)
     assert.deepEqual(problems, [], text)
     const url = `data:text/javascript;base64,${Buffer.from(code).toString('base64')}`

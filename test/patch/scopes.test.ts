@@ -42,7 +42,7 @@ const refused = (body: string): string => candidate(body).reason?.reason ?? ''
 
 /** It passes the compiler and the lowering. */
 function compiles(body: string): void {
-  const [module] = calibrationModules([candidate(body)], scope)
+  const [module] = calibrationModules([candidate(body).pieces], scope).texts
   assert.deepEqual(lowerModule(module as string).problems, [], module)
 }
 

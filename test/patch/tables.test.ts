@@ -89,6 +89,24 @@ test('a slot that the patch fills with what is unknown is a trap', async () => {
   assert.ok(marks.some((m) => m.startsWith('hole .migrate_folio of shmem_aops')))
 })
 
+test('a new table with what is unknown has a trap, and one that the model cannot ask is told', async () => {
+  const fresh = (slots: string): string =>
+    `${table('')}\nstatic const struct address_space_operations vendor_aops = {\n${slots}};\n`
+  const made = planned(
+    fresh('\t.owner\t= THIS_MODULE,\n\t.migrate_folio\t= vendor_migrate,\n'),
+    table(''),
+  )
+  assert.deepEqual(
+    made.entries.map((e) => `${e.name}: ${e.how}, ${e.holes.map((h) => h.reason).join()}`),
+    [
+      'vendor_aops: new, .migrate_folio of vendor_aops is vendor_migrate(), which is not in the model',
+    ],
+  )
+  await cell(made)
+  const other = planned(fresh('\t.launder_folio\t= vendor_launder,\n'), table(''))
+  assert.match(other.entries[0]?.holes[0]?.reason ?? '', /no operation launder_folio/)
+})
+
 test('a slot that is taken away is empty, and one that the model does not have is told', async () => {
   const gone = planned(table(''))
   assert.match(

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { before, test } from 'node:test'
 import { builtInScenarios } from '../../src/app/host/scenarios.js'
-import { dictionary, variantOf } from '../../src/cli/fidelity-tree.js'
+import { dictionary } from '../../src/cli/fidelity-tree.js'
 import { startCParser } from '../../src/cli/grammar.js'
 import { readC } from '../../src/cli/tree.js'
 import type { Design } from '../../src/designs/design.js'
@@ -30,7 +30,8 @@ async function agrees(
   const list = translated(design, path, source)
   assert.ok(list.length > 0)
   for (const c of list) assert.equal(c.reason, undefined, `${c.c}: ${c.reason?.reason}`)
-  const [text, ...more] = calibrationModules(list, scopeOf(design, dictionary()))
+  const groups = list.map((c) => c.pieces)
+  const [text, ...more] = calibrationModules(groups, scopeOf(design, dictionary())).texts
   assert.deepEqual(more, [])
   const { text: code, problems } = lowerModule(text!)
   assert.deepEqual(problems, [], text)
@@ -184,11 +185,16 @@ void restrictedmem_unbind(struct file *file, pgoff_t start, pgoff_t end,
   assert.match(c?.pieces.at(-1)?.text ?? '', /xaStoreRange\(.*, PGOFF_MAX, null\)/)
 })
 
-test('functions of two modules are no variant', () => {
-  const [c] = translated(upm, 'include/linux/mm.h', 'void folio_get(struct folio *folio)\n{\n}\n')
-  assert.ok(c !== undefined)
-  const other = '\n    folioPutRefs: replace(folioPutRefs, folioPutRefs$),'
-  assert.equal(variantOf([c], [other]), undefined)
-  const own = '\n    folioGet: replace(folioGet, folioGet$),'
-  assert.deepEqual(variantOf([c], [other, own]), { module: 1, slots: ['folioGet'] })
+test('helpers of one name that are not the same are in two modules', () => {
+  const scope = scopeOf(upm, dictionary())
+  const piece = (name: string, text: string) => ({ name, text, comment: '' })
+  const groups = [
+    [piece('a$', '1'), piece('helper$', '2')],
+    [piece('b$', '3'), piece('helper$', '4')],
+    [piece('c$', '5'), piece('helper$', '2')],
+  ]
+  const { texts, homes } = calibrationModules(groups, scope)
+  assert.deepEqual(homes, [0, 1, 0])
+  assert.match(texts[0]!, /const helper\$ = 2/)
+  assert.match(texts[1]!, /const helper\$ = 4/)
 })

@@ -1,6 +1,6 @@
 /**
- * Verdicts of finished cells, kept between runs. A verdict is used again only if everything that it
- * depends on is the same; what is printed says so.
+ * Verdicts of finished cells, and what else takes long to find, kept between runs. It is used again
+ * only if everything that it depends on is the same; what is printed says so.
  */
 import {
   mkdirSync,
@@ -27,20 +27,37 @@ function root(): string {
   return join(XDG_CACHE_HOME || LOCALAPPDATA || join(homedir(), '.cache'), 'restrictedmem')
 }
 
-function fileOf(job: Job): string {
-  return join(root(), CODE.code, `${jobHash(job)}.json`)
+type Replacer = (name: string, value: unknown) => unknown
+
+/** What this code has kept under a name, if it has. */
+export function recallData(name: string, revive?: Replacer): unknown {
+  try {
+    return JSON.parse(readFileSync(join(root(), CODE.code, `${name}.json`), 'utf8'), revive)
+  } catch {
+    return undefined
+  }
+}
+
+/** Keep data under a name that says all it depends on. Without a place to write, nothing is kept. */
+export function keepData(name: string, data: unknown, replace?: Replacer): void {
+  const folder = join(root(), CODE.code)
+  const file = join(folder, `${name}.json`)
+  try {
+    if (mkdirSync(folder, { recursive: true }) !== undefined) forgetOldCode()
+    const own = `${file}.${process.pid}`
+    writeFileSync(own, JSON.stringify(data, replace))
+    renameSync(own, file)
+  } catch {
+    // A cache that can't be written is no cache; what was found is the same.
+  }
 }
 
 /** The verdict on a job from an earlier run, if there is one. */
 export function recall(job: Job): Verdict | undefined {
-  try {
-    const verdict = JSON.parse(readFileSync(fileOf(job), 'utf8'), (name, value) =>
-      name === 'schedule' ? unpackSchedule(value as string) : value,
-    ) as Verdict
-    return { ...verdict, reused: true }
-  } catch {
-    return undefined
-  }
+  const verdict = recallData(jobHash(job), (name, value) =>
+    name === 'schedule' ? unpackSchedule(value as string) : value,
+  ) as Verdict | undefined
+  return verdict && { ...verdict, reused: true }
 }
 
 /** Is this what the same question gets for an answer every time, whatever the limits were? */
@@ -51,20 +68,11 @@ export function isWhole({ stopped, fewest, asMet, cross, findings, proof }: Whol
 
 type WholeFacts = Verdict & { readonly asMet: boolean }
 
-/** Keep a verdict. Without a place to write, nothing is kept. */
+/** Keep a verdict. */
 export function remember(job: Job, verdict: Verdict): void {
   const asMet = job.question.asMet === true
   if (verdict.reused === true || !isWhole({ ...verdict, asMet })) return
-  const file = fileOf(job)
-  const folder = join(root(), CODE.code)
-  try {
-    if (mkdirSync(folder, { recursive: true }) !== undefined) forgetOldCode()
-    const own = `${file}.${process.pid}`
-    writeFileSync(own, JSON.stringify(verdict, packed))
-    renameSync(own, file)
-  } catch {
-    // A cache that can't be written is no cache; the verdict is the same.
-  }
+  keepData(jobHash(job), verdict, packed)
 }
 
 function forgetOldCode(): void {

@@ -16,6 +16,8 @@ export interface CodeVersion {
   readonly version: string
   /** Of the code that a verdict depends on; written by the build. */
   readonly code: string
+  /** Of that, and of what turns C into kernel code. */
+  readonly reading: string
 }
 
 /** Something that the build has written down beside the code. */

@@ -37,7 +37,13 @@ import {
 import { xaFindAfterIndex, xaFindIndex, xaLoad } from '../lib/xarray.js'
 import { folioUnlock } from './filemap.js'
 import { shmemGetFolio, shmemI, shmemTruncateRange, shmemUndoRange } from './shmem.js'
-import { clearFalloc, publishPunch, sealCheckFutureWrite, shmemVmOps } from './shmem_mmap.js'
+import {
+  clearFalloc,
+  publishPunch,
+  sealCheckFutureWrite,
+  shmemAnonVmOps,
+  shmemVmOps,
+} from './shmem_mmap.js'
 import { folioPut } from './swap.js'
 import { unmapMappingRange } from './zap.js'
 
@@ -310,11 +316,12 @@ export const noopFsync = fn(function* noop_fsync(_file: File): Kernel<number> {
 
 /** Models: 6.2 mm/shmem.c shmem_mmap. */
 export const shmemMmap = fn(function* shmem_mmap(file: File, vma: VmArea): Kernel<number> {
-  const info = shmemI(file.fInode!)
+  const inode = file.fInode!
+  const info = shmemI(inode)
   yield read(info, 'seals')
   const error = sealCheckFutureWrite(info.seals, vma)
   if (error !== 0) return error
-  vma.vmOps = shmemVmOps
+  vma.vmOps = inode.iNlink !== 0 ? shmemVmOps : shmemAnonVmOps
   return 0
 })
 

@@ -108,6 +108,13 @@ export const shmemVmOps: VmOperations = opsTable({
   mapsAround: true,
 })
 
+/** The same for a file without a name, in which others see anonymous shared memory. */
+export const shmemAnonVmOps: VmOperations = opsTable({
+  name: 'shmem_anon_vm_ops',
+  fault: shmemFault,
+  mapsAround: true,
+})
+
 /**
  * F_SEAL_FUTURE_WRITE: no new mapping that is shared and writable, nor one that could become so.
  *

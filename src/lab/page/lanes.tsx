@@ -1,4 +1,5 @@
 /** One lane for each task: what its steps changed, returned and were found to do. */
+import { Fragment } from 'preact'
 import { useEffect, useRef } from 'preact/hooks'
 import { functionText } from '../../report/columns.js'
 import type { TraceStep } from '../../trace/events.js'
@@ -21,6 +22,16 @@ function rowsOf({ trace }: Told, all: boolean): Row[] {
     begun.add(key)
     return [{ step, opens }]
   })
+}
+
+/** A name that may go on in the next line, behind an underscore. */
+function Broken({ name }: { name: string }) {
+  return [...name.matchAll(/_*[^_]+_*/g)].map((part) => (
+    <Fragment key={part.index}>
+      {part[0]}
+      <wbr />
+    </Fragment>
+  ))
 }
 
 export function Lanes({
@@ -109,7 +120,7 @@ export function Lanes({
                           )}
                           <code>
                             {s.preempts && <span title="preempts another task">⇄ </span>}
-                            {named}
+                            <Broken name={named} />
                           </code>
                           {e.returned.map((r) => (
                             <span class="returned" key={r}>

@@ -134,8 +134,9 @@ export function allow(code: string): void {
 
 let asking = 0
 
-/** Resolves when what was changed can be seen. */
+/** Resolves when what was changed can be seen; of a page that nobody sees, at once. */
 export function painted(): Promise<void> {
+  if (document.hidden) return Promise.resolve()
   return new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve, 0)))
 }
 

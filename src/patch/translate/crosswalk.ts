@@ -246,6 +246,11 @@ export const SLOTS: Readonly<Record<string, string>> = {
   migratepage: 'migrateFolio',
 }
 
+/** Slots of which the model only knows that they are filled so. */
+export const PLAIN_SLOTS: Readonly<Record<string, string>> = {
+  'map_pages = filemap_map_pages': 'mapsAround: true',
+}
+
 /** Lists by head and link: the first element, and the field of the next. */
 export const LISTS: Readonly<
   Record<string, { readonly first: string; readonly next: string; readonly listed?: string }>
@@ -335,5 +340,5 @@ export const RENAMED: Readonly<Record<string, string>> = {
 for (const table of [EXPRESSIONS, CALLS, ASSIGNMENTS, STRUCTS, FIELDS, SLOTS, LISTS, GLOBALS]) {
   Object.setPrototypeOf(table, null)
 }
-for (const table of [STATEMENTS, PHRASES, GUARDS, CLASSES, FREES, RENAMED])
+for (const table of [PLAIN_SLOTS, STATEMENTS, PHRASES, GUARDS, CLASSES, FREES, RENAMED])
   Object.setPrototypeOf(table, null)

@@ -177,6 +177,7 @@ function name(w: Work, e: CNode): Value {
   const old = w.scope.tableNamed(e.text)
   if (old !== undefined) return atom(old.ts, { k: 'ops', of: old.type })
   const table = w.around.newTable(e.text)
+  if (table?.lacks !== undefined) throw new Hole(table.lacks, e)
   if (table !== undefined) return atom(table.ts, { k: 'ops', of: table.of })
   const f = w.around.newFunction(e.text)?.model ?? w.scope.callee(e.text)
   if (f !== undefined) return atom(f.ts, { k: 'function', f })

@@ -3,12 +3,12 @@
  * once. Helpers of the same sources that the model does not have come along on demand.
  */
 import type { CFunction, CTable } from '../c/functions.js'
-import { camelCase, type ModelFunction } from '../model/dictionary.js'
+import { camelCase, type ModelFunction, type ModelOps } from '../model/dictionary.js'
 import type { Scope } from '../model/scope.js'
-import { SLOTS } from './crosswalk.js'
+import { PLAIN_SLOTS, SLOTS } from './crosswalk.js'
 import { type Shape, type Translated, translateInPlace, translateNew } from './function.js'
 import type { Piece } from './module.js'
-import { Hole, type NewCallee, type Surroundings } from './work.js'
+import { Hole, type NewCallee, type NewTable, type Surroundings } from './work.js'
 
 /** What C there is to translate. */
 export interface Sources {
@@ -33,7 +33,7 @@ export class Session implements Surroundings {
   readonly #touched: ReadonlySet<string>
   readonly #watched: (name: string) => ReadonlySet<number>
   readonly #functions = new Map<string, NewFunction | undefined>()
-  readonly #tables = new Map<string, { ts: string; of: string } | undefined>()
+  readonly #tables = new Map<string, NewTable | undefined>()
   readonly #pieces: Piece[] = []
 
   constructor(
@@ -58,6 +58,11 @@ export class Session implements Surroundings {
   /** New functions and tables, those that others use first. */
   get pieces(): readonly Piece[] {
     return this.#pieces
+  }
+
+  /** What the new tables hold that cannot be judged. */
+  get tableHoles(): readonly string[] {
+    return [...this.#tables.values()].flatMap((t) => t?.holes ?? [])
   }
 
   /** The new functions that were translated, by C name. */
@@ -104,28 +109,56 @@ export class Session implements Surroundings {
     }
   }
 
-  newTable(name: string): { readonly ts: string; readonly of: string } | undefined {
+  newTable(name: string): NewTable | undefined {
     if (this.#tables.has(name)) return this.#tables.get(name)
     const table = this.#sources.tableNamed(name)
     const type = table === undefined ? undefined : this.scope.opsOfStruct(table.struct)
     if (table === undefined || type === undefined || this.scope.tableNamed(name) !== undefined) {
       return undefined
     }
-    const lines = table.slots.flatMap(([slot, value]) => {
-      const ts = SLOTS[slot] ?? camelCase(slot)
-      if (type.slots[ts] === undefined) return []
-      const f = this.newFunction(value)?.model ?? this.scope.callee(value) ?? this.#elsewhere(value)
-      return f === undefined ? [] : [`  ${ts}: ${f.ts},`]
-    })
-    const made = { ts: `${camelCase(name)}$`, of: type.ts }
+    const filled = table.slots.flatMap(([slot, value]) => this.#filled(name, type, slot, value))
+    const made: NewTable = {
+      ts: `${camelCase(name)}$`,
+      of: type.ts,
+      holes: filled.flatMap((f) => f.holes),
+      lacks: filled.find((f) => f.text === undefined)?.holes[0],
+    }
     this.#tables.set(name, made)
+    const lines = filled.map((f) => `  ${f.text},`).join('\n')
     this.#pieces.push({
       name: made.ts,
       type: type.ts,
-      text: `opsTable({\n  name: '${name}',\n${lines.join('\n')}\n})`,
+      text: `opsTable({\n  name: '${name}',\n${lines}\n})`,
       comment: `${name}.`,
     })
     return made
+  }
+
+  /** A slot of a new table: what fills it, or a trap, or nothing if nobody in the model asks for it. */
+  #filled(
+    table: string,
+    type: ModelOps,
+    slot: string,
+    value: string,
+  ): { readonly text?: string; readonly holes: readonly string[] }[] {
+    // The module that it belongs to, whom a reference keeps: the model unloads none.
+    if (slot === 'owner' || value === 'NULL') return []
+    const plain = PLAIN_SLOTS[`${slot} = ${value}`]
+    if (plain !== undefined) return [{ text: plain, holes: [] }]
+    const ts = SLOTS[slot] ?? camelCase(slot)
+    const shape = type.slots[ts]
+    if (shape === undefined) {
+      return [{ holes: [`the model has no operation ${slot}, which ${table} has`] }]
+    }
+    const fresh = this.newFunction(value)
+    const f = fresh?.model ?? this.scope.callee(value) ?? this.#elsewhere(value)
+    const holes = (fresh?.holes ?? []).map((h) => h.reason)
+    if (f !== undefined) return [{ text: `${ts}: ${f.ts}`, holes }]
+    const reason = `.${slot} of ${table} is ${value}(), which is not in the model`
+    const body = `(): Kernel<${shape.returns}> {\n  hole(${JSON.stringify(reason)})\n}`
+    const trap = `${camelCase(table)}_${ts}$`
+    this.#pieces.push({ name: trap, text: `fn(function* ${value}${body})`, comment: `${reason}.` })
+    return [{ text: `${ts}: ${trap}`, holes: [reason] }]
   }
 
   /** A helper of the kernel's that so far only another design has written down. */

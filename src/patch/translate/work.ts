@@ -91,6 +91,17 @@ export interface Jump {
   readonly depth: number
 }
 
+/** A table of operations that is new in the design. */
+export interface NewTable {
+  /** Its name in the model, and its type. */
+  readonly ts: string
+  readonly of: string
+  /** What it has that cannot be judged: who runs it meets a trap. */
+  readonly holes: readonly string[]
+  /** An operation that nobody in the model asks for: who takes the table cannot be judged. */
+  readonly lacks: string | undefined
+}
+
 /** What a translation takes from around the function. */
 export interface Surroundings {
   readonly scope: Scope
@@ -98,8 +109,8 @@ export interface Surroundings {
   newFunction(name: string): NewCallee | undefined
   /** Does the patch bring or change it? Then no row of the crosswalk says what it is. */
   isTouched(name: string): boolean
-  /** A table of operations that the patch brings: its name in the model, and its type. */
-  newTable(name: string): { readonly ts: string; readonly of: string } | undefined
+  /** A table of operations that the patch brings. */
+  newTable(name: string): NewTable | undefined
   /** What an unknown callee is assumed to return: `--assume 'f: 0'`. */
   assumed(name: string): readonly string[] | undefined
 }
