@@ -91,7 +91,7 @@ async function reviewWith(pool: PatchPool, mail: string, flags: ReviewFlags): Pr
     (e, i) => e.how === 'translated' && other.entries[i]?.how === 'merged',
   )
   const ways = both.length > 0 ? [made, other] : [made]
-  const results = made.nothing === undefined ? await judge(ways, design, pool) : []
+  const results = made.nothing === undefined ? await judge(ways, from.scope, design, pool) : []
   const pairs = results.map(pairOf).map((p) => (isPatched ? turned(p) : p))
   const all = made.nothing === undefined ? pairs : unjudged()
   const found = reviewOf(all, made.entries, made.nothing)
@@ -124,7 +124,7 @@ async function byMail(
     const from = draft(changesIn(patches.slice(0, n), flags), scope)
     const basis = await calibrateSide(from, 'before', pool, flags)
     const made = build(from, basis, assumed, lower, 'whole')
-    const results = made.nothing === undefined ? await judge([made], design, pool) : []
+    const results = made.nothing === undefined ? await judge([made], from.scope, design, pool) : []
     const pairs = made.nothing === undefined ? results.map(pairOf) : unjudged()
     columns.push(reviewOf(pairs, made.entries, made.nothing))
   }
@@ -305,20 +305,26 @@ function build(
   throw new UserError(`the patch cannot be made a design: ${[...broken.values()][0] ?? ''}`)
 }
 
+/** The bodies of which a cell runs one if the patch can matter to it; none: any cell. */
+export function reachOf({ entries, pieces }: Plan, scope: Scope): readonly string[] {
+  // Who asks whether a slot is filled runs none of its functions.
+  if (pieces.some((p) => p.slots !== undefined)) return []
+  const own = entries.flatMap((e) => (e.how === 'no effect' ? [] : e.targets))
+  // A trap stands where somebody rests on the patch, which need not be in it.
+  const replaced = new Set(pieces.flatMap((p) => p.replaces ?? []))
+  const all = scope.running().filter((f) => replaced.has((scope.slotOf(f) ?? f).ts))
+  const places = [...own, ...all].map((f) => f.place)
+  return places.length === 0 ? ['nothing of the patch runs'] : places
+}
+
 /** All scenarios on the base and on the design; a second one is compared with the first. */
 async function judge(
   ways: readonly Made[],
+  scope: Scope,
   design: Design,
   pool: PatchPool,
 ): Promise<readonly PatchResult[]> {
-  const reach = ways.map(({ entries, pieces }) => {
-    const places = entries.flatMap((e) =>
-      e.how === 'no effect' ? [] : e.targets.map((t) => t.place),
-    )
-    // Who asks whether a slot is filled runs none of its functions.
-    if (pieces.some((p) => p.slots !== undefined)) return []
-    return places.length === 0 ? ['nothing of the patch runs'] : places
-  })
+  const reach = ways.map((way) => reachOf(way, scope))
   const variants = ways.map(({ pieces }, module): Variant => {
     const slots = pieces.flatMap(replacedBy)
     return module === 0 ? { module, slots } : { module, slots, against: 0 }

@@ -7,14 +7,14 @@ import { builtInScenarios } from '../../src/app/host/scenarios.js'
 import { EXIT } from '../../src/cli/exit.js'
 import { dictionary } from '../../src/cli/fidelity-tree.js'
 import { startCParser } from '../../src/cli/grammar.js'
-import { codeOf } from '../../src/cli/review.js'
+import { codeOf, reachOf } from '../../src/cli/review.js'
 import type { Design } from '../../src/designs/design.js'
 import { gmem618 } from '../../src/designs/gmem.js'
 import { lowerModule } from '../../src/lower/host.js'
 import type { Replacement } from '../../src/machine/fn.js'
 import { changesOf } from '../../src/patch/changes.js'
 import { scopeOf } from '../../src/patch/facts.js'
-import { difference, judgeCell } from '../../src/patch/judge.js'
+import { difference, judgeCell, withProbes } from '../../src/patch/judge.js'
 import { patchesOf } from '../../src/patch/mail/patch.js'
 import { mergeEdit } from '../../src/patch/merge/merge.js'
 import { draft, type Plan, plan } from '../../src/patch/plan.js'
@@ -46,7 +46,11 @@ async function meetsTrap(made: Plan, design: Design, scenario: string): Promise<
   const cell = builtInScenarios().find(({ path }) => path.endsWith(`${scenario}.litmus`))!
   const replaces = Object.values(by).filter((r) => 'of' in r)
   const facts = judgeCell(cell.scenario, { ...design, base: design, replaces })
-  const apart = difference(judgeCell(cell.scenario, design), facts)
+  const probed = withProbes(design, new Map())
+  const apart = difference(judgeCell(cell.scenario, probed.design), facts)
+  const reach = reachOf(made, scopeOf(design, dictionary()))
+  const runs = reach.length === 0 || reach.some((place) => probed.ran.has(place))
+  assert.ok(runs, 'the review does not run the cell')
   const isReached = facts.marks.some((m) => m.startsWith(HOLE_MARK))
   // A trap in the set-up leaves nothing to judge.
   assert.ok(isReached || (facts.skipped !== undefined && apart?.what === 'set-up'), scenario)
