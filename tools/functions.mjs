@@ -35,7 +35,8 @@ if (from === '--between') {
   }
   const own = all.versions[version]
   const between = `where ${a} and ${b} agree`
-  all.versions[version] = own === undefined ? between : `${own}; others ${between}`
+  if (own === undefined) all.versions[version] = between
+  else if (!own.endsWith(between)) all.versions[version] = `${own}; others ${between}`
 } else {
   const { dictionary } = await import('../dist/src/cli/fidelity-tree.js')
   const { startCParser } = await import('../dist/src/cli/grammar.js')

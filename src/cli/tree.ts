@@ -47,7 +47,10 @@ export function readC(path: string, text: string): TreeFile {
 }
 
 /** Folders of the kernel that the model has functions of. */
-const FOLDERS = ['mm', 'virt/kvm', 'arch/x86/kvm', 'arch/x86/kvm/mmu', 'fs', 'include/linux', 'lib']
+const FOLDERS = [
+  ...['mm', 'virt/kvm', 'arch/x86/kvm', 'arch/x86/kvm/mmu', 'fs', 'fs/hugetlbfs'],
+  ...['include/linux', 'lib'],
+]
 
 /** Folders in which somebody may use what a patch changes. */
 const AROUND = [

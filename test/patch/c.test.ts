@@ -48,6 +48,9 @@ int nodes(void) { return 1; }
   assert.equal(conditionOf('if', 'LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)'), true)
   assert.equal(conditionOf('ifndef', '_LINUX_THING_H'), true)
   assert.equal(conditionOf('if', '0'), false)
+  // The model has files of huge pages, and no such pages.
+  assert.equal(conditionOf('ifdef', 'CONFIG_HUGETLBFS'), true)
+  assert.equal(conditionOf('ifdef', 'CONFIG_HUGETLB_PAGE'), false)
 })
 
 test('loops by macro, guards and system calls become plain C', () => {

@@ -7,7 +7,8 @@
 
 /** Options that are off, each for what the model leaves out. */
 const OFF: ReadonlySet<string> = new Set([
-  // One node, one memory cgroup, pages of one size.
+  // One node, one memory cgroup, mapped pages of one size. Of hugetlbfs the model has files, not
+  // pages: so HUGETLBFS is on and HUGETLB_PAGE, which Kconfig makes of it, is not.
   'CONFIG_NUMA',
   'CONFIG_NUMA_BALANCING',
   'CONFIG_MEMCG',
@@ -16,7 +17,6 @@ const OFF: ReadonlySet<string> = new Set([
   'CONFIG_TRANSPARENT_HUGEPAGE',
   'CONFIG_READ_ONLY_THP_FOR_FS',
   'CONFIG_HUGETLB_PAGE',
-  'CONFIG_HUGETLBFS',
   'CONFIG_ARCH_WANT_HUGE_PMD_SHARE',
   // No block devices, no quotas, no labels.
   'CONFIG_BLOCK',
