@@ -170,6 +170,46 @@ int kvm_gmem_create(struct kvm *kvm, struct kvm_create_guest_memfd *args)
   await agrees(gmem618, 'virt/kvm/guest_memfd.c', create, ['memory-failure/close-vs-own-failure'])
 })
 
+test('a sum of 64 bits wraps, signed or not as its operands are', async () => {
+  const bind = (type: string): string => `
+int kvm_gmem_bind(struct kvm *kvm, struct kvm_memory_slot *slot, unsigned int fd, ${type} offset)
+{
+	${type} bytes = slot->npages << PAGE_SHIFT;
+	struct file *file = fget(fd);
+	struct kvm_gmem *gmem;
+	unsigned long first, behind;
+	int ret = -EINVAL;
+
+	if (!file)
+		return -EBADF;
+	if (file->f_op != &kvm_gmem_fops)
+		goto put;
+	gmem = file->private_data;
+	if (gmem->kvm != kvm || offset < 0 || !PAGE_ALIGNED(offset))
+		goto put;
+	if (offset + bytes > i_size_read(file_inode(file)))
+		goto put;
+	first = offset >> PAGE_SHIFT;
+	behind = first + slot->npages;
+	filemap_invalidate_lock(file->f_mapping);
+	if (!xa_find(&gmem->bindings, &first, behind - 1, XA_PRESENT)) {
+		WRITE_ONCE(slot->gmem.file, file);
+		slot->gmem.pgoff = first;
+		xa_store_range(&gmem->bindings, first, behind - 1, slot, GFP_KERNEL);
+		ret = 0;
+	}
+	filemap_invalidate_unlock(file->f_mapping);
+put:
+	fput(file);
+	return ret;
+}
+`
+  const scenarios = ['memslot/offset-at-the-end-of-the-world']
+  const path = 'virt/kvm/guest_memfd.c'
+  await agrees(gmem618, path, bind('loff_t'), scenarios)
+  await assert.rejects(agrees(gmem618, path, bind('u64'), scenarios), /offset-at-the-end/)
+})
+
 test('minus one as an offset is the last page of all', () => {
   const unbind = `
 void restrictedmem_unbind(struct file *file, pgoff_t start, pgoff_t end,

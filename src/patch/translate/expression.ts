@@ -5,6 +5,7 @@ import { call } from './call.js'
 import { FIELDS, GLOBALS, PHRASES, PRIVATE_STRUCTS, SLOTS } from './crosswalk.js'
 import { assign } from './statement.js'
 import {
+  asBits,
   BIG,
   BOOL,
   fieldType,
@@ -16,6 +17,8 @@ import {
   sameKind,
   structOf,
   type Type,
+  together,
+  wideNamed,
 } from './types.js'
 import { atom, BIND, Hole, type Local, type Value, type Work, within } from './work.js'
 
@@ -111,7 +114,10 @@ export function coerce(v: Value, t: Type): Value {
       if (type.k === 'big') return as(`Number(${code})`, BIND.atom)
       return v
     case 'big':
-      if (type.k === 'big') return v
+      if (type.k === 'big') {
+        const turns = type.bits !== undefined && t.bits !== undefined && type.bits !== t.bits
+        return turns ? as(asBits(code, t), BIND.atom) : v
+      }
       if (/^\d+$/.test(code)) return as(`${code}n`, BIND.atom)
       return as(`BigInt(${code})`, BIND.atom)
     case 'wide':
@@ -397,7 +403,7 @@ function shortCircuit(w: Work, op: '&&' | '||', left: CNode, right: CNode): Valu
 }
 
 function conditional(w: Work, e: CNode, want: Type | undefined): Value {
-  const c = condition(w, e.fields.condition as CNode)
+  const c = coerce(value(w, e.fields.condition as CNode), BOOL)
   const consequence = e.fields.consequence
   if (consequence === undefined) throw new Hole('a ?: without its middle', e)
   const [a, beforeA] = w.aside(() => value(w, consequence, want))
@@ -405,11 +411,12 @@ function conditional(w: Work, e: CNode, want: Type | undefined): Value {
   const type = a.type.k === 'null' ? b.type : a.type
   const [x, y] = [coerce(a, type), coerce(b, type)]
   if (beforeA.length + beforeB.length === 0 && !/yield/.test(x.code + y.code)) {
-    const code = `${c} ? ${within(x, BIND.choice + 1)} : ${within(y, BIND.choice + 1)}`
+    const [i, j, k] = [c, x, y].map((v) => within(v, BIND.choice + 1))
+    const code = `${i} ? ${j} : ${k}`
     return { code, type, bind: BIND.choice }
   }
   const t = w.variable(type)
-  w.emit(`if (${c}) {`, ...beforeA, `${t} = ${x.code}`, '} else {')
+  w.emit(`if (${c.code}) {`, ...beforeA, `${t} = ${x.code}`, '} else {')
   w.emit(...beforeB, `${t} = ${y.code}`, '}')
   return atom(t, type)
 }
@@ -417,8 +424,13 @@ function conditional(w: Work, e: CNode, want: Type | undefined): Value {
 function cast(w: Work, e: CNode, want: Type | undefined): Value {
   const inner = value(w, e.fields.value as CNode, want)
   const type = squash(e.fields.type?.text ?? '')
-  if (/^(?:loff_t|[us]64|__u64)$/.test(type) && inner.type.k !== 'big') {
-    return inner.type.k === 'num' || inner.type.k === 'wide' ? coerce(inner, BIG) : inner
+  const wide = wideNamed(type)
+  if (wide !== undefined && /^(?:num|wide|big)$/.test(inner.type.k)) {
+    const { code, bind } = coerce(inner, wide)
+    const { k } = inner.type
+    const hasSign = k === 'big' ? inner.type.bits !== undefined : wide.bits === 's64'
+    const isKnown = hasSign || k === 'wide' || inner.literal === true
+    return isKnown ? { code, type: wide, bind } : atom(asBits(code, wide), wide)
   }
   const struct = /^(?:const )?struct (\w+) ?\*/.exec(type)?.[1]
   if (struct !== undefined && inner.type.k === 'any') {
@@ -429,6 +441,10 @@ function cast(w: Work, e: CNode, want: Type | undefined): Value {
 }
 
 function alike(a: Value, b: Value): [Value, Value] {
+  if (a.type.k === 'big' && b.type.k === 'big') {
+    const type = together(a.type, b.type)
+    return [coerce(a, type), coerce(b, type)]
+  }
   if (a.type.k === 'big' && b.type.k !== 'big' && !isPointer(b.type)) return [a, coerce(b, BIG)]
   if (b.type.k === 'big' && a.type.k !== 'big' && !isPointer(a.type)) return [coerce(a, BIG), b]
   return [a, b]
@@ -456,11 +472,17 @@ export function arithmetic(a: Value, op: string, b: Value): Value {
   if (b.code === 'PAGE_SHIFT' && op === '<<') {
     if (a.type.k === 'wide') return atom(`pgoffToBytes(${a.code})`, BIG)
     const bytes = coerce(a, BIG)
-    return { code: `${within(bytes, bind)} << PAGE_SHIFT`, type: BIG, bind }
+    const code = `${within(bytes, bind)} << PAGE_SHIFT`
+    const type = together(a.type, BIG)
+    return type === BIG ? { code, type, bind } : atom(asBits(code, type), type)
   }
   const [x, y] = alike(numeric(a), numeric(b))
   const code = `${within(x, bind)} ${op} ${within(y, bind + 1)}`
-  if (x.type.k === 'big') return { code, type: BIG, bind }
+  if (x.type.k === 'big') {
+    const type = together(x.type, y.type)
+    const wraps = /^(?:[-+*]|<<)$/.test(op) && type !== BIG
+    return wraps ? atom(asBits(code, type), type) : { code, type, bind }
+  }
   const wide = x.type.k === 'wide' ? x.type : y.type.k === 'wide' ? y.type : undefined
   if (wide === undefined)
     return { code: `${op === '/' ? `Math.trunc(${code})` : code}`, type: NUM, bind }

@@ -5,6 +5,7 @@ import { camelCase, type ModelFunction, type Param } from '../model/dictionary.j
 import { STRUCTS } from './crosswalk.js'
 import { block } from './statement.js'
 import {
+  asBits,
   cType,
   declaratorOf,
   declared,
@@ -206,13 +207,19 @@ function pairParameters(
       free.delete(like)
     }
   }
+  const prologue: string[] = []
   const params = target.params.map((p) => {
-    const type = types.get(p) ?? { k: 'foreign', c: p.type }
+    const known = types.get(p) ?? { k: 'foreign', c: p.type }
+    const c = pairs.get(p)
+    const type = known.k === 'big' && c?.type.k === 'big' ? c.type : known
     const ts = w.name(bare(p.name))
-    w.locals.set(pairs.get(p)?.name ?? p.name, { ts, type, given: true, used: true })
+    w.locals.set(c?.name ?? p.name, { ts, type, given: true, used: true })
+    // The model's callers may hand over the word of a request, whose sign is C's to say.
+    const own = asBits(ts, type)
+    if (own !== ts) prologue.push(`${ts} = ${own}`)
     return { name: ts, type: p.type }
   })
-  return { params, prologue: [...free].flatMap((c) => leftOver(w, c, target)) }
+  return { params, prologue: [...prologue, ...[...free].flatMap((c) => leftOver(w, c, target))] }
 }
 
 /** A parameter that the model's function does not have. */

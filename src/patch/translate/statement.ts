@@ -395,7 +395,7 @@ function assignTo(w: Work, at: Place, right: CNode): void {
     if (v.type.k === 'foreign') throw new Hole(`${squash(right.text)} is not in the model`, right)
     retype(w, local, v.type)
   } else if (learns && local.type.k === 'num' && (v.type.k === 'wide' || v.type.k === 'big')) {
-    retype(w, local, v.type)
+    retype(w, local, v.type.k === 'big' ? BIG : v.type)
   }
   store(w, local === undefined ? at : { ...at, type: local.type }, v)
 }

@@ -4,7 +4,9 @@ import type { ModelFunction } from '../model/dictionary.js'
 import type { Scope } from '../model/scope.js'
 
 export type Type =
-  | { readonly k: 'num' | 'bool' | 'big' | 'void' | 'null' | 'any' | 'text' | 'list' }
+  | { readonly k: 'num' | 'bool' | 'void' | 'null' | 'any' | 'text' | 'list' }
+  /** 64 bits: what C declares has a sign and wraps; of the model's own only the value is known. */
+  | { readonly k: 'big'; readonly bits?: 's64' | 'u64' }
   /** A branded number: Pgoff, Gfn, Pfn. */
   | { readonly k: 'wide'; readonly name: string }
   /** `sure`: the model's type says that it is not NULL. */
@@ -24,6 +26,8 @@ export type Type =
 export const NUM: Type = { k: 'num' }
 export const BOOL: Type = { k: 'bool' }
 export const BIG: Type = { k: 'big' }
+const S64: Type = { k: 'big', bits: 's64' }
+const U64: Type = { k: 'big', bits: 'u64' }
 export const VOID: Type = { k: 'void' }
 export const NULL: Type = { k: 'null' }
 export const ANY: Type = { k: 'any' }
@@ -123,13 +127,15 @@ const C_TYPES: Readonly<Record<string, Type>> = {
   bool: BOOL,
   _Bool: BOOL,
   void: VOID,
-  loff_t: BIG,
-  u64: BIG,
-  __u64: BIG,
-  s64: BIG,
-  uint64_t: BIG,
-  gpa_t: BIG,
-  hpa_t: BIG,
+  loff_t: S64,
+  uoff_t: U64,
+  u64: U64,
+  __u64: U64,
+  s64: S64,
+  __s64: S64,
+  uint64_t: U64,
+  gpa_t: U64,
+  hpa_t: U64,
   pgoff_t: { k: 'wide', name: 'Pgoff' },
   gfn_t: { k: 'wide', name: 'Gfn' },
   kvm_pfn_t: { k: 'wide', name: 'Pfn' },
@@ -137,6 +143,24 @@ const C_TYPES: Readonly<Record<string, Type>> = {
 
 const INTEGERS =
   /^(?:unsigned|signed|int|long|short|char|u?int\d+_t|__?[us]\d+|[us]\d+|s?size_t|vm_fault_t|gfp_t|umode_t|fmode_t|isolate_mode_t|vm_flags_t|vma_flags_t|pid_t|nodeid_t|swp_entry_t|atomic_t|blkcnt_t|enum \w+|hva_t|fgf_t|unsigned_long)(?: |$)/
+
+/** The text of a 64-bit value with the sign of a type, as far as that has one. */
+export function asBits(code: string, t: Type): string {
+  const bits = t.k === 'big' ? t.bits : undefined
+  return bits === undefined ? code : `BigInt.as${bits === 's64' ? 'Int' : 'Uint'}N(64, ${code})`
+}
+
+/** What two operands of 64 bits make: unsigned if either is, as in C. */
+export function together(a: Type, b: Type): Type {
+  const bits = [a, b].map((t) => (t.k === 'big' ? t.bits : undefined))
+  return bits.includes('u64') ? U64 : bits.includes('s64') ? S64 : BIG
+}
+
+/** A C type name that says how wide and of which sign a number is. */
+export function wideNamed(name: string): (Type & { k: 'big' }) | undefined {
+  const t = C_TYPES[name]
+  return t?.k === 'big' ? t : undefined
+}
 
 /** The type of a C declaration: its type node and how many pointers stand before the name. */
 export function cType(node: CNode, pointers: number, scope: Scope, alias: Aliases): Type {
