@@ -6,7 +6,7 @@ import type { CFunction, CTable } from './c/functions.js'
 import { descendants } from './c/parse.js'
 import type { ModelFunction } from './model/dictionary.js'
 import type { Scope } from './model/scope.js'
-import { isOfPart } from './targets.js'
+import { bodiesFor, isOfPart } from './targets.js'
 import { moduleText, type Piece } from './translate/module.js'
 import { Session, type Sources } from './translate/session.js'
 import { Hole, type HoleNote } from './translate/work.js'
@@ -41,7 +41,7 @@ export function candidates(
   for (const file of files) {
     for (const f of file.functions.values()) {
       if (done.has(f.name) || !wanted(f.name)) continue
-      const bodies = scope.bodies(f.name).filter((b) => isOfPart(b, file.path))
+      const bodies = bodiesFor(scope, f.name).filter((b) => isOfPart(b, file.path))
       if (bodies.length === 0) continue
       done.add(f.name)
       found.push(candidate(f, file, bodies, scope))

@@ -210,6 +210,25 @@ put:
   await assert.rejects(agrees(gmem618, path, bind('u64'), scenarios), /offset-at-the-end/)
 })
 
+test('a function of another version’s name is compared with the one that it was', async () => {
+  const truncate = `
+static int truncate_error_folio(struct folio *folio, unsigned long pfn,
+				struct address_space *mapping)
+{
+	if (mapping->a_ops->error_remove_folio) {
+		if (mapping->a_ops->error_remove_folio(mapping, folio))
+			return MF_FAILED;
+		return MF_RECOVERED;
+	}
+	return mapping_evict_folio(mapping, folio) ? MF_RECOVERED : MF_FAILED;
+}
+`
+  const [c, ...more] = translated(gmem618, 'mm/memory-failure.c', truncate)
+  assert.equal(more.length, 0)
+  assert.equal(c?.target.c, 'truncate_error_page')
+  await agrees(gmem618, 'mm/memory-failure.c', truncate, ['memory-failure/close-vs-own-failure'])
+})
+
 test('minus one as an offset is the last page of all', () => {
   const unbind = `
 void restrictedmem_unbind(struct file *file, pgoff_t start, pgoff_t end,
