@@ -99,7 +99,8 @@ export function shardFile(shard: Shard, command: Command, results: Results): Sha
   }
   return {
     schema: SCHEMA,
-    ...CODE,
+    version: CODE.version,
+    code: CODE.code,
     shard: shard.number,
     of: shard.of,
     command,
