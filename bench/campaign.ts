@@ -22,8 +22,11 @@ const WORKERS = 4
 /** Seconds that a lost job waits, and of a slice. */
 const LOST_AFTER = 5
 const SLICE = 1
-/** The large cell: several slices. */
-const LARGE = { scenario: 'migration/anonymous-page-vs-compaction', design: 'upm' }
+/** The large cell: several slices, on any machine. */
+const LARGE = {
+  scenario: join(import.meta.dirname, '../../bench/two-guests.litmus'),
+  design: 'upm',
+}
 
 const alive = new Set<ChildProcess>()
 
@@ -70,8 +73,9 @@ async function place(url: string, draw: (n: number) => number): Promise<void> {
       kills++
       child.kill('SIGKILL')
     }
-    await gone
+    const [code] = await gone
     alive.delete(child)
+    if (code !== null && !over) throw new Error(`a worker has ended by itself, with ${code}`)
   }
 }
 
