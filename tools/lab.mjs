@@ -171,7 +171,7 @@ export async function buildLab(root, dist) {
       ...COMMON,
       ...modules,
       tsconfig,
-      entryPoints: { single: entry },
+      entryPoints: { single: entry, early: join(page, 'early.ts') },
       format: 'iife',
       outdir: out,
     }),

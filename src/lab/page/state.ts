@@ -134,6 +134,9 @@ export function allow(code: string): void {
 
 let asking = 0
 
+/** How long a story that has come has the machine for itself, in milliseconds. */
+const SEEN_FIRST = 250
+
 /** Resolves when what was changed can be seen; of a page that nobody sees, at once. */
 export function painted(): Promise<void> {
   if (document.hidden) return Promise.resolve()
@@ -169,7 +172,10 @@ async function load(to: Route): Promise<void> {
     story.value = { token, on, own, design, answer }
     if (hindsight.value !== undefined || answer.stale) return
     await painted()
-    // What is known in hindsight is a search of its own.
+    // What is known in hindsight is a search of its own, in a worker that has to begin: not while
+    // the browser is still busy with what came first.
+    await new Promise((resolve) => setTimeout(resolve, SEEN_FIRST))
+    if (mine !== asking) return
     const later = await ask('search', { kind: 'hindsight', token: clean, text, code })
     if (mine === asking) hindsight.value = later
   } catch (error) {
