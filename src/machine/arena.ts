@@ -201,33 +201,25 @@ export function redo(
   highLane: number,
 ): void {
   while (undoTop + to - from > undoLog.length) growLog()
-  // Most steps of a search are this loop: what it counts is in locals, which V8 keeps in registers.
-  const log = undoLog
-  const words = mem
-  let top = undoTop
-  let high = highWater
   for (let i = from; i < to; i += 2) {
     const at = changes[i] as number
-    log[top] = at
-    log[top + 1] = words[at] as number
-    top += 2
-    words[at] = changes[i + 1] as number
-    if (at >= high) high = at + 1
+    undoLog[undoTop++] = at
+    undoLog[undoTop++] = mem[at] as number
+    mem[at] = changes[i + 1] as number
+    if (at >= highWater) highWater = at + 1
   }
-  highWater = high
-  undoTop = top
-  settledTop = top
+  settledTop = undoTop
   lo = lowLane
   hi = highLane
 }
 
 /** The same, when the fingerprint at `mark` is known. */
 export function rewind(mark: number, lowLane: number, highLane: number): void {
-  const log = undoLog
-  const words = mem
-  for (let at = undoTop - 2; at >= mark; at -= 2) words[log[at] as number] = log[at + 1] as number
-  undoTop = mark
-  settledTop = mark
+  while (undoTop > mark) {
+    undoTop -= 2
+    mem[undoLog[undoTop] as number] = undoLog[undoTop + 1] as number
+  }
+  settledTop = undoTop
   lo = lowLane
   hi = highLane
 }

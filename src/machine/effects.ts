@@ -156,20 +156,3 @@ export function isEnabled(e: number): boolean {
       return true
   }
 }
-
-/** The words whose values decide whether an announced step can be taken. */
-export function enablingWords(pending: number): readonly number[] {
-  const at = effectAddr(pending)
-  switch (effectKind(pending)) {
-    case EFFECT.UNTIL:
-    case EFFECT.UNTIL_NOT:
-    case EFFECT.LOCK:
-      return [at]
-    case EFFECT.LOCK_SHARED:
-      return [at, at + 2]
-    case EFFECT.LOCK_EXCLUSIVE:
-      return [at, at + 1]
-    default:
-      return []
-  }
-}

@@ -8,11 +8,10 @@
  * reported something is not kept: it runs each time, and so does everything when there is no room.
  */
 import { changesSince, fingerprintHi, fingerprintLo, redo } from './arena.js'
-import { enablingWords } from './effects.js'
 import { placeHash } from './frames.js'
 import { grown, InputTrees } from './inputs.js'
 import { noteAccesses, notedAccesses } from './struct.js'
-import { MAX_TASKS, pendingOf, Task } from './task.js'
+import { MAX_TASKS, Task } from './task.js'
 
 /**
  * What a step did: change of the fingerprint, sanitizers concerned, which words it depends on and
@@ -53,8 +52,6 @@ export class Memo {
   /** The step under way. */
   #task = 0
   #root = 0
-  /** Words whose values let it be taken, as `#describe` takes them. */
-  #waited: number[] = []
   #lo = 0
   #hi = 0
 
@@ -91,10 +88,7 @@ export class Memo {
     return this.#deeds[deed + DEED.DIRTY] as number
   }
 
-  /**
-   * Does deed `by` of one task change anything that deed `of` of another depends on, to be what it
-   * is or to be possible?
-   */
+  /** Does deed `by` of one task change anything that deed `of` of another depends on? */
   touches(by: number, of: number): boolean {
     const { READS, WRITES } = DEED
     const deeds = this.#deeds
@@ -113,7 +107,6 @@ export class Memo {
     this.#root = choice < CHOICES ? rootOf(n, choice) : -1
     this.#lo = fingerprintLo()
     this.#hi = fingerprintHi()
-    this.#waited = enablingWords(pendingOf(n)).flatMap((at) => [at, 0])
     noteAccesses()
   }
 
@@ -126,7 +119,7 @@ export class Memo {
   keep(inputs: Int32Array, mark: number, dirty: number): void {
     if (this.#root < 0 || this.#trees.words + this.#deedsEnd > this.#most) return
     const deed = this.#record(mark, dirty)
-    this.#describe(deed + DEED.READS, [...inputs, ...this.#waited], ALL_READ, ALL_WRITE)
+    this.#describe(deed + DEED.READS, inputs, ALL_READ, ALL_WRITE)
     this.#trees.keep(this.#root, inputs, deed)
   }
 

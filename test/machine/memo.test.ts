@@ -9,7 +9,7 @@ import {
   undoTo,
   writtenSince,
 } from '../../src/machine/arena.js'
-import { until, write } from '../../src/machine/effects.js'
+import { write } from '../../src/machine/effects.js'
 import { fn, type Kernel } from '../../src/machine/fn.js'
 import { boot, load, step } from '../../src/machine/machine.js'
 import { Memo } from '../../src/machine/memo.js'
@@ -35,28 +35,19 @@ const increment = fn(function* increment(): Kernel<void> {
   counter().value++
 })
 
-/** Looks at the value before it goes on, and never again. */
-const setOtherWhenZero = fn(function* set_other_when_zero(): Kernel<void> {
-  yield until(counter(), 'value', 0)
-  counter().other = 1
-})
-
-/** A task for each body, before its first yield. */
-function ready(...bodies: (typeof increment)[]): void {
+/** A task that stands before its write. */
+function ready(): void {
   boot('lowered', () => constructAt(Counter as unknown as Struct<Obj>, Counter.base, 0))
-  const tasks = bodies.map((body, i) => {
-    const operation = { fn: body, args: [], text: 'body()' }
-    return { name: `task ${i}`, operations: [operation] }
-  })
-  load({ tasks, faults: 0 })
-  for (const i of bodies.keys()) step(i, 0)
+  const operation = { fn: increment, args: [], text: 'increment()' }
+  load({ tasks: [{ name: 'task', operations: [operation] }], faults: 0 })
+  step(0, 0)
 }
 
-/** Let a task step, keep the step, and take it back; what it led to. */
-function learn(memo: Memo, task = 0): { lanes: number[]; words: Map<number, number> } {
+/** Let the task step, keep the step, and take it back; what it led to. */
+function learn(memo: Memo): { lanes: number[]; words: Map<number, number> } {
   const mark = undoMark()
-  memo.listen(task, 0)
-  const { dirty } = step(task, 0)
+  memo.listen(0, 0)
+  const { dirty } = step(0, 0)
   memo.keep(memo.heard(), mark, dirty)
   const words = new Map(writtenSince(mark).map((at) => [at, mem[at] as number]))
   const lanes = [fingerprintLo(), fingerprintHi()]
@@ -65,7 +56,7 @@ function learn(memo: Memo, task = 0): { lanes: number[]; words: Map<number, numb
 }
 
 test('a step is known by what it has read, and changes the same words', () => {
-  ready(increment)
+  ready()
   const memo = new Memo()
   assert.equal(memo.recall(0, 0), 0)
   const { lanes, words } = learn(memo)
@@ -83,7 +74,7 @@ test('a step is known by what it has read, and changes the same words', () => {
 })
 
 test('another value of what it has read makes it another step; of anything else, the same', () => {
-  ready(increment)
+  ready()
   const memo = new Memo()
   learn(memo)
   const deed = memo.recall(0, 0)
@@ -97,18 +88,8 @@ test('another value of what it has read makes it another step; of anything else,
   assert.equal(memo.recall(0, 0), deed)
 })
 
-test('a step depends on what lets it be taken, too', () => {
-  ready(increment, setOtherWhenZero)
-  const memo = new Memo()
-  learn(memo, 0)
-  learn(memo, 1)
-  const [writer, waiter] = [memo.recall(0, 0), memo.recall(1, 0)]
-  assert.ok(memo.touches(writer, waiter))
-  assert.ok(!memo.touches(waiter, writer))
-})
-
 test('what has no room is not kept', () => {
-  ready(increment)
+  ready()
   const memo = new Memo(0)
   learn(memo)
   assert.equal(memo.recall(0, 0), 0)

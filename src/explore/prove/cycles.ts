@@ -58,20 +58,13 @@ export class Components {
     if (this.#shared !== undefined) this.#ends[place] = 0
   }
 
-  /** A step of the topmost state leads to a known one; true if that is complete. */
-  meet(): boolean {
+  /** A step of the topmost state leads to a known one. */
+  meet(): void {
     const { path } = this.#run
     const place = this.#open.placeOf(this.#known.lo, this.#known.hi)
     const flags = path.get(KEPT.FLAGS)
     path.set(KEPT.FLAGS, flags | (place < 0 ? FLAG.EXITS : FLAG.CYCLE))
     if (place >= 0 && place < path.get(KEPT.LOW)) path.set(KEPT.LOW, place)
-    return place < 0
-  }
-
-  /** A step of the topmost state leads to one that is complete. */
-  pass(): void {
-    const { path } = this.#run
-    path.set(KEPT.FLAGS, path.get(KEPT.FLAGS) | FLAG.EXITS)
   }
 
   /** A step of the topmost state leads nowhere. */
@@ -83,9 +76,9 @@ export class Components {
 
   /**
    * All steps of the topmost state have been tried; the machine still stands there. A component is
-   * complete when its root is left. True if the state is complete then.
+   * complete when its root is left.
    */
-  leave(): boolean {
+  leave(): void {
     const { path } = this.#run
     const low = path.get(KEPT.LOW)
     const flags = path.get(KEPT.FLAGS)
@@ -96,13 +89,12 @@ export class Components {
       if (this.#shared !== undefined) this.#finish(this.#shared, low, cycle)
       this.#open.popTo(low)
     }
-    if (path.top === 0) return isRoot
+    if (path.top === 0) return
     const { words } = path
     const before = path.top - path.width
     const flagsBefore = words[before + KEPT.FLAGS] as number
     words[before + KEPT.FLAGS] = flagsBefore | (isRoot ? FLAG.EXITS : flags)
     if (low < (words[before + KEPT.LOW] as number)) words[before + KEPT.LOW] = low
-    return isRoot
   }
 
   /**

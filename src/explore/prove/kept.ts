@@ -18,10 +18,8 @@ export const KEPT = {
    * numbers of one memory: they are not saved.
    */
   DEEDS: OWN + 5,
-  /** Tasks, as bits, whose next step, the only one, leads to a state that is complete. */
-  COMPLETE: OWN + 5 + MAX_TASKS,
 } as const
 
-export const KEPT_WORDS = KEPT.COMPLETE + 1 - OWN
+export const KEPT_WORDS = KEPT.DEEDS + MAX_TASKS - OWN
 /** The first of them, which mean the same to a search that goes on later. */
 export const SAVED_WORDS = KEPT.DEEDS - OWN

@@ -206,7 +206,7 @@ class Search {
     const run = this.#run
     const deed = this.#deed()
     if (deed !== 0 && this.#leadsToKnown(deed)) {
-      this.#meet()
+      this.#cycles?.meet()
       return
     }
     run.take(this.#task, this.#choice, deed)
@@ -219,7 +219,7 @@ class Search {
     if (this.#arrive()) this.#enter()
     else {
       run.back()
-      this.#meet()
+      this.#cycles?.meet()
     }
   }
 
@@ -236,6 +236,7 @@ class Search {
     const memo = this.#memo as Memo
     if ((memo.dirty(deed) & this.#judges.ofSteps) !== 0) return false
     const run = this.#run
+    const known = this.#known
     const lo = run.lo ^ memo.changeLo(deed)
     const hi = run.hi ^ memo.changeHi(deed)
     let salt = 0
@@ -244,9 +245,9 @@ class Search {
       salt = saltOf(this.#task, run.surprises + (this.#choice > 0 ? 1 : 0))
       preemptions = run.preemptions + (run.preempts(this.#task) ? 1 : 0)
     }
-    if (!this.#known.has(lo, hi, salt, preemptions)) return false
-    this.#known.lo = lo
-    this.#known.hi = hi
+    if (!known.has(lo, hi, salt, preemptions)) return false
+    known.lo = lo
+    known.hi = hi
     return true
   }
 
@@ -257,17 +258,10 @@ class Search {
     return this.#known.insert(run.mark, salt, run.preemptions)
   }
 
-  /** The step under way leads to the state in `known`, which was there before. */
-  #meet(): void {
-    if (this.#cycles?.meet() !== true) return
-    this.#foresight?.complete(this.#run.path, this.#task, this.#known.lo, this.#known.hi)
-  }
-
-  /** A step of the topmost state that was not taken leads to a known one. */
-  readonly #meetForeseen = (complete: boolean): boolean => {
+  /** A step of the topmost state leads to the state in `known`, which was there before. */
+  readonly #meetForeseen = (): void => {
     this.#steps++
-    if (complete) this.#cycles?.pass()
-    return complete || this.#cycles?.meet() === true
+    this.#cycles?.meet()
   }
 
   #enter(): void {
@@ -284,12 +278,9 @@ class Search {
 
   /** All steps of the topmost state have been tried; false if it is the initial one. */
   #leave(): boolean {
-    const complete = this.#cycles?.leave() === true
-    const run = this.#run
-    if (run.depth === 0) return false
-    const { running, lo, hi } = run
-    run.back()
-    if (complete) this.#foresight?.complete(run.path, running, lo, hi)
+    this.#cycles?.leave()
+    if (this.#run.depth === 0) return false
+    this.#run.back()
     return true
   }
 }

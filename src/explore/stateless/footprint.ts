@@ -8,7 +8,7 @@
 import type { Listener } from '../../cell/execution.js'
 import { WORD, type Words, wordTable } from '../../cell/words.js'
 import { type Addr, undoMark, writtenSince } from '../../machine/arena.js'
-import { EFFECT, effectArg, effectKind, enablingWords } from '../../machine/effects.js'
+import { EFFECT, effectAddr, effectArg, effectKind } from '../../machine/effects.js'
 import type { StepResult } from '../../machine/machine.js'
 import {
   allStructs,
@@ -94,6 +94,23 @@ export class Recorder implements Listener {
 function budget(): number {
   const s = structNamed('Variables')
   return s.base + (s.fields.get('faultsLeft')?.offset as number)
+}
+
+/** The words whose values decide whether an announced step can be taken. */
+export function enablingWords(pending: number): readonly number[] {
+  const at = effectAddr(pending)
+  switch (effectKind(pending)) {
+    case EFFECT.UNTIL:
+    case EFFECT.UNTIL_NOT:
+    case EFFECT.LOCK:
+      return [at]
+    case EFFECT.LOCK_SHARED:
+      return [at, at + 2]
+    case EFFECT.LOCK_EXCLUSIVE:
+      return [at, at + 1]
+    default:
+      return []
+  }
 }
 
 /** What can be said of a step before it is taken: what it waits for. */
