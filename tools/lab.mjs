@@ -171,7 +171,7 @@ export async function buildLab(root, dist) {
       ...COMMON,
       ...modules,
       tsconfig,
-      entryPoints: { single: entry, early: join(page, 'early.ts') },
+      entryPoints: { single: entry },
       format: 'iife',
       outdir: out,
     }),

@@ -12,7 +12,7 @@ interface Answered {
 }
 
 /** What is loaded for a story. */
-const FIRST = ['early.js', 'app.js', 'style.css', 'worker.js']
+const FIRST = ['app.js', 'style.css', 'worker.js']
 
 export function testServer(lab: Lab): void {
   /** Ask the server as nothing but a program would. */

@@ -48,7 +48,6 @@ export const INDEX = `<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>restrictedmem lab</title>
 <link rel="icon" href="data:,">
-<script src="early.js"></script>
 <link rel="stylesheet" href="style.css">
 <link rel="preload" href="data.json" as="fetch" crossorigin>
 <div id="app"></div>

@@ -68,7 +68,6 @@ export function writeSingle(path: string, { open, verdicts }: Contents): void {
     () => `<style>${built('style.css')}</style>`,
   )
     .replace('<link rel="preload" href="data.json" as="fetch" crossorigin>\n', '')
-    .replace('<script src="early.js"></script>\n', '')
     .replace('<script type="module" src="app.js"></script>', () => parts.join('\n'))
   writeFileSync(path, withPolicy(html, SINGLE_POLICY))
 }

@@ -1,6 +1,5 @@
 /** A worker, asked by number. Progress is told to who asks; a worker that is stopped answers no more. */
 import type { Answers, Reply, Request, Shipped, Start } from '../protocol.js'
-import type {} from './early.js'
 import { shipped, type WorkerFile, workerUrl } from './shipped.js'
 
 interface Waiting {
@@ -16,14 +15,6 @@ export class Refusal extends Error {
     super(message)
     this.bug = bug
   }
-}
-
-/** The worker that was begun before the page's code was there, for who comes first. */
-function early(file: WorkerFile): Worker | undefined {
-  if (file !== 'worker.js') return undefined
-  const worker = globalThis.earlyWorker
-  globalThis.earlyWorker = undefined
-  return worker
 }
 
 export class Client {
@@ -47,7 +38,7 @@ export class Client {
   }
 
   async #begin(): Promise<Worker> {
-    const worker = early(this.#file) ?? new Worker(workerUrl(this.#file))
+    const worker = new Worker(workerUrl(this.#file))
     worker.onmessage = ({ data }: MessageEvent<Reply>) => this.#hear(data)
     worker.onerror = (event) => {
       this.#drop(new Refusal(`the worker failed: ${event.message}`, true))
