@@ -110,18 +110,17 @@ function entriesOf(path) {
   return entries
 }
 
-const cell = (text) => text.replaceAll('|', '\\|')
-
 /** The switches of a file: fields of its `OpenRows`, with what each says. */
 function switchesOf(path) {
   const body = /export interface OpenRows \{\n([\s\S]*?)\n\}/.exec(readFileSync(path, 'utf8'))?.[1]
   const fields = body?.matchAll(/\/\*\*\s*([\s\S]*?)\s*\*\/\s*readonly (\w+):/g) ?? []
   return [...fields].map(
     ([, text, name]) =>
-      `| \`${name}\` of \`${relative(ROOT, path)}\` | ${cell(text.replace(/\s*\n\s*\* ?/g, ' '))} |`,
+      `- \`${name}\` of \`${relative(ROOT, path)}\`: ${text.replace(/\s*\n\s*\* ?/g, ' ')}`,
   )
 }
 
+const cell = (text) => text.replaceAll('|', '\\|')
 const lines = [
   '# Fidelity',
   '',
@@ -141,8 +140,6 @@ const lines = [
   'was read beside. What is derived is in no Linux; the line says from what it was made. Rows of a',
   "host's tables that no source settles are switches, and the tests try all ways:",
   '',
-  '| switch | what is open |',
-  '| --- | --- |',
   ...sources(join(ROOT, HOSTS)).flatMap(switchesOf),
   '',
 ]
