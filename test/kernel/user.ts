@@ -11,6 +11,7 @@ import { folioPut } from '../../src/kernel/mm/swap.js'
 import { taskWorkRun } from '../../src/kernel/task_work.js'
 import { Alone } from '../../src/machine/alone.js'
 import { type FnTag, fn, type Kernel } from '../../src/machine/fn.js'
+import { watchReturns } from '../../src/machine/frames.js'
 
 export const PAGE = 4096
 
@@ -38,6 +39,17 @@ export class User {
   cached(fd: number, index: number): Folio | null {
     return xaLoad(this.mapping(fd).iPages, index as Pgoff) as Folio | null
   }
+}
+
+/** Which of these functions return while something runs, in order; once for several in a row. */
+export function returns(cNames: readonly string[], run: () => void): string[] {
+  const seen: string[] = []
+  watchReturns((name) => {
+    if (cNames.includes(name) && seen.at(-1) !== name) seen.push(name)
+  })
+  run()
+  watchReturns(undefined)
+  return seen
 }
 
 let pinned: Folio | undefined

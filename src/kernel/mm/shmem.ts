@@ -411,7 +411,7 @@ export const shmemGetattr = fn(function* shmem_getattr(
  *
  * Models: 6.2 mm/shmem.c shmem_evict_inode. Simplifies: no shrink list, no swap list.
  *
- * Compared: 6.12 source.
+ * Compared: 6.17 and 7.0 source.
  */
 export const shmemEvictInode = fn(function* shmem_evict_inode(inode: Inode): Kernel<void> {
   if (shmemMapping(inode.iMapping!)) {
