@@ -71,6 +71,9 @@ test('a function is run once, until it does something else', async () => {
       const [found] = await calibrate([{ alone: alone!, company: [] }], { scope, pool: by, cache })
       return found!
     }
+    // What came to no end is not kept.
+    const unfinished = await ask(text, true, endless(pool))
+    assert.match(unfinished.detail, /unfinished, a limit was hit/)
     const first = await ask(text, true)
     assert.equal(first.result, 'equal')
     assert.ok(first.cells > 0 && first.states > 0)
@@ -80,10 +83,5 @@ test('a function is run once, until it does something else', async () => {
     const other = await ask(away, true)
     assert.equal(other.reused, false)
     assert.equal(other.result, 'differs')
-    // What came to no end is not kept.
-    const more = text.replace('!(how & FALLOC_FL_PUNCH_HOLE)', '(how & FALLOC_FL_PUNCH_HOLE) == 0')
-    const unfinished = await ask(more, true, endless(pool))
-    assert.match(unfinished.detail, /unfinished, a limit was hit/)
-    assert.equal((await ask(more, true)).reused, false)
   })
 })
