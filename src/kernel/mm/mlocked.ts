@@ -47,7 +47,7 @@ export function mlockEntries(folio: Folio): number {
 }
 
 /**
- * Models: 6.2 mm/mlock.c __mlock_page. Compared: 6.17 and 7.0 source (__mlock_folio).
+ * Models: 6.2 mm/mlock.c __mlock_page, later __mlock_folio. Compared: 6.17 and 7.0 source.
  */
 function __mlockFolio(folio: Folio): void {
   if (!folio.lru) return
@@ -64,7 +64,7 @@ function __mlockFolio(folio: Folio): void {
 }
 
 /**
- * Models: 6.2 mm/mlock.c __mlock_new_page. Compared: 6.17 and 7.0 source (__mlock_new_folio).
+ * Models: 6.2 mm/mlock.c __mlock_new_page, later __mlock_new_folio. Compared: 6.17 and 7.0 source.
  */
 function __mlockNewFolio(folio: Folio): void {
   if (!folioEvictable(folio)) {
@@ -75,7 +75,7 @@ function __mlockNewFolio(folio: Folio): void {
 }
 
 /**
- * Models: 6.2 mm/mlock.c __munlock_page. Compared: 6.17 and 7.0 source (__munlock_folio).
+ * Models: 6.2 mm/mlock.c __munlock_page, later __munlock_folio. Compared: 6.17 and 7.0 source.
  */
 function __munlockFolio(folio: Folio): void {
   if (folio.lru && folio.unevictable) {
@@ -176,7 +176,7 @@ export function mlockFolio(folio: Folio): void {
 /**
  * A locked VMA maps a new folio, whose way to its list this is.
  *
- * Models: 6.2 mm/mlock.c mlock_new_page. Compared: 6.17 and 7.0 source (mlock_new_folio).
+ * Models: 6.2 mm/mlock.c mlock_new_page, later mlock_new_folio. Compared: 6.17 and 7.0 source.
  */
 export function mlockNewFolio(folio: Folio): void {
   folio.mlocked = true
@@ -186,7 +186,7 @@ export function mlockNewFolio(folio: Folio): void {
 /**
  * A locked VMA no longer maps a folio, or is no longer locked.
  *
- * Models: 6.2 mm/mlock.c munlock_page. Compared: 6.17 and 7.0 source (munlock_folio).
+ * Models: 6.2 mm/mlock.c munlock_page, later munlock_folio. Compared: 6.17 and 7.0 source.
  */
 export function munlockFolio(folio: Folio): void {
   batchAdd(folio, MUNLOCK)
@@ -208,9 +208,9 @@ export function mlockVmaFolio(folio: Folio, vma: VmArea): void {
 /**
  * A VMA no longer maps a folio. Part of the step that clears the PTE.
  *
- * Models: 6.2 mm/internal.h munlock_vma_page.
+ * Models: 6.2 mm/internal.h munlock_vma_page, later munlock_vma_folio.
  *
- * Compared: 6.17 and 7.0 source (munlock_vma_folio).
+ * Compared: 6.17 and 7.0 source.
  */
 export function munlockVmaFolio(folio: Folio, vma: VmArea): void {
   alsoReads(vma, 'vmFlags')
@@ -220,9 +220,9 @@ export function munlockVmaFolio(folio: Folio, vma: VmArea): void {
 /**
  * Work off what a folio has in a batch, of one CPU, or of any if 0.
  *
- * Models: 6.2 mm/mlock.c mlock_pagevec. Simplifies: one folio at a time.
+ * Models: 6.2 mm/mlock.c mlock_pagevec, later mlock_folio_batch. Simplifies: one folio at a time.
  *
- * Compared: 6.17 and 7.0 source (mlock_folio_batch).
+ * Compared: 6.17 and 7.0 source.
  */
 export const mlockFolioBatch = fn(function* mlock_folio_batch(
   folio: Folio,
@@ -251,8 +251,8 @@ function nextInBatch(batch: number): Folio | null {
 /**
  * Work off a whole batch: of one CPU, or those of all if 0.
  *
- * Models: 6.2 mm/mlock.c mlock_page_drain_local, and mlock_page_drain_remote of CPUs that are
- * there. Compared: 6.17 and 7.0 source (mlock_drain_local).
+ * Models: 6.2 mm/mlock.c mlock_page_drain_local, later mlock_drain_local, and of other CPUs what
+ * their workers do. Compared: 6.17 and 7.0 source.
  */
 export const mlockDrain = fn(function* mlock_drain(batch: number): Kernel<void> {
   let folio = nextInBatch(batch)
@@ -262,7 +262,7 @@ export const mlockDrain = fn(function* mlock_drain(batch: number): Kernel<void> 
   }
 })
 
-/** This CPU's batch. Models: 6.2 mm/mlock.c mlock_page_drain_local. Compared: 6.17 source. */
+/** This CPU's batch. Models: 6.2 mm/mlock.c mlock_page_drain_local. Compared: 6.17 and 7.0 source. */
 export const mlockDrainLocal = fn(function* mlock_drain_local(): Kernel<void> {
   yield* mlockDrain(currentTaskNumber() + 1)
 })
