@@ -33,6 +33,9 @@ function scenarioOf({ text, known }: Job): Scenario {
 /** On cells of so many states a second opinion costs next to nothing (docs/decisions/0015-latency.md). */
 const SECONDED = { states: 100, executions: 200 } as const
 
+/** Noting a final state costs as much as some steps; a cell of few states has few of them. */
+const NOTED_FINALS = 20
+
 /** Who gave the job. */
 export interface Client {
   send(message: Message): void
@@ -79,7 +82,7 @@ export async function perform(job: Job, client: Client): Promise<Message> {
   }
   const saver = job.checkpoint === undefined ? undefined : new Saver(job.checkpoint, task)
   const slicer = job.slice === undefined ? undefined : new Slicer(job.slice, task)
-  const finals = new FinalStates({ most: SECONDED.states })
+  const finals = new FinalStates({ most: NOTED_FINALS })
   const effort = effortOf(task, slicer ?? saver, finals)
   if (job.share !== undefined) {
     return { kind: 'share', job: number, share: exploreShare(scenario, design, effort, job.share) }
