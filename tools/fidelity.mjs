@@ -110,6 +110,16 @@ function entriesOf(path) {
   return entries
 }
 
+/** The switches of a file: fields of its `OpenRows`, with what each says. */
+function switchesOf(path) {
+  const body = /export interface OpenRows \{\n([\s\S]*?)\n\}/.exec(readFileSync(path, 'utf8'))?.[1]
+  const fields = body?.matchAll(/\/\*\*\s*([\s\S]*?)\s*\*\/\s*readonly (\w+):/g) ?? []
+  return [...fields].map(
+    ([, text, name]) =>
+      `- \`${name}\` of \`${relative(ROOT, path)}\`: ${text.replace(/\s*\n\s*\* ?/g, ' ')}`,
+  )
+}
+
 const cell = (text) => text.replaceAll('|', '\\|')
 const lines = [
   '# Fidelity',
@@ -128,8 +138,9 @@ const lines = [
   '',
   'What a host does has versions of its own: the column says which other version the function',
   'was read beside. What is derived is in no Linux; the line says from what it was made. Rows of a',
-  "host's tables that no source settles are switches, and the tests try both ways: `OPEN_ROWS` of",
-  '`src/hosts/snp/instructions.ts`. Of the table of pKVM none is open.',
+  "host's tables that no source settles are switches, and the tests try all ways:",
+  '',
+  ...sources(join(ROOT, HOSTS)).flatMap(switchesOf),
   '',
 ]
 let count = 0

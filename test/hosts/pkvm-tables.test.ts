@@ -1,7 +1,7 @@
 /**
  * The tables of pKVM's hypervisor. All rows are of class I: a hypervisor is what it does. None is
- * open: each was read in 7.0 and 7.1.8, whose own selftest (mem_protect.c pkvm_ownership_selftest of
- * 7.1) is here call for call.
+ * open: each was read in 7.0 and 7.1.8 (arch/arm64/kvm/hyp/nvhe/mem_protect.c, pkvm.c), whose own
+ * selftest (mem_protect.c pkvm_ownership_selftest of 7.1) is here call for call.
  */
 import assert from 'node:assert/strict'
 import { beforeEach, describe, test } from 'node:test'
@@ -24,6 +24,7 @@ import { allocFolio, pfnToFolio } from '../../src/kernel/mm/page_alloc.js'
 import { type Blob, byteAt, withBytes, ZERO_PAGE } from '../../src/machine/blob.js'
 import { KernelFault } from '../../src/machine/fault.js'
 import { constructAt, type Obj, type Struct } from '../../src/machine/struct.js'
+import { notModelled, table } from './table.js'
 
 const g = (n: number): Gfn => n as Gfn
 const P = -EPERM
@@ -129,6 +130,33 @@ describe('5.1: what is answered to whom, in each state', () => {
     })
   }
 })
+
+const MP = '7.1 mem_protect.c'
+const PAGES = 'a call is about one page of memory here'
+table('5.1: what is checked before the state', () => boot(), [
+  notModelled('a range that crosses a memory region: -EINVAL', 'I', MP, PAGES),
+  notModelled('no memory, or none that is mapped: -EPERM', 'I', MP, 'a frame is memory here'),
+  notModelled('share_guest: a size that is neither page nor block: -EINVAL', 'I', MP, PAGES),
+  notModelled(
+    'share_guest: rights beyond reading, writing, executing: -EINVAL',
+    'I',
+    MP,
+    'no rights',
+  ),
+  notModelled('unshare_guest, share_host: a leaf of another size: -E2BIG', 'I', MP, PAGES),
+  notModelled(
+    'relax, wrprotect and young of a protected VM: -EPERM',
+    'I',
+    MP,
+    'the kernel here issues none of them',
+  ),
+  notModelled(
+    'force_reclaim of what no guest is said to have: -EINVAL',
+    'I',
+    MP,
+    'entries are typed',
+  ),
+])
 
 /** One VM for all, as in the selftest of 7.1; what it says behind each call. */
 type Step = readonly [code: number, call: () => number, host: string, hyp: string, guests: string]

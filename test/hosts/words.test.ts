@@ -18,8 +18,8 @@ function codesOf(module: Readonly<Record<string, unknown>>, not: RegExp): [strin
 
 test('every code of SNP and of TDX can be explained, with its number', () => {
   const codes = [
-    ...codesOf(insn, /^NESTED_FAULT/),
-    ...codesOf(fw, /^(PHASE|PAGE_TYPE|CMD)_/),
+    ...codesOf(insn, /^(NESTED_FAULT|GENERAL_PROTECTION)/),
+    ...codesOf(fw, /^(PHASE|PAGE_TYPE|SNP)_/),
     ...codesOf(sept, /^(TDX_SUCCESS|EPT_VIOLATION)/),
   ]
   for (const [name, value] of codes) {

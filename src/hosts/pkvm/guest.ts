@@ -63,7 +63,16 @@ import {
   vcpuInPoisonFault,
 } from './guest-calls.js'
 import { checkedGfn } from './ownership.js'
-import { archOf, guestFrame, hypVm, isProtected, pkvmCreateHypVm, unpin } from './vm.js'
+import { DONATE_GUEST } from './refusals.js'
+import {
+  archOf,
+  guestFrame,
+  hypercallRefuses,
+  hypVm,
+  isProtected,
+  pkvmCreateHypVm,
+  unpin,
+} from './vm.js'
 
 /** The page of a slot's file behind a gfn, with a reference, or an ERR_PTR. */
 export const filePage = fn(function* pkvm_file_page(slot: KvmMemorySlot, gfn: Gfn): Kernel<Folio> {
@@ -106,8 +115,8 @@ export const donateGuest = fn(function* __pkvm_host_donate_guest(
   gfn: Gfn,
   pfn: Pfn,
 ): Kernel<number> {
-  if ((yield inject()) !== 0) return -ENOMEM
-  if ((yield inject()) !== 0) return -EPERM
+  const refused = yield* hypercallRefuses(DONATE_GUEST)
+  if (refused !== 0) return refused
   const vm = hypVm(vcpu.kvm!)
   yield rmw(vm, 'state')
   return hostDonateGuest(vm, vcpu.id, checkedGfn(gfn) as Gfn, pfn)

@@ -15,7 +15,7 @@
  */
 import { kvmMmuZapAll, kvmTdpMmuZap } from '../../kernel/arch/x86/kvm/tdp_mmu.js'
 import type { kvmX86VmDestroy } from '../../kernel/arch/x86/kvm/x86_ops.js'
-import { EFAULT, EINVAL, ENOMEM, EPERM } from '../../kernel/include/errno.js'
+import { EFAULT, EINVAL, EPERM } from '../../kernel/include/errno.js'
 import { Kvm, type KvmMemorySlot, type Spte } from '../../kernel/include/kvm.js'
 import type { Folio } from '../../kernel/include/mm.js'
 import type { Gfn, Pfn } from '../../kernel/include/types.js'
@@ -36,7 +36,7 @@ import {
   KVM_MR_MOVE,
 } from '../../kernel/virt/kvm/memslots.js'
 import { offStack } from '../../machine/alloc.js'
-import { alsoReads, alsoWrites, inject, read, rmw } from '../../machine/effects.js'
+import { alsoReads, alsoWrites, choose, inject, read, rmw } from '../../machine/effects.js'
 import { mark, tracepoint, warnOn } from '../../machine/fault.js'
 import { fn, type Kernel, original } from '../../machine/fn.js'
 import { mutexLock, mutexUnlock, writeLock, writeUnlock } from '../../machine/locks.js'
@@ -54,6 +54,15 @@ import {
 import { MAX_TASKS } from '../../machine/task.js'
 import { hostForceReclaimPageGuest, hostReclaimPageGuest } from './guest-calls.js'
 import { handleOf, NOPAGE, PkvmVm, pkvmPowerOn } from './ownership.js'
+import {
+  FINALIZE_TEARDOWN,
+  INIT_VM,
+  RECLAIM_DYING_PAGE,
+  RESERVE_VM,
+  refusal,
+  refusals,
+  START_TEARDOWN,
+} from './refusals.js'
 
 /** struct kvm_arch of arm64, of a protected VM. */
 export interface KvmArch extends Obj {
@@ -97,6 +106,15 @@ export const pkvmInit = fn(function* pkvm_init(): Kernel<void> {
   pkvmPowerOn()
 })
 
+/**
+ * What a hypercall answers if a fault of the scenario's strikes here: one of the codes that it has. 0:
+ * nothing strikes.
+ */
+export const hypercallRefuses = fn(function* hypercall_refuses(call: number): Kernel<number> {
+  if ((yield inject()) === 0) return 0
+  return refusal(call, yield choose(refusals(call)))
+})
+
 export const pkvmVmTypeSupported = fn(function kvm_is_vm_type_supported(type: number): boolean {
   return type === 0 || type === KVM_VM_TYPE_ARM_PROTECTED
 })
@@ -113,7 +131,8 @@ export const pkvmHasPrivateMem = fn(function kvm_arch_has_private_mem(type: numb
  */
 export const pkvmInitHostVm = fn(function* pkvm_init_host_vm(kvm: Kvm): Kernel<number> {
   if (!isProtected(kvm)) return 0
-  if ((yield inject()) !== 0) return -ENOMEM
+  const refused = yield* hypercallRefuses(RESERVE_VM)
+  if (refused !== 0) return refused
   const vm = hypVm(kvm)
   constructAt(VMS, vm.at, 0)
   constructAt(ARCHS, archOf(kvm).at, 0)
@@ -136,8 +155,8 @@ export const pkvmCreateHypVm = fn(function* pkvm_create_hyp_vm(kvm: Kvm): Kernel
   yield* mutexLock(kvm.slotsLock)
   const arch = archOf(kvm)
   if (!arch.isCreated) {
-    if ((yield inject()) !== 0) ret = -ENOMEM
-    else {
+    ret = yield* hypercallRefuses(INIT_VM)
+    if (ret === 0) {
       yield rmw(hypVm(kvm), 'state')
       hypVm(kvm).created = true
       arch.isCreated = true
@@ -168,8 +187,8 @@ export const reclaimAll = fn(function* __pkvm_pgtable_stage2_reclaim(kvm: Kvm): 
   yield read(kvm.tdpMmu, 'xaHead')
   let gfn = xaFindIndex(kvm.tdpMmu, 0, Number.MAX_SAFE_INTEGER)
   while (gfn >= 0) {
-    let error = -EPERM
-    if ((yield inject()) === 0) {
+    let error: number = yield* hypercallRefuses(RECLAIM_DYING_PAGE)
+    if (error === 0) {
       yield rmw(vm, 'state')
       error = hostReclaimPageGuest(vm, gfn as Gfn)
     }
@@ -208,8 +227,8 @@ export const stage2Destroy = fn(function* pkvm_pgtable_stage2_destroy_range(
   kvm: Kvm,
 ): Kernel<void> {
   if (archOf(kvm).isCreated) {
-    let error = -EINVAL
-    if ((yield inject()) === 0) {
+    let error: number = yield* hypercallRefuses(START_TEARDOWN)
+    if (error === 0) {
       yield rmw(hypVm(kvm), 'state')
       error = startTeardownVm(hypVm(kvm))
     }
@@ -254,8 +273,9 @@ export const pkvmDestroyHypVm: typeof kvmX86VmDestroy = fn(function* pkvm_destro
 ): Kernel<void> {
   if (!isProtected(kvm)) return
   const vm = hypVm(kvm)
+  let error: number = vm.created ? yield* hypercallRefuses(FINALIZE_TEARDOWN) : 0
   yield rmw(vm, 'state')
-  const error = vm.created && !vm.dying ? -EINVAL : 0
+  if (error === 0 && vm.created && !vm.dying) error = -EINVAL
   if (!warnOn(error !== 0, `__pkvm_finalize_teardown_vm answers ${error}`)) vanishAt(VMS, vm.at)
   vanishAt(ARCHS, archOf(kvm).at)
 })

@@ -3,11 +3,30 @@
  * access to memory, for each accessor, in the table's order. The first that fails decides.
  *
  * Tables: 3.4. Reads by the host and by guests without SNP are not checked; what they get is the
- * ciphertext. Left out: stores by devices, of which nothing is public; page walks' own stores.
+ * ciphertext. Of devices nothing is public: two switches, and nobody here has one. Left out: page
+ * walks' own stores.
  */
 import type { Gfn, Pfn } from '../../kernel/include/types.js'
-import { OPEN_ROWS, type OpenRows } from './instructions.js'
 import { effectiveEntry, effectiveGfn, isCovered, REGION, regionFrame, rmpEntry } from './rmp.js'
+
+/** What nobody has written down. Both ways are tried; `OPEN_ROWS` is the one that runs. */
+export interface OpenRows {
+  /** A guest reads without its C bit what is assigned: a fault, or ciphertext. */
+  readonly sharedReadOfAssigned: 'fault' | 'ciphertext'
+  /** The host stores to an HV-Fixed page. */
+  readonly hostStoresToFixed: boolean
+  /** A device loads from what is assigned: it gets ciphertext, or the IOMMU stops it. */
+  readonly deviceLoadsAssigned: boolean
+  /** A device stores to what is assigned. */
+  readonly deviceStoresToAssigned: boolean
+}
+
+export const OPEN_ROWS: OpenRows = {
+  sharedReadOfAssigned: 'fault',
+  hostStoresToFixed: true,
+  deviceLoadsAssigned: true,
+  deviceStoresToAssigned: false,
+}
 
 /** The access goes through. */
 export const ACCESS_OK = 0
@@ -65,4 +84,10 @@ export function hostStoreAllowed(pfn: Pfn, largeMapping: boolean, open = OPEN_RO
 /** Row 18: a guest without SNP stores to a frame. */
 export function plainGuestStoreAllowed(pfn: Pfn): boolean {
   return !isCovered(pfn) || !rmpEntry(pfn).assigned
+}
+
+/** Row 7: a device that may use all of the host's memory accesses a frame. */
+export function deviceMayAccess(pfn: Pfn, write: boolean, open: OpenRows = OPEN_ROWS): boolean {
+  if (!isCovered(pfn) || !rmpEntry(pfn).assigned) return true
+  return write ? open.deviceStoresToAssigned : open.deviceLoadsAssigned
 }

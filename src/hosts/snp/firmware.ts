@@ -28,6 +28,7 @@ import {
 
 /** Status codes, in the spelling of Linux's uapi without the prefix. */
 export const SEV_OK = 0
+export const INVALID_PLATFORM_STATE = 0x1
 export const INVALID_GUEST_STATE = 0x2
 export const INVALID_CONFIG = 0x3
 export const INACTIVE = 0x8
@@ -39,6 +40,27 @@ export const INVALID_PARAM = 0x16
 export const INVALID_PAGE_SIZE = 0x19
 export const INVALID_PAGE_STATE = 0x1a
 export const INVALID_PAGE_OWNER = 0x1c
+
+/** Commands that Linux issues, or `gmem-move` does, by their numbers. */
+export const SNP_DECOMMISSION = 0x90
+export const SNP_ACTIVATE = 0x91
+export const SNP_GCTX_CREATE = 0x93
+export const SNP_LAUNCH_START = 0xa0
+export const SNP_LAUNCH_UPDATE = 0xa1
+export const SNP_LAUNCH_FINISH = 0xa2
+export const SNP_PAGE_MOVE = 0xc2
+export const SNP_PAGE_RECLAIM = 0xc7
+export const SNP_DF_FLUSH = 0x84
+export type SevCommand =
+  | typeof SNP_DECOMMISSION
+  | typeof SNP_ACTIVATE
+  | typeof SNP_GCTX_CREATE
+  | typeof SNP_LAUNCH_START
+  | typeof SNP_LAUNCH_UPDATE
+  | typeof SNP_LAUNCH_FINISH
+  | typeof SNP_PAGE_MOVE
+  | typeof SNP_PAGE_RECLAIM
+  | typeof SNP_DF_FLUSH
 
 /** Phases of a guest. */
 export const PHASE_INIT = 0
@@ -174,6 +196,9 @@ export function launchFinish(contextPfn: Pfn): number {
   return SEV_OK
 }
 
+/** Immutable pages that firmware lets go by other ways, or never. */
+const KEPT: readonly PageState[] = ['Context', 'HV-Fixed', 'Firmware-IOMMU']
+
 /** SNP_PAGE_RECLAIM: make a page changeable by the hypervisor. */
 export function pageReclaim(pfn: Pfn, large: boolean): number {
   const state = pageState(pfn)
@@ -181,7 +206,7 @@ export function pageReclaim(pfn: Pfn, large: boolean): number {
   const entry = take(pfn)
   if (entry.large !== large) return INVALID_PAGE_SIZE
   if (!entry.immutable) return SEV_OK
-  if (state === 'Context' || state === 'HV-Fixed') return INVALID_PAGE_STATE
+  if (KEPT.includes(state)) return INVALID_PAGE_STATE
   if (state === 'Metadata') entry.gfn = 0 as Gfn
   entry.immutable = false
   return SEV_OK

@@ -34,28 +34,31 @@ export const PVALIDATE_FAIL_NOUPDATE = 255
 export const NESTED_FAULT = -1
 /** The same, because the entry is larger than what was asked for (PFERR_GUEST_SIZEM). */
 export const NESTED_FAULT_SIZE = -2
+/** #GP: the instruction is not for this level. */
+export const GENERAL_PROTECTION = -3
 /** #VC with code 0x404: the page is the guest's, and not validated. */
 export const VC_NOT_VALIDATED = 0x404
 
-/** What nobody has written down. Both ways are tried; the first is the one that runs. */
+/** What RMPUPDATE checks, beside whether another agent holds the entry. */
+export const RMPUPDATE_CHECKS = ['input', 'immutable', 'overlap', 'region'] as const
+export type RmpupdateCheck = (typeof RMPUPDATE_CHECKS)[number]
+
+/** What nobody has written down. All ways are tried; `OPEN_ROWS` is the one that runs. */
 export interface OpenRows {
+  /** RMPUPDATE's checks, the first that fails first. */
+  readonly rmpupdateOrder: readonly RmpupdateCheck[]
   /** RMPUPDATE of an inconsistent new state: FAIL_INPUT, or FAIL_PERMISSION. */
   readonly inconsistent: typeof FAIL_INPUT | typeof FAIL_PERMISSION
   /** PSMASH of what is no assigned, changeable 2 MiB entry. */
   readonly notToSmash: typeof FAIL_INPUT | typeof FAIL_PERMISSION
-  /** A guest reads without its C bit what is assigned: a fault, or ciphertext. */
-  readonly sharedReadOfAssigned: 'fault' | 'ciphertext'
-  /** The host stores to an HV-Fixed page. */
-  readonly hostStoresToFixed: boolean
   /** PVALIDATE by a guest's VMPL above 0: refused with 2, or #GP. */
-  readonly validateAboveVmpl0: typeof FAIL_PERMISSION
+  readonly validateAboveVmpl0: typeof FAIL_PERMISSION | typeof GENERAL_PROTECTION
 }
 
 export const OPEN_ROWS: OpenRows = {
+  rmpupdateOrder: RMPUPDATE_CHECKS,
   inconsistent: FAIL_INPUT,
   notToSmash: FAIL_INPUT,
-  sharedReadOfAssigned: 'fault',
-  hostStoresToFixed: true,
   validateAboveVmpl0: FAIL_PERMISSION,
 }
 
@@ -120,19 +123,36 @@ function sameButImmutable(entry: RmpEntry, s: NewState): boolean {
   )
 }
 
+/** What one check of RMPUPDATE says: RMP_OK, or why it refuses. */
+function refusalOf(check: RmpupdateCheck, pfn: Pfn, s: NewState, open: OpenRows): number {
+  const entry = rmpEntry(pfn)
+  const head = rmpEntry(headOf(pfn))
+  switch (check) {
+    case 'input':
+      return isConsistent(s, isHead(pfn)) ? RMP_OK : open.inconsistent
+    case 'immutable':
+      return entry.immutable ? FAIL_PERMISSION : RMP_OK
+    case 'overlap': {
+      const overlaps = s.large ? head.subpageCount > 0 : head.assigned && head.large
+      return overlaps ? FAIL_OVERLAP : RMP_OK
+    }
+    case 'region':
+      return head !== entry && head.assigned && head.immutable ? FAIL_PERMISSION : RMP_OK
+  }
+}
+
 /**
  * RMPUPDATE by the host. Translations of the guest address go with it: the model tests the entry on
  * each access instead. The guest is never asked.
  */
 export function rmpupdate(pfn: Pfn, s: NewState, open: OpenRows = OPEN_ROWS): number {
   if (!isCovered(pfn)) return FAIL_INPUT
-  if (!isConsistent(s, isHead(pfn))) return open.inconsistent
   touch(pfn)
+  for (const check of open.rmpupdateOrder) {
+    const refusal = refusalOf(check, pfn, s, open)
+    if (refusal !== RMP_OK) return refusal
+  }
   const entry = rmpEntry(pfn)
-  const head = rmpEntry(headOf(pfn))
-  if (entry.immutable) return FAIL_PERMISSION
-  if (s.large ? head.subpageCount > 0 : head.assigned && head.large) return FAIL_OVERLAP
-  if (head !== entry && head.assigned && head.immutable) return FAIL_PERMISSION
   if (sameButImmutable(entry, s)) {
     entry.immutable = s.immutable
     return RMP_OK

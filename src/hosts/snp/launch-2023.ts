@@ -26,8 +26,8 @@ import {
   type Struct,
   struct,
 } from '../../machine/struct.js'
-import { isLaunchType, PAGE_TYPE_VMSA } from './firmware.js'
-import { SNP_LAUNCH_UPDATE, SNP_PAGE_RECLAIM, sevDoCmd } from './psp.js'
+import { isLaunchType, PAGE_TYPE_VMSA, SNP_LAUNCH_UPDATE, SNP_PAGE_RECLAIM } from './firmware.js'
+import { sevDoCmd } from './psp.js'
 import { rmpMakePrivate, rmpMakeShared, snpLookupAssigned } from './sev.js'
 import { sevInfo } from './vm.js'
 

@@ -19,17 +19,17 @@ import { mark, warnOn } from '../../machine/fault.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { mutexLock, mutexUnlock } from '../../machine/locks.js'
 import { errPtr, isErr, ptrErr } from '../../machine/struct.js'
-import { isLaunchType, PAGE_TYPE_VMSA, PAGE_TYPE_ZERO } from './firmware.js'
 import {
+  isLaunchType,
+  PAGE_TYPE_VMSA,
+  PAGE_TYPE_ZERO,
   SNP_ACTIVATE,
   SNP_GCTX_CREATE,
   SNP_LAUNCH_FINISH,
   SNP_LAUNCH_START,
   SNP_LAUNCH_UPDATE,
-  sevDoCmd,
-  snpAllocFirmwarePage,
-  snpFreeFirmwarePage,
-} from './psp.js'
+} from './firmware.js'
+import { sevDoCmd, snpAllocFirmwarePage, snpFreeFirmwarePage } from './psp.js'
 import { rmpMakePrivate, snpLookupAssigned } from './sev.js'
 import { isSnpGuest, sevInfo, snpDecommissionContext, snpPageReclaim } from './vm.js'
 

@@ -9,7 +9,7 @@ import { Folio } from '../../kernel/include/mm.js'
 import type { Gfn } from '../../kernel/include/types.js'
 import { allocFolio } from '../../kernel/mm/page_alloc.js'
 import { folioPut } from '../../kernel/mm/swap.js'
-import { inject, rmw } from '../../machine/effects.js'
+import { choose, inject, rmw } from '../../machine/effects.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { type Mutex, mutexInit, mutexLock, mutexUnlock } from '../../machine/locks.js'
 import { constructAt, embed, errPtr, type Obj, type Struct, struct } from '../../machine/struct.js'
@@ -23,8 +23,18 @@ import {
   pageMove,
   pageReclaim,
   SEV_OK,
+  type SevCommand,
+  SNP_ACTIVATE,
+  SNP_DF_FLUSH,
+  SNP_GCTX_CREATE,
+  SNP_LAUNCH_FINISH,
+  SNP_LAUNCH_START,
+  SNP_LAUNCH_UPDATE,
+  SNP_PAGE_MOVE,
+  SNP_PAGE_RECLAIM,
 } from './firmware.js'
 import { snpLeakPages } from './leaked.js'
+import { REFUSALS } from './refusals.js'
 import { isHead, rmpEntry } from './rmp.js'
 import { rmpMakePrivate, rmpMakeShared } from './sev.js'
 
@@ -48,18 +58,8 @@ export function sevDeviceInit(): void {
   mutexInit(sevDevice().cmdMutex, 'sev_cmd_mutex')
 }
 
-/** Commands by their numbers. */
-export const SNP_DECOMMISSION = 0x90
-export const SNP_ACTIVATE = 0x91
-export const SNP_GCTX_CREATE = 0x93
-export const SNP_LAUNCH_START = 0xa0
-export const SNP_LAUNCH_UPDATE = 0xa1
-export const SNP_LAUNCH_FINISH = 0xa2
-export const SNP_PAGE_MOVE = 0xc2
-export const SNP_PAGE_RECLAIM = 0xc7
-
 /** What firmware answers. `other` is a command's second page, `arg` its ASID or the page's type. */
-function command(cmd: number, page: Folio, other: Folio, arg: number): number {
+function command(cmd: SevCommand, page: Folio, other: Folio, arg: number): number {
   switch (cmd) {
     case SNP_GCTX_CREATE:
       return gctxCreate(page.pfn)
@@ -78,26 +78,40 @@ function command(cmd: number, page: Folio, other: Folio, arg: number): number {
   }
 }
 
+function refusals(cmd: SevCommand): number {
+  return REFUSALS[cmd].length
+}
+
+function refusal(cmd: SevCommand, i: number): number {
+  return REFUSALS[cmd][i]!
+}
+
+/** What firmware answers if a fault of the scenario's strikes here. SEV_OK: nothing strikes. */
+const firmwareRefuses = fn(function* firmware_refuses(cmd: SevCommand): Kernel<number> {
+  if ((yield inject()) === 0) return SEV_OK
+  return refusal(cmd, yield choose(refusals(cmd)))
+})
+
 /**
  * One command about a page, as a rule a guest's context: 0, or -EIO for every status that is no
- * success. With which of them a fault of the scenario's makes it fail is therefore of no matter.
+ * success.
  *
  * Models: 6.17 drivers/crypto/ccp/sev-dev.c sev_do_cmd. Compared: 7.0 source.
  */
 export const sevDoCmd = fn(function* sev_do_cmd(
-  cmd: number,
+  cmd: SevCommand,
   page: Folio,
   other: Folio,
   arg: number,
 ): Kernel<number> {
   yield* mutexLock(sevDevice().cmdMutex)
-  let failed = true
-  if ((yield inject()) === 0) {
+  let status = yield* firmwareRefuses(cmd)
+  if (status === SEV_OK) {
     yield rmw(rmpEntry(page.pfn), 'assigned')
-    failed = command(cmd, page, other, arg) !== SEV_OK
+    status = command(cmd, page, other, arg)
   }
   mutexUnlock(sevDevice().cmdMutex)
-  return failed ? -EIO : 0
+  return status === SEV_OK ? 0 : -EIO
 })
 
 /** SNP_PAGE_MOVE between two pages of the guest with this context. */
@@ -107,21 +121,21 @@ export const sevMovePage = fn(function* snp_page_move(
   dst: Folio,
 ): Kernel<number> {
   yield* mutexLock(sevDevice().cmdMutex)
-  let failed = true
-  if ((yield inject()) === 0) {
+  let status = yield* firmwareRefuses(SNP_PAGE_MOVE)
+  if (status === SEV_OK) {
     yield rmw(rmpEntry(src.pfn), 'assigned')
-    failed = pageMove(context.pfn, src.pfn, dst.pfn) !== SEV_OK
+    status = pageMove(context.pfn, src.pfn, dst.pfn)
   }
   mutexUnlock(sevDevice().cmdMutex)
-  return failed ? -EIO : 0
+  return status === SEV_OK ? 0 : -EIO
 })
 
 /** SNP_DF_FLUSH: 0 or -EIO. What it flushes is not in the model. */
 export const sevDfFlush = fn(function* sev_do_cmd_df_flush(): Kernel<number> {
   yield* mutexLock(sevDevice().cmdMutex)
-  const failed = (yield inject()) !== 0
+  const status = yield* firmwareRefuses(SNP_DF_FLUSH)
   mutexUnlock(sevDevice().cmdMutex)
-  return failed ? -EIO : 0
+  return status === SEV_OK ? 0 : -EIO
 })
 
 /**

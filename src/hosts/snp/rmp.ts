@@ -150,6 +150,7 @@ export type PageState =
   | 'Hypervisor'
   | 'HV-Fixed'
   | 'Firmware'
+  | 'Firmware-IOMMU'
   | 'Reclaim'
   | 'Context'
   | 'Metadata'
@@ -163,12 +164,15 @@ export type PageState =
  * and the rest of the gpa names the guest's context page.
  */
 export const METADATA_MARK = 2 ** 40
+/** And this one is a log of the IOMMU's. */
+export const IOMMU_MARK = 2 ** 41
 
 /** Table 3.2: the state that an entry's bits mean. */
 export function stateOf(entry: RmpEntry): PageState {
   if (!entry.assigned) return entry.immutable ? 'HV-Fixed' : 'Hypervisor'
   if (entry.asid === 0) {
     if (!entry.immutable) return 'Reclaim'
+    if (entry.gfn >= IOMMU_MARK) return 'Firmware-IOMMU'
     if (entry.gfn >= METADATA_MARK) return 'Metadata'
     return entry.vmsa ? 'Context' : 'Firmware'
   }

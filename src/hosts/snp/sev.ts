@@ -12,7 +12,8 @@ import { mark, tracepoint } from '../../machine/fault.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { constructAt, flag, type Obj, type Struct, struct } from '../../machine/struct.js'
 import { hostStoreAllowed } from './access.js'
-import { FAIL_INPUT, FAIL_OVERLAP, rmpupdate as issueRmpupdate, RMP_OK } from './instructions.js'
+import { FAIL_OVERLAP, rmpupdate as issueRmpupdate, RMP_OK } from './instructions.js'
+import { RMPUPDATE_REFUSALS } from './refusals.js'
 import { REGION, REGIONS, regionFrame, regionNumber, rmpEntry, snpPowerOn } from './rmp.js'
 
 /** The direct map of one region. A split is never taken back. */
@@ -69,13 +70,17 @@ export const adjustDirectMap = fn(function* adjust_direct_map(folio: Folio): Ker
   return 0
 })
 
+function refusal(i: number): number {
+  return RMPUPDATE_REFUSALS[i]!
+}
+
 /**
- * The instruction refuses, if a fault of the scenario's strikes here: with each of the codes from
- * FAIL_INPUT to FAIL_OVERLAP that the table has. RMP_OK: it does what it should.
+ * The instruction refuses, if a fault of the scenario's strikes here, with each of the codes that the
+ * table has. RMP_OK: it does what it should.
  */
 export const rmpupdateRefuses = fn(function* rmpupdate_refuses(): Kernel<number> {
   if ((yield inject()) === 0) return RMP_OK
-  return FAIL_INPUT + (yield choose(FAIL_OVERLAP))
+  return refusal(yield choose(RMPUPDATE_REFUSALS.length))
 })
 
 /**

@@ -31,14 +31,9 @@ import {
 } from '../../machine/struct.js'
 import { MAX_TASKS } from '../../machine/task.js'
 import { sevAsidFree, sevAsidNew, sevAsidsInit } from './asid.js'
+import { SNP_DECOMMISSION, SNP_PAGE_RECLAIM } from './firmware.js'
 import { snpLeakedInit, snpLeakPages } from './leaked.js'
-import {
-  SNP_DECOMMISSION,
-  SNP_PAGE_RECLAIM,
-  sevDeviceInit,
-  sevDoCmd,
-  snpFreeFirmwarePage,
-} from './psp.js'
+import { sevDeviceInit, sevDoCmd, snpFreeFirmwarePage } from './psp.js'
 import { rmpMakeShared, sevPowerOn } from './sev.js'
 
 /** struct kvm_sev_info. */

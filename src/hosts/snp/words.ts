@@ -13,6 +13,7 @@ const STATES: Readonly<Record<PageState, string>> = {
   Hypervisor: "The host's: it may store there, and so may guests without the C bit.",
   'HV-Fixed': "The host's for good: no entry of it can be changed until the next reset.",
   Firmware: "The firmware's, which made or will make something of it; nobody else may change it.",
+  'Firmware-IOMMU': "The firmware's, where the IOMMU keeps its logs.",
   Reclaim: 'Given back by the firmware: nobody may use it until the host makes it its own.',
   Context: 'The firmware keeps a guest there: its phase, its ASID, its keys.',
   Metadata: 'The firmware keeps there what belongs to pages that were swapped out.',
@@ -47,6 +48,7 @@ const INSTRUCTIONS: readonly Code[] = [
 ]
 
 const COMMANDS: readonly Code[] = [
+  ['INVALID_PLATFORM_STATE', fw.INVALID_PLATFORM_STATE, 'Firmware is not initialised.'],
   ['INVALID_GUEST_STATE', fw.INVALID_GUEST_STATE, 'The guest is in another phase of its life.'],
   ['INVALID_CONFIG', fw.INVALID_CONFIG, 'SNP_ACTIVATE: the ASID has pages of somebody else.'],
   ['INACTIVE', fw.INACTIVE, 'The guest has no ASID.'],

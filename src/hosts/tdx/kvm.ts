@@ -31,13 +31,8 @@ import {
 } from '../../machine/struct.js'
 import { MAX_TASKS } from '../../machine/task.js'
 import { GUEST_FRAMES, Td, tdhMemPageAug } from './module.js'
-import {
-  OP_STATES,
-  type OpState,
-  TDX_OPERAND_BUSY,
-  TDX_OPERAND_INVALID,
-  TDX_SUCCESS,
-} from './sept.js'
+import { AUG, refusal, refusals } from './refusals.js'
+import { OP_STATES, type OpState, TDX_OPERAND_BUSY, TDX_SUCCESS } from './sept.js'
 
 /** struct kvm_tdx. */
 export interface KvmTdx extends Obj {
@@ -128,12 +123,12 @@ export function tdxBugOn(kvm: Kvm, call: string, code: number): boolean {
 
 /**
  * What a call of the module answers if a fault of the scenario's strikes here: that somebody has a
- * lock, as a vCPU that steps over one instruction again and again can, or that something is wrong.
+ * lock, as a vCPU that steps over one instruction again and again can, or what else the call has.
  * TDX_SUCCESS: nothing strikes.
  */
-export const seamcallRefuses = fn(function* seamcall_refuses(): Kernel<number> {
+export const seamcallRefuses = fn(function* seamcall_refuses(call: number): Kernel<number> {
   if ((yield inject()) === 0) return TDX_SUCCESS
-  return (yield choose(2)) === 0 ? TDX_OPERAND_BUSY : TDX_OPERAND_INVALID
+  return refusal(call, yield choose(refusals(call)))
 })
 
 /** TDH.MEM.PAGE.AUG: a code. Models: 6.17 vmx/tdx.c tdx_mem_page_aug. Compared: 7.0 source. */
@@ -142,7 +137,7 @@ export const tdxMemPageAug = fn(function* tdx_mem_page_aug(
   gfn: Gfn,
   folio: Folio,
 ): Kernel<number> {
-  const refused = yield* seamcallRefuses()
+  const refused = yield* seamcallRefuses(AUG)
   if (refused !== TDX_SUCCESS) return refused
   yield rmw(tdOf(kvm), 'state')
   return tdhMemPageAug(tdOf(kvm), gfn, folio.pfn)

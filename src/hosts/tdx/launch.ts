@@ -29,6 +29,7 @@ import { mutexLock, mutexUnlock, readLock, readUnlock } from '../../machine/lock
 import { isErr, ptrErr } from '../../machine/struct.js'
 import { isBusy, isTd, opState, seamcallRefuses, tdOf, tdxBugOn, tdxOf } from './kvm.js'
 import { pageAddBegin, pageAddCommit, tdhMrFinalize } from './module.js'
+import { ADD, FINALIZE } from './refusals.js'
 import { TDX_SUCCESS } from './sept.js'
 
 /** TDH.MEM.PAGE.ADD, two steps: TDX_SUCCESS or a code. */
@@ -38,7 +39,7 @@ export const tdhMemPageAdd = fn(function* tdh_mem_page_add(
   folio: Folio,
   source: Folio,
 ): Kernel<number> {
-  const refused = yield* seamcallRefuses()
+  const refused = yield* seamcallRefuses(ADD)
   if (refused !== TDX_SUCCESS) return refused
   yield rmw(tdOf(kvm), 'state')
   const code = pageAddBegin(tdOf(kvm), gfn, folio.pfn)
@@ -226,7 +227,7 @@ const tdFinalize = fn(function* tdx_td_finalize(kvm: Kvm): Kernel<number> {
   const td = tdOf(kvm)
   yield rmw(td, 'state')
   if (td.opState !== opState('INITIALIZED') || tdxOf(kvm).premapped > 0) return -EINVAL
-  let code = yield* seamcallRefuses()
+  let code = yield* seamcallRefuses(FINALIZE)
   if (code === TDX_SUCCESS) {
     yield rmw(td, 'state')
     code = tdhMrFinalize(td)

@@ -31,6 +31,8 @@ import {
 import { MAX_TASKS } from '../../machine/task.js'
 import {
   acceptance,
+  acceptedState,
+  importsIn,
   isBlocked,
   legalIn,
   legality,
@@ -304,7 +306,9 @@ export function tdhMemPageRemove(td: Td, gfn: Gfn): number {
     else if (!isTracked(td, gfn)) code = TDX_TLB_TRACKING_NOT_DONE
   }
   if (code !== TDX_SUCCESS) return told('REMOVE', code)
+  const left = nextState('REMOVE', state, importsIn(opStateOf(td)))!
   free(td, gfn)
+  td.state.set(gfn, SEPT_STATE[left])
   return TDX_SUCCESS
 }
 
@@ -388,7 +392,7 @@ export function acceptCommit(td: Td, gfn: Gfn): void {
   const folio = pfnToFolio(pfn)!
   alsoWrites(folio, 'data')
   folio.data = withBytes(ZERO_PAGE, 0, 4096, keyedByte(0, keyOf(td, pfn)))
-  td.state.set(gfn, SEPT_STATE.MAPPED)
+  td.state.set(gfn, SEPT_STATE[acceptedState(septState(td.state.get(gfn)))])
   td.entryLock.set(gfn, UNLOCKED)
   td.treeShared -= 1
 }

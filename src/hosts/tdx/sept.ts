@@ -112,8 +112,11 @@ export function legality(op: SeptOp, state: SeptState): number {
   return TDX_EPT_ENTRY_STATE_INCORRECT
 }
 
-/** The state that a call leads to which succeeds; undefined for one that is no change of this kind. */
-export function nextState(op: SeptOp, state: SeptState): SeptState | undefined {
+/**
+ * The state that a call leads to which succeeds; undefined for one that is no change of this kind.
+ * While a TD is imported, a page that is removed leaves a trace.
+ */
+export function nextState(op: SeptOp, state: SeptState, importing = false): SeptState | undefined {
   const pending = PENDING_THAT_GO.includes(state)
   switch (op) {
     case 'ADD':
@@ -123,12 +126,15 @@ export function nextState(op: SeptOp, state: SeptState): SeptState | undefined {
     case 'SEPT.ADD':
       return 'NL_MAPPED'
     case 'REMOVE':
+      return importing ? 'REMOVED' : 'FREE'
     case 'SEPT.REMOVE':
       return 'FREE'
     case 'BLOCK':
       if (state === 'NL_MAPPED') return 'NL_BLOCKED'
       return pending ? 'PENDING_BLOCKED' : 'BLOCKED'
     case 'UNBLOCK':
+    case 'RELOCATE':
+      if (EXPORTED.includes(state)) return undefined
       if (state === 'NL_BLOCKED') return 'NL_MAPPED'
       return pending ? 'PENDING' : 'MAPPED'
     default:
@@ -157,6 +163,11 @@ export function acceptance(state: SeptState): number {
     default:
       return EPT_VIOLATION
   }
+}
+
+/** The state of an entry that the guest has accepted. */
+export function acceptedState(state: SeptState): SeptState {
+  return state === 'PENDING_EXP_DIRTY' ? 'EXP_DIRTY' : 'MAPPED'
 }
 
 /** Op states of a TD, as far as calls tell them apart. */
@@ -210,6 +221,11 @@ const IN_OP_STATE: Readonly<Partial<Record<TdOp, readonly OpState[]>>> = {
 /** Is the call legal in an op state? Of calls that the table does not have nothing is said. */
 export function legalIn(op: TdOp, state: OpState): boolean | undefined {
   return IN_OP_STATE[op]?.includes(state)
+}
+
+/** Is the TD being imported? */
+export function importsIn(state: OpState): boolean {
+  return IMPORTS.includes(state)
 }
 
 /** Must what is removed have been tracked? Before a TD can run nobody has a translation. */

@@ -32,6 +32,7 @@ import {
   tdxUnpin,
 } from './kvm.js'
 import { lockTdr, Td, TEARDOWN, tdhPhymemPageReclaim, tdxPowerOn, unlockTdr } from './module.js'
+import { VP_INIT } from './refusals.js'
 import { SEPT_STATE, TDX_SUCCESS } from './sept.js'
 
 const TDS = Td as unknown as Struct<Obj>
@@ -122,7 +123,7 @@ export const tdxVmDestroy: typeof kvmX86VmDestroy = fn(function* tdx_vm_destroy(
  * Models: 6.17 vmx/tdx.c tdx_td_vcpu_init, its TDH.VP.INIT.
  */
 export const tdVcpuInit = fn(function* tdx_td_vcpu_init(kvm: Kvm): Kernel<number> {
-  const refused = yield* seamcallRefuses()
+  const refused = yield* seamcallRefuses(VP_INIT)
   if (refused !== TDX_SUCCESS) return tdxBugOn(kvm, 'VP_INIT', refused) ? -EIO : 0
   yield rmw(tdOf(kvm), 'state')
   const code = lockTdr(tdOf(kvm))

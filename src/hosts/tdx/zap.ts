@@ -31,6 +31,7 @@ import {
   tdxUnpin,
 } from './kvm.js'
 import { tdhMemPageRemove, tdhMemRangeBlock, tdhMemTrack } from './module.js'
+import { BLOCK, REMOVE, SEAMCALLS, TRACK, WBINVD } from './refusals.js'
 import { TDX_EPT_ENTRY_STATE_INCORRECT, TDX_SUCCESS } from './sept.js'
 
 /**
@@ -65,16 +66,9 @@ export const noVcpusEnterStop = fn(function* tdx_no_vcpus_enter_stop(kvm: Kvm): 
   tdxOf(kvm).barred = false
 })
 
-/** Calls of a zap, for `seamcall`. */
-const BLOCK = 0
-const TRACK = 1
-const REMOVE = 2
-const WBINVD = 3
-const CALLS = ['MEM_RANGE_BLOCK', 'MEM_TRACK', 'MEM_PAGE_REMOVE', 'PHYMEM_PAGE_WBINVD']
-
 /** One call of the module, which a fault of the scenario's may make fail: a code. */
 export const seamcall = fn(function* seamcall(kvm: Kvm, call: number, gfn: Gfn): Kernel<number> {
-  const refused = yield* seamcallRefuses()
+  const refused = yield* seamcallRefuses(call)
   if (refused !== TDX_SUCCESS) return refused
   yield rmw(tdOf(kvm), 'state')
   if (call === BLOCK) return tdhMemRangeBlock(tdOf(kvm), gfn)
@@ -107,7 +101,7 @@ export const seamcallRetried = fn(function* tdh_do_no_vcpus(
 /** The same where it must not fail. False: the VM is given up. */
 const mustSucceed = fn(function* tdx_bug_on(kvm: Kvm, call: number, gfn: Gfn): Kernel<boolean> {
   const code = yield* seamcallRetried(kvm, call, gfn)
-  return !tdxBugOn(kvm, CALLS[call]!, code)
+  return !tdxBugOn(kvm, SEAMCALLS[call]!, code)
 })
 
 /**
@@ -138,7 +132,7 @@ export const removePrivateSpte = fn(function* tdx_sept_remove_private_spte(
   const gfn = spte.gfn
   const code = yield* seamcallRetried(kvm, BLOCK, gfn)
   const premapped = code === TDX_EPT_ENTRY_STATE_INCORRECT && tdxOf(kvm).premapped > 0
-  let done = premapped || !tdxBugOn(kvm, CALLS[BLOCK]!, code)
+  let done = premapped || !tdxBugOn(kvm, SEAMCALLS[BLOCK]!, code)
   if (done && !premapped) {
     yield* tdxTrack(kvm, gfn)
     done = yield* mustSucceed(kvm, REMOVE, gfn)
