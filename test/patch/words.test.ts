@@ -1,10 +1,12 @@
 /** Words of C that the model has otherwise: counts, descriptors, ranges, requests. C of our own. */
 import assert from 'node:assert/strict'
 import { before, test } from 'node:test'
+import ts from 'typescript'
 import { builtInScenarios } from '../../src/app/host/scenarios.js'
 import type { Design } from '../../src/designs/design.js'
 import { gmem618 } from '../../src/designs/gmem.js'
 import { upm } from '../../src/designs/upm.js'
+import { PGOFF_MAX } from '../../src/kernel/include/types.js'
 import { lowerModule } from '../../src/lower/host.js'
 import type { Replacement } from '../../src/machine/fn.js'
 import { type Candidate, calibrationModules, candidates } from '../../src/patch/calibrate.js'
@@ -13,6 +15,7 @@ import { dictionary } from '../../src/patch/host/dictionary.js'
 import { startCParser } from '../../src/patch/host/grammar.js'
 import { readC } from '../../src/patch/host/tree.js'
 import { difference, judgeCell } from '../../src/patch/judge.js'
+import type { Scope } from '../../src/patch/model/scope.js'
 
 before(startCParser)
 
@@ -208,6 +211,61 @@ put:
   const path = 'virt/kvm/guest_memfd.c'
   await agrees(gmem618, path, bind('loff_t'), scenarios)
   await assert.rejects(agrees(gmem618, path, bind('u64'), scenarios), /offset-at-the-end/)
+})
+
+/** What an expression of C comes to; `x` is all ones, `one` is 1, `i` an offset beyond 32 bits. */
+function worth(c: string, scope: Scope): unknown {
+  const source = `
+int kvm_gmem_bind(struct kvm *kvm, struct kvm_memory_slot *slot, unsigned int fd, loff_t offset)
+{
+	u64 x = offset;
+	u64 one = 1;
+	pgoff_t i = fd;
+
+	return ${c};
+}
+`
+  const [bind] = candidates([readC('virt/kvm/guest_memfd.c', source)], scope)
+  assert.equal(bind?.reason, undefined, `${c}: ${bind?.reason?.reason}`)
+  const text = bind?.pieces.find((p) => p.replaces !== undefined)?.text ?? ''
+  const compilerOptions = { target: ts.ScriptTarget.ES2022 }
+  const { outputText } = ts.transpileModule(`return ${text}`, { compilerOptions })
+  const make = new Function('fn', 'PGOFF_MAX', outputText)
+  const run = make((f: unknown) => f, PGOFF_MAX) as (
+    ...args: unknown[]
+  ) => Generator<unknown, unknown>
+  return run({}, {}, 2 ** 33 + 5, -1n).next().value
+}
+
+test('signs, promotions and bits of 64-bit values are those of C', () => {
+  const all = 2 ** 33 + 5
+  const cases: readonly (readonly [string, number])[] = [
+    ['x == -1', 1],
+    ['x > 5', 1],
+    ['x + -1 == x - 1', 1],
+    ['-x == 1', 1],
+    ['~x == 0', 1],
+    ['x == ~0', 1],
+    ['x == 0xffffffffffffffff', 1],
+    ['offset < one', 0],
+    ['(offset << one) < 0', 1],
+    ['(offset >> one) < 0', 1],
+    ['(1ULL << 40) > 0xffffffff', 1],
+    ['(1ULL << 63) > 0', 1],
+    ['(fd ? 1 : x) == 1', 1],
+    ['(fd ? offset : one) > 0', 1],
+    ['(fd > 7 ? 1 : 2) + 1', 2],
+    ['(int)x', -1],
+    ['(u32)offset == 0xffffffff', 1],
+    ['(i & ~1) == i - 1', 1],
+    ['(i >> 1 << 1) == i - 1', 1],
+    ['(i | 2) == i + 2', 1],
+    ['i / 2', (all - 1) / 2],
+    ['i % 2', 1],
+    ['i < ~0UL', 1],
+  ]
+  const scope = scopeOf(gmem618, dictionary())
+  for (const [c, is] of cases) assert.equal(worth(c, scope), is, c)
 })
 
 test('a function of another version’s name is compared with the one that it was', async () => {

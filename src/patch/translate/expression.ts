@@ -13,11 +13,14 @@ import {
   modelType,
   NULL,
   NUM,
+  narrowed,
   pointerTo,
+  S64,
   sameKind,
   structOf,
   type Type,
   together,
+  U64,
   wideNamed,
 } from './types.js'
 import { atom, BIND, Hole, type Local, type Value, type Work, within } from './work.js'
@@ -115,10 +118,14 @@ export function coerce(v: Value, t: Type): Value {
       return v
     case 'big':
       if (type.k === 'big') {
-        const turns = type.bits !== undefined && t.bits !== undefined && type.bits !== t.bits
+        // The model's own may be of either sign: to be unsigned it is turned, if it is not already.
+        const isSigned = type.bits !== 'u64' && !/^\d+n$/.test(code)
+        const turns = t.bits === 'u64' ? isSigned : t.bits === 's64' && type.bits === 'u64'
         return turns ? as(asBits(code, t), BIND.atom) : v
       }
       if (/^\d+$/.test(code)) return as(`${code}n`, BIND.atom)
+      // What is negative becomes large.
+      if (t.bits === 'u64' && type.k === 'num') return as(asBits(`BigInt(${code})`, t), BIND.atom)
       return as(`BigInt(${code})`, BIND.atom)
     case 'wide':
       if (type.k === 'wide') {
@@ -152,6 +159,11 @@ function number(e: CNode, want: Type | undefined): Value {
   if (!/^-?(?:0[xX][\da-fA-F]+|0o[0-7]+|0|[1-9]\d*)$/.test(plain))
     throw new Hole(`the number ${text}`, e)
   if (want?.k === 'big') return { ...atom(`${plain}n`, BIG), literal: true }
+  const size = BigInt(plain.replace('-', ''))
+  if (/ll/i.test(text) || size > Number.MAX_SAFE_INTEGER) {
+    const type = /u/i.test(text) || size >= 2n ** 63n ? U64 : S64
+    return { ...atom(`${plain}n`, type), literal: true }
+  }
   if (want?.k === 'wide' && plain !== '0x0') {
     return { code: `${plain} as ${want.name}`, type: want, bind: BIND.as, literal: true }
   }
@@ -332,7 +344,8 @@ function pointer(w: Work, e: CNode): Value {
 
 function unary(w: Work, e: CNode, want: Type | undefined): Value {
   const argument = e.fields.argument as CNode
-  if (e.operator === '-' && /^1(ul|UL)$/.test(argument.text)) {
+  const word = `${e.operator}${argument.text}`
+  if (/^(?:-1|~0)(?:ul|UL)$/.test(word)) {
     return atom('PGOFF_MAX', { k: 'wide', name: 'Pgoff' })
   }
   if (e.operator === '!') {
@@ -345,7 +358,13 @@ function unary(w: Work, e: CNode, want: Type | undefined): Value {
     return not(v, type.k === 'big' ? '0n' : '0')
   }
   const v = value(w, argument, want)
-  return { code: `${e.operator}${within(v, BIND.unary)}`, type: v.type, bind: BIND.unary }
+  if (e.operator === '+') return v
+  const code = `${e.operator}${within(v, BIND.unary)}`
+  if (v.type.k !== 'big') return { code, type: v.type, bind: BIND.unary }
+  // A literal is an int, which has a sign.
+  const type = v.literal && v.type.bits === undefined ? S64 : v.type
+  if (v.type.bits === 'u64') return atom(asBits(code, type), type)
+  return { code, type, bind: BIND.unary }
 }
 
 function not(v: Value, zero: string): Value {
@@ -408,7 +427,7 @@ function conditional(w: Work, e: CNode, want: Type | undefined): Value {
   if (consequence === undefined) throw new Hole('a ?: without its middle', e)
   const [a, beforeA] = w.aside(() => value(w, consequence, want))
   const [b, beforeB] = w.aside(() => value(w, e.fields.alternative as CNode, want))
-  const type = a.type.k === 'null' ? b.type : a.type
+  const type = eitherOf(a.type, b.type)
   const [x, y] = [coerce(a, type), coerce(b, type)]
   if (beforeA.length + beforeB.length === 0 && !/yield/.test(x.code + y.code)) {
     const [i, j, k] = [c, x, y].map((v) => within(v, BIND.choice + 1))
@@ -421,6 +440,14 @@ function conditional(w: Work, e: CNode, want: Type | undefined): Value {
   return atom(t, type)
 }
 
+/** The type of a value that is one or the other. */
+function eitherOf(a: Type, b: Type): Type {
+  if (a.k === 'null') return b
+  if (a.k === 'big' && b.k === 'big') return together(a, b)
+  if (a.k === 'bool' && b.k === 'num') return b
+  return b.k === 'big' && (a.k === 'num' || a.k === 'bool') ? b : a
+}
+
 function cast(w: Work, e: CNode, want: Type | undefined): Value {
   const inner = value(w, e.fields.value as CNode, want)
   const type = squash(e.fields.type?.text ?? '')
@@ -431,6 +458,10 @@ function cast(w: Work, e: CNode, want: Type | undefined): Value {
     const hasSign = k === 'big' ? inner.type.bits !== undefined : wide.bits === 's64'
     const isKnown = hasSign || k === 'wide' || inner.literal === true
     return isKnown ? { code, type: wide, bind } : atom(asBits(code, wide), wide)
+  }
+  if (inner.type.k === 'big' || inner.type.k === 'wide') {
+    const code = narrowed(coerce(inner, BIG).code, type)
+    if (code !== undefined) return atom(code, NUM)
   }
   const struct = /^(?:const )?struct (\w+) ?\*/.exec(type)?.[1]
   if (struct !== undefined && inner.type.k === 'any') {
@@ -445,8 +476,8 @@ function alike(a: Value, b: Value): [Value, Value] {
     const type = together(a.type, b.type)
     return [coerce(a, type), coerce(b, type)]
   }
-  if (a.type.k === 'big' && b.type.k !== 'big' && !isPointer(b.type)) return [a, coerce(b, BIG)]
-  if (b.type.k === 'big' && a.type.k !== 'big' && !isPointer(a.type)) return [coerce(a, BIG), b]
+  if (a.type.k === 'big' && b.type.k !== 'big' && !isPointer(b.type)) return [a, coerce(b, a.type)]
+  if (b.type.k === 'big' && a.type.k !== 'big' && !isPointer(a.type)) return [coerce(a, b.type), b]
   return [a, b]
 }
 
@@ -476,18 +507,33 @@ export function arithmetic(a: Value, op: string, b: Value): Value {
     const type = together(a.type, BIG)
     return type === BIG ? { code, type, bind } : atom(asBits(code, type), type)
   }
-  const [x, y] = alike(numeric(a), numeric(b))
+  if (WORDS.test(op) && (a.type.k === 'wide' || (b.type.k === 'wide' && a.type.k !== 'big'))) {
+    // JavaScript has these for 32 bits of a number, and for all of a bigint.
+    const [x, y] = [coerce(numeric(a), BIG), coerce(numeric(b), BIG)]
+    const type = a.type.k === 'wide' ? a.type : b.type
+    return coerce(
+      { code: `${within(x, bind)} ${op} ${within(y, bind + 1)}`, type: BIG, bind },
+      type,
+    )
+  }
+  const shifts = op === '<<' || op === '>>'
+  // How far something is shifted says nothing of its sign.
+  const [x, y] =
+    shifts && a.type.k === 'big' ? [a, coerce(numeric(b), BIG)] : alike(numeric(a), numeric(b))
   const code = `${within(x, bind)} ${op} ${within(y, bind + 1)}`
   if (x.type.k === 'big') {
-    const type = together(x.type, y.type)
+    const type = shifts && a.type.k === 'big' ? x.type : together(x.type, y.type)
     const wraps = /^(?:[-+*]|<<)$/.test(op) && type !== BIG
     return wraps ? atom(asBits(code, type), type) : { code, type, bind }
   }
   const wide = x.type.k === 'wide' ? x.type : y.type.k === 'wide' ? y.type : undefined
-  if (wide === undefined)
-    return { code: `${op === '/' ? `Math.trunc(${code})` : code}`, type: NUM, bind }
-  return { code: `(${code}) as ${wide.name}`, type: wide, bind: BIND.as }
+  const whole = op === '/' ? `Math.trunc(${code})` : code
+  if (wide === undefined) return { code: whole, type: NUM, bind }
+  return { code: `(${whole}) as ${wide.name}`, type: wide, bind: BIND.as }
 }
+
+/** Operators on bits. */
+const WORDS = /^(?:[&|^]|<<|>>)$/
 
 function numeric(v: Value): Value {
   return v.type.k === 'bool' ? coerce(v, NUM) : v

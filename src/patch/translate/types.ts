@@ -26,8 +26,8 @@ export type Type =
 export const NUM: Type = { k: 'num' }
 export const BOOL: Type = { k: 'bool' }
 export const BIG: Type = { k: 'big' }
-const S64: Type = { k: 'big', bits: 's64' }
-const U64: Type = { k: 'big', bits: 'u64' }
+export const S64: Type = { k: 'big', bits: 's64' }
+export const U64: Type = { k: 'big', bits: 'u64' }
 export const VOID: Type = { k: 'void' }
 export const NULL: Type = { k: 'null' }
 export const ANY: Type = { k: 'any' }
@@ -160,6 +160,24 @@ export function together(a: Type, b: Type): Type {
 export function wideNamed(name: string): (Type & { k: 'big' }) | undefined {
   const t = C_TYPES[name]
   return t?.k === 'big' ? t : undefined
+}
+
+/** Bits and sign of integers that are narrower than what they may be made of, by their C name. */
+const NARROW: Readonly<Record<string, readonly [bits: number, as: 'Int' | 'Uint']>> = {
+  __proto__: null as never,
+  int: [32, 'Int'],
+  s32: [32, 'Int'],
+  unsigned: [32, 'Uint'],
+  'unsigned int': [32, 'Uint'],
+  u32: [32, 'Uint'],
+  u16: [16, 'Uint'],
+  u8: [8, 'Uint'],
+}
+
+/** The text of a 64-bit value cut down to what a C type holds; undefined if it is not narrower. */
+export function narrowed(code: string, c: string): string | undefined {
+  const [bits, as] = NARROW[c] ?? []
+  return bits === undefined ? undefined : `Number(BigInt.as${as}N(${bits}, ${code}))`
 }
 
 /** The type of a C declaration: its type node and how many pointers stand before the name. */

@@ -75,12 +75,13 @@ export class Line {
    * @throws NoServer when patience is over, or the server refuses; what `act` throws
    */
   async attempt<T>(act: () => Promise<T>): Promise<{ readonly answer: T } | undefined> {
+    const begun = performance.now()
     try {
       const answer = await within(Math.min(REQUEST, this.#left), act())
       this.#isBack()
       return { answer }
     } catch (error) {
-      this.#failed(error as Error)
+      this.#failed(error as Error, begun)
       await new Promise((resolve) => setTimeout(resolve, PAUSE))
       return undefined
     }
@@ -94,7 +95,7 @@ export class Line {
     }
   }
 
-  #failed(error: Error): void {
+  #failed(error: Error, begun: number): void {
     const refusal = refusalIn(error)
     if (refusal !== undefined && !PASSING.includes(wordOf(refusal))) {
       throw new NoServer(`${this.label}: the server refuses: ${refusal}`)
@@ -103,7 +104,7 @@ export class Line {
     const isOurs = refusal === undefined && !(error instanceof NoAnswer)
     if (isOurs && this.redis.status === 'ready') throw error
     if (error instanceof UserError || error instanceof WorkerBug) throw error
-    this.#isGone(error.message)
+    this.#isGone(error.message, begun)
     if (!this.#closed && this.#left > PAUSE) return
     throw new NoServer(
       `${this.label}: no connection for ${this.#patience / 1000} s (${this.#why || error.message})`,
@@ -116,10 +117,11 @@ export class Line {
     return Math.max(0, this.#patience - gone)
   }
 
-  /** There is no connection. */
-  #isGone(why: string): void {
+  /** There is no connection; since when, at the latest. */
+  #isGone(why: string, since = performance.now()): void {
     if (this.#lost !== undefined) return
-    this.#lost = performance.now()
+    this.#lost = since
+    if (this.#left <= PAUSE) return
     this.#say(
       `${this.label}: no connection (${this.#why || why}); trying for ${this.#patience / 1000} s`,
     )
