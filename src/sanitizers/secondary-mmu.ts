@@ -7,6 +7,7 @@
  * ended: until then who removed it may still zap. Huge leaves are not mapped here.
  */
 
+import { isTd, tdxOf } from '../hosts/tdx/kvm.js'
 import { type Kvm, KvmVcpu, type Spte } from '../kernel/include/kvm.js'
 import type { Folio } from '../kernel/include/mm.js'
 import { currentMm } from '../kernel/include/mm_types.js'
@@ -121,7 +122,10 @@ function judgeTables(atRest: boolean, report: Report): void {
   })
 }
 
-/** A TLB entry may outlive its SPTE only while the zapper still holds mmu_lock. */
+/**
+ * A TLB entry may outlive its SPTE only while the zapper still holds mmu_lock. A vCPU of a TD may
+ * have one before KVM's own leaf is written: while that is frozen, the page is in the S-EPT already.
+ */
 function judgeTlbs(report: Report): void {
   forEachAlive(KvmVcpu, (vcpu) => {
     const kvm = vcpu.kvm
@@ -132,6 +136,7 @@ function judgeTlbs(report: Report): void {
       const pfn = vcpu.tlbPfn.get(i) as Pfn
       const spte = xaLoad(kvm.tdpMmu, gfn) as Spte | null
       if (spte !== null && spte.pfn === pfn) continue
+      if (spte === null && isTd(kvm) && tdxOf(kvm).frozen.get(gfn) !== 0) continue
       const state = pfnToFolio(pfn)?.buddy ? ', a free frame,' : ''
       const text = `vCPU ${vcpu.id} still reaches pfn ${pfn}${state} at ${gfnText(gfn)}`
       report('missing-tlb-flush', `${text} through its TLB`, factsOf([vcpu, kvm], { gfn, pfn }))
