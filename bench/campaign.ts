@@ -3,7 +3,7 @@
  * workers answer a check on a queue, over and over, and each is killed with -9 at random moments and
  * replaced. One cell is large: it goes from worker to worker in slices, and workers are killed in
  * the middle of them. What the check says must be what one machine says, whatever was lost on the
- * way.
+ * way, and nothing may stay on the server for ever.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -11,7 +11,8 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { builtInDesigns, resolveDesigns } from '../src/app/host/designs.js'
 import { answerOnQueue } from '../src/app/host/queue/cell-answer.js'
-import { type CheckRequest, check } from '../src/app/host/run.js'
+import { Line } from '../src/app/host/queue/line.js'
+import { type Answer, type CheckRequest, check } from '../src/app/host/run.js'
 import { readScenarios } from '../src/app/host/scenarios.js'
 import type { Results } from '../src/app/results.js'
 import { drawFrom } from '../test/engine/programs.js'
@@ -42,6 +43,9 @@ const { values, positionals } = parseArgs({
     seed: { type: 'string', default: '1' },
   },
 })
+for (const [name, value] of Object.entries(values)) {
+  if (!/^[1-9]\d*$/.test(value)) throw new Error(`--${name}: "${value}" is no number from 1`)
+}
 const wanted = Number(values.kills)
 const seed = Number(values.seed)
 const say = (text: string): void => {
@@ -103,22 +107,33 @@ async function campaign(): Promise<number> {
   const server = await RedisServer.start()
   const draw = drawFrom(seed)
   const places = Array.from({ length: WORKERS }, () => place(server.url, draw))
-  let [rounds, wrong, answers, slices] = [0, 0, 0, 0]
+  let [rounds, wrong, lost, twice, slices] = [0, 0, 0, 0, 0]
+  /** An answer that is looked at: for each job one, and none was taken in more often. */
+  const counted = (what: string): Answer => {
+    return async (jobs, listener) => {
+      let taken = 0
+      const onQueue = answerOnQueue({
+        ...{ url: server.url, patience: 60, what: `round ${rounds}, ${what}` },
+        onParts: (by) => {
+          for (const part of Object.values(by)) {
+            taken += part.jobs
+            slices += part.slices
+          }
+        },
+      })
+      const run = await onQueue(jobs, listener)
+      const there = run.verdicts.filter((v) => v !== undefined).length
+      lost += jobs.length - there
+      twice += taken - there
+      return run
+    }
+  }
+  let left: readonly string[] = []
   try {
     while (rounds === 0 || kills < wanted) {
       const begun = performance.now()
-      const onQueue = (what: string) =>
-        answerOnQueue({
-          ...{ url: server.url, patience: 60, what: `round ${rounds}, ${what}` },
-          onParts: (by) => {
-            for (const part of Object.values(by)) {
-              answers += part.jobs
-              slices += part.slices
-            }
-          },
-        })
       const many = essence(
-        await all([{ answer: onQueue('small cells') }, { answer: onQueue('a large one') }]),
+        await all([{ answer: counted('small cells') }, { answer: counted('a large one') }]),
       )
       rounds++
       // The first round begins with workers that are not there yet, and has no kills.
@@ -127,20 +142,35 @@ async function campaign(): Promise<number> {
       if (differ > 0 || many.length !== one.length) wrong++
       say(`round ${rounds}: ${differ} of ${one.length} differ, ${kills} kills so far`)
     }
-  } finally {
     over = true
     for (const child of alive) child.kill('SIGTERM')
     await Promise.all(places)
+    left = await keysForEver(server.url)
+  } finally {
+    over = true
+    for (const child of alive) child.kill('SIGTERM')
+    await Promise.allSettled(places)
     await server.end()
   }
-  const lost = rounds * one.length - answers
   say(
     `${kills} kills of ${WORKERS} workers, seed ${seed}: ${rounds} rounds of ${one.length} cells, ${slices} slices handed on`,
   )
-  say(
-    `${wrong} rounds differ, ${Math.max(lost, 0)} answers lost, ${Math.max(-lost, 0)} there twice`,
-  )
-  return wrong === 0 && lost === 0 ? 0 : 1
+  say(`${wrong} rounds differ, ${lost} answers lost, ${twice} there twice`)
+  say(left.length === 0 ? 'no key without TTL left' : `without TTL: ${left.join(', ')}`)
+  if (slices === 0) say('the large cell was not sliced: nothing is shown of slices')
+  return wrong + lost + twice + left.length === 0 && slices > 0 ? 0 : 1
+}
+
+/** What stays on a server when nobody asks and nobody works. */
+async function keysForEver(url: string): Promise<string[]> {
+  const line = await Line.open(url, { patience: 10, onNotice: say })
+  try {
+    const keys = await line.redis.keys('*')
+    const ends = await Promise.all(keys.map((key) => line.redis.ttl(key)))
+    return keys.filter((_, i) => ends[i] === -1)
+  } finally {
+    line.close()
+  }
 }
 
 if (NO_SERVER === undefined) process.exitCode = await campaign()

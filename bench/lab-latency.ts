@@ -10,7 +10,9 @@ import { loadavg } from 'node:os'
 import type { Browser, Page } from 'playwright-core'
 import { launch, noBrowser, PATIENCE, serve, TOUCH } from '../test/lab/browser.js'
 
-const ROUNDS = Number(process.argv[2] ?? 5)
+const [rounds = '5'] = process.argv.slice(2)
+if (!/^[1-9]\d*$/.test(rounds)) throw new Error(`how many rounds? "${rounds}" is no number from 1`)
+const ROUNDS = Number(rounds)
 
 /** Ticks of the processes' clocks in a second, as Linux counts them for users. */
 const TICKS = 100
@@ -99,7 +101,8 @@ const middle = (values: readonly number[]): number =>
 
 async function main(): Promise<void> {
   if (noBrowser !== false) {
-    process.stdout.write(`${noBrowser}\n`)
+    process.stdout.write(`skipped: ${noBrowser}\n`)
+    process.exitCode = 4
     return
   }
   const served = await serve([TOUCH])

@@ -312,10 +312,20 @@ async function main(args: readonly string[]): Promise<void> {
   const start = performance.now()
   const seconds = (): string => `${((performance.now() - start) / 1000).toFixed(0)} s`
   const say = (text: string): void => void process.stderr.write(`${text}, ${seconds()}\n`)
+  const unknown = wanted.filter((name) => !BROWSERS.some((b) => b.name === name))
+  if (unknown.length > 0) {
+    const names = BROWSERS.map((b) => `--${b.name}`).join(', ')
+    throw new Error(`no browser: --${unknown.join(', --')}; there are ${names}`)
+  }
   const browsers = BROWSERS.filter((b) => wanted.length === 0 || wanted.includes(b.name))
   const missing = browsers.filter((b) => !existsSync(b.path))
   for (const { name } of missing) process.stdout.write(`${name}: not on this machine\n`)
   const there = browsers.filter((b) => !missing.includes(b))
+  if (there.length === 0) {
+    process.stdout.write('skipped: there is nothing to compare with\n')
+    process.exitCode = 4
+    return
+  }
   const expected = await expectedOfAll(only.length > 0 ? only : undefined, say)
   const alike = await Promise.all(there.map((b) => isAlike(b, expected, say)))
   process.stdout.write(`in ${seconds()}\n`)

@@ -56,6 +56,8 @@ export interface RunFacts {
 }
 
 export interface RunStatus extends RunFacts {
+  /** No two runs have the same. */
+  readonly id: string
   /** `gone` if nobody waits for it any more and it has not said why. */
   readonly state: 'running' | 'gone' | Ending['how']
   /** Why it failed. */

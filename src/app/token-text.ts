@@ -7,7 +7,17 @@ export const DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234
 export const CHECK_DIGITS = 3
 
 /** Version, scenario, design (in whose name may be dots), hash, schedule, check digits. */
-export const FORM = /^rm2\.([^.]+)\.(.+)\.([\w-]{6})\.([\w-]*)([\w-]{3})$/
+export const FORM = new RegExp(
+  `^${VERSION}\\.([^.]+)\\.(.+)\\.([\\w-]{6})\\.([\\w-]*)([\\w-]{${CHECK_DIGITS}})$`,
+)
+
+/** How a token of any version begins. */
+const BEGINNING = /rm\d+\./g
+
+/** Does a text begin as a token does, of whatever version? */
+export function beginsToken(text: string): boolean {
+  return text.search(BEGINNING) === 0
+}
 
 /** FNV-1a over the characters of a text, as an unsigned 32-bit number. */
 export function hash32(text: string): number {
@@ -38,7 +48,7 @@ const MOST_PIECES = 200
  */
 export function tokenIn(text: string): string {
   const plain = text.replace(/^[>\s]+/gm, '')
-  for (const { index } of plain.matchAll(/rm\d+\./g)) {
+  for (const { index } of plain.matchAll(BEGINNING)) {
     const pieces = plain.slice(index).split(/\s+/, MOST_PIECES)
     // The longest first: a part of a token is no token, though it may look like one.
     for (let n = pieces.length; n > 0; n--) {
@@ -47,6 +57,6 @@ export function tokenIn(text: string): string {
     }
   }
   const clean = plain.replace(/\s+/g, '')
-  const at = clean.search(/rm\d+\./)
+  const at = clean.search(BEGINNING)
   return at < 0 ? clean : clean.slice(at).replace(/&.*$/, '')
 }

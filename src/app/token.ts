@@ -7,6 +7,7 @@
 import type { Move } from '../cell/schedule.js'
 import { MAX_TASKS } from '../machine/task.js'
 import {
+  beginsToken,
   CHECK_DIGITS,
   DIGITS,
   FORM,
@@ -146,7 +147,7 @@ export function encodeToken(token: Token): string {
 export function decodeToken(text: string): Token {
   const clean = tokenIn(text)
   const version = clean.split('.')[0] ?? ''
-  if (!/^rm\d+$/.test(version)) {
+  if (!beginsToken(clean)) {
     throw new TokenError(`this is no replay token: a token begins with "${VERSION}."`)
   }
   if (version !== VERSION) {

@@ -90,3 +90,8 @@ export interface Verdict {
   /** Why it is not as expected, inconclusive, vacuous, skipped or has failed. */
   readonly reason: string | undefined
 }
+
+/** A cell, for people. */
+export function cellTitle(of: { readonly scenario: string; readonly design: string }): string {
+  return `${of.scenario} on ${of.design}`
+}

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { UserError } from '../app/error.js'
 import { nameOf, packagedFiles } from '../app/host/files.js'
 import { packagedFile } from '../app/host/package.js'
+import { beginsToken } from '../app/token-text.js'
 import { ERRNO } from '../kernel/include/errno.js'
 import { suggest } from '../litmus/error.js'
 import { wrap } from '../report/paint.js'
@@ -14,7 +15,7 @@ import type { Entry } from './lists.js'
 export async function explain(word: string, width: number): Promise<string> {
   const errno = errnoNamed(word)
   if (errno !== undefined) return explainErrno(errno, width)
-  if (/^rm\d+\./.test(word)) return explainToken(word)
+  if (beginsToken(word)) return explainToken(word)
   const said = meaningOf(word)
   if (said !== undefined) return wrap(`${word}: ${said}`, width, '')
   const lists = builtLists()

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs'
 import { UserError } from '../app/error.js'
 import { readText } from '../app/host/files.js'
 import { decodeToken, TokenError } from '../app/token.js'
-import { tokenIn } from '../app/token-text.js'
+import { beginsToken, tokenIn } from '../app/token-text.js'
 import { isStatus, QueueSeen, statusIn } from '../lab/host/campaign.js'
 import { LabServer } from '../lab/host/serve.js'
 import { MATRICES, Verdicts } from '../lab/host/ship.js'
@@ -21,7 +21,7 @@ function openingOf(what: string | undefined): Opening {
   if (what.endsWith('.ts')) return { code: readText(what), live: true }
   const text = what === '-' || existsSync(what) ? readText(what) : what
   if (existsSync(what) && isStatus(text)) return { campaign: true }
-  if (/^litmus\s/m.test(text) && !/^rm\d+\./.test(text)) return { text, live: what !== '-' }
+  if (/^litmus\s/m.test(text) && !beginsToken(text)) return { text, live: what !== '-' }
   try {
     decodeToken(text)
     return { token: tokenIn(text) }
@@ -109,15 +109,18 @@ async function campaignOf(
   what: string | undefined,
   queue: string | undefined,
   { campaign }: Opening,
-): Promise<(() => CampaignSeen) | undefined> {
+): Promise<Pick<QueueSeen, 'now' | 'close'> | undefined> {
   if (queue !== undefined) {
     const seen = new QueueSeen(queue)
-    await seen.look()
-    return () => seen.now()
+    await seen.look().catch((error: Error) => {
+      seen.close()
+      throw error
+    })
+    return seen
   }
   if (campaign !== true || what === undefined) return undefined
   statusIn(what)
-  return () => statusNow(what)
+  return { now: () => statusNow(what), close: () => {} }
 }
 
 /** The file may be in the middle of being written again. */
@@ -139,12 +142,14 @@ export async function lab(what: string | undefined, flags: LabFlags): Promise<nu
   if (flags.out !== undefined || flags.single !== undefined) return write(flags, opening)
   const stop = new AbortController()
   const matrices = new Matrices(stop.signal)
+  const campaign = await campaignOf(what, flags.queue, opening)
   const server = new LabServer({
     open: () => opening,
     verdicts: (id) => matrices.now(id),
-    campaign: await campaignOf(what, flags.queue, opening),
+    campaign: campaign && (() => campaign.now()),
   })
   const url = await server.listen(flags.port).catch((error: Error) => {
+    campaign?.close()
     throw new UserError(`port ${flags.port}: ${error.message}`)
   })
   out(`${url}${hashOf(opening)}`)
@@ -163,6 +168,7 @@ export async function lab(what: string | undefined, flags: LabFlags): Promise<nu
   await Promise.race([ended, matrices.failed])
   stop.abort()
   server.close()
+  campaign?.close()
   await matrices.idle()
   return EXIT.OK
 }

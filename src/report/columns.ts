@@ -3,6 +3,7 @@
  * the moment it went wrong. Steps that changed nothing worth seeing are left out; the last line
  * says how many.
  */
+import { cellTitle } from '../app/verdict.js'
 import type { Hindsight } from '../explore/tell/hindsight.js'
 import type { Change, Trace, TraceFinding, TraceStep } from '../trace/events.js'
 import { cell, type Page, PLAIN_PAGE, wrap } from './paint.js'
@@ -68,7 +69,7 @@ export function renderColumns(
   const used = trace.tasks.filter((t) => trace.steps.some((s) => s.task === t))
   const width = Math.max(14, Math.floor((columns - 5 - CHANGED) / Math.max(1, used.length)))
   const head = `${cell('#', 5)}${used.map((t) => cell(t, width)).join('')}changed`
-  const out = [`${trace.scenario} on ${trace.design}`, '', paint.bold(head)]
+  const out = [cellTitle(trace), '', paint.bold(head)]
   for (const f of trace.setUp) out.push(paint.bad(wrap(inSetUp(f), columns, '     ')))
   const lines = fitToScreen(linesOf(trace))
   const lost = hindsight?.pointOfNoReturn ?? 0
@@ -132,7 +133,7 @@ function hindsightLines(
 
 /** Every step with its function, site and changes. */
 export function renderList(trace: Trace, { paint, width }: Page = PLAIN_PAGE): string {
-  const out = [`${trace.scenario} on ${trace.design}`]
+  const out = [cellTitle(trace)]
   for (const f of trace.setUp) out.push(paint.bad(wrap(inSetUp(f), width, '      ')))
   for (const s of trace.steps) {
     const site = s.stack[0]

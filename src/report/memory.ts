@@ -2,6 +2,7 @@
  * Memory as text: for each step that changed a mapping, a frame or a page cache, the lines of the
  * map that are not as they were, and at the end the whole map.
  */
+import { cellTitle } from '../app/verdict.js'
 import type { Trace, TraceStep } from '../trace/events.js'
 import {
   backingPfn,
@@ -94,7 +95,7 @@ export function renderMemory(
     const text = wrap(l.text, width, '      ')
     return l.bad ? paint.bad(text) : text
   }
-  const out = [`${trace.scenario} on ${trace.design}`, paint.bold('0 the set-up has run')]
+  const out = [cellTitle(trace), paint.bold('0 the set-up has run')]
   const first = pictures[0]
   if (first !== undefined) out.push(...linesOf(first).map(show))
   for (const s of trace.steps) {

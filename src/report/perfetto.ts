@@ -2,6 +2,7 @@
  * A replay in the trace event format that Perfetto and others open: a thread for each task, a slice
  * for each step, and what a step changed as its arguments. A step lasts one unit; time means order.
  */
+import { cellTitle } from '../app/verdict.js'
 import type { Trace } from '../trace/events.js'
 import { changeText } from './columns.js'
 
@@ -21,7 +22,7 @@ export function renderPerfetto(trace: Trace): string {
     ph: 'M',
     name: 'process_name',
     pid: 1,
-    args: { name: `${trace.scenario} on ${trace.design}` },
+    args: { name: cellTitle(trace) },
   }
   const slices = trace.steps.flatMap((s) => {
     const at = { pid: 1, tid: threadOf(s.task), ts: s.n * UNIT }

@@ -32,6 +32,7 @@ export const CAMPAIGN: Status = {
   schema: STATUS_SCHEMA,
   runs: [
     {
+      id: 'f00d',
       ...{ code: '0.1.0 f00d', what: 'check migration', host: 'here', state: 'running' },
       ...{ begun: '2026-01-02T03:04:05.678Z', seconds: 12.5, done: 2, total: 5 },
       found: { 'stale-secondary-mapping': 1 },

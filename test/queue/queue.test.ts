@@ -148,6 +148,16 @@ describe('on a queue', { skip: NO_SERVER ?? false }, () => {
     return (await statusOf(server.url, ASK)).runs.find((r) => r.state === 'running')
   }
 
+  /** The name of a run whose answers are waited for. */
+  function anyRun(): Promise<string> {
+    return onServer(async ({ redis }) => {
+      for (;;) {
+        const [key] = await redis.keys(KEYS.run('*'))
+        if (key !== undefined) return key.slice(KEYS.run('').length)
+      }
+    })
+  }
+
   /** Put something into the queue that no asker has asked. */
   async function put(id: string, data: unknown): Promise<void> {
     await onServer(async ({ redis }) => {
@@ -232,7 +242,8 @@ describe('on a queue', { skip: NO_SERVER ?? false }, () => {
     const run = 'd'.repeat(32)
     const slice = { slices: 2, snapshot: 'a'.repeat(32), pieces: 2, bytes: 4, states: 2 }
     await onServer(({ redis }) => redis.set(KEYS.run(run), '', 'EX', 20))
-    const job = envelope(run, 0, 5, { ...slice, milliseconds: 60 })
+    const before = 1e9
+    const job = envelope(run, 0, 5, { ...slice, milliseconds: before })
     await put(jobId(job), job)
     const said = await withWorker(
       async () => {
@@ -245,6 +256,7 @@ describe('on a queue', { skip: NO_SERVER ?? false }, () => {
       { onNotice: (text) => notices.push(text) },
     )
     assert.equal(said.slice.slices, 3)
+    assert.ok(said.slice.milliseconds < before)
     assert.match(notices.join(), /the square of 5: its snapshot is not on the server any more/)
     const snapshot = KEYS.snapshot(run, said.slice.snapshot)
     await onServer(({ redis }) => redis.del(KEYS.run(run), KEYS.answers(run), snapshot))
@@ -329,12 +341,8 @@ describe('on a queue', { skip: NO_SERVER ?? false }, () => {
   test('an answer of another version is refused, said, and asked for again', async () => {
     const notices: string[] = []
     const asked = ask(2, { onNotice: (text) => notices.push(text) })
+    const run = await anyRun()
     await onServer(async ({ redis }) => {
-      let run: string | undefined
-      while (run === undefined) {
-        const [key] = await redis.keys(KEYS.run('*'))
-        run = key?.slice(KEYS.run('').length)
-      }
       const forged = { ...answered('elsewhere', 1, { answer: 5 }), code: '0.0.9 0123' }
       await redis.hset(KEYS.answers(run), '1', JSON.stringify(forged))
       while (notices.length === 0) await sleep(20)
@@ -366,6 +374,58 @@ export const design = defineDesign({ id: 'mine', summary: '', base: upm, cite: [
     stop.abort()
     assert.equal((await asked).interrupted, true)
     assert.deepEqual(await left(), [])
+  })
+
+  test('who is interrupted while slices are under way leaves no snapshots', async () => {
+    const stop = new AbortController()
+    await withWorker(async () => {
+      // Of those that are begun at that moment the answers come when nobody waits.
+      const all = below(40).map((i) => SLICED.every * (i + 1))
+      const asked = askAll(SQUARES, all, new Map(), {
+        ...{ ...ASK, url: server.url, signal: stop.signal },
+        onDone: (_, states) => {
+          if (states > 0) stop.abort()
+        },
+      })
+      assert.equal((await asked).interrupted, true)
+    })
+    assert.deepEqual(await left(), [])
+  })
+
+  test('an answer that is not taken in is read for the snapshot that it names', async () => {
+    const stop = new AbortController()
+    const asked = ask(1, { signal: stop.signal })
+    const run = await anyRun()
+    await onServer(async (line) => {
+      const stored = await storeSnapshot(line, run, { pieces: [Uint8Array.of(1)], bytes: 1 })
+      assert.ok(typeof stored === 'object')
+      const said = { slice: { ...stored, slices: 1, milliseconds: 1, states: 1 } }
+      const text = JSON.stringify(answered('elsewhere', 1, said))
+      await line.redis.hset(KEYS.answers(run), '0', text)
+      stop.abort()
+    })
+    await asked
+    assert.deepEqual(await left(), [])
+  })
+
+  test('of two answers to one slice the first counts, and nothing of the other is kept', async () => {
+    const run = 'b'.repeat(32)
+    const first = JSON.stringify(answered('elsewhere', 1, { answer: 25 }))
+    await onServer(({ redis }) => redis.set(KEYS.run(run), '', 'EX', 20))
+    await onServer(({ redis }) => redis.hset(KEYS.answers(run), '0', first))
+    const job = envelope(run, 0, 5)
+    await put(jobId(job), job)
+    const itself = `${PREFIX}:${queueName(SQUARES.name)}:${jobId(job)}`
+    await withWorker(() =>
+      onServer(async ({ redis }) => {
+        while ((await redis.exists(itself)) === 1) await sleep(20)
+      }),
+    )
+    await onServer(async ({ redis }) => {
+      assert.equal(await redis.hget(KEYS.answers(run), '0'), first)
+      assert.deepEqual(await redis.keys(KEYS.snapshot(run, '*')), [])
+      await redis.del(KEYS.run(run), KEYS.answers(run))
+    })
   })
 
   test('status tells runs and workers', async () => {
@@ -400,10 +460,18 @@ test('what does not fit on the server stays with its worker', {
     const run = 'c'.repeat(32)
     const pieces = below(3).map(() => randomBytes(2 ** 23))
     assert.match(
-      String(await storeSnapshot(line.redis, run, { pieces, bytes: 3 * 2 ** 23 })),
+      String(await storeSnapshot(line, run, { pieces, bytes: 3 * 2 ** 23 })),
       /maxmemory/,
     )
     assert.deepEqual(await line.redis.keys('*'), [])
+    // Whatever else a server says to it is no word about room.
+    await line.redis.acl('SETUSER', 'reader', 'on', 'nopass', '~*', '&*', '+@all', '-hset')
+    const reader = await Line.open(server.url.replace('//', '//reader:any@'), ASK)
+    await assert.rejects(
+      storeSnapshot(reader, run, { pieces: [Uint8Array.of(1)], bytes: 1 }),
+      (e) => e instanceof UserError && /the server refuses: NOPERM/.test(e.message),
+    )
+    reader.close()
   } finally {
     line.close()
     await server.end()

@@ -4,8 +4,9 @@
  */
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
+import type { Slice } from '../../src/app/host/job.js'
 import { type AskedCell, askedCell, CELLS } from '../../src/app/host/queue/cells.js'
-import { HandedOn, type Portion } from '../../src/app/host/queue/kind.js'
+import { HandedOn } from '../../src/app/host/queue/kind.js'
 import { readScenarios } from '../../src/app/host/scenarios.js'
 import { packSnapshot, type Travelling } from '../../src/app/host/travel.js'
 import { knownNames } from '../../src/app/known.js'
@@ -24,7 +25,7 @@ const hand = CELLS.hand(2)
 after(() => hand.end())
 
 /** What a worker says to a slice, and what it tells the user. */
-async function said(asked: AskedCell, slice: Partial<Portion>) {
+async function said(asked: AskedCell, slice: Partial<Slice>) {
   const notices: string[] = []
   const answer = (await hand.answer(asked, {
     design: () => Promise.reject(new Error('there is none')),

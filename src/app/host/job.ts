@@ -49,8 +49,10 @@ export interface Job {
 
 /** A part of a search, by time. */
 export interface Slice {
-  /** After so many milliseconds of searching it is handed on, if it can be. */
+  /** After so many of searching it is handed on, if it can be; infinite if that is not wanted. */
   readonly milliseconds: number
+  /** Milliseconds that slices before this one took: they count against the limit of the job. */
+  readonly spent: number
   /** Where the slice before it has ended. */
   readonly from: Travelling | undefined
 }

@@ -13,6 +13,7 @@ import { captureState } from '../../promela/tables.js'
 import type { Sources } from '../../promela/world.js'
 import { sanitizersOn } from '../../sanitizers/index.js'
 import { UserError } from '../error.js'
+import { cellTitle } from '../verdict.js'
 import {
   missingTool,
   modelRuntime,
@@ -54,7 +55,7 @@ function modelOfCell(
   cell.judges.detach()
   const model = modelOf({
     name,
-    title: `${scenario.name} on ${design.id}`,
+    title: cellTitle({ scenario: scenario.name, design: design.id }),
     sources: sources(),
     runtime: modelRuntime(),
     judges: { ...JUDGES, list: sanitizersOn(design.host?.machine) },

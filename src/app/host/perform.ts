@@ -15,7 +15,7 @@ import { notRepeated } from '../repeatable.js'
 import { sampleScenario } from '../sampled.js'
 import { concludeShares, exploreShare } from '../shares.js'
 import { hash32 } from '../token-text.js'
-import type { Verdict } from '../verdict.js'
+import { cellTitle, type Verdict } from '../verdict.js'
 import { dropCheckpoint, readCheckpoint, saveCheckpoint } from './checkpoint.js'
 import { loadDesign } from './designs.js'
 import { type Job, jobHash, type Message, type Slice } from './job.js'
@@ -46,6 +46,8 @@ interface Task {
   readonly scenario: Scenario
   readonly design: Design
   readonly start: number
+  /** Milliseconds of slices before this one; none if what they have seen can't be read. */
+  spent: number
   /** Milliseconds that are left. */
   left(): number
   mayGoOn(): boolean
@@ -54,16 +56,17 @@ interface Task {
 async function taskOf(job: Job, client: Client): Promise<Task> {
   const { milliseconds = Number.POSITIVE_INFINITY } = job.limits
   const start = performance.now()
-  const left = (): number => milliseconds - (performance.now() - start)
-  return {
+  const task: Task = {
     job,
     client,
     scenario: scenarioOf(job),
     design: await loadDesign(job.design),
     start,
-    left,
-    mayGoOn: () => !client.stopped() && left() > 0,
+    spent: job.slice?.spent ?? 0,
+    left: () => milliseconds - task.spent - (performance.now() - start),
+    mayGoOn: () => !client.stopped() && task.left() > 0,
   }
+  return task
 }
 
 /** Do a job; the last word on it. */
@@ -93,7 +96,8 @@ export async function perform(job: Job, client: Client): Promise<Message> {
   // What a limit has kept from being told with the fewest preemptions can be gone on with.
   if (!checked.stopped && checked.fewest !== false) saver?.drop()
   const verdict = await explained(task, announced(task, checked))
-  return { kind: 'verdict', job: number, verdict, final: true }
+  const whole = { ...verdict, ms: task.spent + verdict.ms }
+  return { kind: 'verdict', job: number, verdict: whole, final: true }
 }
 
 /** @throws UserError if what a design of the user's does can't be repeated */
@@ -269,6 +273,7 @@ class Slicer implements Keeper {
       return snapshot
     } catch (error) {
       if (!(error instanceof UserError)) throw error
+      this.#task.spent = 0
       this.#say(`its snapshot is refused: ${error.message}; it begins again, in one piece`)
       return undefined
     }
@@ -286,7 +291,8 @@ class Slicer implements Keeper {
 
   #say(what: string): void {
     const { job, client, scenario, design } = this.#task
-    const text = `${scenario.name} on ${design.id}: ${what}`
+    const title = cellTitle({ scenario: scenario.name, design: design.id })
+    const text = `${title}: ${what}`
     client.send({ kind: 'notice', job: job.number, text })
   }
 }

@@ -1,8 +1,9 @@
 /** A campaign for the page: what runs on a queue, or what `queue status --json` has written. */
+import { STATUS_SCHEMA } from '../../app/campaign.js'
 import { UserError } from '../../app/error.js'
 import { readText } from '../../app/host/files.js'
-import { fromJson, NotAsWritten } from '../../app/host/narrow.js'
-import { statusOf } from '../../app/host/queue/status.js'
+import { byName, fromJson, NotAsWritten } from '../../app/host/narrow.js'
+import { Lookout } from '../../app/host/queue/status.js'
 import { readStatus } from '../../app/host/queue/wire.js'
 import type { CampaignSeen } from '../protocol.js'
 
@@ -14,6 +15,7 @@ const PATIENCE = 5
 export class QueueSeen {
   readonly #url: string
   readonly #patience: number
+  #lookout: Lookout | undefined
   #looked = Number.NEGATIVE_INFINITY
   #looking: Promise<void> | undefined
   #seen: CampaignSeen = {}
@@ -25,8 +27,16 @@ export class QueueSeen {
 
   /** What was seen last; the next look begins if that was a while ago. */
   now(): CampaignSeen {
-    if (this.#looking === undefined && performance.now() - this.#looked > LOOK) void this.look()
+    if (this.#looking === undefined && performance.now() - this.#looked > LOOK) {
+      // What goes wrong is seen as trouble.
+      this.look().catch(() => {})
+    }
     return this.#seen
+  }
+
+  close(): void {
+    this.#lookout?.close()
+    this.#lookout = undefined
   }
 
   /** Look now. @throws UserError only at the first time: nothing was ever seen */
@@ -41,17 +51,26 @@ export class QueueSeen {
   async #look(): Promise<void> {
     try {
       const quiet = { patience: this.#patience, onNotice: () => {} }
-      this.#seen = { status: await statusOf(this.#url, quiet) }
+      this.#lookout ??= await Lookout.open(this.#url, quiet)
+      this.#seen = { status: await this.#lookout.look() }
     } catch (error) {
-      if (!(error instanceof UserError) || this.#seen.status === undefined) throw error
-      this.#seen = { ...this.#seen, trouble: error.message }
+      const isFirst = this.#seen.status === undefined
+      this.#seen = { ...this.#seen, trouble: (error as Error).message }
+      if (isFirst || !(error instanceof UserError)) throw error
     }
   }
 }
 
+const anything = (value: unknown): unknown => value
+
 /** Does the text come from `queue status --json`? */
 export function isStatus(text: string): boolean {
-  return /^\s*\{\s*"schema":\s*"restrictedmem-queue-/.test(text)
+  try {
+    return fromJson(text, byName(anything), 'status').schema === STATUS_SCHEMA
+  } catch (error) {
+    if (error instanceof NotAsWritten) return false
+    throw error
+  }
 }
 
 /** The campaign that a file holds, as it is now. @throws UserError if it holds none */

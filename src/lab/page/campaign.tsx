@@ -14,14 +14,14 @@ const MOST_ROWS = 200
 const seen = signal<CampaignSeen | undefined>(undefined)
 /** Why nothing newer is known. */
 const trouble = signal<string | undefined>(undefined)
-/** Which run, by when it was begun; the last one if none was chosen. */
+/** Which run, by its id; the last one if none was chosen. */
 const chosen = signal('')
 const filter = signal('')
 const onlyFound = signal(false)
 
 const run = computed<RunStatus | undefined>(() => {
   const runs = seen.value?.status?.runs ?? []
-  return runs.find((r) => r.begun === chosen.value) ?? runs.at(-1)
+  return runs.find((r) => r.id === chosen.value) ?? runs.at(-1)
 })
 
 async function look(): Promise<void> {
@@ -72,15 +72,18 @@ function Parts({ run, workers }: { run: RunStatus; workers: readonly WorkerFacts
         <tbody>
           {names.map((name) => {
             const part = run.by[name]
-            const worker = alive.find((w) => w.name === name)
-            const doing = worker?.doing.map(([title, s]) => `${title}, ${seconds(s)} s`) ?? []
+            // One process may serve several queues.
+            const own = alive.filter((w) => w.name === name)
+            const doing = own.flatMap((w) =>
+              w.doing.map(([title, s]) => `${title}, ${seconds(s)} s`),
+            )
             return (
               <tr key={name}>
                 <th scope="row">{name}</th>
                 <td class="n">{part?.jobs ?? 0}</td>
                 <td class="n">{part?.slices ?? 0}</td>
                 <td class="n">{seconds((part?.milliseconds ?? 0) / 1000)}</td>
-                <td>{worker === undefined ? 'gone' : doing.join('; ') || 'idle'}</td>
+                <td>{own.length === 0 ? 'gone' : doing.join('; ') || 'idle'}</td>
               </tr>
             )
           })}
@@ -213,13 +216,13 @@ export function Campaign() {
       {status !== undefined && status.runs.length > 1 && (
         <select
           aria-label="run"
-          value={shown?.begun}
+          value={shown?.id}
           onChange={(e) => {
             chosen.value = (e.currentTarget as HTMLSelectElement).value
           }}
         >
           {status.runs.map((r) => (
-            <option key={r.begun} value={r.begun}>
+            <option key={r.id} value={r.id}>
               {r.what}, {r.state}, {r.begun.slice(11, 19)}
             </option>
           ))}

@@ -1,6 +1,8 @@
 /** JUnit XML, which most build servers read: a suite for each scenario, a case for each design. */
+
 import type { CellResult } from '../../app/results.js'
 import { type Standing, standingOf } from '../../app/standing.js'
+import { cellTitle } from '../../app/verdict.js'
 import type { Format } from '../format.js'
 
 export const format: Format = {
@@ -40,7 +42,7 @@ function suite(cells: readonly CellResult[]): string[] {
 function testCase({ file, verdict: v }: CellResult): string[] {
   const [area = ''] = file.scenario.name.split('/')
   const seconds = (v.ms / 1000).toFixed(3)
-  const head = `    <testcase classname="${xml(area)}" name="${xml(`${v.scenario} on ${v.design}`)}" time="${seconds}"`
+  const head = `    <testcase classname="${xml(area)}" name="${xml(cellTitle(v))}" time="${seconds}"`
   const inside = insideOf(v.verdict, standingOf(v), v.reason ?? v.verdict)
   const found = v.findings.map(
     (f) => `      <system-out>${xml(`${f.id}: ${f.title}`)}</system-out>`,

@@ -2,7 +2,7 @@
 import type { CellResult } from '../../app/results.js'
 import { standingOf } from '../../app/standing.js'
 import type { Story } from '../../app/story.js'
-import type { Finding } from '../../app/verdict.js'
+import { cellTitle, type Finding } from '../../app/verdict.js'
 import { renderColumns } from '../columns.js'
 import type { Format, Look } from '../format.js'
 import { LETTER_WIDTH, PLAIN, wrap } from '../paint.js'
@@ -28,7 +28,7 @@ export const format: Format = {
     })
     if (told.length > 0) return told.join(`\n\n${'-'.repeat(LETTER_WIDTH)}\n\n`)
     return cells
-      .flatMap(({ verdict: v }) => [`${v.scenario} on ${v.design}: ${v.verdict}`, proofLine(v)])
+      .flatMap(({ verdict: v }) => [`${cellTitle(v)}: ${v.verdict}`, proofLine(v)])
       .map((line) => wrap(line, LETTER_WIDTH, ''))
       .join('\n')
   },

@@ -11,7 +11,7 @@ import { WorkerBug } from '../job.js'
 import { fromJson, NotAsWritten } from '../narrow.js'
 import { Campaign } from './campaign.js'
 import type { Kind } from './kind.js'
-import { Line, type LineOptions, packages, until } from './line.js'
+import { Line, type LineOptions, packages, together, until } from './line.js'
 import { dropSnapshot, keepSnapshot } from './snapshots.js'
 import {
   ALIVE,
@@ -160,7 +160,9 @@ class Asker<A, R> {
     const { redis } = this.#line
     await redis.set(KEYS.run(this.#run), THIS_CODE, 'EX', ALIVE)
     await this.#campaign.tell(redis)
-    for (const slice of this.#slices.values()) await keepSnapshot(redis, this.#run, slice)
+    const keeps = redis.multi()
+    for (const slice of this.#slices.values()) keepSnapshot(keeps, this.#run, slice)
+    await together(keeps)
     for (const [hash, text] of this.#designs) {
       await redis.set(KEYS.design(this.#run, hash), text, 'EX', KEPT)
     }
@@ -222,7 +224,7 @@ class Asker<A, R> {
     for (const slice of this.#spent.splice(0)) await dropSnapshot(redis, this.#run, slice)
   }
 
-  /** A worker that was taken for dead has answered what another one had answered. */
+  /** Nobody needs the answer: another worker has been faster, or the run ends. */
   #discard(number: number, text: string): void {
     try {
       const { slice } = fromJson(text, readAnswered, 'answer')
@@ -321,13 +323,20 @@ class Asker<A, R> {
     if (lost.length > 0) await this.#put(lost)
   }
 
-  /** Take back what nobody has begun, and leave no keys but what is told of the run. */
+  /**
+   * Take back what nobody has begun, and leave no keys but what is told of the run. Workers whose
+   * answer comes when the run's key is gone take it back; those that came before are looked for here.
+   */
   async clean(ended: Ending): Promise<void> {
     const { redis } = this.#line
     const run = this.#run
     await this.#line.attempt(async () => {
       await redis.del(KEYS.run(run))
       await this.#campaign.tell(redis, ended)
+      const late = await redis.hgetall(KEYS.answers(run))
+      for (const [place, text] of Object.entries(late)) {
+        this.#discard(Number.parseInt(place, 10), text)
+      }
       // All at once: one after the other takes too long where much else is done.
       await Promise.all([...this.#out].map((n) => this.#queue.remove(this.#idOf(n))))
       for (const slice of [...this.#slices.values(), ...this.#spent]) {

@@ -5,6 +5,7 @@
 import { hostname } from 'node:os'
 import type { Redis } from 'ioredis'
 import type { Ending, Part, Ran } from '../../campaign.js'
+import { together } from './line.js'
 import { type Answered, KEPT, KEYS, type RunTold, type SliceFacts, THIS_CODE } from './wire.js'
 
 export class Campaign {
@@ -84,14 +85,13 @@ export class Campaign {
       ),
       ended,
     }
-    await redis.set(KEYS.told(this.#run), JSON.stringify(facts), 'EX', KEPT)
-    await redis.sadd(KEYS.runs, this.#run)
-    await redis.expire(KEYS.runs, KEPT)
     const ran = KEYS.ran(this.#run)
     if ((await redis.hlen(ran)) < this.#told) this.#told = 0
     const fresh = [...this.#ran].slice(this.#told)
-    if (fresh.length > 0) await redis.hset(ran, Object.fromEntries(fresh))
-    await redis.expire(ran, KEPT)
+    const commands = redis.multi().set(KEYS.told(this.#run), JSON.stringify(facts), 'EX', KEPT)
+    commands.sadd(KEYS.runs, this.#run).expire(KEYS.runs, KEPT)
+    if (fresh.length > 0) commands.hset(ran, Object.fromEntries(fresh))
+    await together(commands.expire(ran, KEPT))
     this.#told += fresh.length
   }
 }

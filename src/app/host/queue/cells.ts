@@ -6,7 +6,7 @@ import { designNamed } from '../../../hosts/index.js'
 import { LitmusError } from '../../../litmus/error.js'
 import { type Known, readScenario } from '../../../litmus/scenario.js'
 import type { Limits, Question } from '../../ask.js'
-import type { Verdict } from '../../verdict.js'
+import { cellTitle, type Verdict } from '../../verdict.js'
 import type { Job } from '../job.js'
 import { usualBytes } from '../memory.js'
 import * as is from '../narrow.js'
@@ -70,7 +70,10 @@ export const CELLS: Kind<AskedCell, Verdict> = {
   readAsked,
   readAnswer: readVerdict,
   packed,
-  title: ({ text, design }) => `${/^litmus\s+(\S+)/m.exec(text)?.[1]} on ${design.id}`,
+  title: ({ text, design }) => {
+    const [, scenario = ''] = /^litmus\s+(\S+)/m.exec(text) ?? []
+    return cellTitle({ scenario, design: design.id })
+  },
   found: (verdict) => verdict.findings.filter((f) => f.first).map((f) => f.id),
   hand: (threads) => new Thread(usualBytes(threads)),
 }
@@ -107,8 +110,8 @@ class Thread implements Hand<AskedCell> {
     const travelled = hash === undefined ? undefined : await design(hash)
     const module = travelled?.replaceAll(ANYWHERE, HERE)
     const ref = { id, module, identity: hash ?? id }
-    const { bytes = this.#bytes, milliseconds = Number.POSITIVE_INFINITY } = asked.limits
-    const limits = { bytes, milliseconds: Math.max(0, milliseconds - slice.spent) }
+    const { bytes = this.#bytes, milliseconds } = asked.limits
+    const limits = { bytes, milliseconds }
     const cell = { number: 0, text, known, design: ref, question, limits, checkpoint: undefined }
     const job = Number.isFinite(slice.milliseconds) || slice.from ? { ...cell, slice } : cell
     Atomics.store(this.#stop, 0, 0)
@@ -124,7 +127,7 @@ class Thread implements Hand<AskedCell> {
       })
       if (last.kind === 'slice') return new HandedOn(last.snapshot, last.states)
       if (last.kind !== 'verdict') throw new Error(`a worker answers with ${last.kind}`)
-      return { ...last.verdict, ms: slice.spent + last.verdict.ms }
+      return last.verdict
     } catch (error) {
       // It may be in the middle of something that never ends.
       await this.end()

@@ -1,4 +1,5 @@
 /** A kind of jobs: what is asked, what comes back, and how a worker finds the answer. */
+import type { Slice } from '../job.js'
 import type { Read } from '../narrow.js'
 import type { Travelling } from '../travel.js'
 
@@ -9,18 +10,9 @@ export interface Bench {
   /** Aborted when nobody waits for the answer any more. */
   readonly signal: AbortSignal
   /** How much of the job is to be done. */
-  readonly slice: Portion
+  readonly slice: Slice
   /** Something that the user should know. */
   onNotice(text: string): void
-}
-
-/** What has been done of a job, and what is to be done now. */
-export interface Portion {
-  /** After so many it is handed on, if it can be; infinite if that is not wanted. */
-  readonly milliseconds: number
-  /** Milliseconds that slices before this one took. */
-  readonly spent: number
-  readonly from: Travelling | undefined
 }
 
 /** Instead of an answer: the slice is over. */

@@ -2,7 +2,7 @@
  * A connection to a Redis server that may be lost: what is asked is asked again for as long as there
  * is patience, and the user is told when it is lost and when it is back. Passwords are in no message.
  */
-import type { Redis } from 'ioredis'
+import type { ChainableCommander, Redis } from 'ioredis'
 import { UserError } from '../../error.js'
 import { WorkerBug } from '../job.js'
 
@@ -23,6 +23,9 @@ export interface LineOptions {
 const PASSING: readonly string[] = ['LOADING', 'BUSY', 'TRYAGAIN', 'MASTERDOWN', 'READONLY']
 
 class NoAnswer extends Error {}
+
+/** There is no connection, for longer than there is patience, or the server refuses what is asked. */
+export class NoServer extends UserError {}
 
 export class Line {
   readonly redis: Redis
@@ -69,11 +72,11 @@ export class Line {
    * Ask once: undefined if there is no connection at the moment. What is asked may have been done
    * all the same, so it must bear being done twice.
    *
-   * @throws UserError when patience is over, or the server refuses; what `act` throws
+   * @throws NoServer when patience is over, or the server refuses; what `act` throws
    */
   async attempt<T>(act: () => Promise<T>): Promise<{ readonly answer: T } | undefined> {
     try {
-      const answer = await within(Math.min(REQUEST, this.#patience), act())
+      const answer = await within(Math.min(REQUEST, this.#left), act())
       this.#isBack()
       return { answer }
     } catch (error) {
@@ -83,7 +86,7 @@ export class Line {
     }
   }
 
-  /** Ask until there is an answer. @throws UserError as above */
+  /** Ask until there is an answer. @throws NoServer as above */
   async ask<T>(act: () => Promise<T>): Promise<T> {
     for (;;) {
       const got = await this.attempt(act)
@@ -92,31 +95,34 @@ export class Line {
   }
 
   #failed(error: Error): void {
-    const [word = ''] = error.message.split(' ')
-    const refused = error.name === 'ReplyError'
-    if (refused && !PASSING.includes(word)) {
-      throw new UserError(`${this.label}: the server refuses: ${error.message}`)
+    const refusal = refusalIn(error)
+    if (refusal !== undefined && !PASSING.includes(wordOf(refusal))) {
+      throw new NoServer(`${this.label}: the server refuses: ${refusal}`)
     }
     // What goes wrong while there is a connection has nothing to do with it.
-    if (!refused && !(error instanceof NoAnswer) && this.redis.status === 'ready') throw error
+    const isOurs = refusal === undefined && !(error instanceof NoAnswer)
+    if (isOurs && this.redis.status === 'ready') throw error
     if (error instanceof UserError || error instanceof WorkerBug) throw error
-    const gone = this.#isGone(error.message)
-    if (gone < this.#patience) return
-    throw new UserError(
+    this.#isGone(error.message)
+    if (!this.#closed && this.#left > PAUSE) return
+    throw new NoServer(
       `${this.label}: no connection for ${this.#patience / 1000} s (${this.#why || error.message})`,
     )
   }
 
-  /** There is no connection; for how many milliseconds now. */
-  #isGone(why: string): number {
-    const now = performance.now()
-    if (this.#lost === undefined) {
-      this.#lost = now
-      this.#say(
-        `${this.label}: no connection (${this.#why || why}); trying for ${this.#patience / 1000} s`,
-      )
-    }
-    return now - this.#lost
+  /** Milliseconds of patience. */
+  get #left(): number {
+    const gone = this.#lost === undefined ? 0 : performance.now() - this.#lost
+    return Math.max(0, this.#patience - gone)
+  }
+
+  /** There is no connection. */
+  #isGone(why: string): void {
+    if (this.#lost !== undefined) return
+    this.#lost = performance.now()
+    this.#say(
+      `${this.label}: no connection (${this.#why || why}); trying for ${this.#patience / 1000} s`,
+    )
   }
 
   #isBack(): void {
@@ -129,6 +135,34 @@ export class Line {
     this.#closed = true
     this.redis.disconnect()
   }
+}
+
+/** What a server says that does not do what it is asked; undefined for any other error. */
+function refusalIn(error: Error): string | undefined {
+  if (error.name !== 'ReplyError') return undefined
+  // Of a transaction that is given up, the command because of which it is.
+  const [first = error] = (error as Error & { previousErrors?: Error[] }).previousErrors ?? []
+  return first.message
+}
+
+const wordOf = (refusal: string): string => refusal.split(' ')[0] ?? ''
+
+/** Why a server has no room for something; undefined if that is not what it says. */
+export function fullness(error: Error): string | undefined {
+  const refusal = refusalIn(error)
+  if (refusal === undefined) return undefined
+  const isFull = wordOf(refusal) === 'OOM' || TOO_LONG.test(refusal)
+  return isFull ? refusal : undefined
+}
+
+/** What a server with a limit of its own says of a value; there is no word for it. */
+const TOO_LONG = /exceeds maximum allowed size|invalid bulk length/
+
+/** All commands or none; what each says. */
+export async function together(commands: ChainableCommander): Promise<readonly unknown[]> {
+  const said = (await commands.exec()) ?? []
+  for (const [error] of said) if (error) throw error
+  return said.map(([, answer]) => answer)
 }
 
 /** The value, unless it takes too long. */

@@ -13,7 +13,7 @@ import { NotAsWritten } from '../narrow.js'
 import { assertSameCode } from '../package.js'
 import { hashOf } from './cells.js'
 import { type Bench, type Hand, HandedOn, type Kind, Refusal } from './kind.js'
-import { Line, type LineOptions, packages, until } from './line.js'
+import { Line, type LineOptions, NoServer, packages, together, until } from './line.js'
 import { dropSnapshot, fetchSnapshot, keepSnapshot, storeSnapshot } from './snapshots.js'
 import {
   ALIVE,
@@ -181,9 +181,8 @@ class Server<A, R> {
       ...this.#served,
       doing: [...this.#doing].map((d) => [d.title, (now - d.since) / 1000] as const),
     }
-    await redis.set(KEYS.worker(this.#id), JSON.stringify(facts), 'EX', ALIVE)
-    await redis.sadd(KEYS.workers, this.#id)
-    await redis.expire(KEYS.workers, KEPT)
+    const commands = redis.multi().set(KEYS.worker(this.#id), JSON.stringify(facts), 'EX', ALIVE)
+    await together(commands.sadd(KEYS.workers, this.#id).expire(KEYS.workers, KEPT))
   }
 
   async #isAwaited(run: string): Promise<boolean> {
@@ -196,7 +195,6 @@ class Server<A, R> {
    * @throws UserError if the job does not even say who has asked
    */
   async #process(job: Job): Promise<boolean> {
-    const { signal } = this.#ending
     let head: Envelope
     try {
       head = readEnvelope(job.data, 'job')
@@ -207,33 +205,74 @@ class Server<A, R> {
       )
       throw new UserError(error.message)
     }
-    if (!(await this.#isAwaited(head.run))) return true
+    try {
+      return await this.#do(head)
+    } catch (error) {
+      if (!(error instanceof NoServer)) throw error
+      this.#endWith(error)
+      return false
+    }
+  }
+
+  /** The same, of a job that says who has asked. @throws NoServer */
+  async #do(head: Envelope): Promise<boolean> {
+    const { signal } = this.#ending
+    if (!(await this.#line.ask(() => this.#isAwaited(head.run)))) return true
     try {
       assertSameCode()
     } catch (error) {
-      this.#why = error as Error
-      this.#ending.abort()
+      this.#endWith(error as Error)
     }
     if (signal.aborted) return false
     const begun = performance.now()
     const nobody = new AbortController()
     const said = await this.#answer(head, nobody)
-    const { redis } = this.#line
     if (nobody.signal.aborted) {
-      if (said.slice !== undefined) await dropSnapshot(redis, head.run, said.slice)
+      await this.#drop(head, said)
       return !signal.aborted
     }
-    const milliseconds = performance.now() - begun
-    const text = JSON.stringify(answered(this.#name, milliseconds, said), this.#kind.packed)
-    await redis.hset(KEYS.answers(head.run), placeOf(head), text)
-    await redis.expire(KEYS.answers(head.run), KEPT)
-    if (said.slice === undefined) this.#served.jobs++
-    else await keepSnapshot(redis, head.run, said.slice)
-    this.#served.milliseconds += milliseconds
+    await this.#leave(head, said, performance.now() - begun)
     return true
   }
 
-  /** What is to be said to a job. */
+  /** This worker can't go on. */
+  #endWith(error: Error): void {
+    this.#why ??= error
+    this.#ending.abort()
+  }
+
+  /**
+   * Leave an answer for who has asked. An asker that ends says so before it looks for answers a last
+   * time; so what comes after that is taken back here, and what comes before is found there. If
+   * another worker has answered, its answer stays: the asker may be taking it in.
+   */
+  async #leave(head: Envelope, said: Said, milliseconds: number): Promise<void> {
+    const { run } = head
+    const { redis } = this.#line
+    const [key, place] = [KEYS.answers(run), placeOf(head)]
+    const text = JSON.stringify(answered(this.#name, milliseconds, said), this.#kind.packed)
+    const [, , there, isAwaited] = await this.#line.ask(() => {
+      const commands = redis.multi().hsetnx(key, place, text).expire(key, KEPT)
+      commands.hget(key, place).exists(KEYS.run(run))
+      return together(said.slice === undefined ? commands : keepSnapshot(commands, run, said.slice))
+    })
+    const isOurs = there === text
+    if (isOurs && isAwaited === 0) await this.#line.ask(() => redis.hdel(key, place))
+    if (!isOurs || isAwaited === 0) {
+      await this.#drop(head, said)
+      return
+    }
+    if (said.slice === undefined) this.#served.jobs++
+    this.#served.milliseconds += milliseconds
+  }
+
+  /** Nobody hears what would have been said. */
+  async #drop({ run }: Envelope, { slice }: Said): Promise<void> {
+    if (slice === undefined) return
+    await this.#line.ask(() => dropSnapshot(this.#line.redis, run, slice))
+  }
+
+  /** What is to be said to a job. @throws NoServer */
   async #answer(head: Envelope, nobody: AbortController): Promise<Said> {
     const { code, run, asked } = head
     const hand = this.#idle.pop()
@@ -252,6 +291,7 @@ class Server<A, R> {
       return await this.#work(hand, job, head, nobody.signal)
     } catch (error) {
       const { message, stack } = error as Error
+      if (error instanceof NoServer) throw error
       if (error instanceof UserError) return { mistake: message }
       if (!(error instanceof Refusal || error instanceof NotAsWritten)) {
         return { bug: stack ?? message }
@@ -267,15 +307,14 @@ class Server<A, R> {
   /** A slice of a job, or all that is left of it where it can't be handed on. */
   async #work(hand: Hand<A>, job: A, head: Envelope, signal: AbortSignal): Promise<Said> {
     const { run, slice: before } = head
-    const { redis } = this.#line
     const { onNotice } = this.#options
     const title = this.#kind.title(job)
     let milliseconds = (this.#options.slice ?? Number.POSITIVE_INFINITY) * 1000
-    let spent = before?.milliseconds ?? 0
-    let from = before && (await fetchSnapshot(redis, run, before))
+    let from = before && (await fetchSnapshot(this.#line, run, before))
     if (before !== undefined && from === undefined) {
       onNotice(`${title}: its snapshot is not on the server any more; it begins again`)
     }
+    let spent = from === undefined ? 0 : (before?.milliseconds ?? 0)
     for (;;) {
       const begun = performance.now()
       const design = (hash: string): Promise<string> => this.#design(run, hash)
@@ -285,7 +324,7 @@ class Server<A, R> {
       if (!(answer instanceof HandedOn)) return { answer }
       spent += performance.now() - begun
       const { snapshot, states } = answer
-      const stored = await storeSnapshot(redis, run, snapshot)
+      const stored = await storeSnapshot(this.#line, run, snapshot)
       if (typeof stored === 'object') {
         const slices = (before?.slices ?? 0) + 1
         return { slice: { ...stored, slices, milliseconds: spent, states } }
@@ -300,7 +339,7 @@ class Server<A, R> {
     if (!this.#options.allowDesigns) {
       throw new Refusal('it runs no designs of others unless it is started with --allow-designs')
     }
-    const text = await this.#line.redis.get(KEYS.design(run, hash))
+    const text = await this.#line.ask(() => this.#line.redis.get(KEYS.design(run, hash)))
     if (typeof text !== 'string' || hashOf(text) !== hash) {
       throw new Refusal('the text of the design is not there, or is not what its hash says')
     }

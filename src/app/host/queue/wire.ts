@@ -41,11 +41,11 @@ export const KEYS = {
   workers: `${PREFIX}:workers`,
   /** There as long as somebody waits for the run's answers. */
   run: (run: string): string => `${PREFIX}:run:${run}`,
-  /** What a run says of itself, for people: the only thing that stays for a while when it ends. */
+  /** What a run says of itself, for people. With `ran` and `runs` it stays for a while. */
   told: (run: string): string => `${PREFIX}:told:${run}`,
   /** A hash: of each job that was answered, who did it and what was found. */
   ran: (run: string): string => `${PREFIX}:ran:${run}`,
-  /** A hash: answers by number. */
+  /** A hash: answers by place. */
   answers: (run: string): string => `${PREFIX}:answers:${run}`,
   /** A hash: the pieces of a snapshot by number. */
   snapshot: (run: string, name: string): string => `${PREFIX}:snapshot:${run}:${name}`,
@@ -218,6 +218,7 @@ export const readStatus = is.fields<Status>({
   schema: is.oneOf(STATUS_SCHEMA),
   runs: is.list(
     is.fields<RunStatus>({
+      id: is.text,
       ...facts,
       state: is.oneOf('running', 'gone', 'finished', 'interrupted', 'failed'),
       why: is.maybe(is.text),
