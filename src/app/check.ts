@@ -6,6 +6,7 @@
 
 import { SetupFailure } from '../cell/boot.js'
 import { Cell, type Noted } from '../cell/cell.js'
+import type { Listener } from '../cell/execution.js'
 import type { Design } from '../designs/design.js'
 import type { Witness } from '../explore/listen/witnesses.js'
 import {
@@ -17,7 +18,7 @@ import {
 import type { Scenario } from '../litmus/scenario.js'
 import { isExhaustive, type Question } from './ask.js'
 import { expectationFor } from './expect.js'
-import { failed, skipped, verdictOn } from './judge.js'
+import { failed, inFewBlocks, skipped, verdictOn } from './judge.js'
 import type { Verdict } from './verdict.js'
 
 /** A question, and what a search is given to answer it. */
@@ -28,6 +29,10 @@ export interface Effort extends Question {
   readonly resume?: CellSnapshot | undefined
   /** Called now and then with states and depth; false stops the search. */
   readonly keepGoing: (states: number, depth: number, probe: CellProbe) => boolean
+  /** Tell each finding in few blocks, too. */
+  readonly gather?: boolean | undefined
+  /** Hear of the search that proves. */
+  readonly listeners?: readonly Listener[] | undefined
   /** Steps between two such calls, if not the usual number. */
   readonly askEvery?: number | undefined
   /** Milliseconds from some fixed point; the core has no clock of its own. */
@@ -92,17 +97,20 @@ export function conclude(
   const witnesses = new Map(result.witnesses)
   const wanted = effort.asMet !== true && isExhaustive(effort) && result.finished
   const fewest = wanted && minimise(cell, effort, witnesses)
-  cell.judges.detach()
   const cut = result.cut || !result.finished
+  const verdict = verdictOn(cell, scenario, design, {
+    proof: cut ? 'bounded' : 'exhaustive',
+    stopped: !result.finished,
+    states: result.states,
+    executions: result.executions,
+    witnesses,
+    ms: effort.now() - start,
+  })
+  const findings = effort.gather === true ? inFewBlocks(cell, verdict.findings) : verdict.findings
+  cell.judges.detach()
   return {
-    ...verdictOn(cell, scenario, design, {
-      proof: cut ? 'bounded' : 'exhaustive',
-      stopped: !result.finished,
-      states: result.states,
-      executions: result.executions,
-      witnesses,
-      ms: effort.now() - start,
-    }),
+    ...verdict,
+    findings,
     outOfMemory: result.outOfMemory,
     omissions: effort.exact === true ? 0 : result.omissions,
     exact: effort.exact === true,
@@ -120,6 +128,7 @@ function prove(cell: Cell, effort: Effort): SearchResult {
     bound: effort.bound,
     exact: effort.exact,
     resume: resume?.search,
+    listeners: [cell.outcomes, ...(effort.listeners ?? [])],
     keepGoing: (states, depth, { bytes, snapshot }) =>
       effort.keepGoing(states, depth, {
         bytes,

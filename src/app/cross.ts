@@ -12,7 +12,6 @@ import { FinalStates } from '../explore/listen/finals.js'
 import { search } from '../explore/prove/search.js'
 import { exploreClasses } from '../explore/stateless/dpor.js'
 import type { Scenario } from '../litmus/scenario.js'
-import { undoMark } from '../machine/arena.js'
 import type { Mode } from '../machine/machine.js'
 
 /** What both searches say of a cell. */
@@ -78,11 +77,16 @@ function opinion<R>(
 ): R & Opinion {
   const cell = new Cell(scenario, design)
   cell.boot(mode)
-  const finals = new FinalStates(undoMark())
+  const finals = new FinalStates()
   const result = run(cell.judges, finals)
   cell.judges.detach()
-  const findings = new Set(result.seen.map(([id, first]) => (first ? id : `${id}+`)))
+  const findings = marked(result.seen.map(([id, first]) => ({ id, first })))
   return { ...result, findings, finals: finals.keys }
+}
+
+/** Findings as opinions are compared by. */
+export function marked(findings: readonly { id: string; first: boolean }[]): ReadonlySet<string> {
+  return new Set(findings.map(({ id, first }) => (first ? id : `${id}+`)))
 }
 
 function stateful(scenario: Scenario, design: Design, limits: CrossLimits) {
@@ -128,7 +132,17 @@ export function crossCheck(
   limits: CrossLimits,
   askModel?: AskModel,
 ): Certificate {
-  const one = stateful(scenario, design, limits)
+  return secondOpinion(stateful(scenario, design, limits), scenario, design, limits, askModel)
+}
+
+/** Compare what a stateful search has said of a cell with what others say. */
+export function secondOpinion(
+  one: One,
+  scenario: Scenario,
+  design: Design,
+  limits: CrossLimits,
+  askModel?: AskModel,
+): Certificate {
   // An execution of more steps than there are states goes round in circles, and could for ever.
   const two = stateless(scenario, design, limits, one.finished ? one.states : undefined)
   const { outcome, why } = compare(one, two)

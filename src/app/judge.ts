@@ -99,13 +99,18 @@ export function gathered(
   if (!findings.some((f) => f.first)) return findings
   const cell = new Cell(scenario, design)
   cell.boot('lowered')
-  const told = findings.map((finding) => {
-    if (!finding.first) return finding
-    const { schedule, preemptions } = gather(cell.judges, finding)
-    return { ...finding, schedule, preemptions, steps: schedule.length }
-  })
+  const told = inFewBlocks(cell, findings)
   cell.judges.detach()
   return told
+}
+
+/** The same, of a cell that stands in its initial state; it does so again afterwards. */
+export function inFewBlocks({ judges, memo }: Cell, findings: readonly Finding[]): Finding[] {
+  return findings.map((finding) => {
+    if (!finding.first) return finding
+    const { schedule, preemptions } = gather(judges, finding, memo)
+    return { ...finding, schedule, preemptions, steps: schedule.length }
+  })
 }
 
 /** The scenario says that it is not about the design. */

@@ -1,5 +1,4 @@
 /** `check` and the matrix: from the command line to a report on the standard output. */
-import { setFlagsFromString } from 'node:v8'
 import { UserError } from '../app/error.js'
 import { builtInDesigns, designsOnMachine, resolveDesigns } from '../app/host/designs.js'
 import { type Answer, check as run } from '../app/host/run.js'
@@ -24,20 +23,15 @@ import { exitCodeOf } from './exit-codes.js'
 import type { CheckFlags } from './flags.js'
 import { formatNamed } from './formats.js'
 import { builtLists } from './list.js'
+import { optimiseLate } from './optimise.js'
 import { Interruption, lookFor, out, ProgressLine, say } from './terminal.js'
-
-/**
- * How much code V8 runs before it optimises it, in bytes of bytecode; about four times what it would
- * by itself. A matrix runs a lot of code for a moment each (docs/decisions/0015-latency.md).
- */
-const INTERRUPT_BUDGET = 500_000
 
 /** Executions that a second opinion may take if the user does not say. */
 const CROSS_EXECUTIONS = 20_000
 
 /** Check scenarios on designs and print the result; returns the exit code. */
 export async function check(names: readonly string[], flags: CheckFlags): Promise<number> {
-  setFlagsFromString(`--interrupt-budget=${INTERRUPT_BUDGET}`)
+  optimiseLate()
   const format = await formatNamed(flags.format)
   const named = flags.design.length > 0
   const designs = await designsFor(flags)

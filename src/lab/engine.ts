@@ -1,7 +1,6 @@
 /** What a worker of the page can be asked: the library, without files and threads. */
 import { checkScenario } from '../app/check.js'
 import { UserError } from '../app/error.js'
-import { gathered } from '../app/judge.js'
 import { knownNames } from '../app/known.js'
 import type { CellResult, LoadedDesign } from '../app/results.js'
 import { cellHash, decodeToken, isNamedBy, type Token, TokenError } from '../app/token.js'
@@ -169,21 +168,21 @@ export class Engine {
     const scenario = this.#scenario(text)
     const design = this.#design(id)
     const { stop } = this.#start
-    const checked = checkScenario(scenario, design, {
+    const verdict = checkScenario(scenario, design, {
+      gather: true,
       now,
       keepGoing: (states, depth) => {
         onProgress(states, depth)
         return stop === undefined || Atomics.load(stop, 0) === 0
       },
     })
-    const findings = gathered(scenario, design, checked.findings)
     const builtIn = this.#start.scenarios.some((s) => s.text === text)
     const identity = this.#identity(id)
     const loaded: LoadedDesign = { id, design, module: undefined, identity, path: undefined }
     const cell: CellResult = {
       file: { path: scenario.name, builtIn, text, scenario },
       design: loaded,
-      verdict: { ...checked, findings },
+      verdict,
       hash: cellHash(this.#start.code, text, identity),
     }
     const { version } = this.#start

@@ -33,7 +33,7 @@ function ask(
 ): Opinion | undefined {
   const judges = new Judges(SELF_TEST_JUDGES)
   bootSample(sample, mode, () => judges.attach())
-  const finals = new FinalStates(undoMark())
+  const finals = new FinalStates({ root: undoMark() })
   const judged = run(judges, finals)
   judges.detach()
   return judged && { by, finals: finals.keys, ...judged }

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { checkScenario } from '../../src/app/check.js'
-import { compare, crossCheck } from '../../src/app/cross.js'
+import { compare, crossCheck, marked, secondOpinion } from '../../src/app/cross.js'
 import { builtInScenarios } from '../../src/app/host/scenarios.js'
 import type { Design } from '../../src/designs/design.js'
 import { DESIGNS } from '../../src/designs/index.js'
+import { FinalStates } from '../../src/explore/listen/finals.js'
 import { readScenario, type Scenario } from '../../src/litmus/scenario.js'
 
 const files = builtInScenarios()
@@ -27,6 +28,31 @@ describe('a second, stateless search over the generators says the same as the fi
       assert.equal(c.outcome, 'agrees', c.why)
       assert.ok(c.executions >= 1)
       assert.equal(c.findings[0], c.findings[1])
+    })
+  }
+})
+
+describe('the search that proves is an opinion as good as one made for the comparison', () => {
+  const limits = { executions: 200, keepGoing: () => true }
+  for (const id of ['v10', 'upm-aops', 'gmem-6.18']) {
+    test(id, () => {
+      let compared = 0
+      for (const { scenario } of files.filter((f) => !f.scenario.name.startsWith('hosts/'))) {
+        const finals = new FinalStates({ most: 100 })
+        const effort = { keepGoing: () => true, now: () => 0, listeners: [finals] }
+        const { states, proof, findings } = checkScenario(scenario, design(id), effort)
+        if (proof === undefined || states > 100) continue
+        assert.ok(finals.whole)
+        const one = { states, finished: true, findings: marked(findings), finals: finals.keys }
+        const asked = crossCheck(scenario, design(id), limits)
+        assert.deepEqual(secondOpinion(one, scenario, design(id), limits), asked)
+        const none = { ...one, finals: new Set<string>() }
+        if (asked.outcome === 'agrees' && finals.keys.size > 0) {
+          assert.equal(secondOpinion(none, scenario, design(id), limits).outcome, 'differs')
+        }
+        compared++
+      }
+      assert.ok(compared >= 5)
     })
   }
 })

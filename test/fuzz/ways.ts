@@ -62,7 +62,7 @@ function on<R>(
 ): { said: R; outcomes: ReadonlySet<string>; finals: ReadonlySet<string> } {
   const cell = new Cell(scenario, design)
   cell.boot(mode)
-  const finals = new FinalStates(undoMark())
+  const finals = new FinalStates({ root: undoMark() })
   const said = run(cell.judges, [cell.outcomes, finals], cell)
   cell.judges.detach()
   return { said, outcomes: new Set(cell.outcomes.all.keys()), finals: finals.keys }

@@ -29,7 +29,7 @@ export function subjectOf(boot: (attach: () => void) => void): Subject {
   const judges = new Judges(SELF_TEST_JUDGES)
   boot(() => judges.attach())
   const state = captureState()
-  const finals = new FinalStates(undoMark())
+  const finals = new FinalStates({ root: undoMark() })
   const { states, finished, witnesses } = search(judges, {
     bound: undefined,
     keepGoing: () => true,

@@ -3,12 +3,13 @@ import { uniformInt } from 'pure-rand/distribution/uniformInt'
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus'
 import { SetupFailure } from '../../cell/boot.js'
 import type { Design } from '../../designs/design.js'
+import { FinalStates } from '../../explore/listen/finals.js'
 import type { Draw } from '../../explore/sample/samplers.js'
 import { readScenario, type Scenario } from '../../litmus/scenario.js'
 import { LimitError } from '../../machine/fault.js'
 import { doubted, unannounced } from '../announced.js'
 import { type CellSnapshot, checkScenario, type Effort } from '../check.js'
-import { type AskModel, crossCheck } from '../cross.js'
+import { type AskModel, crossCheck, marked, type One, secondOpinion } from '../cross.js'
 import { UserError } from '../error.js'
 import { gathered } from '../judge.js'
 import { notRepeated } from '../repeatable.js'
@@ -31,6 +32,9 @@ function scenarioOf({ text, known }: Job): Scenario {
 
 /** On cells of so many states a second opinion costs next to nothing (docs/decisions/0015-latency.md). */
 const SECONDED = { states: 100, executions: 200 } as const
+
+/** Noting a final state costs as much as some steps; a cell of few states has few of them. */
+const NOTED_FINALS = 20
 
 /** Who gave the job. */
 export interface Client {
@@ -81,7 +85,8 @@ export async function perform(job: Job, client: Client): Promise<Message> {
   }
   const saver = job.checkpoint === undefined ? undefined : new Saver(job.checkpoint, task)
   const slicer = job.slice === undefined ? undefined : new Slicer(job.slice, task)
-  const effort = effortOf(task, slicer ?? saver)
+  const finals = new FinalStates({ most: NOTED_FINALS })
+  const effort = effortOf(task, slicer ?? saver, finals)
   if (job.share !== undefined) {
     return { kind: 'share', job: number, share: exploreShare(scenario, design, effort, job.share) }
   }
@@ -95,7 +100,8 @@ export async function perform(job: Job, client: Client): Promise<Message> {
   }
   // What a limit has kept from being told with the fewest preemptions can be gone on with.
   if (!checked.stopped && checked.fewest !== false) saver?.drop()
-  const verdict = await explained(task, announced(task, checked))
+  const afresh = job.explored === undefined && effort.resume === undefined
+  const verdict = await explained(task, announced(task, checked), afresh ? finals : undefined)
   const whole = { ...verdict, ms: task.spent + verdict.ms }
   return { kind: 'verdict', job: number, verdict: whole, final: true }
 }
@@ -130,17 +136,12 @@ function announced(task: Task, verdict: Verdict): Verdict {
   return doubted(verdict, unannounced(scenario, design, drawFor(task, 1)))
 }
 
-function told({ scenario, design }: Task, verdict: Verdict): Verdict {
-  return { ...verdict, findings: gathered(scenario, design, verdict.findings) }
-}
-
-/** With findings in their shortest form, and what other searches say, if they are asked. */
-async function explained(task: Task, checked: Verdict): Promise<Verdict> {
+/** With what other searches say, if they are asked. `finals`: the search has led to. */
+async function explained(task: Task, verdict: Verdict, finals?: FinalStates): Promise<Verdict> {
   const { scenario, design, job, client, mayGoOn } = task
   const { cross } = job.question
-  const verdict = told(task, checked)
   if (verdict.proof === undefined) return verdict
-  if (cross === undefined) return seconded(task, verdict)
+  if (cross === undefined) return seconded(task, verdict, finals)
   // Who interrupts a second search has the verdict of the first.
   client.send({ kind: 'verdict', job: job.number, verdict, final: false })
   // Only now: making models needs the whole of TypeScript.
@@ -154,11 +155,21 @@ async function explained(task: Task, checked: Verdict): Promise<Verdict> {
  * Of a cell with few states, with what a stateless search says against the verdict. Searches that
  * agree say nothing.
  */
-function seconded({ scenario, design, mayGoOn }: Task, verdict: Verdict): Verdict {
+function seconded(task: Task, verdict: Verdict, finals: FinalStates | undefined): Verdict {
   if (verdict.proof !== 'exhaustive' || verdict.states > SECONDED.states) return verdict
+  const { scenario, design, mayGoOn } = task
   const limits = { executions: SECONDED.executions, keepGoing: mayGoOn }
-  const cross = crossCheck(scenario, design, limits)
+  const first = finals?.whole === true ? firstOpinion(verdict, finals) : undefined
+  const cross =
+    first === undefined
+      ? crossCheck(scenario, design, limits)
+      : secondOpinion(first, scenario, design, limits)
   return cross.outcome === 'differs' ? { ...verdict, cross } : verdict
+}
+
+/** What the search has said that led to a verdict. */
+function firstOpinion({ states, findings }: Verdict, finals: FinalStates): One {
+  return { states, finished: true, findings: marked(findings), finals: finals.keys }
 }
 
 /** Where a search goes on from, and where it leaves what it has seen. */
@@ -168,9 +179,15 @@ interface Keeper {
   save(snapshot: () => CellSnapshot, last: boolean): boolean
 }
 
-function effortOf({ job, client, mayGoOn }: Task, keeper: Keeper | undefined): Effort {
+function effortOf(
+  { job, client, mayGoOn }: Task,
+  keeper: Keeper | undefined,
+  finals: FinalStates,
+): Effort {
   return {
     ...job.question,
+    gather: true,
+    listeners: [finals],
     memory: job.limits.bytes,
     resume: keeper?.resume(),
     now: () => performance.now(),
@@ -195,7 +212,7 @@ function sampled(task: Task, runs: number): Verdict {
     },
     now: () => performance.now(),
   })
-  return { ...told(task, verdict), seed }
+  return { ...verdict, findings: gathered(scenario, design, verdict.findings), seed }
 }
 
 /**

@@ -5,7 +5,7 @@
  */
 
 import type { Listener } from '../../cell/execution.js'
-import { WORD, wordTable } from '../../cell/words.js'
+import { WORD, type Words, wordTable } from '../../cell/words.js'
 import { mem, valueAt, writtenSince } from '../../machine/arena.js'
 
 function mix(at: number, value: number, salt: number): number {
@@ -18,16 +18,29 @@ function mix(at: number, value: number, salt: number): number {
 /** The set of final states that executions from one initial state have led to. */
 export class FinalStates implements Listener {
   readonly #root: number
-  readonly #kind = wordTable().kind
+  readonly #most: number
+  #heard = 0
+  #kind: Words['kind'] | undefined
   readonly #initial = new Map<number, number>()
   readonly keys = new Set<string>()
 
-  /** `root`: mark of the undo log in the initial state. */
-  constructor(root: number) {
+  /**
+   * `root`: mark of the undo log in the initial state; behind `load` there is nothing. After `most`
+   * states the rest is not looked at.
+   */
+  constructor({ root = 0, most = Number.POSITIVE_INFINITY } = {}) {
     this.#root = root
+    this.#most = most
+  }
+
+  /** Have all been looked at? */
+  get whole(): boolean {
+    return this.#heard <= this.#most
   }
 
   atFinal(): void {
+    if (++this.#heard > this.#most) return
+    this.#kind ??= wordTable().kind
     let lo = 0
     let hi = 0
     for (const at of writtenSince(this.#root)) {

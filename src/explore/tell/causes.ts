@@ -18,8 +18,6 @@ export interface Caused {
   /** Findings of the step itself, and those of the end that it led to. */
   readonly found: readonly string[]
   readonly foundAtEnd: readonly string[]
-  /** Another task was put aside that could have gone on. */
-  readonly preempts: boolean
 }
 
 /** Does one step of an execution happen before another? */
@@ -39,13 +37,12 @@ export function causesOf(judges: Judges, schedule: readonly Move[]): readonly Ca
   const steps: Caused[] = []
   for (const move of schedule) {
     if (!run.allows(move)) break
-    const preempts = run.preempts(move.task)
     heard.forget()
     run.take(move.task, move.choice)
     run.ready()
     const { footprint } = recorder
     const time = past.timeOf(move.task, footprint)
-    const step = { move, footprint, ...time, ...heard.now(), preempts }
+    const step = { move, footprint, ...time, ...heard.now() }
     past.add(step)
     steps.push(step)
   }

@@ -4,8 +4,10 @@
  * The result is run again and must show the same finding.
  */
 
+import { Execution, type Sighting } from '../../cell/execution.js'
 import type { Judges } from '../../cell/judges.js'
 import type { Move } from '../../cell/schedule.js'
+import type { Memo } from '../../machine/memo.js'
 import { MAX_TASKS } from '../../machine/task.js'
 import { before, type Caused, causesOf } from './causes.js'
 
@@ -18,9 +20,9 @@ export interface Shown {
 
 /**
  * The same finding, told in fewer blocks; as it was if that cannot be. The machine stands in the
- * initial state, and does so again afterwards.
+ * initial state, and does so again afterwards. `memo`: what steps from there do.
  */
-export function gather(judges: Judges, shown: Shown): Shown {
+export function gather(judges: Judges, shown: Shown, memo: Memo): Shown {
   const { id } = shown
   const steps = causesOf(judges, shown.schedule)
   if (steps === undefined) return shown
@@ -31,7 +33,7 @@ export function gather(judges: Judges, shown: Shown): Shown {
   const needed = at < 0 ? whole : whole.filter((s) => before(s, last))
   for (const kept of [needed, whole]) {
     const schedule = fewestBlocks(kept)
-    const preemptions = preemptionsOf(judges, schedule, id)
+    const preemptions = preemptionsOf(judges, schedule, id, memo)
     if (preemptions === undefined || preemptions > shown.preemptions) continue
     return { id, schedule, preemptions }
   }
@@ -39,12 +41,27 @@ export function gather(judges: Judges, shown: Shown): Shown {
 }
 
 /** Run a schedule: its preemptions, or undefined if it does not end in the finding. */
-function preemptionsOf(judges: Judges, schedule: readonly Move[], id: string): number | undefined {
-  const steps = causesOf(judges, schedule)
-  const last = steps?.at(-1)
-  if (steps === undefined || last === undefined) return undefined
-  if (![...last.found, ...last.foundAtEnd].includes(id)) return undefined
-  return steps.filter((s) => s.preempts).length
+function preemptionsOf(
+  judges: Judges,
+  schedule: readonly Move[],
+  id: string,
+  memo: Memo,
+): number | undefined {
+  let shows = false
+  const found = ({ observed }: Sighting): void => {
+    shows ||= observed.some((o) => o.id === id)
+  }
+  const run = new Execution(judges, [{ found }], memo)
+  const possible = schedule.every((move) => {
+    if (!run.allows(move)) return false
+    shows = false
+    run.take(move.task, move.choice)
+    run.ready()
+    return true
+  })
+  const { preemptions } = run
+  run.backTo(0)
+  return possible && shows ? preemptions : undefined
 }
 
 /** How many times the task changes, plus one. */
