@@ -7,7 +7,6 @@
  * ended: until then who removed it may still zap. Huge leaves are not mapped here.
  */
 
-import { isTd, tdxOf } from '../hosts/tdx/kvm.js'
 import { type Kvm, KvmVcpu, type Spte } from '../kernel/include/kvm.js'
 import type { Folio } from '../kernel/include/mm.js'
 import { currentMm } from '../kernel/include/mm_types.js'
@@ -18,6 +17,7 @@ import { pfnToFolio } from '../kernel/mm/page_alloc.js'
 import { PTE_PRESENT, PTE_WRITE, pteAt, pteFolio } from '../kernel/mm/pgtable.js'
 import { attrPrivate } from '../kernel/virt/kvm/memory_attributes.js'
 import { factsOf, objectName } from '../machine/struct.js'
+import { isFrozen } from '../user/given-up.js'
 import { recorded, source } from './ground.js'
 import type { Context, Report, Sanitizer } from './sanitizer.js'
 import {
@@ -123,8 +123,8 @@ function judgeTables(atRest: boolean, report: Report): void {
 }
 
 /**
- * A TLB entry may outlive its SPTE only while the zapper still holds mmu_lock. A vCPU of a TD may
- * have one before KVM's own leaf is written: while that is frozen, the page is in the S-EPT already.
+ * A TLB entry may outlive its SPTE only while the zapper still holds mmu_lock. It may come before
+ * the SPTE where the machine has a table of its own, and KVM's leaf is frozen yet.
  */
 function judgeTlbs(report: Report): void {
   forEachAlive(KvmVcpu, (vcpu) => {
@@ -136,7 +136,7 @@ function judgeTlbs(report: Report): void {
       const pfn = vcpu.tlbPfn.get(i) as Pfn
       const spte = xaLoad(kvm.tdpMmu, gfn) as Spte | null
       if (spte !== null && spte.pfn === pfn) continue
-      if (spte === null && isTd(kvm) && tdxOf(kvm).frozen.get(gfn) !== 0) continue
+      if (spte === null && isFrozen(kvm, gfn)) continue
       const state = pfnToFolio(pfn)?.buddy ? ', a free frame,' : ''
       const text = `vCPU ${vcpu.id} still reaches pfn ${pfn}${state} at ${gfnText(gfn)}`
       report('missing-tlb-flush', `${text} through its TLB`, factsOf([vcpu, kvm], { gfn, pfn }))
