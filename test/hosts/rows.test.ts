@@ -33,8 +33,13 @@ const SERIES_2023: readonly Row[] = [
   },
   {
     row: '4.9 save area without notifier',
-    because: 'no vCPU has its state in a page of the guest',
+    shows: ['hosts/save-area-punched', 'upm-aops@snp', 'vmsa-use-after-free'],
   },
+  {
+    row: '4.9 the same in 6.17 and 7.0',
+    shows: ['hosts/save-area-punched', 'gmem-6.18@snp', 'vmsa-use-after-free'],
+  },
+  { row: '4.9 with a reload that is asked for (2026)', because: 'no design has it' },
   { row: '4.10 PSMASH not tried again', because: LARGE },
   {
     row: '4.11 the memory file itself',
