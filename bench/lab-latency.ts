@@ -5,39 +5,17 @@
  * idle machine to mean something, where it fails if a median is above what is promised; on a busy one
  * CPU time says more. The argument is how many rounds are counted.
  */
-import { readdirSync, readFileSync } from 'node:fs'
 import { loadavg } from 'node:os'
 import type { Browser, Page } from 'playwright-core'
+import { cpuBelow } from '../test/cpu.js'
 import { launch, noBrowser, PATIENCE, serve, TOUCH } from '../test/lab/browser.js'
 
 const [rounds = '5'] = process.argv.slice(2)
 if (!/^[1-9]\d*$/.test(rounds)) throw new Error(`how many rounds? "${rounds}" is no number from 1`)
 const ROUNDS = Number(rounds)
 
-/** Ticks of the processes' clocks in a second, as Linux counts them for users. */
-const TICKS = 100
-
 /** CPU seconds of all processes that this one has begun and that still run. */
-function cpuOfChildren(): number {
-  const processes = new Map<number, { readonly parent: number; readonly ticks: number }>()
-  for (const name of readdirSync('/proc').filter((n) => /^\d+$/.test(n))) {
-    try {
-      const stat = readFileSync(`/proc/${name}/stat`, 'utf8')
-      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-      const ticks = Number(fields[11]) + Number(fields[12])
-      processes.set(Number(name), { parent: Number(fields[1]), ticks })
-    } catch {
-      // It has ended.
-    }
-  }
-  let ticks = 0
-  for (const [id, of] of processes) {
-    let up = id === process.pid ? 0 : of.parent
-    while (up > 0 && up !== process.pid) up = processes.get(up)?.parent ?? 0
-    if (up === process.pid) ticks += of.ticks
-  }
-  return ticks / TICKS
-}
+const cpuOfChildren = (): number => cpuBelow(process.pid, false) ?? 0
 
 interface Measured {
   readonly wall: number

@@ -24,6 +24,7 @@ import { bundle } from './bundle.mjs'
 import { hostWithInternals } from './internals.mjs'
 import { buildLab } from './lab.mjs'
 import { marksIn } from './marks.mjs'
+import { reach } from './reach.mjs'
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..')
   .split(sep)
@@ -39,8 +40,8 @@ const MADE_BY = '.made-by'
 /** Code that a verdict depends on: what tokens are bound to. */
 const JUDGING = /^src\/(machine|kernel|user|calls|designs|hosts|sanitizers|cell|explore|litmus)\//
 
-/** Which sources make kernel code of C, and compare it. */
-const READING = /^src\/(lower|patch|app\/expect|cli\/(patch-|calibration))/
+/** What makes kernel code of C, and compares it: all that these lead to decides what they find. */
+const READING = ['src/patch/host/calibration.ts', 'src/patch/host/worker.ts']
 
 /** The lowering without its types, in a folder of its own. */
 async function bootstrap() {
@@ -160,17 +161,23 @@ sweep(NEXT, new Set(sources.flatMap((s) => [emitted(s), declared(s)])))
 await bundle(`${NEXT}/parts/src`, `${NEXT}/src`)
 
 /** A hash of what some sources have become. */
-function hashOf(which) {
-  const hash = createHash('sha256')
+function hashOf(isWanted, made, begin = '') {
+  const hash = createHash('sha256').update(begin)
   for (const source of sources) {
     const name = nameOf(source)
-    if (which.test(name)) hash.update(`${name}\n${readFileSync(emitted(source), 'utf8')}`)
+    if (!isWanted(name)) continue
+    hash.update(name)
+    for (const of of made) hash.update(`\n${readFileSync(of(source), 'utf8')}`)
   }
   return hash.digest('hex').slice(0, 16)
 }
 const { version } = JSON.parse(readFileSync(`${ROOT}/package.json`, 'utf8'))
-const code = hashOf(JUDGING)
-const reading = `${code}-${hashOf(READING)}`
+const isJudging = (name) => JUDGING.test(name)
+const code = hashOf(isJudging, [emitted])
+// What is translated is compiled: which types there are, and the compiler, decide what is refused.
+const readers = reach(ROOT, READING)
+const isReading = (name) => isJudging(name) || readers.has(name)
+const reading = `${code}-${hashOf(isReading, [emitted, declared], by)}`
 write(`${NEXT}/version.json`, `${JSON.stringify({ version, code, reading })}\n`)
 
 const built = (module) => import(pathToFileURL(`${NEXT}/src/${module}.js`).href)

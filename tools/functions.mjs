@@ -38,10 +38,10 @@ if (from === '--between') {
   if (own === undefined) all.versions[version] = between
   else if (!own.endsWith(between)) all.versions[version] = `${own}; others ${between}`
 } else {
-  const { dictionary } = await import('../dist/src/cli/fidelity-tree.js')
-  const { startCParser } = await import('../dist/src/cli/grammar.js')
-  const { modelledFiles } = await import('../dist/src/cli/tree.js')
-  const { hashOf } = await import('../dist/src/cli/changed-since.js')
+  const { dictionary } = await import('../dist/src/patch/host/dictionary.js')
+  const { startCParser } = await import('../dist/src/patch/host/grammar.js')
+  const { modelledFiles } = await import('../dist/src/patch/host/tree.js')
+  const { hashOf } = await import('../dist/src/patch/host/changed-since.js')
   const { modelledIn } = await import('../dist/src/patch/fingerprint.js')
   await startCParser()
   const words = dictionary()

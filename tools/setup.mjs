@@ -37,12 +37,26 @@ function alive(pid) {
   }
 }
 
-/** Who holds the lock; undefined if that can't be said at the moment. */
+/** Nothing is as it should be here, and no waiting mends it. */
+function giveUp(error) {
+  say(`set-up can't write to ${ROOT}: ${error.message}`)
+  process.exit(2)
+}
+
+/** Who holds the lock; undefined if it has not said so yet, or no longer does. */
 function owner() {
   try {
     return Number(readFileSync(join(LOCK, 'pid'), 'utf8')) || undefined
-  } catch {
-    return undefined
+  } catch (error) {
+    return error.code === 'ENOENT' ? undefined : giveUp(error)
+  }
+}
+
+function breakLock() {
+  try {
+    rmSync(LOCK, { recursive: true, force: true })
+  } catch (error) {
+    giveUp(error)
   }
 }
 
@@ -54,12 +68,9 @@ function lock() {
       writeFileSync(join(LOCK, 'pid'), String(process.pid))
       return
     } catch (error) {
-      if (error.code !== 'EEXIST') {
-        say(`set-up can't write to ${ROOT}: ${error.message}`)
-        process.exit(2)
-      }
+      if (error.code !== 'EEXIST') giveUp(error)
       const pid = owner()
-      if (pid !== undefined && !alive(pid)) rmSync(LOCK, { recursive: true, force: true })
+      if (pid !== undefined && !alive(pid)) breakLock()
       else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200)
     }
   }

@@ -146,7 +146,9 @@ export function secondOpinion(
   // An execution of more steps than there are states goes round in circles, and could for ever.
   const two = stateless(scenario, design, limits, one.finished ? one.states : undefined)
   const { outcome, why } = compare(one, two)
-  const three = askModel === undefined ? undefined : askModel(scenario, design)
+  const ask = (how: AskModel) =>
+    limits.keepGoing() ? how(scenario, design) : 'the check was stopped before'
+  const three = askModel === undefined ? undefined : ask(askModel)
   const model = three === undefined ? undefined : compareWhole(one, three)
   const wrong = model?.outcome === 'differs' ? `by the model, ${model.why}` : undefined
   return {

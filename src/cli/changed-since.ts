@@ -1,38 +1,7 @@
 /** `restrictedmem fidelity --linux TREE --changed-since VERSION`: whose body is another one. */
-import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
-import { UserError } from '../app/error.js'
-import { packagedFile } from '../app/host/package.js'
-import { citedVersion, type Found, type Hashes, modelledIn } from '../patch/fingerprint.js'
+import { changesSince, type SinceRow } from '../patch/host/changed-since.js'
 import type { Dictionary } from '../patch/model/dictionary.js'
 import { EXIT } from './exit.js'
-import { modelledFiles } from './tree.js'
-
-/** Where the hashes of published versions are. */
-export const HASHES = 'docs/linux-functions.json'
-
-/** Of a function's tokens. */
-export function hashOf(tokens: string): string {
-  return createHash('sha256').update(tokens).digest('hex').slice(0, 12)
-}
-
-export interface SinceRow {
-  readonly c: string
-  readonly file: string
-  readonly since: string
-  readonly word: 'same' | 'another body' | 'no hash'
-}
-
-/** Each function of a tree beside a version; with `cited`, beside the one that the model cites. */
-export function rowsSince(found: readonly Found[], version: string, hashes: Hashes): SinceRow[] {
-  return found.map(({ c, file, tokens, model }) => {
-    const since = version === 'cited' ? (citedVersion(model) ?? '') : version
-    const known = hashes.functions[c]?.[since]
-    const word =
-      known === undefined ? 'no hash' : known === hashOf(tokens) ? 'same' : 'another body'
-    return { c, file, since, word }
-  })
-}
 
 export function changedSince(
   tree: string,
@@ -40,12 +9,7 @@ export function changedSince(
   words: Dictionary,
   isJson: boolean,
 ): number {
-  const hashes = JSON.parse(readFileSync(packagedFile(HASHES), 'utf8')) as Hashes
-  const known = Object.keys(hashes.versions)
-  if (version !== 'cited' && !known.includes(version)) {
-    throw new UserError(`there are hashes of ${known.join(', ')}, and "cited"; not of ${version}`)
-  }
-  const rows = rowsSince(modelledIn(modelledFiles(tree, words), words), version, hashes)
+  const rows = changesSince(tree, version, words)
   process.stdout.write(isJson ? `${JSON.stringify(rows, undefined, 1)}\n` : told(rows, version))
   return EXIT.OK
 }

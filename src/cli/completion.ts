@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import { nameOf, packagedFiles } from '../app/host/files.js'
 import { MACHINES } from '../hosts/host.js'
-import { formatNames } from './formats.js'
+import { formatNames } from '../report/host/formats.js'
 import { builtLists } from './list.js'
 import { LISTS } from './lists.js'
 

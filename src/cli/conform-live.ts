@@ -2,19 +2,20 @@
 import { closeSync, openSync, writeSync } from 'node:fs'
 import { UserError } from '../app/error.js'
 import type { Difference } from '../conform/compare.js'
-import { countByCall, describeDifference, describeOp } from '../conform/describe.js'
+import { countByCall, describeDifference, describeOp, describeRule } from '../conform/describe.js'
 import { differential, shrinkDifference } from '../conform/differential.js'
 import { FAMILIES, type Family } from '../conform/generate.js'
 import { type Explanation, Model, profileOf } from '../conform/model.js'
-import { formatHeader, formatProgram, type Op } from '../conform/program.js'
+import { formatHeader, formatProgram } from '../conform/program.js'
 import { suggest } from '../litmus/error.js'
+import { runElsewhere } from '../live/elsewhere.js'
 import { NoLiveKernel } from '../live/libc.js'
 import { Oracle } from '../live/oracle.js'
 import { type Capabilities, describeCapabilities, missingFor } from '../live/probe.js'
-import { runElsewhere } from './conform-queue.js'
+import { dictionary } from '../patch/host/dictionary.js'
+import { modelsOf } from '../patch/model/dictionary.js'
 import { EXIT } from './exit.js'
-import { modelsOf } from './fidelity.js'
-import { Interruption, out, ProgressLine } from './terminal.js'
+import { Interruption, out, ProgressLine, say } from './terminal.js'
 
 export interface LiveOptions {
   readonly families: readonly string[]
@@ -143,7 +144,7 @@ async function runFamily(
     queue === undefined
       ? await runHere(family, capabilities, oracle, model, options, { stop, onProgress })
       : await runElsewhere({ family, first, count }, capabilities, oracle, model, {
-          ...{ ...queue, signal: stop.signal, onProgress },
+          ...{ ...queue, signal: stop.signal, onNotice: say, onProgress },
         })
   const seconds = (performance.now() - start) / 1000
   const shown = await shownOf(differences, oracle, model, options.all ? Infinity : SHOWN)
@@ -209,22 +210,10 @@ async function shownOf(
   return [...shown.values()]
 }
 
-/** The function that decided, the source it models, and the way to it. */
-export function ruleLines(
-  { call, chain }: Explanation,
-  ops: readonly Op[],
-  version: string,
-): string[] {
-  const decided = chain.at(-1)
-  if (decided === undefined) return ['    rule    none: the model did not return']
-  const source = modelsOf(decided, version)
-  const way = chain.length > 1 ? [`            by way of ${chain.slice(0, -1).join(', ')}`] : []
-  const op = ops[call]
-  const before = call === ops.length - 1 || op === undefined ? '' : ` of ${describeOp(op)}`
-  return [
-    `    rule    ${decided}${before}${source === undefined ? '' : `, models ${source}`}`,
-    ...way,
-  ]
+/** Which function of Linux one of the model stands for, of a version where there are several. */
+function modelsIn(version: string): (cName: string) => string | undefined {
+  const words = dictionary()
+  return (cName) => modelsOf(words, cName, version)
 }
 
 function storyOf({ difference: d, why, again }: Shown, version: string): string[] {
@@ -232,7 +221,7 @@ function storyOf({ difference: d, why, again }: Shown, version: string): string[
   return [
     `seed ${seed}, ${again ? `shortened to ${counted(ops.length, 'call')}` : 'not seen again'}`,
     ...describeDifference(d, ['kernel', 'model']),
-    ...ruleLines(why, ops.slice(0, d.call + 1), version),
+    ...describeRule(why, ops.slice(0, d.call + 1), modelsIn(version)),
   ]
 }
 

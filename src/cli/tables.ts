@@ -4,8 +4,8 @@ import { CONSTANTS } from '../calls/constants.js'
 import { CALLS } from '../calls/table.js'
 import { DESIGNS } from '../designs/index.js'
 import { HOSTS, hostWords } from '../hosts/index.js'
+import { formatNamed, formatNames } from '../report/host/formats.js'
 import { FINDING_KINDS, HOST_SANITIZERS, SANITIZERS } from '../sanitizers/index.js'
-import { formatNamed, formatNames } from './formats.js'
 import type { BuiltList, Entry } from './lists.js'
 
 /** A mark that kernel code declares, and the files that pass it. */

@@ -25,7 +25,7 @@ export async function worker(flags: WorkerFlags): Promise<number> {
   if (workers > MOST_WORKERS) {
     throw new UserError(`there can be 1 to ${MOST_WORKERS} workers, not ${workers}`)
   }
-  const programs = live ? await (await import('./conform-queue.js')).programsHere() : undefined
+  const programs = live ? await (await import('../live/elsewhere.js')).programsHere() : undefined
   const interruption = new Interruption()
   // One that has to end takes the others along.
   const ending = new AbortController()

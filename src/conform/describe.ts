@@ -1,5 +1,6 @@
 /** Programs and results in words, at most 80 columns wide. */
 import type { Difference } from './compare.js'
+import type { Explanation } from './model.js'
 import { argumentNames, type Op, type Result } from './program.js'
 
 /** A call as C would spell it, with files and maps by their number: `pwrite(f0, 4096, 1, 7)`. */
@@ -51,4 +52,22 @@ export function countByCall(differences: readonly Difference[]): string {
     .sort(([, a], [, b]) => b - a)
     .map(([name, n]) => `${name} ${n}`)
     .join(', ')
+}
+
+/** The function that decided, the source it models, and the way to it. */
+export function describeRule(
+  { call, chain }: Explanation,
+  ops: readonly Op[],
+  modelsOf: (cName: string) => string | undefined,
+): string[] {
+  const decided = chain.at(-1)
+  if (decided === undefined) return ['    rule    none: the model did not return']
+  const source = modelsOf(decided)
+  const way = chain.length > 1 ? [`            by way of ${chain.slice(0, -1).join(', ')}`] : []
+  const op = ops[call]
+  const before = call === ops.length - 1 || op === undefined ? '' : ` of ${describeOp(op)}`
+  return [
+    `    rule    ${decided}${before}${source === undefined ? '' : `, models ${source}`}`,
+    ...way,
+  ]
 }

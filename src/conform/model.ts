@@ -52,7 +52,7 @@ function leftGuest(errno: number): number | string {
 function pageFacts(address: bigint): PageFacts | undefined {
   const pte = pteAt(currentMm(), address)
   if (!(pte & PTE_PRESENT)) return undefined
-  const { mapcount, uptodate, dirty, anon, swapbacked, mlockCount } = pteFolio(pte)
+  const { mapcount, uptodate, dirty, anon, swapbacked, mlocked } = pteFolio(pte)
   return {
     mapcount,
     uptodate,
@@ -60,7 +60,7 @@ function pageFacts(address: bigint): PageFacts | undefined {
     mmap: mapcount > 0,
     anon,
     swapbacked,
-    mlocked: mlockCount > 0,
+    mlocked,
   }
 }
 

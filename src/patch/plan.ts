@@ -110,7 +110,12 @@ export function treeFile(file: ChangedFile, side: Side): TreeFile {
 }
 
 /** How the calibration of a function ended. */
-export type Calibrated = 'alone' | 'company' | { readonly differs: string } | undefined
+export type Calibrated =
+  | 'alone'
+  | 'company'
+  | 'not reached'
+  | { readonly differs: string }
+  | undefined
 
 export interface Plan {
   readonly entries: readonly Entry[]

@@ -1,10 +1,11 @@
 /**
  * The ledger of a folio's references. In every state a folio has at least the references of
- * the holders that can be seen: the page cache or the swap cache, and an LRU batch. When everything
+ * the holders that can be seen: the page cache or the swap cache, and batches. When everything
  * was torn down it is back in the allocator, or, if it is poisoned, has the one reference that keeps
  * it out of it; with more its poison could not be taken back.
  */
 import { type Folio, nrPages } from '../kernel/include/mm.js'
+import { mlockEntries } from '../kernel/mm/mlocked.js'
 import { forEachFolio } from '../kernel/mm/page_alloc.js'
 import { factsOf } from '../machine/struct.js'
 import { isGivenUp } from '../user/given-up.js'
@@ -14,7 +15,8 @@ import type { Context, Sanitizer } from './sanitizer.js'
 /** References whose holders can be seen in the state. */
 export function visibleHolders(folio: Folio): number {
   const cached = folio.mapping !== null || folio.swap !== 0
-  return (cached ? nrPages(folio) : 0) + (folio.lruBatch === 0 ? 0 : 1)
+  const inBatch = (folio.lruBatch === 0 ? 0 : 1) + mlockEntries(folio)
+  return (cached ? nrPages(folio) : 0) + inBatch
 }
 
 function state({ report }: Context): void {
@@ -52,7 +54,7 @@ function atEnd({ report, crashed }: Context): void {
 export const references: Sanitizer = {
   name: 'references',
   invariant:
-    'A folio has at least the references of the holders that can be seen (page cache, swap cache, LRU batch); when all was torn down it is back in the allocator, unless it is poisoned.',
+    'A folio has at least the references of the holders that can be seen (page cache, swap cache, batches); when all was torn down it is back in the allocator, unless it is poisoned.',
   kinds: [
     {
       id: 'refcount-underflow',
@@ -69,7 +71,14 @@ export const references: Sanitizer = {
       ],
     },
   ],
-  watches: ['Folio.refcount', 'Folio.mapping', 'Folio.swap', 'Folio.lruBatch', 'Folio.buddy'],
+  watches: [
+    'Folio.refcount',
+    'Folio.mapping',
+    'Folio.swap',
+    'Folio.lruBatch',
+    'Folio.mlockBatch',
+    'Folio.buddy',
+  ],
   // Besides, it reads which folios there are, and their numbers: the memmap never changes.
   ofStates: true,
   state,

@@ -4,6 +4,7 @@ import { Kvm, type KvmMemorySlot, type Spte } from '../kernel/include/kvm.js'
 import type { Folio } from '../kernel/include/mm.js'
 import type { Gfn, Pgoff } from '../kernel/include/types.js'
 import { xaFindAfterIndex, xaFindIndex, xaLoad } from '../kernel/lib/xarray.js'
+import { mlockEntries } from '../kernel/mm/mlocked.js'
 import { pfnToFolio } from '../kernel/mm/page_alloc.js'
 import { forEachAlive } from '../machine/struct.js'
 import { isTaken } from '../user/given-up.js'
@@ -51,24 +52,26 @@ export function backingOf(
 }
 
 /**
- * Is a frame free, or about to be: only an LRU batch refers to its page, and anything that runs on
- * that CPU may empty it, without a look at anything else (docs/decisions/0016-drains.md)?
+ * Is a frame free, or about to be: only batches refer to its page, and anything that runs on
+ * that CPU may empty them, without a look at anything else (docs/decisions/0016-drains.md)?
  */
 export function isFree(folio: Folio): boolean {
   if (folio.buddy) return true
   const cached = folio.mapping !== null || folio.swap !== 0
-  return folio.lruBatch !== 0 && folio.refcount === 1 && !cached && !folio.hwpoison
+  const batched = (folio.lruBatch === 0 ? 0 : 1) + mlockEntries(folio)
+  return batched > 0 && folio.refcount === batched && !cached && !folio.hwpoison
 }
 
 /** How a frame is free, of one that is. */
 export function freeText(folio: Folio): string {
-  return folio.buddy ? 'has been freed' : 'is free once its LRU batch is emptied'
+  return folio.buddy ? 'has been freed' : 'is free once its batch is emptied'
 }
 
 /** What `isFree` reads. */
 export const WATCHED_FOR_FREE = [
   'Folio.buddy',
   'Folio.lruBatch',
+  'Folio.mlockBatch',
   'Folio.refcount',
   'Folio.hwpoison',
   'Folio.mapping',

@@ -112,6 +112,21 @@ test('a room with layers has each file in one, and imports go down', () => {
   assert.deepEqual(wrong, [])
 })
 
+/** Tests of the command line; what others need of it is no command, and lies elsewhere. */
+const OF_COMMANDS = /^test\/(?:cli\/|architecture\/commands\.test\.ts$)/
+
+test('only tests of the command line import it', () => {
+  const importing = ['test', 'bench', 'mutants']
+    .flatMap((folder) => sources(join(ROOT, folder)))
+    .filter((path) => importsOf(path).some((s) => /(?:^|\/)src\/cli\//.test(s)))
+    .map((path) => relative(ROOT, path).split(sep).join('/'))
+  assert.ok(importing.length > 1)
+  assert.deepEqual(
+    importing.filter((path) => !OF_COMMANDS.test(path)),
+    [],
+  )
+})
+
 test('a room names only rooms', () => {
   const names = new Set(ROOMS.map((r) => r.name))
   assert.deepEqual(

@@ -167,6 +167,13 @@ export const ROOMS: readonly Room[] = [
     may: ['app', 'explore', 'trace', 'kernel', 'litmus', 'sanitizers'],
   },
   {
+    name: 'report/host',
+    what: 'the formats of reports, found on the disk',
+    may: ['report', 'app', 'litmus'],
+    inner: true,
+    node: true,
+  },
+  {
     name: 'conform',
     what: 'random programs of system calls, on the model and as recorded',
     may: [...KERNEL, 'calls', 'designs', 'cell'],
@@ -174,7 +181,7 @@ export const ROOMS: readonly Room[] = [
   {
     name: 'live',
     what: 'the same programs on the running kernel, and on a second one',
-    may: ['calls', 'conform', 'kernel'],
+    may: ['calls', 'conform', 'kernel', 'app', 'app/host'],
     node: true,
   },
   {
@@ -188,6 +195,16 @@ export const ROOMS: readonly Room[] = [
     what: 'from a mailed patch, or a tree of C, to kernel functions; calibration',
     may: ['machine', 'designs', 'litmus', 'cell', 'explore/prove', 'app'],
     circles: 'one grammar: statements hold calls, and calls hold expressions',
+  },
+  {
+    name: 'patch/host',
+    what: 'patches, and trees of C, on Node: files, worker threads, what is kept between runs',
+    may: [
+      ...['patch', 'app', 'app/host', 'machine', 'designs', 'sanitizers', 'litmus', 'cell'],
+      'lower',
+    ],
+    inner: true,
+    node: true,
   },
   {
     name: 'lab',
@@ -225,8 +242,7 @@ export const ROOMS: readonly Room[] = [
       ...['app', 'app/host', 'machine', 'kernel', 'user', 'calls', 'designs', 'hosts'],
       'sanitizers',
       ...['litmus', 'cell', 'explore', 'trace', 'report', 'lower', 'conform', 'live', 'promela'],
-      'patch',
-      ...['lab', 'lab/host'],
+      ...['patch', 'patch/host', 'report/host', 'lab', 'lab/host'],
     ],
     node: true,
   },

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { Worker } from 'node:worker_threads'
 import { type Job, WorkerBug } from '../../src/app/host/job.js'
 import { answer } from '../../src/app/host/together.js'
-import { answerOf } from '../../src/cli/patch-pool.js'
+import { answerOf } from '../../src/patch/host/pool.js'
 
 const ends = (): Worker => new Worker('process.exit(0)', { eval: true })
 const dies = (): Worker => new Worker("throw new Error('of this')", { eval: true })

@@ -1,10 +1,12 @@
 /** Which function decided a result. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ruleLines } from '../../src/cli/conform-live.js'
+import { describeRule } from '../../src/conform/describe.js'
 import { Model } from '../../src/conform/model.js'
 import { asReturn, callsOf, chainOf } from '../../src/conform/origin.js'
 import type { Op } from '../../src/conform/program.js'
+import { dictionary } from '../../src/patch/host/dictionary.js'
+import { modelsOf } from '../../src/patch/model/dictionary.js'
 
 test('the innermost function that gave the value, not one that ran later or gave another', () => {
   const returns = [
@@ -66,8 +68,8 @@ test('what is seen of a page is explained by the call that last changed it', () 
   const why = model.explain(ops)
   assert.equal(why.call, 3)
   assert.ok(why.chain.length > 0, 'the store has a function that decided')
-  const [rule = ''] = ruleLines(why, ops, '6.18')
-  assert.match(rule, /rule {4}\w+ of store\(m0, 0, 1\)/)
+  const [rule = ''] = describeRule(why, ops, (cName) => modelsOf(dictionary(), cName, '6.18'))
+  assert.match(rule, /rule {4}\w+ of store\(m0, 0, 1\), models 6\.\d+ \S+\.c \w+$/)
   const never = model.explain([...ops.slice(0, 3), ['page', 0, 0]])
   assert.equal(never.call, 2, 'a map without pages is the work of mmap')
 })

@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { watch } from './patience.js'
 
 const ROOT = resolve(import.meta.dirname, '../../..')
 const MAIN = join(ROOT, 'dist/src/cli/main.js')
@@ -15,15 +16,19 @@ const CODES: ReadonlySet<number | null> = new Set([0, 2, 4, 10, 11, 13, 14, 15, 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it is about
 const CONTROL = /[\0-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/
 
-/** In milliseconds; whoever takes longer hangs. */
-const PATIENCE = 120_000
+/** In seconds, of CPU time or of standing still; whoever takes longer hangs. */
+const PATIENCE = 120
 
 /** Run a command; undefined if it behaves, else what is wrong. */
 export async function misbehaves(args: readonly string[], input = ''): Promise<string | undefined> {
   const folder = mkdtempSync(join(tmpdir(), 'restrictedmem-fuzz-command-'))
   const env = { ...process.env, TMPDIR: folder, XDG_CACHE_HOME: join(folder, 'cache') }
   const child = spawn(process.execPath, [MAIN, ...args], { cwd: ROOT, env, detached: true })
-  const timer = setTimeout(() => child.kill('SIGKILL'), PATIENCE)
+  let hangs = false
+  const forget = watch(child.pid as number, PATIENCE, () => {
+    hangs = true
+    child.kill('SIGKILL')
+  })
   let [out, err] = ['', '']
   child.stdout.on('data', (text) => {
     out += text
@@ -34,8 +39,9 @@ export async function misbehaves(args: readonly string[], input = ''): Promise<s
   child.stdin.on('error', () => {})
   child.stdin.end(input)
   const [code, signal] = (await once(child, 'close')) as [number | null, string | null]
-  clearTimeout(timer)
+  forget()
   try {
+    if (hangs) return `hangs: no end within ${PATIENCE} s of the CPU`
     if (signal !== null) return `ended by ${signal}`
     if (!CODES.has(code)) return `exit code ${code}: ${err.slice(0, 300)}`
     if (code === 2 && err.trim() === '') return 'exit code 2 without a word'

@@ -1,7 +1,10 @@
 /** A little of everything that `npm run fuzz` tries, from seeds that never change. */
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { describe, test } from 'node:test'
 import { FUZZERS } from './fuzzers.js'
+import { watch } from './patience.js'
 import { scenarioOf } from './scenarios.js'
 import { shrunk } from './shrink.js'
 import { differences, type Plain } from './ways.js'
@@ -51,6 +54,19 @@ test('a difference in anything that two ways say is seen', () => {
   assert.equal(seen({ outcomes: new Set(), finals: new Set() }), 2)
   assert.equal(seen({ outcomes: new Set(), finals: new Set(), part: true }), 0)
   assert.equal(seen({ outcomes: new Set(['b']), part: true }), 1)
+})
+
+test('a command hangs that uses the CPU without end, or stands still, and no other', async () => {
+  const ended = async (code: string, patience: number): Promise<string> => {
+    const child = spawn(process.execPath, ['-e', code])
+    const forget = watch(child.pid as number, patience, () => child.kill('SIGKILL'), 50)
+    const [, signal] = (await once(child, 'close')) as [number | null, string | null]
+    forget()
+    return signal ?? 'by itself'
+  }
+  assert.equal(await ended('for (;;) {}', 0.3), 'SIGKILL')
+  assert.equal(await ended('setTimeout(() => {}, 60_000)', 0.3), 'SIGKILL')
+  assert.equal(await ended('', 60), 'by itself')
 })
 
 test('what fails is told with nothing in it that could be left out', async () => {

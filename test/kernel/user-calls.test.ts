@@ -4,6 +4,7 @@ import { before, describe, test } from 'node:test'
 import { sysFchmod, sysFtruncate } from '../../src/kernel/fs/open.js'
 import { STAT_BLOCKS, sysFstat } from '../../src/kernel/fs/stat.js'
 import { EACCES, EBUSY, EFAULT, EINVAL, ENOMEM, EPERM } from '../../src/kernel/include/errno.js'
+import type { Folio } from '../../src/kernel/include/mm.js'
 import { currentMm } from '../../src/kernel/include/mm_types.js'
 import {
   F_SEAL_EXEC,
@@ -18,6 +19,7 @@ import {
   MADV_REMOVE,
   MADV_SOFT_OFFLINE,
   MAP_ANONYMOUS,
+  MAP_LOCKED,
   MAP_POPULATE,
   MAP_PRIVATE,
   MAP_SHARED,
@@ -31,6 +33,8 @@ import {
 } from '../../src/kernel/include/uapi.js'
 import { sysFcntlAddSeals, sysFcntlGetSeals, sysMemfdCreate } from '../../src/kernel/mm/memfd.js'
 import { sysMemfdSecret } from '../../src/kernel/mm/secretmem.js'
+import { folioIsolateLru, folioPutbackLru } from '../../src/kernel/mm/swap.js'
+import { fn, type Kernel } from '../../src/machine/fn.js'
 import { userLoadAt, userStoreAt } from '../../src/user/access.js'
 import {
   userMadvise,
@@ -41,11 +45,25 @@ import {
   userMunlock,
   userMunmap,
 } from '../../src/user/memory.js'
-import { drainLru, memoryFailureOp, migratePage, softOfflineOp } from '../../src/user/pages.js'
+import {
+  cachedFolio,
+  drainLru,
+  memoryFailureOp,
+  migratePage,
+  softOfflineOp,
+} from '../../src/user/pages.js'
 import { PAGE, pinPage, User, unpinPage } from './user.js'
 
 const READ_WRITE = PROT_READ | PROT_WRITE
 const ONE = 4096n
+
+/** Take the first page of a file off its list, and put it back. */
+const isolateAndPutBack = fn(function* isolate_and_put_back(fd: number): Kernel<number> {
+  const folio = (yield* cachedFolio(fd, 0)) as Folio
+  const isolated = yield* folioIsolateLru(folio)
+  yield* folioPutbackLru(folio)
+  return Number(isolated)
+})
 
 for (const profile of ['6.2', '6.18'] as const) {
   describe(`calls on memory on ${profile}`, () => {
@@ -117,6 +135,62 @@ for (const profile of ['6.2', '6.18'] as const) {
       assert.equal(user.call(userMlock, 4096, ONE, 0n), -ENOMEM)
       user.call(userMunmap, beyond, 3n * ONE, 0n)
       assert.equal(currentMm().lockedVm, 0)
+    })
+
+    test('a locked page that is unmapped and mapped again is not known to be locked', () => {
+      const fd = file()
+      const at = map(fd, READ_WRITE, MAP_SHARED)
+      assert.equal(user.call(userMlock, at, ONE, 0n), 0)
+      const folio = user.cached(fd, 0)!
+      const references = folio.refcount
+      user.call(userMunmap, at, 2n * ONE, 0n)
+      // The batch has a reference where the mapping had one.
+      assert.deepEqual([folio.mlocked, folio.refcount], [true, references])
+      const again = map(fd, READ_WRITE, MAP_SHARED | MAP_LOCKED)
+      assert.deepEqual([present(again), folio.mlocked, folio.unevictable], [1, false, false])
+      // Migration unlocks what it unmaps, and locks what it maps.
+      assert.equal(user.call(migratePage, fd, 0), 0)
+      user.call(drainLru)
+      const moved = user.cached(fd, 0)!
+      assert.deepEqual([moved.mlocked, moved.unevictable], [true, true])
+      user.call(userMunmap, again, 2n * ONE, 0n)
+      user.call(drainLru)
+      assert.deepEqual([moved.mlocked, moved.unevictable, moved.refcount], [false, false, 1])
+    })
+
+    test('a page that two VMAs lock may lose that with one, once it has been isolated', () => {
+      const fd = file()
+      const at = map(fd)
+      const other = map(fd)
+      assert.deepEqual(
+        [at, other].map((a) => user.call(userMlock, a, ONE, 0n)),
+        [0, 0],
+      )
+      const folio = user.cached(fd, 0)!
+      assert.deepEqual([folio.mlocked, folio.mlockCount], [true, 2])
+      user.call(userMunlock, at, ONE, 0n)
+      assert.deepEqual([folio.mlocked, folio.mlockCount], [true, 1])
+      user.call(userMlock, at, ONE, 0n)
+      assert.equal(user.call(isolateAndPutBack, fd), 1)
+      user.call(drainLru)
+      assert.deepEqual([folio.mlocked, folio.mlockCount], [true, 0])
+      user.call(userMunlock, at, ONE, 0n)
+      assert.deepEqual([folio.mlocked, folio.unevictable, present(other)], [false, false, 1])
+    })
+
+    test('a batch of mlock is worked off when it is full', () => {
+      const full = profile === '6.2' ? 15 : 31
+      for (const pages of [full - 1, full]) {
+        user.call(drainLru)
+        const bytes = BigInt(pages) * ONE
+        const fd = user.call(sysMemfdCreate, 0)
+        assert.equal(user.call(sysFtruncate, fd, bytes), 0)
+        const at = user.call(userMmap, fd, READ_WRITE, MAP_SHARED, bytes, 0n, 0)
+        assert.equal(user.call(userMlock, at, bytes, 0n), 0)
+        const folios = Array.from({ length: pages }, (_, n) => user.cached(fd, n)!)
+        user.call(userMunmap, at, bytes, 0n)
+        assert.equal(folios.filter((f) => f.mlocked).length, pages === full ? 0 : pages)
+      }
     })
 
     test('MADV_DONTNEED drops the mapping, MADV_REMOVE the page', () => {

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { before, test } from 'node:test'
-import { startCParser } from '../../src/cli/grammar.js'
 import { conditionOf } from '../../src/patch/c/config.js'
 import { functionsOf, tablesOf } from '../../src/patch/c/functions.js'
 import { normalise } from '../../src/patch/c/normalise.js'
 import { descendants, parseC, squash } from '../../src/patch/c/parse.js'
+import { startCParser } from '../../src/patch/host/grammar.js'
 
 before(startCParser)
 

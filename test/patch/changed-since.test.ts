@@ -3,11 +3,11 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { before, test } from 'node:test'
-import { HASHES, hashOf, rowsSince } from '../../src/cli/changed-since.js'
-import { dictionary } from '../../src/cli/fidelity-tree.js'
-import { startCParser } from '../../src/cli/grammar.js'
-import { readC } from '../../src/cli/tree.js'
 import { type Hashes, modelledIn } from '../../src/patch/fingerprint.js'
+import { HASHES, hashOf, rowsSince } from '../../src/patch/host/changed-since.js'
+import { dictionary } from '../../src/patch/host/dictionary.js'
+import { startCParser } from '../../src/patch/host/grammar.js'
+import { readC } from '../../src/patch/host/tree.js'
 
 const ROOT = resolve(import.meta.dirname, '../../..')
 

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { UserError } from '../../src/app/error.js'
-import { review } from '../../src/cli/review.js'
+import { reviewMail } from '../../src/patch/host/review.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'restrictedmem-'))
 after(() => rmSync(folder, { recursive: true }))
@@ -94,11 +94,11 @@ const CASES: readonly {
   },
 ]
 
-const FLAGS = { base: 'auto', assume: [], workers: 1, format: 'text' } as const
+const ASKED = { base: 'auto', assume: [], workers: 1 } as const
 
 async function refused(mail: string, tree: string | undefined, says: RegExp): Promise<void> {
-  const flags = tree === undefined ? FLAGS : { ...FLAGS, linux: tree }
-  await assert.rejects(review(mail, flags), (error: Error) => {
+  const asked = tree === undefined ? ASKED : { ...ASKED, linux: tree }
+  await assert.rejects(reviewMail(mail, asked), (error: Error) => {
     assert.ok(error instanceof UserError, error.stack)
     assert.match(error.message, says)
     return true
@@ -124,5 +124,5 @@ test('a base that is not there is refused', async () => {
     mail,
     patch('mm/twice.c', '@@ -1,2 +1,2 @@\n-void first(void)\n+int first(void)\n {\n'),
   )
-  await assert.rejects(review(mail, { ...FLAGS, linux: TREE, base: 'upn' }), /no design "upn"/)
+  await assert.rejects(reviewMail(mail, { ...ASKED, linux: TREE, base: 'upn' }), /no design "upn"/)
 })

@@ -4,11 +4,11 @@
  */
 import assert from 'node:assert/strict'
 import { before, test } from 'node:test'
-import { dictionary } from '../../src/cli/fidelity-tree.js'
-import { startCParser } from '../../src/cli/grammar.js'
 import { upm } from '../../src/designs/upm.js'
 import { changesOf } from '../../src/patch/changes.js'
 import { scopeOf } from '../../src/patch/facts.js'
+import { dictionary } from '../../src/patch/host/dictionary.js'
+import { startCParser } from '../../src/patch/host/grammar.js'
 import { patchesOf } from '../../src/patch/mail/patch.js'
 import { mergeEdit } from '../../src/patch/merge/merge.js'
 import type { Scope } from '../../src/patch/model/scope.js'

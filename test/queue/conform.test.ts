@@ -4,9 +4,9 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { resolve } from 'node:path'
 import { test } from 'node:test'
-import { runElsewhere } from '../../src/cli/conform-queue.js'
 import { differential } from '../../src/conform/differential.js'
 import { Model, profileOf } from '../../src/conform/model.js'
+import { runElsewhere } from '../../src/live/elsewhere.js'
 import { withOracle } from '../live/host.js'
 import { NO_SERVER, RedisServer } from './server.js'
 
@@ -30,7 +30,7 @@ test('a worker runs programs on its kernel', { skip: NO_SERVER ?? false }, (t) =
       const { signal } = new AbortController()
       const { programs, calls, differences } = await runElsewhere(
         ...([RANGE, capabilities, oracle, model] as const),
-        { url: server.url, patience: 60, signal, onProgress: () => {} },
+        { url: server.url, patience: 60, signal, onNotice: () => {}, onProgress: () => {} },
       )
       const seeds = differences.map((d) => d.program.seed)
       assert.deepEqual({ programs, calls, seeds }, here)

@@ -7,6 +7,7 @@ import { join, resolve } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { UserError } from '../../src/app/error.js'
 import { resolveDesigns } from '../../src/app/host/designs.js'
+import { merged } from '../../src/app/host/merged.js'
 import { check } from '../../src/app/host/run.js'
 import { readScenarios } from '../../src/app/host/scenarios.js'
 import {
@@ -20,9 +21,8 @@ import {
   writeShard,
 } from '../../src/app/host/shard.js'
 import type { LoadedDesign, Results } from '../../src/app/results.js'
-import { formatNamed, formatNames } from '../../src/cli/formats.js'
-import { merged } from '../../src/cli/merge.js'
 import { PLAIN_LOOK } from '../../src/report/format.js'
+import { formatNamed, formatNames } from '../../src/report/host/formats.js'
 
 const ROOT = resolve(import.meta.dirname, '../../..')
 const MAIN = join(ROOT, 'dist/src/cli/main.js')

@@ -18,6 +18,8 @@ const A_MOMENT = 1000
 export async function atOnce(job: Job, signal: AbortSignal): Promise<Verdict | undefined> {
   // A design of the user's may never give the thread back, and a limit of time is spent once.
   if (job.design.module !== undefined || job.limits.milliseconds !== undefined) return undefined
+  // Nor does SPIN, while it runs; and who interrupts a second search wants the first one's verdict.
+  if (job.question.cross !== undefined) return undefined
   const end = performance.now() + A_MOMENT
   const stopped = (): boolean => signal.aborted || performance.now() > end
   const answer = await perform(job, { send: () => {}, stopped }).catch((error: Error) => {

@@ -2,15 +2,7 @@
  * Verdicts of finished cells, and what else takes long to find, kept between runs. It is used again
  * only if everything that it depends on is the same; what is printed says so.
  */
-import {
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { unpackSchedule } from '../token.js'
@@ -18,6 +10,7 @@ import type { Verdict } from '../verdict.js'
 import { type Job, jobHash } from './job.js'
 import { CODE } from './package.js'
 import { packed } from './stored.js'
+import { writeWhole } from './whole-file.js'
 
 /** Verdicts of code that nobody has run for so long are deleted, in milliseconds. */
 const KEPT = 30 * 24 * 3600 * 1000
@@ -41,12 +34,10 @@ export function recallData(name: string, revive?: Replacer): unknown {
 /** Keep data under a name that says all it depends on. Without a place to write, nothing is kept. */
 export function keepData(name: string, data: unknown, replace?: Replacer): void {
   const folder = join(root(), CODE.code)
-  const file = join(folder, `${name}.json`)
+  const text = JSON.stringify(data, replace)
   try {
     if (mkdirSync(folder, { recursive: true }) !== undefined) forgetOldCode()
-    const own = `${file}.${process.pid}`
-    writeFileSync(own, JSON.stringify(data, replace))
-    renameSync(own, file)
+    writeWhole(join(folder, `${name}.json`), (file) => writeFileSync(file, text))
   } catch {
     // A cache that can't be written is no cache; what was found is the same.
   }

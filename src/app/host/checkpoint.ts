@@ -9,33 +9,27 @@ import {
   fsyncSync,
   openSync,
   readSync,
-  renameSync,
   rmSync,
   writeSync,
 } from 'node:fs'
 import type { CellSnapshot } from '../check.js'
 import { UserError } from '../error.js'
 import { bytesOf, snapshotFrom } from './snapshot.js'
+import { writeWhole } from './whole-file.js'
 
 /** Write a checkpoint, atomically. What can't be written leaves nothing behind. */
 export function saveCheckpoint(path: string, belongsTo: string, snapshot: CellSnapshot): void {
-  const fresh = `${path}.new`
-  try {
-    const file = openSync(fresh, 'w')
-    try {
-      for (const part of bytesOf(belongsTo, snapshot)) {
-        for (let at = 0; at < part.length; ) at += writeSync(file, part.subarray(at))
-      }
-      fsyncSync(file)
-    } finally {
-      closeSync(file)
+  const write = (file: number): void => {
+    for (const part of bytesOf(belongsTo, snapshot)) {
+      for (let at = 0; at < part.length; ) at += writeSync(file, part.subarray(at))
     }
-    renameSync(fresh, path)
-  } catch (error) {
-    rmSync(fresh, { force: true })
-    throw error
+    fsyncSync(file)
   }
+  writeWhole(path, write, freshOf(path))
 }
+
+/** One process at a time writes a checkpoint (`claim.ts`). */
+const freshOf = (path: string): string => `${path}.new`
 
 /**
  * Read a checkpoint; undefined if there is no such file.
@@ -59,6 +53,6 @@ export function readCheckpoint(path: string, belongsTo: string): CellSnapshot | 
 
 /** The check is finished: of those that were killed while they saved there is nothing left either. */
 export function dropCheckpoint(path: string): void {
-  rmSync(`${path}.new`, { force: true })
+  rmSync(freshOf(path), { force: true })
   rmSync(path, { force: true })
 }

@@ -4,7 +4,7 @@
  * every scenario. A file says which code answered which command, and is whole or not there.
  */
 import { createHash } from 'node:crypto'
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { type Limits, type Question, questionKey } from '../ask.js'
 import { UserError } from '../error.js'
 import type { CellResult, LoadedDesign, Results, ScenarioFile } from '../results.js'
@@ -12,6 +12,7 @@ import type { Verdict } from '../verdict.js'
 import * as is from './narrow.js'
 import { CODE } from './package.js'
 import { packed, readLimits, readQuestion, readVerdict } from './stored.js'
+import { writeWhole } from './whole-file.js'
 
 /** Shard `number` of `of`, from 1. */
 export interface Shard {
@@ -109,15 +110,12 @@ export function shardFile(shard: Shard, command: Command, results: Results): Sha
   }
 }
 
-/** Write it beside its place, then put it there. @throws UserError */
+/** Write it: it is whole or not there. @throws UserError */
 export function writeShard(path: string, file: ShardFile): void {
   const body = JSON.stringify(file, packed)
-  const fresh = `${path}.${process.pid}.new`
   try {
-    writeFileSync(fresh, `${body}\n${sumOf(body)}\n`)
-    renameSync(fresh, path)
+    writeWhole(path, (out) => writeFileSync(out, `${body}\n${sumOf(body)}\n`))
   } catch (error) {
-    rmSync(fresh, { force: true })
     throw new UserError(`${path}: ${(error as Error).message}`)
   }
 }

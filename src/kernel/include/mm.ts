@@ -2,7 +2,8 @@
  * Page frames. One `Folio` stands for one frame of the memmap; order-0 only, but index ranges and
  * counts are written with `nrPages()`, so that a large folio has a place.
  *
- * References: the page cache holds `nrPages`, an LRU batch one, an isolation one, each lookup one.
+ * References: the page cache holds `nrPages`, an LRU batch one, each entry of a batch of mlock one, an
+ * isolation one, each lookup one.
  */
 import '../../machine/locks.js'
 import '../../machine/wait.js'
@@ -24,8 +25,12 @@ export interface Folio extends Obj {
   refcount: number
   /** PTEs that map it; atomic. */
   mapcount: number
-  /** PTEs of locked VMAs that map it; PG_mlocked if there is one. Guard: the page table lock. */
+  /** PG_mlocked: some VMA that maps it is locked, as far as is known. Atomic. */
+  mlocked: boolean
+  /** Locked VMAs that map it, as far as is known; kept while it is unevictable, on a list. */
   mlockCount: number
+  /** What waits in per-CPU batches of mlock, each with a reference; see mm/mlocked. 0: nothing. */
+  mlockBatch: number
   /** PG_locked: number of the task that holds the folio lock + 1. */
   lockOwner: number
   /** PG_uptodate. */
@@ -72,7 +77,9 @@ export const Folio: Struct<Folio> = struct<Folio>(
     buddy: flag(),
     refcount: num(),
     mapcount: num(),
+    mlocked: flag(),
     mlockCount: num(),
+    mlockBatch: num(),
     lockOwner: num(),
     uptodate: flag(),
     dirty: flag(),
@@ -95,7 +102,7 @@ export const Folio: Struct<Folio> = struct<Folio>(
     isolateBlock: flag(),
     data: num(),
   },
-  { capacity: 4096, permanent: true, quiet: ['pfn', 'lockOwner', 'lruBatch'] },
+  { capacity: 4096, permanent: true, quiet: ['pfn', 'lockOwner', 'lruBatch', 'mlockBatch'] },
 )
 
 /** folio_nr_pages(): every folio here has one page. */
@@ -156,6 +163,8 @@ export interface MmState extends Obj {
   hwMemoryFailure: boolean
   /** Pages with hwpoison set. */
   numPoisoned: number
+  /** Entries of all batches of mlock: what nobody drains has to be looked for by nobody. */
+  mlockEntries: number
 }
 
 export const MmState: Struct<MmState> = struct<MmState>(
@@ -165,6 +174,7 @@ export const MmState: Struct<MmState> = struct<MmState>(
     memHotplugLock: embed('RwSemaphore'),
     hwMemoryFailure: flag(),
     numPoisoned: num(),
+    mlockEntries: num(),
   },
   { capacity: 1 },
 )

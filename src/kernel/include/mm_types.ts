@@ -180,6 +180,7 @@ export const VM_MAYWRITE = 0x20
 export const VM_MAYEXEC = 0x40
 export const VM_MAYSHARE = 0x80
 export const VM_LOCKED = 0x2000
+export const VM_IO = 0x4000
 export const VM_NORESERVE = 0x200000
 
 /** enum fault_flag. */

@@ -22,6 +22,7 @@ import {
   VM_FAULT_OOM,
   VM_FAULT_RETRY,
   VM_FAULT_SIGBUS,
+  VM_LOCKED,
   VM_MAYSHARE,
   VM_SHARED,
   VM_WRITE,
@@ -31,7 +32,7 @@ import {
 import { PAGE_SIZE } from '../include/types.js'
 import { doFaultAround } from './fault_around.js'
 import { folioLock, folioUnlock } from './filemap.js'
-import { mlockVmaFolio, munlockVmaFolio } from './mlocked.js'
+import { mlockNewFolio, mlockVmaFolio, munlockVmaFolio } from './mlocked.js'
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from './mmu_notifier.js'
 import { allocFolioMayFail, clearFolio } from './page_alloc.js'
 import {
@@ -66,13 +67,21 @@ export function pteFlags(vmf: VmFault): number {
   return PTE_PRESENT | (write ? PTE_WRITE : 0) | (isWrite(vmf) ? PTE_DIRTY : 0)
 }
 
-/** A new anonymous folio, which nobody else can reach, joins the LRU batch and gets its place. */
+/**
+ * A new anonymous folio, which nobody else can reach, joins a batch and gets its place.
+ *
+ * Models: 6.2 mm/rmap.c page_add_new_anon_rmap and mm/swap.c lru_cache_add_inactive_or_unevictable.
+ */
 function newAnonRmap(folio: Folio, vmf: VmFault): void {
   folio.anon = true
   folio.swapbacked = true
   folio.index = linearPageIndex(vmf.vma!, vmf.address)
   folio.mapcount = 1
-  mlockVmaFolio(folio, vmf.vma!)
+  alsoReads(vmf.vma!, 'vmFlags')
+  if (vmf.vma!.vmFlags & VM_LOCKED) {
+    mlockNewFolio(folio)
+    return
+  }
   folio.refcount++
   folio.lruBatch = currentTaskNumber() + 1
 }

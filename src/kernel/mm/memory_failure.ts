@@ -82,13 +82,13 @@ export function pageFlags(p: Folio): number {
   alsoReads(p, 'lru')
   alsoReads(p, 'unevictable')
   alsoReads(p, 'swap')
-  alsoReads(p, 'mlockCount')
+  alsoReads(p, 'mlocked')
   return (
     (p.dirty ? PG_DIRTY : 0) |
     (p.lru ? PG_LRU : 0) |
     (p.unevictable ? PG_UNEVICTABLE : 0) |
     (p.swap !== 0 ? PG_SWAPCACHE : 0) |
-    (p.mlockCount > 0 ? PG_MLOCKED : 0)
+    (p.mlocked ? PG_MLOCKED : 0)
   )
 }
 
@@ -332,8 +332,8 @@ export const hwpoisonUserMappings = fn(function* hwpoison_user_mappings(p: Folio
   yield read(p, 'mapcount')
   alsoReads(p, 'lru')
   if (!p.lru || p.mapcount === 0) return true
-  alsoReads(p, 'mlockCount')
-  const mlocked = p.mlockCount > 0
+  alsoReads(p, 'mlocked')
+  const mlocked = p.mlocked
   yield* unmapPoisonedFolio(p)
   // What was mlocked may wait in a batch now.
   if (mlocked) yield* shakePage(p)

@@ -4,13 +4,14 @@ import { fn, type Kernel } from '../../machine/fn.js'
 import { downWrite, upWrite } from '../../machine/locks.js'
 import { isVmHugetlbPage } from '../fs/hugetlbfs.js'
 import { EINVAL, ENOMEM } from '../include/errno.js'
-import { currentMm, type MmStruct, VM_LOCKED, type VmArea } from '../include/mm_types.js'
+import { currentMm, type MmStruct, VM_IO, VM_LOCKED, type VmArea } from '../include/mm_types.js'
 import { PAGE_SIZE, roundUpToPage } from '../include/types.js'
-import { mlockVmaFolio, munlockVmaFolio } from './mlocked.js'
+import { mlockFolio, munlockFolio } from './mlocked.js'
 import { splitAt } from './mmap.js'
 import { nextPte, PTE_PRESENT, pteAt, pteFolio } from './pgtable.js'
 import { mlockErrno, mmPopulate } from './populate.js'
 import { vmaIsSecretmem } from './secretmem.js'
+import { lruAddDrain } from './swap.js'
 import { findVma, vmaPages } from './vma.js'
 
 /**
@@ -27,7 +28,10 @@ export const mlockVmaPages = fn(function* mlock_vma_pages_range(
   const mm = vma.vmMm!
   let at = vma.vmStart
   alsoWrites(vma, 'vmFlags')
-  if (lock) vma.vmFlags |= VM_LOCKED
+  // VM_IO keeps who migrates, or reclaims, a page of it from counting it too.
+  if (lock) vma.vmFlags |= VM_LOCKED | VM_IO
+  else vma.vmFlags &= ~VM_LOCKED
+  yield* lruAddDrain()
   for (;;) {
     yield rmw(mm.pageTable, 'xaHead')
     at = nextPte(mm, at, vma.vmEnd)
@@ -35,11 +39,12 @@ export const mlockVmaPages = fn(function* mlock_vma_pages_range(
     const pte = pteAt(mm, at)
     at += PAGE_SIZE
     if (!(pte & PTE_PRESENT)) continue
-    if (lock) mlockVmaFolio(pteFolio(pte), vma)
-    else munlockVmaFolio(pteFolio(pte), vma)
+    if (lock) mlockFolio(pteFolio(pte))
+    else munlockFolio(pteFolio(pte))
   }
+  yield* lruAddDrain()
   alsoWrites(vma, 'vmFlags')
-  if (!lock) vma.vmFlags &= ~VM_LOCKED
+  vma.vmFlags &= ~VM_IO
 })
 
 /**

@@ -142,6 +142,7 @@ function badReason(folio: Folio): string | undefined {
   if (folio.lockOwner !== 0) return 'is locked'
   if (folio.swap !== 0) return 'is in the swap cache'
   if (folio.lruBatch !== 0) return 'waits in an LRU batch'
+  if (folio.mlockBatch !== 0) return 'waits in a batch of mlock'
   if (folio.buddy) return 'is free already'
   return undefined
 }

@@ -13,7 +13,7 @@ import { downRead, upRead } from '../../machine/locks.js'
 import type { Folio } from '../include/mm.js'
 import { currentMm, VM_LOCKED, type VmArea } from '../include/mm_types.js'
 import { PAGE_SIZE } from '../include/types.js'
-import { mlockVmaFolio, munlockVmaFolio } from './mlocked.js'
+import { mlockDrainLocal, mlockVmaFolio, munlockVmaFolio } from './mlocked.js'
 import { mmuNotifierInvalidateRangeEnd, mmuNotifierInvalidateRangeStart } from './mmu_notifier.js'
 import {
   mkPte,
@@ -108,6 +108,8 @@ export const tryToUnmapOne = fn(function* try_to_unmap_one(
   const mapped = (pte & PTE_PRESENT) !== 0 && pteFolio(pte) === folio
   alsoReads(vma, 'vmFlags')
   const locked = (vma.vmFlags & VM_LOCKED) !== 0
+  // A lock that the page has lost is restored.
+  if (mapped && flags & TTU_RECLAIM && locked) mlockVmaFolio(folio, vma)
   if (mapped && flags & TTU_RECLAIM && (locked || sparesLazyfree(folio, pte, flags))) {
     yield* mmuNotifierInvalidateRangeEnd(mm, address, address + PAGE_SIZE)
     return false
@@ -120,6 +122,7 @@ export const tryToUnmapOne = fn(function* try_to_unmap_one(
     folio.mapcount--
     munlockVmaFolio(folio, vma)
   }
+  if (mapped && locked) yield* mlockDrainLocal()
   if (mapped) yield* folioPut(folio)
   yield* mmuNotifierInvalidateRangeEnd(mm, address, address + PAGE_SIZE)
   return true
@@ -191,6 +194,8 @@ export const removeMigrationPte = fn(function* remove_migration_pte(
   folio.mapcount++
   mlockVmaFolio(folio, vma)
   setPteAt(mm, address, mkPte(folio, PTE_PRESENT | (pte & (PTE_WRITE | PTE_PROTNONE))))
+  alsoReads(vma, 'vmFlags')
+  if (vma.vmFlags & VM_LOCKED) yield* mlockDrainLocal()
 })
 
 /**

@@ -9,7 +9,7 @@ import { alsoReads, alsoWrites, choose, rmw } from '../../machine/effects.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { currentTaskNumber } from '../../machine/task.js'
 import type { Folio } from '../include/mm.js'
-import { folioEvictable } from './mlocked.js'
+import { folioEvictable, mlockDrain, mlockFolioBatch } from './mlocked.js'
 import { forEachFolio, freeFolio } from './page_alloc.js'
 
 /** Models: 6.2 include/linux/mm.h folio_get. The caller has a reference already. */
@@ -41,6 +41,8 @@ export function __folioPut(folio: Folio): void {
     folio.active = false
     folio.unevictable = false
   }
+  alsoWrites(folio, 'mlocked')
+  folio.mlocked = false
   freeFolio(folio)
 }
 
@@ -163,13 +165,19 @@ export const lruAddFn = fn(function* lru_add_fn(folio: Folio): Kernel<void> {
   folio.lruBatch = 0
   folio.lru = true
   alsoReads(folio, 'mapping')
-  alsoReads(folio, 'mlockCount')
+  alsoReads(folio, 'mlocked')
   folio.unevictable = !folioEvictable(folio)
+  if (folio.unevictable) {
+    folio.active = false
+    alsoWrites(folio, 'mlockCount')
+    // Whether an entry of a batch has been counted already is not known: rather too low.
+    folio.mlockCount = 0
+  }
   yield* folioPut(folio)
 })
 
 /**
- * May a batch have been emptied by now? Everything that runs on its CPU may do that: another task's
+ * May the batches have been emptied by now? Everything that runs on its CPU may do that: another task's
  * fault, the 15th page, somebody's lru_add_drain_all(). What others see of a batch is PG_lru and one
  * reference, so it is enough to ask before somebody looks at these (docs/decisions/0016-drains.md).
  *
@@ -178,17 +186,19 @@ export const lruAddFn = fn(function* lru_add_fn(folio: Folio): Kernel<void> {
  */
 export const lruAddDrainPerCpu = fn(function* lru_add_drain_per_cpu(folio: Folio): Kernel<void> {
   alsoReads(folio, 'lruBatch')
-  if (folio.lruBatch === 0) return
-  if ((yield choose(2)) !== 0) yield* lruAddFn(folio)
+  if (folio.lruBatch !== 0 && (yield choose(2)) !== 0) yield* lruAddFn(folio)
+  alsoReads(folio, 'mlockBatch')
+  if (folio.mlockBatch !== 0 && (yield choose(2)) !== 0) yield* mlockFolioBatch(folio, 0)
 })
 
-/** Models: 6.2 mm/swap.c lru_add_drain: this CPU's batch. */
+/** Models: 6.2 mm/swap.c lru_add_drain: this CPU's batches. */
 export const lruAddDrain = fn(function* lru_add_drain(): Kernel<void> {
   let folio = nextInBatch(currentTaskNumber() + 1)
   while (folio !== null) {
     yield* lruAddFn(folio)
     folio = nextInBatch(currentTaskNumber() + 1)
   }
+  yield* mlockDrain(currentTaskNumber() + 1)
 })
 
 /**
@@ -213,6 +223,7 @@ export const lruAddDrainAll = fn(function* lru_add_drain_all(): Kernel<void> {
     yield* lruAddFn(folio)
     folio = nextInBatch(0)
   }
+  yield* mlockDrain(0)
 })
 
 /**

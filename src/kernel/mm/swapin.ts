@@ -41,7 +41,7 @@ import { linearPageIndex } from './vma.js'
  */
 function shouldTryToFreeSwap(folio: Folio, vmf: VmFault): boolean {
   if (folio.swap === 0) return false
-  if (vmSwapFull() || vmf.vma!.vmFlags & VM_LOCKED || folio.mlockCount > 0) return true
+  if (vmSwapFull() || vmf.vma!.vmFlags & VM_LOCKED || folio.mlocked) return true
   alsoReads(folio, 'refcount')
   return isWrite(vmf) && folio.refcount === 2
 }

@@ -170,14 +170,14 @@ export const reclaimFolio = fn(function* shrink_folio_list(folio: Folio): Kernel
   }
   if (yield* shrinkPoisoned(folio)) return
   // What has been locked since it was isolated has to stay.
-  alsoReads(folio, 'mlockCount')
+  alsoReads(folio, 'mlocked')
   alsoReads(folio, 'mapping')
   const result = folioEvictable(folio) ? yield* shrinkFolio(folio) : PAGE_ACTIVATE
   if (result === PAGE_ACTIVATE) {
-    if (folio.swap !== 0 && (vmSwapFull() || folio.mlockCount > 0)) folioFreeSwap(folio)
+    if (folio.swap !== 0 && (vmSwapFull() || folio.mlocked)) folioFreeSwap(folio)
     yield write(folio, 'active')
-    alsoReads(folio, 'mlockCount')
-    folio.active = folio.mlockCount === 0
+    alsoReads(folio, 'mlocked')
+    folio.active = !folio.mlocked
   }
   if (result !== PAGE_SUCCESS) yield* folioUnlock(folio)
   if (result === PAGE_CLEAN) __folioPut(folio)

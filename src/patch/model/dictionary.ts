@@ -95,3 +95,17 @@ export function snakeCase(name: string): string {
 export function camelCase(name: string): string {
   return name.replace(/(?<=[A-Za-z0-9])_+([A-Za-z0-9])/g, (_, c: string) => c.toUpperCase())
 }
+
+/**
+ * `6.18 mm/shmem.c shmem_fallocate`: what the comment of a kernel function names first, by its C
+ * name; of the file of a version where several versions have one.
+ */
+export function modelsOf(
+  { functions }: Dictionary,
+  cName: string,
+  version: string,
+): string | undefined {
+  const named = functions.flatMap(({ c, models }) => (c === cName && models ? [models] : []))
+  const best = named.find((models) => models.startsWith(`${version} `)) ?? named[0]
+  return best?.split(/[.,;](?: |$)/)[0]
+}

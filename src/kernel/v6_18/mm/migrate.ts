@@ -108,8 +108,8 @@ export const migrateFolioUnmap = fn(function* migrate_folio_unmap(
     return -EAGAIN
   }
   mark('migrate-attempted')
-  alsoReads(src, 'mlockCount')
-  const mlocked = src.mlockCount > 0 ? PAGE_WAS_MLOCKED : 0
+  alsoReads(src, 'mlocked')
+  const mlocked = src.mlocked ? PAGE_WAS_MLOCKED : 0
   alsoReads(src, 'mapcount')
   if (src.mapcount === 0 || (src.mapping === null && !src.anon)) return mlocked
   yield* tryToUnmap(src, TTU_MIGRATION)

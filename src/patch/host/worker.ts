@@ -1,11 +1,12 @@
 /** A worker thread that compares designs made of patches with the ones that they change. */
 import { parentPort } from 'node:worker_threads'
-import type { Move } from '../cell/schedule.js'
-import type { Design } from '../designs/design.js'
-import { DESIGNS } from '../designs/index.js'
-import { readScenario, type Scenario } from '../litmus/scenario.js'
-import type { FnTag, Replacement, SlotReplacement } from '../machine/fn.js'
-import { numberDeclared } from '../machine/machine.js'
+import type { Move } from '../../cell/schedule.js'
+import type { Design } from '../../designs/design.js'
+import { DESIGNS } from '../../designs/index.js'
+import { readScenario, type Scenario } from '../../litmus/scenario.js'
+import type { FnTag, Replacement, SlotReplacement } from '../../machine/fn.js'
+import { numberDeclared } from '../../machine/machine.js'
+import { FINDING_KINDS, findingKind } from '../../sanitizers/index.js'
 import {
   type CellFacts,
   type Difference,
@@ -13,8 +14,7 @@ import {
   judgeCell,
   stopped,
   withProbes,
-} from '../patch/judge.js'
-import { FINDING_KINDS, findingKind } from '../sanitizers/index.js'
+} from '../judge.js'
 
 /** One scenario on a base and on what changes of it. */
 export interface PatchJob {

@@ -2,11 +2,11 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join, relative } from 'node:path'
-import { UserError } from '../app/error.js'
-import { functionsOf, tablesOf } from '../patch/c/functions.js'
-import { parseC } from '../patch/c/parse.js'
-import type { TreeFile } from '../patch/calibrate.js'
-import type { Dictionary } from '../patch/model/dictionary.js'
+import { UserError } from '../../app/error.js'
+import { functionsOf, tablesOf } from '../c/functions.js'
+import { parseC } from '../c/parse.js'
+import type { TreeFile } from '../calibrate.js'
+import type { Dictionary } from '../model/dictionary.js'
 
 /** @throws UserError if it is no kernel tree. */
 export function checkTree(tree: string): void {

@@ -1,14 +1,14 @@
 /** The design that a patch makes, kept in a file of the user's: its findings then have tokens. */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { resolveDesign, tokenHash } from '../app/host/designs.js'
-import { builtInScenarios } from '../app/host/scenarios.js'
-import type { LoadedDesign } from '../app/results.js'
-import { encodeToken } from '../app/token.js'
-import type { Patch } from '../patch/mail/patch.js'
-import type { Scope } from '../patch/model/scope.js'
-import { designId, designText, type Piece } from '../patch/translate/module.js'
-import type { CellVerdict, Finding } from '../patch/verdicts.js'
+import { resolveDesign, tokenHash } from '../../app/host/designs.js'
+import { builtInScenarios } from '../../app/host/scenarios.js'
+import type { LoadedDesign } from '../../app/results.js'
+import { encodeToken } from '../../app/token.js'
+import type { Patch } from '../mail/patch.js'
+import type { Scope } from '../model/scope.js'
+import { designId, designText, type Piece } from '../translate/module.js'
+import type { CellVerdict, Finding } from '../verdicts.js'
 
 /** The design in a file of the user's, for `check -d` and `replay --design`. */
 export async function keep(
@@ -18,7 +18,7 @@ export async function keep(
   [patch]: readonly Patch[],
 ): Promise<{ path: string; design: LoadedDesign } | undefined> {
   if (folder === undefined) return undefined
-  const { SEES_THE_BUILD } = await import('../lower/project.js')
+  const { SEES_THE_BUILD } = await import('../../lower/project.js')
   const subject = patch?.subject ?? ''
   const id = designId(subject)
   const path = join(folder, `${id}.ts`)

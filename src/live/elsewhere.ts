@@ -10,10 +10,9 @@ import type { Difference } from '../conform/compare.js'
 import { differential } from '../conform/differential.js'
 import { FAMILIES, type Family } from '../conform/generate.js'
 import { Model, profileOf } from '../conform/model.js'
-import { NoLiveKernel } from '../live/libc.js'
-import { Oracle } from '../live/oracle.js'
-import { type Capabilities, missingFor } from '../live/probe.js'
-import { say } from './terminal.js'
+import { NoLiveKernel } from './libc.js'
+import { Oracle } from './oracle.js'
+import { type Capabilities, missingFor } from './probe.js'
 
 /** Programs of one job. */
 const RANGE = 200
@@ -111,6 +110,8 @@ export interface Elsewhere {
   readonly url: string
   readonly patience: number
   readonly signal: AbortSignal
+  /** Something that the user should know. */
+  onNotice(text: string): void
   onProgress(programs: number, differ: number): void
 }
 
@@ -120,7 +121,7 @@ export async function runElsewhere(
   capabilities: Capabilities,
   oracle: Oracle,
   model: Model,
-  { url, patience, signal, onProgress }: Elsewhere,
+  { url, patience, signal, onNotice, onProgress }: Elsewhere,
 ): Promise<{ programs: number; calls: number; differences: Difference[] }> {
   const ranges: Range[] = []
   for (let from = first; from < first + count; from += RANGE) {
@@ -128,7 +129,7 @@ export async function runElsewhere(
   }
   let [ran, calls, differ] = [0, 0, 0]
   const { answers } = await askAll(programsFor(capabilities), ranges, new Map(), {
-    ...{ url, patience, signal, what: `conform ${family}`, onNotice: say },
+    ...{ url, patience, signal, what: `conform ${family}`, onNotice },
     onAnswer: (tried) => {
       ran += tried.programs
       calls += tried.calls
@@ -140,7 +141,8 @@ export async function runElsewhere(
   for (const seed of answers.flatMap((tried) => tried?.differing ?? [])) {
     const own: Difference[] = []
     for await (const b of differential(family, seed, 1, oracle, model)) own.push(...b.differences)
-    if (own.length === 0) say(`${family}: seed ${seed} differed on a worker, and does not here`)
+    if (own.length === 0)
+      onNotice(`${family}: seed ${seed} differed on a worker, and does not here`)
     differences.push(...own)
   }
   return { programs: ran, calls, differences }

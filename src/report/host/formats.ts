@@ -1,10 +1,10 @@
 /** The formats that a report can have: the files of `report/formats`, each loaded when asked for. */
 import { readdirSync } from 'node:fs'
-import { UserError } from '../app/error.js'
-import { suggest } from '../litmus/error.js'
-import type { Format } from '../report/format.js'
+import { UserError } from '../../app/error.js'
+import { suggest } from '../../litmus/error.js'
+import type { Format } from '../format.js'
 
-const FOLDER = new URL('../report/formats/', import.meta.url)
+const FOLDER = new URL('../formats/', import.meta.url)
 
 export function formatNames(): string[] {
   return readdirSync(FOLDER)

@@ -1,8 +1,8 @@
 /** Worker threads for comparisons; results come back by the number of the job. */
 import { Worker } from 'node:worker_threads'
-import { WorkerBug } from '../app/host/job.js'
-import { failureOf } from '../app/host/pool.js'
-import type { PatchJob, PatchResult } from './patch-worker.js'
+import { WorkerBug } from '../../app/host/job.js'
+import { failureOf } from '../../app/host/pool.js'
+import type { PatchJob, PatchResult } from './worker.js'
 
 export interface PatchPool {
   /** Run all jobs; one call at a time. */
@@ -24,7 +24,7 @@ export function openPool(threads: number): PatchPool {
   return {
     async compare(jobs) {
       while (workers.length < Math.min(threads, jobs.length)) {
-        const worker = new Worker(new URL('./patch-worker.js', import.meta.url))
+        const worker = new Worker(new URL('./worker.js', import.meta.url))
         worker.once('exit', () => workers.splice(workers.indexOf(worker), 1))
         workers.push(worker)
       }

@@ -1,7 +1,7 @@
 /** The C grammar of the package that ships it as data. */
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { startParser } from '../patch/c/parse.js'
+import { startParser } from '../c/parse.js'
 
 const WASM = '@repomix/tree-sitter-wasms/out/tree-sitter-c.wasm'
 

@@ -4,14 +4,15 @@
  * on what the C was translated to, and on nothing else of the tree.
  */
 import { createHash } from 'node:crypto'
-import { keepData, recallData } from '../app/host/cache.js'
-import { CODE } from '../app/host/package.js'
-import { builtInScenarios } from '../app/host/scenarios.js'
-import { type Candidate, calibrationModules, piecesOf } from '../patch/calibrate.js'
-import type { Scope } from '../patch/model/scope.js'
-import { ownerOf, type Piece, replacedBy } from '../patch/translate/module.js'
-import type { PatchPool } from './patch-pool.js'
-import type { PatchJob, Variant } from './patch-worker.js'
+import { keepData, recallData } from '../../app/host/cache.js'
+import { builtInFiles, readText } from '../../app/host/files.js'
+import { CODE } from '../../app/host/package.js'
+import { builtInScenarios } from '../../app/host/scenarios.js'
+import { type Candidate, calibrationModules, piecesOf } from '../calibrate.js'
+import type { Scope } from '../model/scope.js'
+import { ownerOf, type Piece, replacedBy } from '../translate/module.js'
+import type { PatchPool } from './pool.js'
+import type { PatchJob, Variant } from './worker.js'
 
 /** A function, and what it calls in the same file: the model may have split the two otherwise. */
 export interface Calibrand {
@@ -34,6 +35,9 @@ export interface Calibration {
 }
 
 type Judged = Pick<Calibration, 'result' | 'cells' | 'states' | 'detail'>
+
+/** What was not found to its end is found again: it may be this machine that came to an end. */
+type JudgedAnew = Judged & { readonly isWhole: boolean }
 
 /** Where groups are judged. */
 interface Bench {
@@ -82,17 +86,26 @@ async function judgeGroups(
     scope,
     pool,
   )
-  for (const [n, i] of open.entries()) keepData(names[i] as string, judged[n])
-  const fresh = new Map(open.map((i, n) => [i, judged[n] as Judged]))
+  const fresh = new Map<number, Judged>()
+  for (const [n, i] of open.entries()) {
+    const { isWhole, ...found } = judged[n] as JudgedAnew
+    fresh.set(i, found)
+    if (isWhole) keepData(names[i] as string, found)
+  }
   return known.map((k, i) => ({ ...(k ?? (fresh.get(i) as Judged)), reused: k !== undefined }))
 }
 
+const hashOf = (value: unknown): string =>
+  createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 32)
+
+/** Of this code and the scenarios, which are the same for every result. */
+let same: string | undefined
+
 /** Names what a result depends on. */
 function nameOf(pieces: readonly Piece[], scope: Scope): string {
-  const texts = builtInScenarios().map((s) => s.text)
+  same ??= hashOf([CODE.reading, builtInFiles().map(readText)])
   const made = pieces.map((p) => [p.name, p.text, p.type, ...replacedBy(p)])
-  const on = JSON.stringify([CODE.reading, texts, scope.design.id, made])
-  return `calibration-${createHash('sha256').update(on).digest('hex').slice(0, 32)}`
+  return `calibration-${hashOf([same, scope.design.id, made])}`
 }
 
 async function judgeAnew(
@@ -100,14 +113,14 @@ async function judgeAnew(
   reach: readonly (readonly string[])[],
   scope: Scope,
   pool: PatchPool,
-): Promise<Judged[]> {
+): Promise<JudgedAnew[]> {
   if (groups.length === 0) return []
   const { modules, homes, problems } = await lowered(groups, scope)
   const able = groups.flatMap((_, i) => (problems.has(i) ? [] : [i]))
   const variants = able.map(
     (i, n): Variant => ({
       module: homes[n] as number,
-      slots: (groups[i] as readonly Piece[]).flatMap((p) => p.replaces ?? []),
+      slots: (groups[i] as readonly Piece[]).flatMap(replacedBy),
     }),
   )
   const jobs = builtInScenarios().map(
@@ -117,17 +130,23 @@ async function judgeAnew(
     }),
   )
   const results = able.length === 0 ? [] : await pool.compare(jobs)
-  return groups.map((_, i): Judged => {
-    const problem = problems.get(i)
-    if (problem !== undefined) return { result: 'refused', cells: 0, states: 0, detail: problem }
+  return groups.map((_, i): JudgedAnew => {
+    const detail = problems.get(i)
+    if (detail !== undefined) {
+      return { result: 'refused', cells: 0, states: 0, detail, isWhole: true }
+    }
     const n = able.indexOf(i)
     const cells = results.flatMap((r) => (r.variants[n]?.cell === undefined ? [] : [r]))
     const states = cells.reduce((sum, r) => sum + (r.variants[n]?.cell?.finals ?? 0), 0)
-    const first = cells.find((r) => r.variants[n]?.difference !== undefined)
-    const d = first?.variants[n]?.difference
-    const result = cells.length === 0 ? 'not reached' : d === undefined ? 'equal' : 'differs'
-    const detail = d === undefined ? '' : `${first?.scenario}: ${d.what}, ${d.detail}`
-    return { result, cells: cells.length, states, detail }
+    const apart = cells.flatMap(({ scenario, variants }) => {
+      const difference = variants[n]?.difference
+      return difference === undefined ? [] : [{ scenario, ...difference }]
+    })
+    const [first] = apart
+    const result = cells.length === 0 ? 'not reached' : first === undefined ? 'equal' : 'differs'
+    const told = first === undefined ? '' : `${first.scenario}: ${first.what}, ${first.detail}`
+    const isWhole = apart.every((d) => d.what !== 'unfinished')
+    return { result, cells: cells.length, states, detail: told, isWhole }
   })
 }
 
@@ -136,7 +155,7 @@ async function lowered(
   groups: readonly (readonly Piece[])[],
   scope: Scope,
 ): Promise<{ modules: string[]; homes: readonly number[]; problems: Map<number, string> }> {
-  const { lowerModule } = await import('../lower/host.js')
+  const { lowerModule } = await import('../../lower/host.js')
   const problems = new Map<number, string>()
   for (;;) {
     const list = groups.flatMap((_, i) => (problems.has(i) ? [] : [i]))
