@@ -345,7 +345,11 @@ function unary(w: Work, e: CNode, want: Type | undefined): Value {
     return not(v, type.k === 'big' ? '0n' : '0')
   }
   const v = value(w, argument, want)
-  return { code: `${e.operator}${within(v, BIND.unary)}`, type: v.type, bind: BIND.unary }
+  const code = `${e.operator}${within(v, BIND.unary)}`
+  if (v.type.k === 'big' && v.type.bits !== undefined) return atom(asBits(code, v.type), v.type)
+  const isUnsigned = v.type.k === 'wide' || (v.type.k === 'num' && v.type.unsigned === true)
+  if (isUnsigned && !v.literal && e.operator === '-') throw new Hole('a number that wraps', e)
+  return { code, type: v.type, bind: BIND.unary }
 }
 
 function not(v: Value, zero: string): Value {
@@ -445,9 +449,16 @@ function alike(a: Value, b: Value): [Value, Value] {
     const type = together(a.type, b.type)
     return [coerce(a, type), coerce(b, type)]
   }
-  if (a.type.k === 'big' && b.type.k !== 'big' && !isPointer(b.type)) return [a, coerce(b, BIG)]
-  if (b.type.k === 'big' && a.type.k !== 'big' && !isPointer(a.type)) return [coerce(a, BIG), b]
+  if (a.type.k === 'big' && b.type.k !== 'big' && !isPointer(b.type)) return [a, widened(b, a.type)]
+  if (b.type.k === 'big' && a.type.k !== 'big' && !isPointer(a.type)) return [widened(a, b.type), b]
   return [a, b]
+}
+
+/** A smaller number next to one of 64 bits: what is below 0 is large where that has no sign. */
+function widened(v: Value, to: Type & { k: 'big' }): Value {
+  const { code, ...rest } = coerce(v, BIG)
+  const mayBeNegative = !/^\d+n$/.test(code) && v.type.k === 'num' && v.type.unsigned !== true
+  return to.bits === 'u64' && mayBeNegative ? atom(asBits(code, to), to) : { code, ...rest }
 }
 
 const OPERATORS: Readonly<Record<string, number>> = {
@@ -483,10 +494,30 @@ export function arithmetic(a: Value, op: string, b: Value): Value {
     const wraps = /^(?:[-+*]|<<)$/.test(op) && type !== BIG
     return wraps ? atom(asBits(code, type), type) : { code, type, bind }
   }
-  const wide = x.type.k === 'wide' ? x.type : y.type.k === 'wide' ? y.type : undefined
-  if (wide === undefined)
-    return { code: `${op === '/' ? `Math.trunc(${code})` : code}`, type: NUM, bind }
-  return { code: `(${code}) as ${wide.name}`, type: wide, bind: BIND.as }
+  const type = [x.type, y.type].find((t) => t.k === 'wide') ?? commonNumber(x.type, y.type)
+  if (/^[-+]$/.test(op) && type !== NUM) return unsignedSum(x, op, y, type)
+  const whole = op === '/' ? `Math.trunc(${code})` : code
+  return type.k === 'wide'
+    ? { code: `(${whole}) as ${type.name}`, type, bind: BIND.as }
+    : { code: whole, type, bind }
+}
+
+/**
+ * A sum or difference of numbers without a sign. What wraps in C does not here, and is not judged;
+ * of several in a row, only what comes of them counts.
+ */
+function unsignedSum(x: Value, op: string, y: Value, type: Type): Value {
+  const part = (v: Value, bind: number): string =>
+    v.unchecked === undefined ? within(v, bind) : `(${v.unchecked})`
+  const unchecked = `${part(x, BIND.plus)} ${op} ${part(y, BIND.plus + 1)}`
+  const code = `noWrap(${unchecked})`
+  return type.k === 'wide'
+    ? { code: `${code} as ${type.name}`, type, bind: BIND.as, unchecked }
+    : { ...atom(code, type), unchecked }
+}
+
+function commonNumber(a: Type, b: Type): Type {
+  return [a, b].find((t) => t.k === 'num' && t.unsigned) ?? NUM
 }
 
 function numeric(v: Value): Value {
