@@ -32,6 +32,7 @@ import { Folio, MF_ACTION_REQUIRED, MF_DELAYED, mmState } from '../src/kernel/in
 import { type MmStruct, VM_FAULT_LOCKED, type VmFault } from '../src/kernel/include/mm_types.js'
 import type { RestrictedmemNotifier } from '../src/kernel/include/restrictedmem.js'
 import type { Gfn, Pgoff } from '../src/kernel/include/types.js'
+import { GUEST_MEMFD_FLAG_INIT_SHARED } from '../src/kernel/include/uapi.js'
 import { xaLoad, xaRelease, xaReserve } from '../src/kernel/lib/xarray.js'
 import { filemapGrabFolio, folioSetLocked } from '../src/kernel/mm/filemap.js'
 import { sysFcntlGetSeals } from '../src/kernel/mm/memfd.js'
@@ -42,6 +43,7 @@ import {
 } from '../src/kernel/mm/mmu_notifier.js'
 import { allocFolio } from '../src/kernel/mm/page_alloc.js'
 import { folioPut } from '../src/kernel/mm/swap.js'
+import { kvmGmemOf } from '../src/kernel/v6_18/include/guest_memfd.js'
 import { kvmGmemErrorFolio } from '../src/kernel/v6_18/virt/kvm/guest_memfd.js'
 import { kvmGmemFaultUserMapping } from '../src/kernel/v6_18/virt/kvm/guest_memfd_user.js'
 import { gfnToPfnMemslot } from '../src/kernel/virt/kvm/hva_to_pfn.js'
@@ -314,6 +316,17 @@ const notCleared = fn(function* kvm_gmem_fault_user_mapping(vmf: VmFault): Kerne
   return VM_FAULT_LOCKED
 })
 
+/** A file whose pages belong to the guest alone is mapped as if they were shared. */
+const faultOfFile = original(kvmGmemFaultUserMapping)
+const mapsPrivate = fn(function* kvm_gmem_fault_user_mapping(vmf: VmFault): Kernel<number> {
+  const gmem = kvmGmemOf(vmf.vma!.vmFile!)
+  const flags = gmem.flags
+  gmem.flags = flags | GUEST_MEMFD_FLAG_INIT_SHARED
+  const ret = yield* faultOfFile(vmf)
+  gmem.flags = flags
+  return ret
+})
+
 // the MMU notifier
 
 /** A change of the page table that nobody hears of. */
@@ -546,6 +559,21 @@ task t
   load(at)`),
     'page-content',
     'uninitialised-page',
+  ),
+  mutant(
+    'private-page-mapped',
+    gmem618,
+    [replace(kvmGmemFaultUserMapping, mapsPrivate)],
+    scenario(`
+setup
+  vm = kvm_create_vm(SW_PROTECTED)
+  fd = kvm_create_guest_memfd(vm, 1P, GUEST_MEMFD_FLAG_MMAP)
+  at = mmap(fd, PROT_READ|PROT_WRITE, MAP_SHARED, 1P)
+
+task t
+  load(at)`),
+    'page-content',
+    'private-page-read-by-process',
   ),
   mutant(
     'page-not-cleared',

@@ -120,6 +120,27 @@ const givesUp = fn(function* memfd_get_seals(fd: number): Kernel<number> {
   return 0
 })
 
+/** A page of the process, which is the file behind the guest's, is given to the guest. */
+const assignsProcessPage = fn(function* memfd_get_seals(fd: number): Kernel<number> {
+  const asid = rmpEntry(pageOf(fd, 0).pfn).asid
+  const pfn = pageOf(fd + 1, 0).pfn
+  yield write(rmpEntry(pfn), 'assigned')
+  rmpupdate(pfn, { assigned: true, gfn: 9 as Gfn, asid, immutable: false, large: false })
+  return 0
+})
+const MAPPED = `${USED}  mem = memfd_create()
+  ftruncate(mem, 1P)
+  at = mmap(mem, PROT_READ|PROT_WRITE, MAP_SHARED, 1P)
+  store(at, 0, 0x11) == 0
+`
+
+/** A vCPU whose save area is a page of the guest's, which goes. Nobody has told KVM until 2026. */
+const RUNS_ON_ITS_PAGE = `  guest_ap_create(vm, gpa=1P)
+  guest_read(vm, gpa=0)
+  fallocate(fd, PUNCH_HOLE|KEEP_SIZE, offset=1P, size=1P)
+  guest_read(vm, gpa=0)
+`
+
 const PUNCH = '  fallocate(fd, PUNCH_HOLE|KEEP_SIZE, offset=0, size=1P)\n  drain_lru()\n'
 const PREFAULT = '  kvm_pre_fault_memory(vm, gpa=0, size=1P)\n'
 
@@ -150,5 +171,19 @@ export const SNP_MUTANTS: readonly Mutant[] = [
   inGetSeals('private-page-cleared', clearsAgain, 'host-write-fault'),
   inGetSeals('subpage-counted-twice', countsTwice, 'rmp-miscount'),
   inGetSeals('page-assigned-and-forgotten', assignsForeign, 'asid-in-use'),
+  mutant(
+    'process-page-assigned',
+    replace(sysFcntlGetSeals, assignsProcessPage),
+    MAPPED,
+    '  fcntl_get_seals(fd)\n',
+    'guest-page-mapped-by-process',
+  ),
+  {
+    name: 'save-area-with-no-notifier',
+    design: onHost(gmem618, snp),
+    scenario: `litmus mutants/own\n"As of 6.18."\nhost snp\n${USED}\ntask t\n${RUNS_ON_ITS_PAGE}`,
+    caughtBy: 'rmp',
+    finding: 'vmsa-use-after-free',
+  },
   inGetSeals('page-given-up-and-freed', givesUp, 'leaked-page-freed'),
 ]

@@ -12,6 +12,7 @@ import { sysKvmCreateVcpu } from '../kernel/virt/kvm/vcpu_file.js'
 import {
   confidentialVm,
   guestAccept,
+  guestApCreate,
   guestConvert,
   launch,
   launchUpdate,
@@ -133,6 +134,11 @@ export const KVM_CALLS = {
     guestAccept,
     [vm, gpa],
     "The guest takes a private page into use: 0, or its instruction's code.",
+  ),
+  guest_ap_create: call(
+    guestApCreate,
+    [vm, gpa],
+    "The guest makes a page the save area of the task's vCPU: 0, or its instruction's code.",
   ),
   guest_convert: call(
     guestConvert,

@@ -1,9 +1,7 @@
 /**
- * The reverse map table of a host with SEV-SNP (RMP1 to RMP7, RMP10): who owns a frame must agree
+ * The reverse map table of a host with SEV-SNP (RMP1 to RMP10): who owns a frame must agree
  * with who may use it. What the hardware itself enforces shows as a fault; here is what it cannot
  * know: that a page is free, mapped, or a guest's by the kernel's books.
- *
- * Left out: RMP8, since no vCPU has a VMSA page here.
  */
 import { ASID_IN_USE, sevAsids } from '../hosts/snp/asid.js'
 import { keyOf } from '../hosts/snp/firmware.js'
@@ -116,6 +114,23 @@ function released(pfn: Pfn, { report }: Context): void {
   })
 }
 
+/** RMP8: a vCPU is run with a save area that has left the guest. */
+function vmrun(pfn: Pfn, asid: number, { report }: Context): void {
+  const folio = pfnToFolio(pfn)!
+  const entry = rmpEntry(pfn)
+  if (!isFree(folio) && entry.assigned && entry.asid === asid) return
+  const text = `a vCPU of ASID ${asid} is run with pfn ${pfn} for its save area, which is ${pageState(pfn)}`
+  report('vmsa-use-after-free', text, factsOf([folio, entry], { pfn }))
+}
+
+/** RMP9: a process that stores to a guest's page faults, and nobody has a handler for that. */
+function judgeUserMapped(folio: Folio, report: Report): void {
+  const { pfn, mapcount } = folio
+  if (mapcount === 0 || !isCovered(pfn) || !rmpEntry(pfn).assigned) return
+  const text = `a process maps pfn ${pfn}, which is ${pageState(pfn)}`
+  report('guest-page-mapped-by-process', text, factsOf([folio, rmpEntry(pfn)], { pfn }))
+}
+
 /** RMP3: validated says that the content is the guest's own; ciphertext of another place is not. */
 function guestRead(gfn: Gfn, folio: Folio, key: number, stored: number, context: Context): void {
   const asid = Math.floor(key / keyOf(1, 0 as Pfn))
@@ -182,6 +197,18 @@ export const rmp: Sanitizer = {
       ],
     },
     {
+      id: 'vmsa-use-after-free',
+      judgement: 'call',
+      sentence: "A vCPU is run with a save area in a page that is no longer the guest's.",
+      why: [source('6.17', 'arch/x86/kvm/svm/sev.c sev_snp_init_protected_guest_state')],
+    },
+    {
+      id: 'guest-page-mapped-by-process',
+      judgement: 'state',
+      sentence: 'A process maps a page that is assigned: its store would fault for ever.',
+      why: [source('6.12', 'arch/x86/mm/fault.c do_user_addr_fault')],
+    },
+    {
       id: 'live-page-taken',
       judgement: 'call',
       sentence: 'A page is taken from a guest that still maps it.',
@@ -194,9 +221,13 @@ export const rmp: Sanitizer = {
     'RmpEntry.immutable',
     'RmpEntry.subpageCount',
     'SnpLeakedPages.length',
+    'Folio.mapcount',
   ],
   state({ report }) {
-    forEachFolio((folio) => judgeFree(folio, report))
+    forEachFolio((folio) => {
+      judgeFree(folio, report)
+      judgeUserMapped(folio, report)
+    })
     judgeCounters(report)
     judgeLeaked(report)
   },
@@ -204,7 +235,8 @@ export const rmp: Sanitizer = {
     if (name === 'snp_guest_read') {
       const [gfn, folio, key, stored] = args as [Gfn, Folio, number, number]
       guestRead(gfn, folio, key, stored, context)
-    } else if (name === 'rmp_released') released(args[0] as Pfn, context)
+    } else if (name === 'snp_vmrun') vmrun(args[0] as Pfn, args[1] as number, context)
+    else if (name === 'rmp_released') released(args[0] as Pfn, context)
   },
   atRest({ report, crashed }) {
     if (crashed) return

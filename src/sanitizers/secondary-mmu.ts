@@ -17,6 +17,7 @@ import { pfnToFolio } from '../kernel/mm/page_alloc.js'
 import { PTE_PRESENT, PTE_WRITE, pteAt, pteFolio } from '../kernel/mm/pgtable.js'
 import { attrPrivate } from '../kernel/virt/kvm/memory_attributes.js'
 import { factsOf, objectName } from '../machine/struct.js'
+import { isFrozen } from '../user/given-up.js'
 import { recorded, source } from './ground.js'
 import type { Context, Report, Sanitizer } from './sanitizer.js'
 import {
@@ -121,7 +122,10 @@ function judgeTables(atRest: boolean, report: Report): void {
   })
 }
 
-/** A TLB entry may outlive its SPTE only while the zapper still holds mmu_lock. */
+/**
+ * A TLB entry may outlive its SPTE only while the zapper still holds mmu_lock. It may come before
+ * the SPTE where the machine has a table of its own, and KVM's leaf is frozen yet.
+ */
 function judgeTlbs(report: Report): void {
   forEachAlive(KvmVcpu, (vcpu) => {
     const kvm = vcpu.kvm
@@ -132,6 +136,7 @@ function judgeTlbs(report: Report): void {
       const pfn = vcpu.tlbPfn.get(i) as Pfn
       const spte = xaLoad(kvm.tdpMmu, gfn) as Spte | null
       if (spte !== null && spte.pfn === pfn) continue
+      if (spte === null && isFrozen(kvm, gfn)) continue
       const state = pfnToFolio(pfn)?.buddy ? ', a free frame,' : ''
       const text = `vCPU ${vcpu.id} still reaches pfn ${pfn}${state} at ${gfnText(gfn)}`
       report('missing-tlb-flush', `${text} through its TLB`, factsOf([vcpu, kvm], { gfn, pfn }))

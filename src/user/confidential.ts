@@ -41,6 +41,20 @@ export const launch = fn(function* launch(_vm: number): Kernel<number> {
   return 0
 })
 
+/**
+ * The guest has the task's vCPU go on from a state that it keeps in a private page, at an address in
+ * bytes. 0 or an error; here a vCPU's state is none of guest memory.
+ */
+export const guestApCreate = fn(function* guest_ap_create(
+  vm: number,
+  _gpa: bigint,
+): Kernel<number> {
+  const file = yield* kvmFget(vm)
+  if (isErr(file)) return ptrErr(file)
+  yield* fput(file)
+  return -ENOTTY
+})
+
 /** The guest takes a private page into use, at an address in bytes. 0: it may be accessed. */
 export const guestAccept = fn(function* guest_accept(_vm: number, _gpa: bigint): Kernel<number> {
   return 0

@@ -12,6 +12,14 @@ export const isGivenUp = fn(function is_given_up(_folio: Folio): boolean {
   return false
 })
 
+/**
+ * KVM is about to write the leaf, and the machine has the page at this address already: a vCPU may
+ * translate by that.
+ */
+export const isFrozen = fn(function is_frozen(_kvm: Kvm, _gfn: Gfn): boolean {
+  return false
+})
+
 /** The machine has taken the page from the guest by force: there is nothing behind the leaf. */
 export const isTaken = fn(function is_taken(_kvm: Kvm, _gfn: Gfn): boolean {
   return false

@@ -11,6 +11,7 @@ import {
   NPF_RMP_VMPL,
   OPEN_ROWS,
   plainGuestStoreAllowed,
+  saveAreaFits,
 } from '../../src/hosts/snp/access.js'
 import * as fw from '../../src/hosts/snp/firmware.js'
 import * as insn from '../../src/hosts/snp/instructions.js'
@@ -204,7 +205,33 @@ table('3.4: guests', boot, [
   ...GUEST,
   notModelled('19: firmware', 'A', 'AMD-ASPFW', 'see the table of its commands, row by row'),
 ])
-everySwitchIsTried([...HOST, ...GUEST], OPEN_ROWS)
+
+const SAVE_AREAS: readonly Row[] = [
+  open(
+    "VMRUN: the save area must be a validated page of the guest's",
+    'vmrunChecksSaveArea',
+    () => {
+      const lax = { ...OPEN_ROWS, vmrunChecksSaveArea: false }
+      inStates(STATES, (state) => {
+        assert.equal(saveAreaFits(page, A), false, state)
+        assert.equal(saveAreaFits(page, A, lax), true, state)
+      })
+      boot()
+      make('Guest-Valid', page)
+      ok(insn.rmpadjust(page, at(0), 1, 1, true))
+      assert.equal(saveAreaFits(page, A), true)
+      assert.equal(saveAreaFits(page, B), false)
+    },
+  ),
+  notModelled(
+    'RMPUPDATE of one that is in use is refused, or not',
+    '?',
+    'not public',
+    'a vCPU is in the guest for one step, and nobody is in between',
+  ),
+]
+table('3.10: save areas', boot, SAVE_AREAS)
+everySwitchIsTried([...HOST, ...GUEST, ...SAVE_AREAS], OPEN_ROWS)
 
 table('3.7: content is bound to the ASID and the frame', boot, [
   row('its own key at its own frame reads it', 'A', 'AMD-ASPFW', () => {

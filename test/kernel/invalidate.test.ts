@@ -1,6 +1,7 @@
 /** The invalidation protocol: what is protected, and what an end without a begin leaves behind. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { sysClose } from '../../src/kernel/fs/file_table.js'
 import { EIO } from '../../src/kernel/include/errno.js'
 import { filesStruct } from '../../src/kernel/include/fs.js'
 import { type Kvm, KvmVcpu } from '../../src/kernel/include/kvm.js'
@@ -125,4 +126,15 @@ test('in 6.18 an end too many takes the VM out of service', () => {
   kvmMmuInvalidateEnd(kvm)
   assert.equal(warnings(), 1)
   assert.equal(user.call(sysKvmSetUserMemoryRegion, fd, 0, 0, 0n, 4096n, 4096n), -EIO)
+})
+
+test('a VM that is destroyed with an invalidation under way: 6.18 warns, 6.2 says nothing', () => {
+  for (const profile of ['6.2', '6.18'] as const) {
+    const { user, fd, kvm } = vmOf(profile)
+    kvmMmuInvalidateBegin(kvm)
+    kvmMmuInvalidateRangeAdd(kvm, at(1), at(2))
+    const close = (): number => user.call(sysClose, fd)
+    if (profile === '6.2') assert.equal(close(), 0)
+    else assert.throws(close, { id: 'kernel-warning', message: /^kvm_destroy_vm/ })
+  }
 })

@@ -230,10 +230,9 @@ int kvm_gmem_bind(struct kvm *kvm, struct kvm_memory_slot *slot, unsigned int fd
   const text = bind?.pieces.find((p) => p.replaces !== undefined)?.text ?? ''
   const compilerOptions = { target: ts.ScriptTarget.ES2022 }
   const { outputText } = ts.transpileModule(`return ${text}`, { compilerOptions })
-  const make = new Function('fn', 'PGOFF_MAX', outputText)
-  const run = make((f: unknown) => f, PGOFF_MAX) as (
-    ...args: unknown[]
-  ) => Generator<unknown, unknown>
+  const same = (v: unknown): unknown => v
+  const make = new Function('fn', 'PGOFF_MAX', 'noWrap', outputText)
+  const run = make(same, PGOFF_MAX, same) as (...args: unknown[]) => Generator<unknown, unknown>
   return run({}, {}, 2 ** 33 + 5, -1n).next().value
 }
 

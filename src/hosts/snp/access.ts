@@ -15,6 +15,8 @@ export interface OpenRows {
   readonly sharedReadOfAssigned: 'fault' | 'ciphertext'
   /** The host stores to an HV-Fixed page. */
   readonly hostStoresToFixed: boolean
+  /** VMRUN looks whether the page that is to be loaded from is a save area of the guest's. */
+  readonly vmrunChecksSaveArea: boolean
   /** A device loads from what is assigned: it gets ciphertext, or the IOMMU stops it. */
   readonly deviceLoadsAssigned: boolean
   /** A device stores to what is assigned. */
@@ -24,6 +26,7 @@ export interface OpenRows {
 export const OPEN_ROWS: OpenRows = {
   sharedReadOfAssigned: 'fault',
   hostStoresToFixed: true,
+  vmrunChecksSaveArea: true,
   deviceLoadsAssigned: true,
   deviceStoresToAssigned: false,
 }
@@ -64,6 +67,14 @@ export function checkGuestAccess(pfn: Pfn, a: GuestAccess, open: OpenRows = OPEN
   if (entry.large !== a.largeMapping) return NPF_RMP
   if (!entry.validated) return ACCESS_VC
   return a.vmpl > 0 && entry.vmplPerms === 0 ? NPF_RMP_VMPL : ACCESS_OK
+}
+
+/** VMRUN of a guest's vCPU whose save area is a page of guest memory: may the processor enter? */
+export function saveAreaFits(pfn: Pfn, asid: number, open: OpenRows = OPEN_ROWS): boolean {
+  if (!open.vmrunChecksSaveArea) return true
+  const entry = effectiveEntry(pfn)
+  const isGuests = entry.assigned && !entry.immutable && entry.asid === asid
+  return isGuests && !entry.large && entry.validated && entry.vmsa
 }
 
 /**

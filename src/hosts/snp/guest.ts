@@ -9,7 +9,7 @@
 import { guestAccess, noteWrite, translate, vcpuRun } from '../../kernel/arch/x86/kvm/guest.js'
 import { kvmMmuPageFault } from '../../kernel/arch/x86/kvm/mmu.js'
 import { fput } from '../../kernel/fs/file_table.js'
-import { EINVAL, EIO } from '../../kernel/include/errno.js'
+import { EINTR, EINVAL, EIO } from '../../kernel/include/errno.js'
 import { KVM_EXIT_SHUTDOWN, KVM_REQ_MCE_SHUTDOWN, type KvmVcpu } from '../../kernel/include/kvm.js'
 import type { Folio } from '../../kernel/include/mm.js'
 import { bytesToPgoff, type Gfn, PAGE_SIZE } from '../../kernel/include/types.js'
@@ -24,9 +24,24 @@ import { isErr } from '../../machine/struct.js'
 import { ACCESS_OK, ACCESS_VC, checkGuestAccess } from './access.js'
 import { keyOf } from './firmware.js'
 import { sevHandleRmpFault } from './gmem.js'
-import { NESTED_FAULT, NESTED_FAULT_SIZE, pvalidate, VC_NOT_VALIDATED } from './instructions.js'
+import {
+  NESTED_FAULT,
+  NESTED_FAULT_SIZE,
+  pvalidate,
+  rmpadjust,
+  VC_NOT_VALIDATED,
+} from './instructions.js'
 import { effectiveEntry } from './rmp.js'
-import { ExitInfo, GUEST_FRAMES, isSnpGuest, type KvmSevInfo, sevInfo } from './vm.js'
+import {
+  ExitInfo,
+  GUEST_FRAMES,
+  HALTED,
+  isSnpGuest,
+  type KvmSevInfo,
+  sevEs,
+  sevInfo,
+} from './vm.js'
+import { ADJUST, sevSnpInitProtectedGuestState, vmrunAllowed } from './vmsa.js'
 
 /** What the guest's instruction does, by the number that `vcpu_run` is given for a byte. */
 const _READ = -1
@@ -92,9 +107,10 @@ function instruction(vcpu: KvmVcpu, gfn: Gfn, folio: Folio, offset: number, byte
   const { pfn } = folio
   alsoReads(effectiveEntry(pfn), 'assigned')
   alsoReads(effectiveEntry(pfn), 'validated')
-  if (byte === VALIDATE || byte === RESCIND) {
+  if (byte === VALIDATE || byte === RESCIND || byte === ADJUST) {
     const page = { asid: info.asid, gfn, vmpl: 0, large: false }
-    const code = pvalidate(pfn, page, byte === VALIDATE)
+    const code =
+      byte === ADJUST ? rmpadjust(pfn, page, 1, 1, true) : pvalidate(pfn, page, byte === VALIDATE)
     return code === NESTED_FAULT || code === NESTED_FAULT_SIZE ? TO_KVM_RMP : code
   }
   const verdict = checkGuestAccess(pfn, {
@@ -122,7 +138,9 @@ const plainRun = original(vcpuRun)
 /**
  * Run the guest until one instruction is done: the byte, 0, a code of PVALIDATE, or VC_NOT_VALIDATED
  * for a #VC; errors as of any guest, and -EINVAL before the launch is finished, which stands for
- * KVM_EXIT_FAIL_ENTRY: the processor does not enter a guest whose VMSA firmware has not encrypted.
+ * KVM_EXIT_FAIL_ENTRY: the processor does not enter a guest whose VMSA firmware has not encrypted, nor
+ * one whose VMSA is none of the guest's. -EINTR stands for the signal that ends the wait of a vCPU
+ * that has none.
  *
  * Models: 6.17 arch/x86/kvm/svm/svm.c npf_interception, as far as faults go. Compared: 7.0 source.
  */
@@ -135,6 +153,9 @@ export const snpVcpuRun = fn(function* vcpu_run(
   const gfn = bytesToPgoff(gpa) as number as Gfn
   const offset = Number(gpa % PAGE_SIZE)
   for (;;) {
+    // KVM_REQ_UPDATE_PROTECTED_GUEST_STATE, which nobody but the vCPU itself makes here.
+    if (sevEs(vcpu).waitingForReset) yield* sevSnpInitProtectedGuestState(vcpu)
+    if (sevEs(vcpu).vmsaPfn === HALTED) return -EINTR
     // The processor's own step: translate, check, access.
     yield rmw(vcpu, 'tlbValid')
     // KVM_REQ_MMU_FREE_OBSOLETE_ROOTS: nobody enters the guest with a root that was thrown away.
@@ -153,6 +174,7 @@ export const snpVcpuRun = fn(function* vcpu_run(
       vcpu.exitReason = KVM_EXIT_SHUTDOWN
       return -EIO
     }
+    if (!vmrunAllowed(vcpu)) return -EINVAL
     const folio = translate(vcpu, gfn, byte >= 0)
     let result = TO_KVM
     if (folio !== null) result = instruction(vcpu, gfn, folio, offset, byte)

@@ -1,7 +1,7 @@
 /**
  * AMD SEV-SNP. Hardware: `rmp.ts`, `instructions.ts`, `access.ts`; firmware: `firmware.ts`; Linux:
- * `sev.ts`, `leaked.ts`, `psp.ts`, `asid.ts`, `vm.ts`, `launch.ts`, and how it drives them, `gmem.ts`
- * since 6.11, `series-2023.ts` and `launch-2023.ts` before; the guest: `guest.ts`.
+ * `sev.ts`, `leaked.ts`, `psp.ts`, `asid.ts`, `vm.ts`, `vmsa.ts`, `launch.ts`, and how it drives
+ * them, `gmem.ts` since 6.11, `series-2023.ts` and `launch-2023.ts` before; the guest: `guest.ts`.
  *
  * The part since 6.11 was read beside 6.17 and 7.0, function by function; that of 2023 is what is
  * told of the tree.
@@ -27,6 +27,7 @@ import { type Replacement, replace } from '../../machine/fn.js'
 import {
   confidentialVm,
   guestAccept,
+  guestApCreate,
   guestConvert,
   launch,
   launchUpdate,
@@ -62,6 +63,7 @@ import {
   snpVmTypeHasPrivateMem,
   snpVmTypeSupported,
 } from './vm.js'
+import { snpGuestApCreate, vmsaPage, vmsaPage2023 } from './vmsa.js'
 import { SNP_WORDS } from './words.js'
 
 /** What all versions have: the processor, the VM's life, the guest. */
@@ -77,6 +79,7 @@ const COMMON: readonly Replacement[] = [
   replace(launch, snpLaunch),
   replace(launchUpdate, snpLaunchUpdateOp),
   replace(guestAccept, snpGuestAccept),
+  replace(guestApCreate, snpGuestApCreate),
   replace(guestConvert, snpGuestConvert),
   replace(isGivenUp, isOnLeakedList),
 ]
@@ -87,7 +90,7 @@ export const snp: Host = {
   words: SNP_WORDS,
   own: [gmemMove],
   init: snpInit,
-  locks: ['sev_bitmap_lock', 'sev_cmd_mutex', 'snp_leaked_pages_list_lock'],
+  locks: ['sev_bitmap_lock', 'sev_cmd_mutex', 'snp_leaked_pages_list_lock', 'snp_vmsa_mutex'],
   ownerOf,
   versions: {
     '6.2': {
@@ -101,6 +104,7 @@ export const snp: Host = {
         replace(kvmRestrictedmemInvalidateBegin, sevInvalidateBegin),
         replace(upmUnbindNotify, unbindNotify),
         replace(sevHandleRmpFault, handleRmpPageFault),
+        replace(vmsaPage, vmsaPage2023),
       ],
     },
     '6.18': {

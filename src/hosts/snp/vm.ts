@@ -6,7 +6,7 @@
  */
 import type { kvmX86VmDestroy } from '../../kernel/arch/x86/kvm/x86_ops.js'
 import { EIO } from '../../kernel/include/errno.js'
-import { Kvm } from '../../kernel/include/kvm.js'
+import { Kvm, type KvmVcpu } from '../../kernel/include/kvm.js'
 import type { Folio } from '../../kernel/include/mm.js'
 import {
   KVM_X86_DEFAULT_VM,
@@ -14,10 +14,13 @@ import {
   KVM_X86_SW_PROTECTED_VM,
 } from '../../kernel/include/uapi.js'
 import { kvmBugOn } from '../../kernel/virt/kvm/dead.js'
+import { write } from '../../machine/effects.js'
 import { warnOn } from '../../machine/fault.js'
 import { fn, type Kernel } from '../../machine/fn.js'
+import { type Mutex, mutexInit } from '../../machine/locks.js'
 import {
   constructAt,
+  embed,
   flag,
   num,
   numberIn,
@@ -69,6 +72,44 @@ export const ExitInfo: Struct<ExitInfo> = struct<ExitInfo>(
   { capacity: MAX_TASKS },
 )
 
+/** struct vcpu_sev_es_state, by task. */
+export interface VcpuSevEs extends Obj {
+  /** snp_vmsa_mutex. */
+  vmsaMutex: Mutex
+  /** snp_vmsa_gpa, as a gfn, + 1; 0: none. Guard: vmsaMutex. */
+  vmsaGfn: number
+  /** snp_ap_waiting_for_reset. Guard: vmsaMutex. */
+  waitingForReset: boolean
+  /** The VMCB's vmsa_pa, as a pfn, + 1; 0: the one that KVM has allocated; HALTED: none. The vCPU's. */
+  vmsaPfn: number
+  /** Of the guest that has asked for it; 0: none. The vCPU's. */
+  asid: number
+}
+
+/** The vCPU has no save area, and does not run. */
+export const HALTED = -1
+
+export const VcpuSevEs: Struct<VcpuSevEs> = struct<VcpuSevEs>(
+  'VcpuSevEs',
+  {
+    vmsaMutex: embed('Mutex'),
+    vmsaGfn: num(),
+    waitingForReset: flag(),
+    vmsaPfn: num(),
+    asid: num(),
+  },
+  { capacity: MAX_TASKS },
+)
+
+function sevEsOf(task: number): VcpuSevEs {
+  return VcpuSevEs.at(VcpuSevEs.base + task * VcpuSevEs.words) as VcpuSevEs
+}
+
+/** to_svm(vcpu)->sev_es. */
+export function sevEs(vcpu: KvmVcpu): VcpuSevEs {
+  return sevEsOf(vcpu.id)
+}
+
 /** to_kvm_svm(kvm)->sev_info. */
 export function sevInfo(kvm: Kvm): KvmSevInfo {
   return KvmSevInfo.at(KvmSevInfo.base + numberIn(Kvm, kvm) * KvmSevInfo.words) as KvmSevInfo
@@ -84,6 +125,11 @@ export const snpInit = fn(function* snp_init(): Kernel<void> {
   yield* sevPowerOn()
   const exits = ExitInfo as unknown as Struct<Obj>
   for (let n = 0; n < MAX_TASKS; n++) constructAt(exits, ExitInfo.base + n * ExitInfo.words, 0)
+  const areas = VcpuSevEs as unknown as Struct<Obj>
+  for (let n = 0; n < MAX_TASKS; n++) {
+    constructAt(areas, VcpuSevEs.base + n * VcpuSevEs.words, 0)
+    mutexInit(sevEsOf(n).vmsaMutex, 'snp_vmsa_mutex')
+  }
   sevAsidsInit()
   sevDeviceInit()
   snpLeakedInit()
@@ -172,6 +218,15 @@ export const sevVmDestroy: typeof kvmX86VmDestroy = fn(function* sev_vm_destroy(
 ): Kernel<void> {
   if (!isSnpGuest(kvm)) return
   const info = sevInfo(kvm)
+  let n = 0
+  while (n < MAX_TASKS) {
+    const es = sevEsOf(n)
+    n += 1
+    if (es.asid !== info.asid) continue
+    yield write(es, 'vmsaPfn')
+    es.vmsaPfn = 0
+    es.asid = 0
+  }
   if ((yield* snpDecommissionContext(info)) === 0) yield* sevAsidFree(info.asid)
   // It is a part of the VM.
   vanishAt(KvmSevInfo as unknown as Struct<Obj>, info.at)

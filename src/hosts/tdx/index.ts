@@ -31,6 +31,7 @@ import {
   launch,
   launchUpdate,
 } from '../../user/confidential.js'
+import { isFrozen } from '../../user/given-up.js'
 import type { Host, HostId } from '../host.js'
 import { tdxHostMayStore } from './access.js'
 import {
@@ -45,7 +46,7 @@ import {
   tdxVcpuInitLocked,
   tdxVcpuRun,
 } from './guest.js'
-import { beforeFinal, noClear, noPin, tdxClearPage, tdxPin, tdxUnpin } from './kvm.js'
+import { beforeFinal, isLeafFrozen, noClear, noPin, tdxClearPage, tdxPin, tdxUnpin } from './kvm.js'
 import {
   tdxGmemPostPopulate,
   tdxGmemPostPopulateAdds,
@@ -90,6 +91,7 @@ const COMMON: readonly Replacement[] = [
   replace(kvmPreFaultAllowed, tdxPreFaultAllowed),
   replace(guestAccept, tdxGuestAccept),
   replace(guestConvert, tdxGuestConvert),
+  replace(isFrozen, isLeafFrozen),
 ]
 
 const FROM_6_19: readonly Replacement[] = [

@@ -80,6 +80,11 @@ export function isTd(kvm: Kvm): boolean {
   return kvm.vmType === KVM_X86_TDX_VM
 }
 
+/** Between the module's call and KVM's own leaf, the S-EPT has the page and KVM's copy has not. */
+export const isLeafFrozen = fn(function is_frozen(kvm: Kvm, gfn: Gfn): boolean {
+  return isTd(kvm) && tdxOf(kvm).frozen.get(gfn) !== 0
+})
+
 export function opState(s: OpState): number {
   return OP_STATES.indexOf(s)
 }

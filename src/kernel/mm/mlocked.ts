@@ -1,12 +1,12 @@
 /**
  * Pages of memory that is locked. PG_mlocked is set at once; which list a page is on, and how many
- * locked VMAs map it, is seen to later, when a per-CPU batch of such pages is worked off. Each entry
+ * locked VMAs map it, is seen to later, when a per-CPU batch of such pages is worked off. An entry
  * of a batch holds a reference meanwhile. What has not been on a list yet gets there that way.
  *
  * The count is kept only while the page is on the unevictable list, and is lost when somebody
- * isolates it: so it may be too low, and a page that one VMA unlocks loses PG_mlocked though another
- * has it locked. It also does if it is unmapped, mapped again, and then met by the drain: seen on
- * 6.18.44. Reclaim, which meets such a page, locks it again.
+ * isolates it: so it may be too low, and a page that one VMA unlocks loses PG_mlocked though
+ * another has it locked. It also does if it is unmapped, mapped again, and then met by the drain:
+ * seen on 6.18.44. Reclaim, which meets such a page, locks it again.
  *
  * lru_lock, and the lock of the batch, are one step each.
  */
@@ -262,7 +262,11 @@ export const mlockDrain = fn(function* mlock_drain(batch: number): Kernel<void> 
   }
 })
 
-/** This CPU's batch. Models: 6.2 mm/mlock.c mlock_page_drain_local. Compared: 6.17 and 7.0 source. */
+/**
+ * This CPU's batch.
+ *
+ * Models: 6.2 mm/mlock.c mlock_page_drain_local. Compared: 6.17 and 7.0 source.
+ */
 export const mlockDrainLocal = fn(function* mlock_drain_local(): Kernel<void> {
   yield* mlockDrain(currentTaskNumber() + 1)
 })

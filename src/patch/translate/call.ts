@@ -345,7 +345,10 @@ function filled(
   return result
 }
 
-/** Arguments one by one; if the model does without some, those that fit, in order. */
+/**
+ * Arguments one by one; if the model does without some, those of the parameters' names, and those
+ * that fit, in order. Which these are has to be the same from the front and from the back.
+ */
 function fitted(w: Work, args: readonly CNode[], params: readonly Param[], e: CNode): string[] {
   if (args.length === params.length) {
     return args.map((a, i) => {
@@ -357,35 +360,57 @@ function fitted(w: Work, args: readonly CNode[], params: readonly Param[], e: CN
   if (lost !== undefined) {
     throw new Hole(`what ${e.fields.function?.text}() stores in ${lost.text.slice(1)}`, e)
   }
-  const given: string[] = []
-  let next = 0
-  for (const param of params) {
-    const t = modelType(param.type, w.scope)
-    let found: string | undefined
-    while (found === undefined && next < args.length) {
-      found = fitting(w, args[next++] as CNode, t, param)
-    }
-    if (found === undefined) {
-      const wanted = params.map((p) => p.name).join(', ')
-      throw new Hole(
-        `the arguments of ${e.fields.function?.text}() do not give the model's ${wanted}`,
-        e,
-      )
-    }
-    given.push(found)
+  const named = new Map(params.map((p) => [p, args.find((a) => camelCase(a.text) === p.name)]))
+  const rest = args.filter((a) => ![...named.values()].includes(a))
+  const front = chosen(w, rest, params, named)
+  const back = chosen(w, [...rest].reverse(), [...params].reverse(), named)?.reverse()
+  const callee = e.fields.function?.text
+  if (front === undefined || back === undefined) {
+    const wanted = params.map((p) => p.name).join(', ')
+    throw new Hole(`the arguments of ${callee}() do not give the model's ${wanted}`, e)
   }
-  return given
+  const unclear = params.find((_p, i) => front[i] !== back[i])
+  if (unclear !== undefined) {
+    throw new Hole(`which argument of ${callee}() is the model's ${unclear.name}`, e)
+  }
+  return front.map((a, i) => {
+    const param = params[i] as Param
+    return passed(w, value(w, a, modelType(param.type, w.scope)), param).code
+  })
 }
 
-function fitting(w: Work, a: CNode, t: Type | undefined, param: Param): string | undefined {
+/** For each parameter its argument, or the next that fits; undefined if there are not enough. */
+function chosen(
+  w: Work,
+  args: readonly CNode[],
+  params: readonly Param[],
+  named: ReadonlyMap<Param, CNode | undefined>,
+): CNode[] | undefined {
+  let next = 0
+  const found = params.map((param) => {
+    const own = named.get(param)
+    if (own !== undefined) return own
+    const t = modelType(param.type, w.scope)
+    while (next < args.length) {
+      const a = args[next++] as CNode
+      if (t !== undefined && isFitting(w, a, t)) return a
+    }
+    return undefined
+  })
+  return found.includes(undefined) ? undefined : (found as CNode[])
+}
+
+function isFitting(w: Work, a: CNode, t: Type): boolean {
+  const notes = [w.holes, w.dropped, w.assumptions]
+  const before = notes.map((n) => n.length)
   try {
-    const [v, before] = w.aside(() => value(w, a, t))
-    if (t === undefined || !fits(v, t)) return undefined
-    w.emit(...before)
-    return passed(w, v, param).code
+    const [v] = w.aside(() => value(w, a, t))
+    return fits(v, t)
   } catch (error) {
-    if (error instanceof Hole) return undefined
+    if (error instanceof Hole) return false
     throw error
+  } finally {
+    for (const [i, n] of notes.entries()) n.length = before[i] as number
   }
 }
 

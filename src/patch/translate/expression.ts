@@ -360,11 +360,12 @@ function unary(w: Work, e: CNode, want: Type | undefined): Value {
   const v = value(w, argument, want)
   if (e.operator === '+') return v
   const code = `${e.operator}${within(v, BIND.unary)}`
-  if (v.type.k !== 'big') return { code, type: v.type, bind: BIND.unary }
+  if (v.type.k === 'big' && v.type.bits !== undefined) return atom(asBits(code, v.type), v.type)
   // A literal is an int, which has a sign.
-  const type = v.literal && v.type.bits === undefined ? S64 : v.type
-  if (v.type.bits === 'u64') return atom(asBits(code, type), type)
-  return { code, type, bind: BIND.unary }
+  if (v.type.k === 'big' && v.literal) return { code, type: S64, bind: BIND.unary }
+  const isUnsigned = v.type.k === 'wide' || (v.type.k === 'num' && v.type.unsigned === true)
+  if (isUnsigned && !v.literal && e.operator === '-') throw new Hole('a number that wraps', e)
+  return { code, type: v.type, bind: BIND.unary }
 }
 
 function not(v: Value, zero: string): Value {
@@ -460,8 +461,8 @@ function cast(w: Work, e: CNode, want: Type | undefined): Value {
     return isKnown ? { code, type: wide, bind } : atom(asBits(code, wide), wide)
   }
   if (inner.type.k === 'big' || inner.type.k === 'wide') {
-    const code = narrowed(coerce(inner, BIG).code, type)
-    if (code !== undefined) return atom(code, NUM)
+    const narrow = narrowed(coerce(inner, BIG).code, type)
+    if (narrow !== undefined) return atom(narrow.code, narrow.type)
   }
   const struct = /^(?:const )?struct (\w+) ?\*/.exec(type)?.[1]
   if (struct !== undefined && inner.type.k === 'any') {
@@ -476,9 +477,16 @@ function alike(a: Value, b: Value): [Value, Value] {
     const type = together(a.type, b.type)
     return [coerce(a, type), coerce(b, type)]
   }
-  if (a.type.k === 'big' && b.type.k !== 'big' && !isPointer(b.type)) return [a, coerce(b, a.type)]
-  if (b.type.k === 'big' && a.type.k !== 'big' && !isPointer(a.type)) return [coerce(a, b.type), b]
+  if (a.type.k === 'big' && b.type.k !== 'big' && !isPointer(b.type)) return [a, widened(b, a.type)]
+  if (b.type.k === 'big' && a.type.k !== 'big' && !isPointer(a.type)) return [widened(a, b.type), b]
   return [a, b]
+}
+
+/** A smaller number next to one of 64 bits: what is below 0 is large where that has no sign. */
+function widened(v: Value, to: Type & { k: 'big' }): Value {
+  const { code, ...rest } = coerce(v, BIG)
+  const mayBeNegative = !/^\d+n$/.test(code) && v.type.k === 'num' && v.type.unsigned !== true
+  return to.bits === 'u64' && mayBeNegative ? atom(asBits(code, to), to) : { code, ...rest }
 }
 
 const OPERATORS: Readonly<Record<string, number>> = {
@@ -526,10 +534,30 @@ export function arithmetic(a: Value, op: string, b: Value): Value {
     const wraps = /^(?:[-+*]|<<)$/.test(op) && type !== BIG
     return wraps ? atom(asBits(code, type), type) : { code, type, bind }
   }
-  const wide = x.type.k === 'wide' ? x.type : y.type.k === 'wide' ? y.type : undefined
+  const type = [x.type, y.type].find((t) => t.k === 'wide') ?? commonNumber(x.type, y.type)
+  if (/^[-+]$/.test(op) && type !== NUM) return unsignedSum(x, op, y, type)
   const whole = op === '/' ? `Math.trunc(${code})` : code
-  if (wide === undefined) return { code: whole, type: NUM, bind }
-  return { code: `(${whole}) as ${wide.name}`, type: wide, bind: BIND.as }
+  return type.k === 'wide'
+    ? { code: `(${whole}) as ${type.name}`, type, bind: BIND.as }
+    : { code: whole, type, bind }
+}
+
+/**
+ * A sum or difference of numbers without a sign. What wraps in C does not here, and is not judged;
+ * of several in a row, only what comes of them counts.
+ */
+function unsignedSum(x: Value, op: string, y: Value, type: Type): Value {
+  const part = (v: Value, bind: number): string =>
+    v.unchecked === undefined ? within(v, bind) : `(${v.unchecked})`
+  const unchecked = `${part(x, BIND.plus)} ${op} ${part(y, BIND.plus + 1)}`
+  const code = `noWrap(${unchecked})`
+  return type.k === 'wide'
+    ? { code: `${code} as ${type.name}`, type, bind: BIND.as, unchecked }
+    : { ...atom(code, type), unchecked }
+}
+
+function commonNumber(a: Type, b: Type): Type {
+  return [a, b].find((t) => t.k === 'num' && t.unsigned) ?? NUM
 }
 
 /** Operators on bits. */

@@ -10,6 +10,7 @@ import {
   declaratorOf,
   declared,
   modelType,
+  NULL,
   pointerTo,
   sameKind,
   type Type,
@@ -122,7 +123,8 @@ export function translateNew(
   const params = shape.params.map((p, i) => {
     const c = signature.params[i]
     const ts = w.name(camelCase(c?.name ?? p.name))
-    const type = modelType(p.type, around.scope) ?? { k: 'foreign', c: p.type }
+    const known = modelType(p.type, around.scope) ?? { k: 'foreign', c: p.type }
+    const type = known.k === 'num' && c?.type.k === 'num' ? c.type : known
     if (c !== undefined) w.locals.set(c.name, { ts, type, given: true, used: false })
     return { name: ts, type: p.type }
   })
@@ -201,7 +203,13 @@ function pairParameters(
   for (const p of target.params) {
     const t = types.get(p)
     if (pairs.has(p) || t === undefined) continue
-    const like = [...free].find((c) => sameKind(c.type, t))
+    const alike = [...free].filter((c) => sameKind(c.type, t))
+    const rivals = target.params.filter((q) => !pairs.has(q) && sameKind(types.get(q) ?? NULL, t))
+    if (alike.length > rivals.length) {
+      const names = alike.map((c) => c.name).join(' or ')
+      throw new Hole(`whether ${names} is the model's ${p.name}`, w.source.node)
+    }
+    const [like] = alike
     if (like !== undefined) {
       pairs.set(p, like)
       free.delete(like)
@@ -211,7 +219,9 @@ function pairParameters(
   const params = target.params.map((p) => {
     const known = types.get(p) ?? { k: 'foreign', c: p.type }
     const c = pairs.get(p)
-    const type = known.k === 'big' && c?.type.k === 'big' ? c.type : known
+    // Of C's is known whether they have a sign.
+    const isNumber = known.k === 'big' || known.k === 'num'
+    const type = isNumber && c?.type.k === known.k ? c.type : known
     const ts = w.name(bare(p.name))
     w.locals.set(c?.name ?? p.name, { ts, type, given: true, used: true })
     // The model's callers may hand over the word of a request, whose sign is C's to say.
@@ -265,6 +275,7 @@ function finish(
 ): Translated {
   for (let pass = 0; pass < PASSES; pass++) {
     w.restart()
+    w.declared.push(new Set(signatureOf(w, w.source).params.map((p) => p.name)))
     block(w, w.source.body)
     if (!w.changed) break
   }

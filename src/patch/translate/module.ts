@@ -30,6 +30,12 @@ const TRAP = `function hole(what: string): never {
   throw new KernelFault('not-modelled', 'undefined', what)
 }`
 
+/** What C would wrap: below 0, and beyond what stands for the last page number. */
+const NO_WRAP = `function noWrap(n: number): number {
+  if (n < 0 || n > PGOFF_MAX) hole('a sum of numbers without a sign wraps')
+  return n
+}`
+
 /** Mark of a trap that has been reached: what it lacks follows. */
 export const HOLE_MARK = 'hole '
 /** Mark of a line of the patch that has run: function and line follow. */
@@ -111,7 +117,8 @@ function module(pieces: readonly Piece[], scope: Scope, head: string, exported: 
     (p) =>
       `/** ${p.comment.replaceAll('*/', '* /')} */\nconst ${p.name}${p.type === undefined ? '' : `: ${p.type}`} = ${p.text}`,
   )
-  const body = `${TRAP}\n\n${declarations.join('\n\n')}\n`
+  const helpers = declarations.some((d) => d.includes('noWrap(')) ? [TRAP, NO_WRAP] : [TRAP]
+  const body = `${[...helpers, ...declarations].join('\n\n')}\n`
   const own = new Set(pieces.map((p) => p.name))
   return `/* ${head.replaceAll('*/', '* /')} */\n${importsOf(body + exported, own, scope)}\n\n${body}\n${exported}`
 }

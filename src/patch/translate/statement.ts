@@ -27,14 +27,17 @@ export function block(w: Work, node: CNode): void {
   const items = node.type === 'compound_statement' ? node.kids : [node]
   const jumps = items.some((s) => s.type === 'labeled_statement')
   const depth = w.cleanups.length
+  w.declared.push(new Set())
   if (jumps) labelled(w, node, items)
   else for (const s of items) statement(w, s)
+  w.declared.pop()
   endBlock(w, depth)
 }
 
 export function statement(w: Work, s: CNode): void {
   const from = w.out.length
   const open = w.cleanups.length
+  const blocks = w.declared.length
   try {
     if (w.watched.has(s.line) && s.type !== 'compound_statement') {
       w.emit(`mark('line ${w.source.name}:${s.line}')`)
@@ -46,6 +49,7 @@ export function statement(w: Work, s: CNode): void {
     if (!(error instanceof Hole)) throw error
     w.out.length = from
     w.cleanups.length = Math.min(w.cleanups.length, open)
+    w.declared.length = Math.min(w.declared.length, blocks)
     w.hole(error, s)
   }
 }
@@ -218,8 +222,18 @@ function declaration(w: Work, s: CNode): void {
     const { name, pointers } = declaratorOf(
       d.type === 'init_declarator' ? (d.fields.declarator as CNode) : d,
     )
-    if (name !== undefined) declare(w, name, cType(type, pointers, w.scope, STRUCTS), init)
+    if (name === undefined) continue
+    mustBeVisible(w, name, d)
+    declare(w, name, cType(type, pointers, w.scope, STRUCTS), init)
   }
+}
+
+/** All locals of a function have names of their own here: one that hides another would be it. */
+function mustBeVisible(w: Work, name: string, e: CNode): void {
+  if (w.declared.slice(0, -1).some((names) => names.has(name))) {
+    throw new Hole(`a ${name} that hides another one`, e)
+  }
+  w.declared.at(-1)?.add(name)
 }
 
 function declare(w: Work, name: string, type: Type, init: CNode | undefined): void {

@@ -4,7 +4,9 @@ import type { ModelFunction } from '../model/dictionary.js'
 import type { Scope } from '../model/scope.js'
 
 export type Type =
-  | { readonly k: 'num' | 'bool' | 'void' | 'null' | 'any' | 'text' | 'list' }
+  | { readonly k: 'bool' | 'void' | 'null' | 'any' | 'text' | 'list' }
+  /** `unsigned`: declared so in C, and at least as wide as int. */
+  | { readonly k: 'num'; readonly unsigned?: true }
   /** 64 bits: what C declares has a sign and wraps; of the model's own only the value is known. */
   | { readonly k: 'big'; readonly bits?: 's64' | 'u64' }
   /** A branded number: Pgoff, Gfn, Pfn. */
@@ -24,6 +26,7 @@ export type Type =
   | { readonly k: 'foreign'; readonly c: string }
 
 export const NUM: Type = { k: 'num' }
+const UNSIGNED: Type = { k: 'num', unsigned: true }
 export const BOOL: Type = { k: 'bool' }
 export const BIG: Type = { k: 'big' }
 export const S64: Type = { k: 'big', bits: 's64' }
@@ -144,6 +147,10 @@ const C_TYPES: Readonly<Record<string, Type>> = {
 const INTEGERS =
   /^(?:unsigned|signed|int|long|short|char|u?int\d+_t|__?[us]\d+|[us]\d+|s?size_t|vm_fault_t|gfp_t|umode_t|fmode_t|isolate_mode_t|vm_flags_t|vma_flags_t|pid_t|nodeid_t|swp_entry_t|atomic_t|blkcnt_t|enum \w+|hva_t|fgf_t|unsigned_long)(?: |$)/
 
+/** Of the integers, those that an expression does not promote to int. */
+const WITHOUT_SIGN =
+  /^(?:unsigned(?!.* (?:char|short))|uint(?:32|64)_t|(?:__)?u(?:32|64)|size_t|hva_t|unsigned_long)(?: |$)/
+
 /** The text of a 64-bit value with the sign of a type, as far as that has one. */
 export function asBits(code: string, t: Type): string {
   const bits = t.k === 'big' ? t.bits : undefined
@@ -174,10 +181,15 @@ const NARROW: Readonly<Record<string, readonly [bits: number, as: 'Int' | 'Uint'
   u8: [8, 'Uint'],
 }
 
-/** The text of a 64-bit value cut down to what a C type holds; undefined if it is not narrower. */
-export function narrowed(code: string, c: string): string | undefined {
+/** A 64-bit value cut down to what a C type holds; undefined if that is not narrower. */
+export function narrowed(
+  code: string,
+  c: string,
+): { readonly code: string; readonly type: Type } | undefined {
   const [bits, as] = NARROW[c] ?? []
-  return bits === undefined ? undefined : `Number(BigInt.as${as}N(${bits}, ${code}))`
+  if (bits === undefined) return undefined
+  const type = bits === 32 && as === 'Uint' ? UNSIGNED : NUM
+  return { code: `Number(BigInt.as${as}N(${bits}, ${code}))`, type }
 }
 
 /** The type of a C declaration: its type node and how many pointers stand before the name. */
@@ -188,10 +200,15 @@ export function cType(node: CNode, pointers: number, scope: Scope, alias: Aliase
     .trim()
   const struct = /^(?:struct|union) (\w+)/.exec(name)?.[1]
   if (struct !== undefined) return structType(struct, pointers, scope, alias)
-  const base = C_TYPES[name] ?? (INTEGERS.test(name) ? NUM : undefined)
+  const base = C_TYPES[name] ?? integer(name)
   if (base === undefined) return { k: 'foreign', c: name }
   if (pointers === 0) return base
   return base.k === 'void' ? ANY : { k: 'out', to: base }
+}
+
+function integer(name: string): Type | undefined {
+  if (!INTEGERS.test(name)) return undefined
+  return WITHOUT_SIGN.test(name) ? UNSIGNED : NUM
 }
 
 /** Structs that are another one in the model, by C name. */

@@ -47,6 +47,8 @@ export interface Value {
   /** How tightly its outermost operator binds; see `BIND`. */
   readonly bind: number
   readonly literal?: boolean
+  /** Of a sum of numbers without a sign: the same before it is known not to wrap. */
+  readonly unchecked?: string
 }
 
 export const BIND = {
@@ -145,6 +147,8 @@ export class Work {
   /** The loops and switches around, innermost last: what a jump to them is, and what it leaves. */
   readonly continues: Jump[] = []
   readonly breaks: Jump[] = []
+  /** Names that are declared in the blocks around, innermost last; before them the parameters. */
+  readonly declared: Set<string>[] = []
   /** How many scopes are open at a label. */
   readonly labels = new Map<string, number>()
   readonly #taken = new Set<string>()
@@ -172,7 +176,8 @@ export class Work {
     this.changed = false
     this.loops.clear()
     this.labels.clear()
-    for (const open of [this.cleanups, this.continues, this.breaks]) open.length = 0
+    const { cleanups, continues, breaks, declared } = this
+    for (const open of [cleanups, continues, breaks, declared]) open.length = 0
     this.#temps = 0
     for (const local of this.locals.values()) if (!local.given) local.used = false
   }
@@ -235,6 +240,6 @@ export class Work {
 const RESERVED: ReadonlySet<string> = new Set(
   (
     'new default delete function in var class this with enum export import super case switch void ' +
-    'read write rmw mark hole fn yield typeof instanceof let static await async of'
+    'read write rmw mark hole noWrap fn yield typeof instanceof let static await async of'
   ).split(' '),
 )

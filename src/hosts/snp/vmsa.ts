@@ -1,0 +1,133 @@
+/**
+ * Save areas. A vCPU begins with one that KVM has allocated. A guest with SNP may have a vCPU go on
+ * with a page of its own instead, which it has marked so by RMPADJUST; the processor loads from it
+ * and stores to it by its physical address. KVM looks the page up, puts the reference at once and
+ * keeps the address, and nobody tells it when the page goes.
+ *
+ * Left out: AP_CREATE_ON_INIT and AP_DESTROY. It is the vCPU itself that asks here, where in a guest
+ * another one does.
+ */
+
+import { guestAccess, taskVcpu } from '../../kernel/arch/x86/kvm/guest.js'
+import { fput } from '../../kernel/fs/file_table.js'
+import { EINVAL } from '../../kernel/include/errno.js'
+import type { KvmMemorySlot, KvmVcpu } from '../../kernel/include/kvm.js'
+import type { Folio } from '../../kernel/include/mm.js'
+import { bytesToPgoff, type Gfn, type Pfn } from '../../kernel/include/types.js'
+import { KVM_MEM_PRIVATE } from '../../kernel/include/uapi.js'
+import { folioPut } from '../../kernel/mm/swap.js'
+import { kvmGmemGetPfn } from '../../kernel/v6_18/virt/kvm/guest_memfd_slot.js'
+import { searchMemslots } from '../../kernel/virt/kvm/memslots.js'
+import { kvmRestrictedMemGetPfn } from '../../kernel/virt/kvm/restrictedmem.js'
+import { kvmFget, kvmOf } from '../../kernel/virt/kvm/vm_file.js'
+import { alsoReads, read } from '../../machine/effects.js'
+import { mark, tracepoint } from '../../machine/fault.js'
+import { fn, type Kernel } from '../../machine/fn.js'
+import { mutexLock, mutexUnlock } from '../../machine/locks.js'
+import { srcuReadLock, srcuReadUnlock } from '../../machine/rcu.js'
+import { isErr, ptrErr } from '../../machine/struct.js'
+import { saveAreaFits } from './access.js'
+import { REGION, rmpEntry } from './rmp.js'
+import { HALTED, isSnpGuest, sevEs, sevInfo } from './vm.js'
+
+/** What the guest's instruction does, beside PVALIDATE: RMPADJUST of a page to a save area. */
+export const ADJUST = -4
+
+/** The page of a slot's file behind a gfn, with a reference, or an ERR_PTR. */
+export const vmsaPage = fn(function* sev_vmsa_page(slot: KvmMemorySlot, gfn: Gfn): Kernel<Folio> {
+  return yield* kvmGmemGetPfn(slot, gfn)
+})
+
+/** The same of restrictedmem. */
+export const vmsaPage2023 = fn(function* sev_vmsa_page(
+  slot: KvmMemorySlot,
+  gfn: Gfn,
+): Kernel<Folio> {
+  return yield* kvmRestrictedMemGetPfn(slot, gfn)
+})
+
+/**
+ * Before the vCPU enters the guest again: it has no save area until the page that was asked for is
+ * found, and then that one. SRCU is held, as by all of KVM_RUN.
+ *
+ * Models: 6.17 arch/x86/kvm/svm/sev.c sev_snp_init_protected_guest_state. Compared: 7.0 source.
+ */
+export const sevSnpInitProtectedGuestState = fn(function* sev_snp_init_protected_guest_state(
+  vcpu: KvmVcpu,
+): Kernel<void> {
+  const kvm = vcpu.kvm!
+  const es = sevEs(vcpu)
+  srcuReadLock(kvm.srcu)
+  yield* mutexLock(es.vmsaMutex)
+  es.waitingForReset = false
+  es.vmsaPfn = HALTED
+  es.asid = sevInfo(kvm).asid
+  const gfn = (es.vmsaGfn - 1) as Gfn
+  es.vmsaGfn = 0
+  yield read(kvm, 'memslots')
+  const slot = gfn < 0 ? null : searchMemslots(kvm.memslots!, gfn)
+  if (slot !== null && slot.flags & KVM_MEM_PRIVATE) {
+    const folio = yield* vmsaPage(slot, gfn)
+    if (!isErr(folio)) {
+      es.vmsaPfn = folio.pfn + 1
+      mark('save-area-of-the-guest')
+      yield* folioPut(folio)
+    }
+  }
+  mutexUnlock(es.vmsaMutex)
+  srcuReadUnlock(kvm.srcu)
+})
+
+/**
+ * SVM_VMGEXIT_AP_CREATE: 0, or -EINVAL, which the guest sees as an input that is no good. A page that
+ * begins a region is refused: with a large entry the processor could fault on it for nothing.
+ *
+ * Models: 6.17 arch/x86/kvm/svm/sev.c sev_snp_ap_creation. Compared: 7.0 source.
+ */
+export const sevSnpApCreation = fn(function* sev_snp_ap_creation(
+  vcpu: KvmVcpu,
+  gfn: Gfn,
+): Kernel<number> {
+  if (gfn % REGION === 0) return -EINVAL
+  const es = sevEs(vcpu)
+  yield* mutexLock(es.vmsaMutex)
+  es.vmsaGfn = gfn + 1
+  es.waitingForReset = true
+  mutexUnlock(es.vmsaMutex)
+  return 0
+})
+
+/** VMRUN looks at the vCPU's save area, which is the guest's: may the processor enter? */
+export function vmrunAllowed(vcpu: KvmVcpu): boolean {
+  const { vmsaPfn, asid } = sevEs(vcpu)
+  if (vmsaPfn === 0) return true
+  const pfn = (vmsaPfn - 1) as Pfn
+  for (const field of ['assigned', 'validated'] as const) alsoReads(rmpEntry(pfn), field)
+  tracepoint('snp_vmrun', pfn, asid)
+  if (saveAreaFits(pfn, asid)) return true
+  mark('vmrun-refused')
+  return false
+}
+
+/**
+ * The guest makes a private page the save area of the task's vCPU, and has the hypervisor take it: 0,
+ * a code of RMPADJUST, or -EINVAL.
+ *
+ * Models: 6.12 arch/x86/coco/sev/core.c snp_set_vmsa and wakeup_cpu_via_vmgexit, for one's own vCPU.
+ */
+export const snpGuestApCreate = fn(function* guest_ap_create(
+  vm: number,
+  gpa: bigint,
+): Kernel<number> {
+  const code = yield* guestAccess(vm, gpa, ADJUST)
+  if (code !== 0) return code
+  const file = yield* kvmFget(vm)
+  if (isErr(file)) return ptrErr(file)
+  const vcpu = yield* taskVcpu(kvmOf(file))
+  let error = -EINVAL
+  if (isSnpGuest(vcpu.kvm!)) {
+    error = yield* sevSnpApCreation(vcpu, bytesToPgoff(gpa) as number as Gfn)
+  }
+  yield* fput(file)
+  return error
+})
