@@ -13,7 +13,7 @@ import {
   type Kvm,
   MEMSLOT_PLACES,
 } from '../kernel/include/kvm.js'
-import { bytesToPgoff, type Gfn, isPageAligned } from '../kernel/include/types.js'
+import { bytesToPgoff, type Gfn, isPageAligned, u64 } from '../kernel/include/types.js'
 import { KVM_MEMORY_ATTRIBUTE_PRIVATE } from '../kernel/include/uapi.js'
 import {
   kvmMmuInvalidateBegin,
@@ -27,8 +27,6 @@ import { fn, type Kernel } from '../machine/fn.js'
 import { mutexLock, mutexUnlock, writeLock, writeUnlock } from '../machine/locks.js'
 import { srcuReadLock, srcuReadUnlock } from '../machine/rcu.js'
 import { isErr, ptrErr } from '../machine/struct.js'
-
-const u64 = (n: bigint): bigint => BigInt.asUintN(64, n)
 
 /**
  * Zap what memslots contain of [start, end). mmu_lock is held for writing, under SRCU.

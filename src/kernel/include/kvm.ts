@@ -36,6 +36,8 @@ import type { Gfn, Pfn, Pgoff } from './types.js'
 import type { XArray } from './xarray.js'
 import './xarray.js'
 
+/** The most pages that a memslot has. */
+export const KVM_MEM_MAX_NR_PAGES = 2 ** 31 - 1
 /** A slot's id is below this. */
 export const KVM_USER_MEM_SLOTS = 32764
 /** Slots that a VM has room for at a time. */

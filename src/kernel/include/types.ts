@@ -45,3 +45,11 @@ export function isPageAligned(bytes: bigint): boolean {
 export function addPages(index: Pgoff, pages: number): Pgoff {
   return (index + pages) as Pgoff
 }
+
+/** The same 64 bits without a sign. */
+export function u64(word: bigint): bigint {
+  return BigInt.asUintN(64, word)
+}
+
+/** End of user space on x86-64 with four levels of page tables. */
+export const TASK_SIZE_MAX = 2n ** 47n - 4096n

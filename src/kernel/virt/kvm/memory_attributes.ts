@@ -9,7 +9,7 @@ import { kvmX86UpdateMemAttr, vmTypeHasPrivateMem } from '../../arch/x86/kvm/x86
 import { fput } from '../../fs/file_table.js'
 import { EINVAL, ENOTTY } from '../../include/errno.js'
 import { KVM_FILTER_PRIVATE, KVM_FILTER_SHARED, type Kvm } from '../../include/kvm.js'
-import { bytesToPgoff, type Gfn, isPageAligned } from '../../include/types.js'
+import { bytesToPgoff, type Gfn, isPageAligned, u64 } from '../../include/types.js'
 import { KVM_MEMORY_ATTRIBUTE_PRIVATE } from '../../include/uapi.js'
 import { xaIsValue, xaLoadEntry, xaMkValue, xaStoreEntry, xaToValue } from '../../lib/xarray.js'
 import {
@@ -43,8 +43,6 @@ export const storeAttributes = fn(function* kvm_store_mem_attributes(
     gfn = (gfn + 1) as Gfn
   }
 })
-
-const u64 = (n: bigint): bigint => BigInt.asUintN(64, n)
 
 /**
  * Change the attributes of a range; mappings of the old kind go. -EINVAL for attributes that the

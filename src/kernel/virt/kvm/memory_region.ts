@@ -12,8 +12,21 @@ import { vmTypeHasPrivateMem } from '../../arch/x86/kvm/x86_ops.js'
 import { fput } from '../../fs/file_table.js'
 import { EEXIST, EINVAL, ENOMEM } from '../../include/errno.js'
 import type { File } from '../../include/fs.js'
-import { KVM_USER_MEM_SLOTS, type Kvm, KvmMemorySlot, MEMSLOT_PLACES } from '../../include/kvm.js'
-import { bytesToPgoff, type Gfn, isPageAligned, type Pgoff } from '../../include/types.js'
+import {
+  KVM_MEM_MAX_NR_PAGES,
+  KVM_USER_MEM_SLOTS,
+  type Kvm,
+  KvmMemorySlot,
+  MEMSLOT_PLACES,
+} from '../../include/kvm.js'
+import {
+  bytesToPgoff,
+  type Gfn,
+  isPageAligned,
+  type Pgoff,
+  TASK_SIZE_MAX,
+  u64,
+} from '../../include/types.js'
 import { KVM_MEM_LOG_DIRTY_PAGES, KVM_MEM_PRIVATE, KVM_MEM_READONLY } from '../../include/uapi.js'
 import { shouldFailslab } from '../../mm/failslab.js'
 import {
@@ -31,12 +44,6 @@ import {
   kvmRestrictedmemUnbind,
 } from './restrictedmem.js'
 import { kvmFget, kvmOf } from './vm_file.js'
-
-const KVM_MEM_MAX_NR_PAGES = 2 ** 31 - 1
-/** TASK_SIZE_MAX of x86-64 with four levels. */
-const TASK_SIZE_MAX = 2n ** 47n - 4096n
-
-const u64 = (n: bigint): bigint => BigInt.asUintN(64, n)
 
 /** access_ok(): does the range lie in user space? */
 function accessOk(uaddr: bigint, size: bigint): boolean {

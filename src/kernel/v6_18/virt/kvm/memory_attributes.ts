@@ -18,7 +18,7 @@ import {
   type KvmMemorySlot,
   MEMSLOT_PLACES,
 } from '../../../include/kvm.js'
-import { bytesToPgoff, type Gfn, isPageAligned } from '../../../include/types.js'
+import { bytesToPgoff, type Gfn, isPageAligned, u64 } from '../../../include/types.js'
 import { KVM_MEMORY_ATTRIBUTE_PRIVATE } from '../../../include/uapi.js'
 import { xaFindIndex, xaIsValue, xaLoadEntry, xaToValue } from '../../../lib/xarray.js'
 import { shouldFailslab } from '../../../mm/failslab.js'
@@ -30,8 +30,6 @@ import {
 import { storeAttributes } from '../../../virt/kvm/memory_attributes.js'
 import { kvmFget, kvmOf } from '../../../virt/kvm/vm_file.js'
 import { kvmSupportedMemAttributes } from '../../arch/x86/kvm/private_mem.js'
-
-const u64 = (n: bigint): bigint => BigInt.asUintN(64, n)
 
 /**
  * Has the whole range these attributes?

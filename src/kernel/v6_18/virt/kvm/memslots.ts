@@ -15,12 +15,19 @@ import { EEXIST, EINVAL, ENOMEM } from '../../../include/errno.js'
 import {
   KVM_FILTER_PRIVATE,
   KVM_FILTER_SHARED,
+  KVM_MEM_MAX_NR_PAGES,
   KVM_USER_MEM_SLOTS,
   type Kvm,
   KvmMemorySlot,
   MEMSLOT_PLACES,
 } from '../../../include/kvm.js'
-import { bytesToPgoff, type Gfn, isPageAligned } from '../../../include/types.js'
+import {
+  bytesToPgoff,
+  type Gfn,
+  isPageAligned,
+  TASK_SIZE_MAX,
+  u64,
+} from '../../../include/types.js'
 import {
   KVM_MEM_GUEST_MEMFD,
   KVM_MEM_LOG_DIRTY_PAGES,
@@ -39,12 +46,6 @@ import {
   placeOf,
 } from '../../../virt/kvm/memslots.js'
 import { kvmGmemBind, kvmGmemUnbind } from './guest_memfd_slot.js'
-
-const KVM_MEM_MAX_NR_PAGES = 2 ** 31 - 1
-/** TASK_SIZE_MAX of x86-64 with four levels. */
-const TASK_SIZE_MAX = 2n ** 47n - 4096n
-
-const u64 = (n: bigint): bigint => BigInt.asUintN(64, n)
 
 /** access_ok(): does the range lie in user space? */
 function accessOk(uaddr: bigint, size: bigint): boolean {

@@ -10,7 +10,7 @@ import { kvmPreFaultAllowed } from '../../../arch/x86/kvm/x86_ops.js'
 import { fput } from '../../../fs/file_table.js'
 import { EINVAL, ENOENT, EOPNOTSUPP } from '../../../include/errno.js'
 import type { KvmVcpu } from '../../../include/kvm.js'
-import { bytesToPgoff, type Gfn, isPageAligned, PAGE_SIZE } from '../../../include/types.js'
+import { bytesToPgoff, type Gfn, isPageAligned, PAGE_SIZE, u64 } from '../../../include/types.js'
 import { attrPrivate } from '../../../virt/kvm/memory_attributes.js'
 import { kvmFget, kvmOf } from '../../../virt/kvm/vm_file.js'
 import { kvmMmuDoPageFault, RET_PF_EMULATE, RET_PF_RETRY } from '../../arch/x86/kvm/mmu.js'
@@ -45,7 +45,6 @@ export const kvmTdpMapPage = fn(function* kvm_tdp_map_page(
   return r < 0 ? r : 0
 })
 
-const u64 = (n: bigint): bigint => BigInt.asUintN(64, n)
 const s64 = (n: bigint): bigint => BigInt.asIntN(64, n)
 
 /**
