@@ -20,6 +20,7 @@ import {
   ctx,
   FW,
   far,
+  firmware,
   guest,
   head,
   make,
@@ -100,12 +101,11 @@ table('3.3: what all commands check first', boot, [
 
 table('3.3 GCTX_CREATE', boot, [
   ...perState('GCTX_CREATE', { Firmware: 'Context' }, fw.gctxCreate),
-  notModelled(
-    'an entry of 2 MiB: 0x19',
-    'A',
-    FW,
-    'no instruction makes a firmware page of 2 MiB here',
-  ),
+  row('an entry of 2 MiB: 0x19', 'A', FW, () => {
+    ok(insn.rmpupdate(head, { ...firmware, large: true }))
+    assert.equal(fw.gctxCreate(head), fw.INVALID_PAGE_SIZE)
+    assert.equal(pageState(head), 'Firmware')
+  }),
   row('the page is cleared', 'A', FW, () => {
     pfnToFolio(page)!.data = withBytes(ZERO_PAGE, 0, 1, 0x5a)
     make('Context', page)

@@ -169,6 +169,7 @@ table('4.1: the new state of a call that succeeds, and what else it does', boot,
   notModelled('RELOCATE: to another page', 'A', TM, 'no call of it: KVM never relocates'),
   becomes('SEPT.ADD', 'FREE', 'NL_MAPPED'),
   becomes('SEPT.REMOVE', 'NL_MAPPED', 'FREE'),
+  notModelled('how many children a table has', 'A', TM, NO_TABLES),
   notModelled('SEPT.REMOVE: no children', 'A', TM, NO_TABLES),
   notModelled('PROMOTE and DEMOTE: a table for a leaf, and back', 'A', TM, NO_TABLES),
   row('ACCEPT of PENDING: MAPPED, and zeroed', 'A', TM, () => {
@@ -324,6 +325,26 @@ table('4.1: the first error of a call, in its order', boot, [
     aug()
     ok(td.tdhMemRangeBlock(t, g(0)))
     assert.equal(td.tdhMemRangeBlock(t, g(0)), sept.TDX_EPT_ENTRY_ALREADY_BLOCKED)
+  }),
+  row('9 of REMOVE: blocked for writing alone is not blocked', 'A', TM, () => {
+    aug()
+    t.state.set(0, sept.SEPT_STATE.BLOCKEDW)
+    assert.equal(td.tdhMemPageRemove(t, g(0)), sept.TDX_GPA_RANGE_NOT_BLOCKED)
+  }),
+  row('of ACCEPT: the tree, the host that goes first, the entry, then its state', 'A', TM, () => {
+    aug()
+    t.treeExclusive = 1
+    t.hostPriority.set(0, 1)
+    t.entryLock.set(0, td.GUEST_LOCK)
+    t.state.set(0, sept.SEPT_STATE.MAPPED)
+    assert.equal(td.acceptBegin(t, g(0)), sept.TDX_OPERAND_BUSY)
+    t.treeExclusive = 0
+    assert.equal(td.acceptBegin(t, g(0)), sept.TDX_OPERAND_BUSY_HOST_PRIORITY)
+    t.hostPriority.set(0, 0)
+    assert.equal(td.acceptBegin(t, g(0)), sept.TDX_OPERAND_BUSY)
+    t.entryLock.set(0, td.UNLOCKED)
+    assert.equal(td.acceptBegin(t, g(0)), sept.TDX_PAGE_ALREADY_ACCEPTED)
+    assert.equal(td.acceptBegin(t, g(1)), sept.EPT_VIOLATION)
   }),
   notModelled('3: level and address: OPERAND_INVALID', 'A', TM, NO_TABLES),
   notModelled('5: the walk: EPT_WALK_FAILED', 'A', TM, NO_TABLES),
