@@ -76,7 +76,12 @@ export async function check(names: readonly string[], flags: CheckFlags): Promis
   interruption.release()
   if (!results.interrupted) return code
   const file = shard === undefined ? '' : '; no file is written'
-  say(`interrupted: ${unfinished(results)} of ${results.asked} cells were not finished${file}`)
+  const left = unfinished(results)
+  const what =
+    left > 0
+      ? `${left} of ${results.asked} cells were not finished`
+      : `every cell has its verdict${flags.cross === undefined ? '' : '; a second search was not finished'}`
+  say(`interrupted: ${what}${file}`)
   return EXIT.SIGNAL + interruption.number
 }
 

@@ -138,7 +138,8 @@ describe('the token of a finding leads to it again, to the same state, on both w
           // A livelock is a fact about the graph, not about one execution.
           if (finding.id === 'livelock') continue
           for (const { trace } of [once, direct]) {
-            const ids = trace.steps.flatMap((s) => s.findings.map((f) => f.id))
+            const found = [...trace.setUp, ...trace.steps.flatMap((s) => s.findings)]
+            const ids = found.map((f) => f.id)
             if (trace.stuck.length > 0) ids.push('deadlock')
             assert.ok(ids.includes(finding.id), `${design.id}: ${finding.id} in ${ids.join(', ')}`)
           }
