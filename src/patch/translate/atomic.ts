@@ -1,6 +1,7 @@
 /** Counts that C changes atomically: one access of the field, announced before it. */
 import type { CNode } from '../c/parse.js'
-import { announce, announced, coerce, fieldOf, type Place, place, value } from './expression.js'
+import { coerce } from './convert.js'
+import { announce, announced, fieldOf, type Place, place, value } from './expression.js'
 import { BOOL, NUM } from './types.js'
 import { atom, Hole, type Value, type Work } from './work.js'
 

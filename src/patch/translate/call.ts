@@ -1,20 +1,12 @@
 /** C calls: of kernel functions that the model has, of its macros, through tables of operations. */
+
 import { isSet } from '../c/config.js'
 import { type CNode, squash } from '../c/parse.js'
 import { camelCase, type Param } from '../model/dictionary.js'
 import { count } from './atomic.js'
+import { coerce, sure } from './convert.js'
 import { CALLS, type CallRow, EXPRESSIONS, type Row, STRUCTS, WITHOUT_EFFECT } from './crosswalk.js'
-import {
-  announced,
-  coerce,
-  condition,
-  fieldOf,
-  load,
-  type Place,
-  place,
-  sure,
-  value,
-} from './expression.js'
+import { announced, condition, fieldOf, load, type Place, place, value } from './expression.js'
 import { store } from './statement.js'
 import {
   BIG,

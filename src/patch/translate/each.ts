@@ -1,8 +1,10 @@
 /** Loops by macro: over an XArray, over a list. */
+
 import type { CNode } from '../c/parse.js'
 import { squash } from '../c/parse.js'
+import { coerce, sure } from './convert.js'
 import { LISTS } from './crosswalk.js'
-import { coerce, place, sure, value } from './expression.js'
+import { place, value } from './expression.js'
 import { loopBody, retype } from './statement.js'
 import { structOf, type Type } from './types.js'
 import { Hole, type Work } from './work.js'

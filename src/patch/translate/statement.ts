@@ -1,24 +1,24 @@
 /** C statements as the model's: jumps become labelled blocks, macros that loop become loops. */
+
 import { type CNode, descendants, squash } from '../c/parse.js'
 import { camelCase } from '../model/dictionary.js'
 import { call, storeRange } from './call.js'
 import { beginsScope, endBlock, freed, guard, leave, opened } from './cleanup.js'
+import { coerce, sure } from './convert.js'
 import { ASSIGNMENTS, LISTS, STATEMENTS, STRUCTS } from './crosswalk.js'
 import { each } from './each.js'
 import {
   announce,
   announced,
-  arithmetic,
-  coerce,
   condition,
   fieldOf,
   load,
   type Place,
   place,
-  sure,
   value,
 } from './expression.js'
 import { labelled } from './jumps.js'
+import { arithmetic } from './numbers.js'
 import { BIG, BOOL, cType, declaratorOf, NUM, structOf, type Type } from './types.js'
 import { atom, Hole, type Jump, type Value, type Work } from './work.js'
 
