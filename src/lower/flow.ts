@@ -201,7 +201,11 @@ export class Flow {
   }
 
   #yield(e: ts.YieldExpression, valueUsed: boolean): Item {
-    const operand = e.expression as ts.Expression
+    const operand = e.expression
+    if (operand === undefined) {
+      this.reject(e, 'a yield must announce something')
+      return this.nothing()
+    }
     const line = this.#file.getLineAndCharacterOfPosition(e.getStart(this.#file)).line + 1
     const note = operand.getText(this.#file).replace(/\s+/g, ' ')
     const into = valueUsed ? this.#temporary(e) : undefined

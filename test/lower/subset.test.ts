@@ -70,6 +70,11 @@ const REFUSED: readonly (readonly [what: string, body: string, expected: RegExp]
   ['randomness', `${LOCK}\nreturn Math.random()`, /^2: Math.random is not the same/],
   ['a way out', `${LOCK}\nreturn Object.keys(globalThis).length`, /^2: globalThis is not the same/],
   ['an end of the process', `${LOCK}\nprocess.exit(0)`, /^2: Cannot find name 'process'/],
+  [
+    'a yield of nothing',
+    `yield\nreturn 0`,
+    /^1: (?:a yield must announce something|Type 'undefined')/,
+  ],
   ['a number that announces nothing', `yield 5\nreturn 0`, /^1: Type 'number' is not assignable/],
   [
     'a yield in an object',
