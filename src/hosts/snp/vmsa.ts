@@ -11,7 +11,7 @@
 import { guestAccess, taskVcpu } from '../../kernel/arch/x86/kvm/guest.js'
 import { fput } from '../../kernel/fs/file_table.js'
 import { EINVAL } from '../../kernel/include/errno.js'
-import type { KvmMemorySlot, KvmVcpu } from '../../kernel/include/kvm.js'
+import type { Kvm, KvmMemorySlot, KvmVcpu } from '../../kernel/include/kvm.js'
 import type { Folio } from '../../kernel/include/mm.js'
 import { bytesToPgoff, type Gfn, type Pfn } from '../../kernel/include/types.js'
 import { KVM_MEM_PRIVATE } from '../../kernel/include/uapi.js'
@@ -28,7 +28,7 @@ import { srcuReadLock, srcuReadUnlock } from '../../machine/rcu.js'
 import { isErr, ptrErr } from '../../machine/struct.js'
 import { saveAreaFits } from './access.js'
 import { REGION, rmpEntry } from './rmp.js'
-import { HALTED, isSnpGuest, sevEs, sevInfo } from './vm.js'
+import { HALTED, isSnpGuest, sevEs, sevInfo, type VcpuSevEs } from './vm.js'
 
 /** What the guest's instruction does, beside PVALIDATE: RMPADJUST of a page to a save area. */
 export const ADJUST = -4
@@ -46,6 +46,23 @@ export const vmsaPage2023 = fn(function* sev_vmsa_page(
   return yield* kvmRestrictedMemGetPfn(slot, gfn)
 })
 
+/** What the vCPU goes on with. snp_vmsa_mutex is held. */
+const nextSaveArea = fn(function* next_save_area(kvm: Kvm, es: VcpuSevEs): Kernel<void> {
+  es.waitingForReset = false
+  es.vmsaPfn = HALTED
+  es.asid = sevInfo(kvm).asid
+  const gfn = (es.vmsaGfn - 1) as Gfn
+  es.vmsaGfn = 0
+  yield read(kvm, 'memslots')
+  const slot = gfn < 0 ? null : searchMemslots(kvm.memslots!, gfn)
+  if (slot === null || (slot.flags & KVM_MEM_PRIVATE) === 0) return
+  const folio = yield* vmsaPage(slot, gfn)
+  if (isErr(folio)) return
+  es.vmsaPfn = folio.pfn + 1
+  mark('save-area-of-the-guest')
+  yield* folioPut(folio)
+})
+
 /**
  * Before the vCPU enters the guest again: it has no save area until the page that was asked for is
  * found, and then that one. SRCU is held, as by all of KVM_RUN.
@@ -59,21 +76,8 @@ export const sevSnpInitProtectedGuestState = fn(function* sev_snp_init_protected
   const es = sevEs(vcpu)
   srcuReadLock(kvm.srcu)
   yield* mutexLock(es.vmsaMutex)
-  es.waitingForReset = false
-  es.vmsaPfn = HALTED
-  es.asid = sevInfo(kvm).asid
-  const gfn = (es.vmsaGfn - 1) as Gfn
-  es.vmsaGfn = 0
-  yield read(kvm, 'memslots')
-  const slot = gfn < 0 ? null : searchMemslots(kvm.memslots!, gfn)
-  if (slot !== null && slot.flags & KVM_MEM_PRIVATE) {
-    const folio = yield* vmsaPage(slot, gfn)
-    if (!isErr(folio)) {
-      es.vmsaPfn = folio.pfn + 1
-      mark('save-area-of-the-guest')
-      yield* folioPut(folio)
-    }
-  }
+  // Asked again with the mutex: the first look was without it.
+  if (es.waitingForReset) yield* nextSaveArea(kvm, es)
   mutexUnlock(es.vmsaMutex)
   srcuReadUnlock(kvm.srcu)
 })
@@ -88,13 +92,15 @@ export const sevSnpApCreation = fn(function* sev_snp_ap_creation(
   vcpu: KvmVcpu,
   gfn: Gfn,
 ): Kernel<number> {
-  if (gfn % REGION === 0) return -EINVAL
   const es = sevEs(vcpu)
   yield* mutexLock(es.vmsaMutex)
-  es.vmsaGfn = gfn + 1
-  es.waitingForReset = true
+  const ret = gfn % REGION === 0 ? -EINVAL : 0
+  if (ret === 0) {
+    es.vmsaGfn = gfn + 1
+    es.waitingForReset = true
+  }
   mutexUnlock(es.vmsaMutex)
-  return 0
+  return ret
 })
 
 /** VMRUN looks at the vCPU's save area, which is the guest's: may the processor enter? */
