@@ -17,8 +17,9 @@ export type Cell = readonly [scenario: string, design: string]
 
 /**
  * `shows` is a cell with a finding, `mended` one where the same scenario is clean, `without` one
- * where it has others, but not that one; `lacks` is such a cell alone. `clean` are cells that have none. `mutant` is a version that
- * nobody has published, or that no design is: a seeded bug. `because` says why there is no cell.
+ * where it has others, but not that one; `lacks` is such a cell alone. `clean` are cells that have
+ * none. `mutant` is a version that nobody has published, or that no design is: a seeded bug.
+ * `because` says why there is no cell.
  */
 export type Row =
   | {

@@ -1,44 +1,17 @@
 /** Numbers and names of C that are not those of the model's language. */
 import assert from 'node:assert/strict'
 import { before, describe, test } from 'node:test'
-import { upm } from '../../src/designs/upm.js'
-import { lowerModule } from '../../src/lower/host.js'
-import { type Candidate, calibrationModules, candidates } from '../../src/patch/calibrate.js'
-import { scopeOf } from '../../src/patch/facts.js'
-import { dictionary } from '../../src/patch/host/dictionary.js'
-import { startCParser } from '../../src/patch/host/grammar.js'
-import { readC } from '../../src/patch/host/tree.js'
-import type { Scope } from '../../src/patch/model/scope.js'
+import { compiles, made as madeOf, refused as refusedOf, startTranslating } from './release.js'
 
-let scope: Scope
+before(startTranslating)
 
-before(async () => {
-  await startCParser()
-  scope = scopeOf(upm, dictionary())
-})
+const ended = (body: string): string => `${body}\n\treturn 0;`
+const refused = (body: string): string => refusedOf(ended(body))
 
-function candidate(body: string): Candidate {
-  const source = `static int restrictedmem_release(struct inode *inode, struct file *file)
-{
-${body}
-	return 0;
-}
-`
-  const [only] = candidates([readC('mm/x.c', source)], scope)
-  assert.ok(only !== undefined)
-  return only
-}
-
-/** The function as translated; it passes the compiler and the lowering. */
 function made(body: string): string {
-  const only = candidate(body)
-  assert.equal(only.reason, undefined, only.reason?.reason)
-  const [module] = calibrationModules([only.pieces], scope).texts
-  assert.deepEqual(lowerModule(module as string).problems, [], module)
-  return (only.pieces.at(-1)?.text ?? '').replace(/\s+/g, ' ')
+  compiles(ended(body))
+  return madeOf(ended(body))
 }
-
-const refused = (body: string): string => candidate(body).reason?.reason ?? ''
 
 describe('what wraps in C and would be below 0 here is not judged', () => {
   test('a difference of page numbers', () => {
@@ -91,7 +64,7 @@ describe('names', () => {
     )
     assert.match(
       refused(`	if (inode->i_nlink) {
-		struct inode *inode = file->f_inode;
+		struct inode *inode = outer->f_inode;
 		inode->i_size = 0;
 	}`),
       /a inode that hides another one/,

@@ -1,50 +1,12 @@
 /** Scopes that C ends by itself: guard(), scoped_guard(), __free(). */
 import assert from 'node:assert/strict'
 import { before, test } from 'node:test'
-import { upm } from '../../src/designs/upm.js'
-import { lowerModule } from '../../src/lower/host.js'
-import { type Candidate, calibrationModules, candidates } from '../../src/patch/calibrate.js'
-import { scopeOf } from '../../src/patch/facts.js'
-import { dictionary } from '../../src/patch/host/dictionary.js'
-import { startCParser } from '../../src/patch/host/grammar.js'
 import { readC } from '../../src/patch/host/tree.js'
 import { mergeEdit } from '../../src/patch/merge/merge.js'
-import type { Scope } from '../../src/patch/model/scope.js'
 import { Session } from '../../src/patch/translate/session.js'
+import { candidate, compiles, made, refused, scope, startTranslating } from './release.js'
 
-let scope: Scope
-
-before(async () => {
-  await startCParser()
-  scope = scopeOf(upm, dictionary())
-})
-
-function candidate(body: string): Candidate {
-  const source = `static int restrictedmem_release(struct inode *inode, struct file *outer)
-{
-	struct restrictedmem *r = inode->i_mapping->private_data;
-${body}
-}
-`
-  const [only] = candidates([readC('mm/x.c', source)], scope)
-  assert.ok(only !== undefined)
-  return only
-}
-
-/** The function as translated. */
-function made(body: string): string {
-  const only = candidate(body)
-  assert.equal(only.reason, undefined, only.reason?.reason)
-  return (only.pieces.at(-1)?.text ?? '').replace(/\s+/g, ' ')
-}
-
-const refused = (body: string): string => candidate(body).reason?.reason ?? ''
-
-/** It passes the compiler and the lowering. */
-function compiles(body: string): void {
-  const [module] = calibrationModules([candidate(body).pieces], scope).texts
-  assert.deepEqual(lowerModule(module as string).problems, [], module)
-}
+before(startTranslating)
 
 test('a guard() is locked where it stands and unlocked on every way out', () => {
   const text = made(`	guard(rwsem_write)(&r->lock);
