@@ -1,4 +1,4 @@
-/** What runs on a server, and what ran there a while ago, as far as it is said in the words of this code. */
+/** What runs on a server and what ran there a while ago, as far as this code's words say it. */
 import { type Ran, type RunStatus, STATUS_SCHEMA, type Status } from '../../campaign.js'
 import { fromJson, NotAsWritten } from '../narrow.js'
 import { Line, type LineOptions } from './line.js'
