@@ -17,16 +17,16 @@ const built = (module) => import(pathToFileURL(`${folder}/src/${module}.js`).hre
 
 if (when === 'late') (await built('cli/optimise')).optimiseLate()
 const { keepCompiled } = await built('app/host/compiled')
-const { program } = await built('cli/program')
-const run = (...words) => program(() => {}).parseAsync(words, { from: 'user' })
+const commands = { ...(await built('cli/check')), ...(await built('cli/replay')) }
 const { check, loadDesigns, loadScenarios, tokenOf } = await built('app/host/index')
 
 for (const [scenario, design] of CELLS) {
-  await run('check', '--no-cache', '--design', design, scenario)
+  const flags = { design: [design], format: 'text', cache: false, patience: 60 }
+  await commands.check([scenario], flags)
   const [scenarios, designs] = [loadScenarios([scenario]), await loadDesigns([design])]
   const { cells } = await check({ scenarios, designs, cache: false })
   for (const { schedule } of cells[0].verdict.findings.slice(0, 1)) {
-    await run('replay', tokenOf(cells[0], schedule))
+    await commands.replay(tokenOf(cells[0], schedule), { view: 'columns' })
   }
 }
 keepCompiled()
