@@ -295,7 +295,6 @@ const sleepyReport = fn(function* kvm_restrictedmem_error(
 ): Kernel<void> {
   const kvm = containerOf(n, KvmMemorySlot, 'notifier').kvm!
   yield* mutexLock(kvm.slotsLock)
-  kvm.memoryErrors = 1
   mutexUnlock(kvm.slotsLock)
 })
 
@@ -416,7 +415,7 @@ export const MUTANTS: readonly Mutant[] = [
     'zap-does-not-flush',
     upmAops,
     [replace(kvmFlushRemoteTlbs, noFlush)],
-    scenario(`${GUEST}\ntask t\n  fallocate(fd, PUNCH_HOLE|KEEP_SIZE, offset=0, size=1P)`),
+    'field/translations-of-a-punched-page',
     'secondary-mmu',
     'missing-tlb-flush',
   ),

@@ -20,7 +20,7 @@ import {
   kvmMmuInvalidateEnd,
   kvmMmuInvalidateRangeAdd,
 } from '../kernel/virt/kvm/invalidate.js'
-import { storeAttributes } from '../kernel/virt/kvm/memory_attributes.js'
+import { storeWhileMemory } from '../kernel/virt/kvm/memory_attributes.js'
 import { kvmFget, kvmOf } from '../kernel/virt/kvm/vm_file.js'
 import { read, write } from '../machine/effects.js'
 import { fn, type Kernel } from '../machine/fn.js'
@@ -89,12 +89,12 @@ export const v10SetMemAttributes = fn(function* kvm_vm_ioctl_set_mem_attributes(
       writeUnlock(kvm.mmuLock)
     }
     yield* mutexLock(kvm.lock)
-    yield* storeAttributes(kvm, first, behind, Number(attributes))
+    const reached = yield* storeWhileMemory(kvm, first, behind, Number(attributes))
     mutexUnlock(kvm.lock)
     if (isPrivate) {
       srcuReadLock(kvm.srcu)
       yield* writeLock(kvm.mmuLock)
-      yield* kvmUnmapMemRange(kvm, first, behind)
+      yield* kvmUnmapMemRange(kvm, first, reached)
       yield write(kvm, 'mmuInvalidateSeq')
       kvmMmuInvalidateEnd(kvm)
       writeUnlock(kvm.mmuLock)

@@ -383,7 +383,6 @@ export const v10KvmError = fn(function* kvm_restrictedmem_error(
   const slot = containerOf(notifier, KvmMemorySlot, 'notifier')
   tracepoint('restrictedmem_error', slot, start, end)
   const kvm = slot.kvm!
-  kvm.memoryErrors = 1
   yield rmw(kvm, 'vcpus')
   for (let i = 0; i < kvm.vcpus.length; i++) {
     const vcpu = kvm.vcpus.get(i)

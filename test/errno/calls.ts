@@ -14,6 +14,8 @@ import { type Call, differs, type Row, same } from './row.js'
 
 const READ = 1
 const WRITE = 2
+const GROWSDOWN = 0x01000000
+const GROWSUP = 0x02000000
 const SHARED = 1
 const PRIVATE = 2
 const ANONYMOUS = 0x20
@@ -160,6 +162,20 @@ const mprotectRows: readonly Row[] = [
   ),
   same('mprotect', 'what is not mapped', '-ENOMEM', (call) =>
     call(userMprotect, NOWHERE, PAGE, READ, 0n),
+  ),
+  same(
+    'mprotect',
+    'PROT_GROWSDOWN of what is mapped, but not from its begin on',
+    '-EINVAL',
+    (call) => call(userMprotect, mapped(call) - 4096, 2n * PAGE, READ | GROWSDOWN, 0n),
+    'read',
+  ),
+  same(
+    'mprotect',
+    'the same with PROT_GROWSUP',
+    '-ENOMEM',
+    (call) => call(userMprotect, mapped(call) - 4096, 2n * PAGE, READ | GROWSUP, 0n),
+    'read',
   ),
 ]
 

@@ -1,4 +1,7 @@
-/** What the rows of tables of scenarios and bugs are made of: cells of the golden files, and mutants. */
+/**
+ * What the rows of tables of scenarios and bugs are made of: cells of the golden files, mutants, and
+ * tests.
+ */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
@@ -18,8 +21,8 @@ export type Cell = readonly [scenario: string, design: string]
 /**
  * `shows` is a cell with a finding, `mended` one where the same scenario is clean, `without` one
  * where it has others, but not that one; `lacks` is such a cell alone. `clean` are cells that have
- * none. `mutant` is a version that nobody has published, or that no design is: a seeded bug.
- * `because` says why there is no cell.
+ * none. `mutant` is a version that nobody has published, or that no design is: a seeded bug. `tried`
+ * is a test, by the words of its name. `because` says why there is no cell.
  */
 export type Row =
   | {
@@ -31,6 +34,7 @@ export type Row =
   | { readonly row: string; readonly lacks: readonly [...Cell, finding: string] }
   | { readonly row: string; readonly clean: readonly Cell[] }
   | { readonly row: string; readonly mutant: string; readonly finding: string }
+  | { readonly row: string; readonly tried: string; readonly as: string }
   | { readonly row: string; readonly because: string }
 
 /** What a cell finds. */
@@ -58,6 +62,8 @@ export function rowsAsTests(name: string, rows: readonly Row[]): void {
           for (const cell of r.clean) assert.deepEqual(found(cell), [])
         } else if ('mutant' in r) {
           assert.equal(MUTANTS.find((m) => m.name === r.mutant)?.finding, r.finding)
+        } else if ('tried' in r) {
+          assert.ok(readFileSync(join(ROOT, r.tried), 'utf8').includes(r.as), r.as)
         }
       })
     }

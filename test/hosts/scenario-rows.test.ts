@@ -212,7 +212,10 @@ const SCENARIOS: readonly Row[] = [
   },
   {
     row: '37 no memory in the middle of an attribute update',
-    clean: [['faults/attributes-all-or-none', 'gmem-6.18']],
+    clean: [
+      ['faults/attributes-stop-in-the-middle', 'gmem-6.18'],
+      ['faults/attributes-stop-in-the-middle', 'upm'],
+    ],
   },
   { row: '40 spurious retries', because: 'a measure; a fault that never ends is a livelock' },
 ]

@@ -28,6 +28,7 @@ const SURE: Readonly<Record<string, string>> = {
   kvmVcpuIoctlPreFault: 'the struct is on the stack',
   newNode: 'who stores has asked',
   newSlot: 'its caller has asked',
+  storeAttributes: 'its caller has asked',
   sysFstat: 'the struct is on the stack',
   xaRelease: 'NULL takes the place of an entry',
 }
@@ -47,7 +48,6 @@ const LEFT_OUT: Readonly<Record<string, string>> = {
   setPteAt: 'the levels of a page table are not modelled',
   sget: 'file systems are mounted at boot',
   shmemGetInode: CREATION,
-  storeAttributes: '6.18 has reserved the entries; the series of 6.2 stop in the middle',
   taskVcpu: CREATION,
   upmFileCreate: CREATION,
   v10FileCreate: CREATION,

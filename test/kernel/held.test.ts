@@ -138,9 +138,9 @@ test('v10 looks the file up, and registers; upm does both before slots_arch_lock
 })
 
 test('v10 stores attributes under a lock of its own, and zaps what lies in slots', () => {
-  for (const [base, expected] of [
-    [v10, ['store: lock', 'zap 1 to 2']],
-    [upm, ['store: slots_lock', 'zap 0 to 4']],
+  for (const [base, lock, zap] of [
+    [v10, 'lock', 'zap 1 to 2'],
+    [upm, 'slots_lock', 'zap 0 to 4'],
   ] as const) {
     const h = watched(base, ATTRIBUTES)
     const vm = h.newVm(1)
@@ -148,6 +148,7 @@ test('v10 stores attributes under a lock of its own, and zaps what lies in slots
     assert.equal(h.call(bindSlot, vm, 0, P, P, fd, 0n), 0)
     takeTold()
     assert.equal(h.call(sysKvmSetMemoryAttributes, vm, 0n, 4n * P, 8n, 0n), 0)
-    assert.deepEqual(takeTold(), expected, base.id)
+    const stores = Array.from({ length: 4 }, () => `store: ${lock}`)
+    assert.deepEqual(takeTold(), [...stores, zap], base.id)
   }
 })

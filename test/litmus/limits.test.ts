@@ -26,6 +26,11 @@ const LARGER: readonly (readonly [name: string, text: string, says: RegExp])[] =
     /10 memslots/,
   ],
   [
+    'six hundred pages at once',
+    'setup\n  fd = memfd_create()\ntask t\n  fallocate(fd, 0, offset=0, size=600P)\n',
+    /512 page frames/,
+  ],
+  [
     'shared anonymous memory',
     'task t\n  mmap(-1, PROT_READ, MAP_SHARED|MAP_ANONYMOUS, 1P)\n',
     /shared anonymous memory is not modelled/,

@@ -3,7 +3,13 @@
  * by what its TLB has or the S-EPT says. A private page is accepted before it is used; what the guest
  * touches before that, Linux has the module report to the host, and then it is the end of the TD.
  */
-import { guestAccess, noteWrite, translate, vcpuRun } from '../../kernel/arch/x86/kvm/guest.js'
+import {
+  guestAccess,
+  noteWrite,
+  tlbPlace,
+  translate,
+  vcpuRun,
+} from '../../kernel/arch/x86/kvm/guest.js'
 import { kvmMmuPageFault } from '../../kernel/arch/x86/kvm/mmu.js'
 import { kvmTdpMmuMap } from '../../kernel/arch/x86/kvm/tdp_mmu.js'
 import { fput } from '../../kernel/fs/file_table.js'
@@ -102,7 +108,7 @@ function privatePage(vcpu: KvmVcpu, td: Td, gfn: Gfn): Folio | null {
   }
   const folio = septPage(td, gfn)
   if (folio === null) return null
-  const e = gfn % TLB_ENTRIES
+  const e = tlbPlace(vcpu, gfn)
   vcpu.tlbValid.set(e, 1)
   vcpu.tlbWritable.set(e, 1)
   vcpu.tlbGfn.set(e, gfn)

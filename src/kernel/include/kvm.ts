@@ -46,6 +46,7 @@ export const MEMSLOT_PLACES = 10
 export const KVM_MEMSLOT_INVALID = 1 << 16
 /** KVM_MEMSLOT_GMEM_ONLY: shared accesses too go to the guest_memfd file, not to user space. */
 export const KVM_MEMSLOT_GMEM_ONLY = 1 << 17
+/** What a vCPU's TLB keeps at once; what it must drop for more is not missed by a flush. */
 export const TLB_ENTRIES = 4
 /**
  * What mmu_invalidate_seq is compared with decides, not how large it is: a fault has noted the
@@ -258,8 +259,6 @@ export interface Kvm extends Obj {
   /** gfn to Spte. */
   tdpMmu: XArray
   vcpus: PtrVec<KvmVcpu>
-  /** Memory failures that user space or the vCPUs were told of; 1 stands for any number. */
-  memoryErrors: number
 }
 
 export const Kvm: Struct<Kvm> = struct<Kvm>(
@@ -286,7 +285,6 @@ export const Kvm: Struct<Kvm> = struct<Kvm>(
     memAttrArray: embed('XArray'),
     tdpMmu: embed('XArray'),
     vcpus: ptrs('KvmVcpu', MAX_TASKS),
-    memoryErrors: num(),
   },
   { capacity: 64, quiet: ['memslots', 'vcpus'] },
 )

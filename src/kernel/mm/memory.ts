@@ -10,7 +10,7 @@ import { offStack, onStack } from '../../machine/alloc.js'
 import { alsoReads, alsoWrites, read, rmw } from '../../machine/effects.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { currentTaskNumber } from '../../machine/task.js'
-import { directMapStore } from '../arch/x86/mm/direct_map.js'
+import { directMapLoad, directMapStore } from '../arch/x86/mm/direct_map.js'
 import { ENOMEM } from '../include/errno.js'
 import type { Folio } from '../include/mm.js'
 import {
@@ -194,6 +194,7 @@ export const doCowFault = fn(function* do_cow_fault(vmf: VmFault): Kernel<number
   let ret = yield* __doFault(vmf)
   if (!(ret & NO_PTE)) {
     yield read(vmf.page!, 'data')
+    directMapLoad(vmf.page!)
     directMapStore(copy)
     copy.data = vmf.page!.data
     ret |= yield* finishFault(vmf)
@@ -244,6 +245,7 @@ export const wpPageCopy = fn(function* wp_page_copy(vmf: VmFault, orig: Pte): Ke
     return VM_FAULT_OOM
   }
   yield read(old, 'data')
+  directMapLoad(old)
   directMapStore(copy)
   copy.data = old.data
   yield* mmuNotifierInvalidateRangeStart(mm, vmf.address, vmf.address + PAGE_SIZE)

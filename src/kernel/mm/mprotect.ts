@@ -21,8 +21,10 @@ import { populateVmaPageRange } from './populate.js'
 import { findVma } from './vma.js'
 
 const ACCESS = VM_READ | VM_WRITE | VM_EXEC
-/** PROT_GROWSDOWN and PROT_GROWSUP; all rights that there are, PROT_SEM among them. */
-const GROWS = 0x03000000
+const PROT_GROWSDOWN = 0x01000000
+const PROT_GROWSUP = 0x02000000
+const GROWS = PROT_GROWSDOWN | PROT_GROWSUP
+/** All rights that there are, PROT_SEM among them. */
 const PROT_KNOWN = 0xf
 /** From a right to the permission to take it: VM_MAYREAD is VM_READ << 4. */
 const MAY_SHIFT = 4
@@ -67,7 +69,9 @@ export const mprotectRange = fn(function* do_mprotect_pkey(
   prot: number,
 ): Kernel<number> {
   const first = findVma(mm, start)
-  if (first === null || first.vmStart > start) return -ENOMEM
+  // Memory that grows downwards is looked for in all of the range, other memory at its begin.
+  const within = prot & PROT_GROWSDOWN ? end - 1n : start
+  if (first === null || first.vmStart > within) return -ENOMEM
   if (prot & GROWS) return -EINVAL
   let at = start
   while (at < end) {

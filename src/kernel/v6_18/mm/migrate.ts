@@ -4,7 +4,7 @@
  * them the folio stays locked; and what is synchronous tries without waiting first.
  */
 import { alsoReads, read, until, write } from '../../../machine/effects.js'
-import { mark } from '../../../machine/fault.js'
+import { bugOn, mark } from '../../../machine/fault.js'
 import { fn, type Kernel } from '../../../machine/fn.js'
 import { directMapLoad, directMapStore } from '../../arch/x86/mm/direct_map.js'
 import { EAGAIN, EBUSY, ENOMEM } from '../../include/errno.js'
@@ -38,7 +38,7 @@ const NR_MAX_MIGRATE_SYNC_RETRY = NR_MAX_MIGRATE_PAGES_RETRY - NR_MAX_MIGRATE_AS
 /**
  * Copy, then exchange: -EAGAIN, before or after the copy, if somebody else has a reference.
  *
- * Models: 6.18 mm/migrate.c __migrate_folio. Simplifies: no machine check on the way.
+ * Models: 6.18 mm/migrate.c migrate_folio and __migrate_folio. Simplifies: no machine check on the way.
  */
 export const migrateFolioCopyFirst = fn(function* migrate_folio(
   mapping: AddressSpace | null,
@@ -46,6 +46,7 @@ export const migrateFolioCopyFirst = fn(function* migrate_folio(
   src: Folio,
   _mode: number,
 ): Kernel<number> {
+  bugOn(src.writeback, 'migrate_folio: the folio is under writeback')
   yield read(src, 'refcount')
   if (src.refcount !== 1 + (mapping === null ? 0 : nrPages(src))) return -EAGAIN
   yield read(src, 'data')

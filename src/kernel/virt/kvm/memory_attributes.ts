@@ -11,7 +11,15 @@ import { EINVAL, ENOTTY } from '../../include/errno.js'
 import { KVM_FILTER_PRIVATE, KVM_FILTER_SHARED, type Kvm } from '../../include/kvm.js'
 import { bytesToPgoff, type Gfn, isPageAligned, u64 } from '../../include/types.js'
 import { KVM_MEMORY_ATTRIBUTE_PRIVATE } from '../../include/uapi.js'
-import { xaIsValue, xaLoadEntry, xaMkValue, xaStoreEntry, xaToValue } from '../../lib/xarray.js'
+import {
+  xaIsValue,
+  xaLacksNode,
+  xaLoadEntry,
+  xaMkValue,
+  xaStoreEntry,
+  xaToValue,
+} from '../../lib/xarray.js'
+import { shouldFailslab } from '../../mm/failslab.js'
 import {
   kvmMmuInvalidateBegin,
   kvmMmuInvalidateEnd,
@@ -29,7 +37,10 @@ export function attrPrivate(kvm: Kvm, gfn: Gfn): boolean {
   return xaIsValue(entry) && (xaToValue(entry) & KVM_MEMORY_ATTRIBUTE_PRIVATE) !== 0
 }
 
-/** Store a value for every gfn of [start, end), one after the other. slots_lock is held. */
+/**
+ * Store a value for every gfn of [start, end), one after the other; the nodes that it takes are there
+ * or come for sure. slots_lock is held.
+ */
 export const storeAttributes = fn(function* kvm_store_mem_attributes(
   kvm: Kvm,
   start: Gfn,
@@ -45,12 +56,36 @@ export const storeAttributes = fn(function* kvm_store_mem_attributes(
 })
 
 /**
+ * The same, until a node is missing and there is no memory for it. Returns the first gfn that has not
+ * got the value, `end` if all have. To store nothing takes no node, and neither does gfn 0 alone.
+ *
+ * Models: v10 virt/kvm/kvm_main.c kvm_vm_ioctl_set_mem_attributes, its loop. Compared: 6.18 does not
+ * run it: what calls it is replaced.
+ */
+export const storeWhileMemory = fn(function* kvm_store_some_mem_attributes(
+  kvm: Kvm,
+  start: Gfn,
+  end: Gfn,
+  attributes: number,
+): Kernel<Gfn> {
+  let gfn = start
+  while (gfn < end) {
+    const nodeless = attributes !== 0 && xaLacksNode(kvm.memAttrArray, gfn)
+    if (nodeless && (yield* shouldFailslab())) return gfn
+    yield* storeAttributes(kvm, gfn, (gfn + 1) as Gfn, attributes)
+    gfn = (gfn + 1) as Gfn
+  }
+  return end
+})
+
+/**
  * Change the attributes of a range; mappings of the old kind go. -EINVAL for attributes that the
  * VM's memory cannot have, any flag, a size of 0, a range that wraps or ends at 2^64, or an address
- * or size that is not page aligned; -ENOTTY on a host without private memory.
+ * or size that is not page aligned; -ENOTTY on a host without private memory. A store that fails
+ * ends the change early, and the call returns 0 all the same.
  *
- * Models: x86/upm_base_support virt/kvm/kvm_main.c kvm_vm_ioctl_set_mem_attributes. Simplifies:
- * the xarray's nodes never run out.
+ * Models: x86/upm_base_support virt/kvm/kvm_main.c kvm_vm_ioctl_set_mem_attributes. Simplifies: how
+ * far it got is not written back.
  */
 export const sysKvmSetMemoryAttributes = fn(function* kvm_vm_ioctl_set_mem_attributes(
   vm: number,
@@ -81,15 +116,15 @@ export const sysKvmSetMemoryAttributes = fn(function* kvm_vm_ioctl_set_mem_attri
     kvmMmuInvalidateRangeAdd(kvm, start, end)
     writeUnlock(kvm.mmuLock)
 
-    yield* storeAttributes(kvm, start, end, Number(attributes))
+    const reached = yield* storeWhileMemory(kvm, start, end, Number(attributes))
 
     yield* writeLock(kvm.mmuLock)
     const both = KVM_FILTER_SHARED | KVM_FILTER_PRIVATE
-    if (yield* kvmTdpMmuZap(kvm, start, end, both)) yield* kvmFlushRemoteTlbs(kvm)
+    if (yield* kvmTdpMmuZap(kvm, start, reached, both)) yield* kvmFlushRemoteTlbs(kvm)
     yield write(kvm, 'mmuInvalidateSeq')
     kvmMmuInvalidateEnd(kvm)
     writeUnlock(kvm.mmuLock)
-    yield* kvmX86UpdateMemAttr(kvm, start, end, Number(attributes))
+    yield* kvmX86UpdateMemAttr(kvm, start, reached, Number(attributes))
     mutexUnlock(kvm.slotsLock)
     ret = 0
   }

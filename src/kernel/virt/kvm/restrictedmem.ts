@@ -133,7 +133,7 @@ export const kvmRestrictedmemInvalidateEnd = fn(function* kvm_restrictedmem_inva
 
 /**
  * A page failed: SIGBUS to whoever happens to run, with an address computed from gfn 0. The
- * mapping stays. Only that it was told is kept.
+ * mapping stays.
  *
  * Models: x86/upm_base_support virt/kvm/kvm_main.c kvm_restrictedmem_error.
  *
@@ -146,7 +146,6 @@ export const kvmRestrictedmemError = fn(function* kvm_restrictedmem_error(
 ): Kernel<void> {
   const slot = containerOf(notifier, KvmMemorySlot, 'notifier')
   tracepoint('restrictedmem_error', slot, start, end)
-  slot.kvm!.memoryErrors = 1
 })
 
 export const kvmRestrictedmemNotifierOps: RestrictedmemNotifierOps = opsTable({

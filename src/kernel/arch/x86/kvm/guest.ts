@@ -48,22 +48,37 @@ export const taskVcpu = fn(function* kvm_create_vcpu(kvm: Kvm): Kernel<KvmVcpu> 
 })
 
 /**
+ * Where the TLB keeps a gfn, or will: an entry that is valid makes room only if all of them are.
+ * Hardware may drop any at any time; who keeps it as long as it can sees what a flush was needed for.
+ */
+export function tlbPlace(vcpu: KvmVcpu, gfn: Gfn): number {
+  const first = gfn % TLB_ENTRIES
+  for (let i = 0; i < TLB_ENTRIES; i++) {
+    if (vcpu.tlbValid.get(i) !== 0 && vcpu.tlbGfn.get(i) === gfn) return i
+  }
+  for (let n = 0; n < TLB_ENTRIES; n++) {
+    const i = (first + n) % TLB_ENTRIES
+    if (vcpu.tlbValid.get(i) === 0) return i
+  }
+  return first
+}
+
+/**
  * Translate a gfn for an access: the TLB first, then a walk that fills it. A write that the TLB's
  * entry does not allow walks again, since the fault that it raises drops the entry. NULL: no
  * translation that allows the access.
  */
 export function translate(vcpu: KvmVcpu, gfn: Gfn, toWrite: boolean): Folio | null {
-  for (let i = 0; i < TLB_ENTRIES; i++) {
-    if (vcpu.tlbValid.get(i) === 0 || vcpu.tlbGfn.get(i) !== gfn) continue
-    if (toWrite && vcpu.tlbWritable.get(i) === 0) break
-    return pfnToFolio(vcpu.tlbPfn.get(i) as Pfn)
+  const entry = tlbPlace(vcpu, gfn)
+  const known = vcpu.tlbValid.get(entry) !== 0 && vcpu.tlbGfn.get(entry) === gfn
+  if (known && (!toWrite || vcpu.tlbWritable.get(entry) !== 0)) {
+    return pfnToFolio(vcpu.tlbPfn.get(entry) as Pfn)
   }
   alsoReads(vcpu.kvm!.tdpMmu, 'xaHead')
   const spte = xaLoad(vcpu.kvm!.tdpMmu, gfn) as Spte | null
-  const entry = gfn % TLB_ENTRIES
   if (spte !== null) alsoReads(spte, 'writable')
   if (spte === null || (toWrite && !spte.writable)) {
-    if (vcpu.tlbGfn.get(entry) === gfn) vcpu.tlbValid.set(entry, 0)
+    if (known) vcpu.tlbValid.set(entry, 0)
     return null
   }
   vcpu.tlbValid.set(entry, 1)

@@ -20,7 +20,7 @@ import {
 } from '../../../include/kvm.js'
 import { bytesToPgoff, type Gfn, isPageAligned, u64 } from '../../../include/types.js'
 import { KVM_MEMORY_ATTRIBUTE_PRIVATE } from '../../../include/uapi.js'
-import { xaFindIndex, xaIsValue, xaLoadEntry, xaToValue } from '../../../lib/xarray.js'
+import { xaFindIndex, xaIsValue, xaLacksNode, xaLoadEntry, xaToValue } from '../../../lib/xarray.js'
 import { shouldFailslab } from '../../../mm/failslab.js'
 import {
   kvmMmuInvalidateBegin,
@@ -43,6 +43,14 @@ function rangeHasAttributes(kvm: Kvm, start: Gfn, end: Gfn, attributes: number):
     if (!xaIsValue(entry) || xaToValue(entry) !== attributes) return false
   }
   return true
+}
+
+/** Does the array of attributes lack a node for one of [start, end)? slots_lock is held. */
+function lacksNode(kvm: Kvm, start: Gfn, end: Gfn): boolean {
+  for (let gfn = start; gfn < end; gfn = (gfn + 1) as Gfn) {
+    if (xaLacksNode(kvm.memAttrArray, gfn)) return true
+  }
+  return false
 }
 
 /** The slot at a place if some of [start, end) is its, else NULL. slots_lock is held. */
@@ -102,8 +110,9 @@ export const kvmVmSetMemAttributes = fn(function* kvm_vm_set_mem_attributes(
 ): Kernel<number> {
   yield* mutexLock(kvm.slotsLock)
   if (!rangeHasAttributes(kvm, start, end, attributes)) {
-    // Entries are reserved before anything changes, so that the stores cannot fail.
-    if (yield* shouldFailslab()) {
+    // Entries are reserved before anything changes, so that the stores cannot fail. Which node it is
+    // that there is no memory for makes no difference.
+    if (lacksNode(kvm, start, end) && (yield* shouldFailslab())) {
       mutexUnlock(kvm.slotsLock)
       return -ENOMEM
     }
