@@ -11,11 +11,11 @@
 import type { KvmVcpu } from '../../kernel/include/kvm.js'
 import { type Gfn, PAGE_SIZE, type Pgoff, pgoffToBytes } from '../../kernel/include/types.js'
 import { KVM_MEMORY_ATTRIBUTE_PRIVATE } from '../../kernel/include/uapi.js'
-import { sysKvmSetMemoryAttributes } from '../../kernel/virt/kvm/memory_attributes.js'
 import { mark, tracepoint, warnOn } from '../../machine/fault.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { srcuReadLock, srcuReadUnlock } from '../../machine/rcu.js'
 import type { GuestWord } from '../../user/confidential.js'
+import { vmmConvert } from '../../user/vmm.js'
 import { ghcbOf, INCREMENT, loadScratch, storeScratch, type VcpuGhcb } from './ghcb.js'
 import { REGION } from './rmp.js'
 import { sevInfo } from './vm.js'
@@ -297,7 +297,7 @@ export const vmmMapGpaRange = fn(function* vmm_map_gpa_range(
   const g = ghcbOf(vcpu)
   const gpa = pgoffToBytes(g.gfn as number as Pgoff)
   const size = BigInt(g.npages) * PAGE_SIZE
-  g.ret = yield* sysKvmSetMemoryAttributes(vm, gpa, size, BigInt(g.attributes), 0n)
+  g.ret = yield* vmmConvert(vm, gpa, size, g.attributes)
 })
 
 /** SVM_VMGEXIT_PSC from its beginning to where the guest goes on, user space's part included. */
