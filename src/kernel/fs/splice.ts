@@ -19,6 +19,7 @@ import { allocAnonInode } from './inode.js'
  */
 export const pipeRelease = fn(function* pipe_release(_inode: Inode, file: File): Kernel<number> {
   const folio = file.privateData as Folio | null
+  file.privateData = null
   if (folio !== null) yield* folioPut(folio)
   return 0
 })
