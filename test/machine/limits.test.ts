@@ -330,6 +330,18 @@ describe('how much room there is in the kernel', () => {
     })
     assert.equal(lost, 8)
   })
+  test('failures that VMs are told of', () => {
+    const said = setUp(
+      design('upm-aops-repaired'),
+      VM,
+      'fd = private_memory(vm, 17P)',
+      'bind(vm, slot=0, gpa=0, size=17P, fd=fd, offset=0)',
+      'fallocate(fd, KEEP_SIZE, 0, 17P)',
+      'drain_lru()',
+      ...times(17, (i) => `memory_failure(fd, page=${i})`),
+    )
+    assert.match(said, /reports of failures$/)
+  })
   for (const host of ['snp', 'tdx-6.19', 'pkvm-7.1']) {
     const guest = (...lines: string[]): string =>
       setUp(
