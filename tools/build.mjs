@@ -6,6 +6,7 @@
  * The new dist/ is made beside the old one and takes its place when it is whole: a mistake in a
  * source leaves the last good build as it was.
  */
+import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
   cpSync,
@@ -186,6 +187,14 @@ write(`${NEXT}/dictionary.json`, JSON.stringify(harvest(program.getProgram(), RO
 const { tables } = await built('cli/tables')
 write(`${NEXT}/lists.json`, JSON.stringify(await tables(marksIn(program.getProgram(), ROOT))))
 write(`${NEXT}/${MADE_BY}`, by)
+
+rmSync(`${NEXT}/compiled`, { recursive: true, force: true })
+for (const when of ['soon', 'late']) {
+  const { status } = spawnSync(process.execPath, [`${ROOT}/tools/compiled.mjs`, NEXT, when], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  })
+  if (status !== 0) process.exit(1)
+}
 
 rmSync(`${NEXT}/lab`, { recursive: true, force: true })
 await buildLab(ROOT, NEXT)

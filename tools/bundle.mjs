@@ -5,7 +5,8 @@
  * Every module keeps its place in dist/src, where tests, programs and a user's design import it. One
  * that lies in a bundle hands on what the bundle exports for it, so that there is one of each.
  */
-import { cpSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { dirname, join, relative, resolve, sep } from 'node:path'
 import { build } from 'esbuild'
@@ -18,7 +19,7 @@ const PROGRAMS = ['cli/main.js', 'app/host/worker.js']
  * before.
  */
 const BUNDLES = {
-  'start.js': ['cli/main.js'],
+  'start.js': ['cli/main.js', 'app/host/compiled.js'],
   'answers.js': ['cli/list.js', 'cli/explain.js'],
   'commands.js': ['cli/program.js'],
   'core.js': [
@@ -26,6 +27,9 @@ const BUNDLES = {
     'report/formats/',
   ],
 }
+
+/** What is compiled takes long: V8 is given what it made of it before (`app/host/compiled.ts`). */
+const SCRIPT = 'core.js'
 
 const OPTIONS = {
   bundle: true,
@@ -44,6 +48,9 @@ function specifier(from, to) {
   const path = slashed(relative(dirname(from), to))
   return path.startsWith('.') ? path : `./${path}`
 }
+
+/** A variable that changes is one only inside the bundle: a script hands on values. */
+const variables = (text) => new Set([...text.matchAll(/^export let (\w+)/gm)].map(([, n]) => n))
 
 /**
  * Modules by their place below `folder`: what each imports as soon as it is loaded, and exports. All
@@ -79,7 +86,9 @@ async function readModules(folder) {
   })
   for (const { entryPoint, exports } of Object.values(metafile.outputs)) {
     if (entryPoint === undefined) continue
-    modules.get(slashed(relative(folder, resolve(entryPoint)))).exports = exports
+    const place = slashed(relative(folder, resolve(entryPoint)))
+    const changing = variables(readFileSync(join(folder, place), 'utf8'))
+    modules.get(place).exports = exports.filter((name) => !changing.has(name))
   }
   return modules
 }
@@ -114,6 +123,44 @@ function handOn(place, { exports }, { from, into }) {
   return `export { ${names.join(', ')} } from ${JSON.stringify(from ?? into)};\n`
 }
 
+/** The same for a script: what it imports of its own modules, and what it is given of others. */
+const takeFrom = (place, { exports }) =>
+  `import { ${exports.map((name) => `${name} as ${inBundle(place, name)}`).join(', ')} } from "./${place}";\n`
+
+function take(place, { exports }, from) {
+  const names = exports.map((name) => `${inBundle(place, name)}: ${name}`)
+  return [
+    `const { ${names.join(', ')} } = require(${JSON.stringify(from)});`,
+    `export { ${exports.join(', ')} };`,
+    '',
+  ].join('\n')
+}
+
+/**
+ * A bundle as a script, and a module that runs it and exports what it does. The script is given the
+ * modules that it needs, and a function to import others with.
+ */
+function asScript(bundle, { text, imports, exports }) {
+  const file = bundle.replace(/\.js$/, '.script.js')
+  const later = imports.filter(({ kind }) => kind === 'dynamic-import').length
+  const parts = text.split(/\bimport\(/)
+  if (parts.length <= later || text.includes('importLater'))
+    throw new Error(`${bundle} imports in a way that is not seen here`)
+  const script = `(function (require, importLater, here, given) {\n${parts.join('importLater(')}\n})\n`
+  const needed = imports.filter(({ kind }) => kind !== 'dynamic-import').map((i) => i.path)
+  const modules = [...new Set(needed)].map((path) => JSON.stringify(path))
+  const hash = createHash('sha256').update(script).digest('hex').slice(0, 16)
+  const lines = [
+    ...modules.map((path, i) => `import * as m${i} from ${path};`),
+    'import { app_host_compiled$runScript } from "./start.js";',
+    `const modules = { ${modules.map((path, i) => `${path}: m${i}`).join(', ')} };`,
+    `const script = { place: "./${file}", hash: "${hash}", home: import.meta.url };`,
+    `export const { ${exports.join(', ')} } = app_host_compiled$runScript(script, modules, (path) => import(path));`,
+    '',
+  ]
+  return { file, script, module: lines.join('\n') }
+}
+
 /** Write the modules of the folder `from`, and the bundles that they lie in, to the folder `to`. */
 export async function bundle(from, to) {
   const modules = await readModules(from)
@@ -142,13 +189,17 @@ export async function bundle(from, to) {
         if (bundle === output) return { path: join(from, place) }
         return { path: place, namespace: 'handed-on' }
       })
-      onLoad({ filter: /./, namespace: 'handed-on' }, ({ path }) => ({
-        contents: handOn(path, modules.get(path), { from: specifier(output, owner.get(path)) }),
-      }))
+      onLoad({ filter: /./, namespace: 'handed-on' }, ({ path }) => {
+        const bundle = specifier(output, owner.get(path))
+        const module = modules.get(path)
+        if (output === SCRIPT) return { contents: take(path, module, bundle) }
+        return { contents: handOn(path, module, { from: bundle }) }
+      })
       // A module knows its place, whichever file it is in.
       onLoad({ filter: /\.js$/ }, async ({ path }) => {
         const place = specifier(output, slashed(relative(from, path)))
-        const here = `new URL(${JSON.stringify(place)}, import.meta.url).href`
+        const base = output === SCRIPT ? 'here' : 'import.meta.url'
+        const here = `new URL(${JSON.stringify(place)}, ${base}).href`
         const text = await readFile(path, 'utf8')
         return { contents: text.replaceAll('import.meta.url', here) }
       })
@@ -160,8 +211,25 @@ export async function bundle(from, to) {
   }
   for (const output of Object.keys(BUNDLES)) {
     const own = [...modules].filter(([place]) => owner.get(place) === output)
-    const lines = own.map(([place, module]) => handOn(place, module, { into: `./${place}` }))
-    await write(output, { stdin: { contents: lines.join(''), resolveDir: from } })
+    if (output !== SCRIPT) {
+      const lines = own.map(([place, module]) => handOn(place, module, { into: `./${place}` }))
+      await write(output, { stdin: { contents: lines.join(''), resolveDir: from } })
+      continue
+    }
+    const exports = own.flatMap(([place, m]) => m.exports.map((name) => inBundle(place, name)))
+    const contents = own.map(([place, module]) => takeFrom(place, module)).join('')
+    const stdin = {
+      contents: `${contents}given.exports = { ${exports.join(', ')} };\n`,
+      resolveDir: from,
+    }
+    const { outputFiles, metafile } = await build({
+      ...OPTIONS,
+      ...{ stdin, plugins: [takeIn(output)], format: 'cjs', metafile: true },
+    })
+    const [{ imports }] = Object.values(metafile.outputs)
+    const made = asScript(output, { text: outputFiles[0].text, imports, exports })
+    put(made.file, made.script)
+    put(output, made.module)
   }
   for (const place of PROGRAMS) await write(place, { entryPoints: [join(from, place)] })
 }

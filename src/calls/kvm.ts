@@ -17,7 +17,15 @@ import {
   launch,
   launchUpdate,
 } from '../user/confidential.js'
-import { bindSlot, plainSlot, setRegion, setRegion2, slotOver, unbindSlot } from '../user/vmm.js'
+import {
+  bindSlot,
+  plainSlot,
+  setAttributes2,
+  setRegion,
+  setRegion2,
+  slotOver,
+  unbindSlot,
+} from '../user/vmm.js'
 import {
   type Arguments,
   address,
@@ -102,6 +110,11 @@ export const KVM_CALLS = {
     sysKvmSetMemoryAttributes,
     [vm, gpa, size, bytes('attributes'), bytes('flags', 0)],
     "The same under the kernel's name.",
+  ),
+  set_attributes2: call(
+    setAttributes2,
+    [fd, bytes('offset'), size, bytes('attributes'), bytes('flags', 0), hidden(number('field', 0))],
+    'KVM_SET_MEMORY_ATTRIBUTES2 of a guest_memfd: 0 or an error, or with ERROR_OFFSET where.',
   ),
   kvm_create_guest_memfd: call(
     sysKvmCreateGuestMemfd,

@@ -23,7 +23,6 @@ import { EXIT } from './exit.js'
 import { exitCodeOf } from './exit-codes.js'
 import type { CheckFlags } from './flags.js'
 import { builtLists } from './list.js'
-import { optimiseLate } from './optimise.js'
 import { Interruption, lookFor, out, ProgressLine, say } from './terminal.js'
 
 /** Executions that a second opinion may take if the user does not say. */
@@ -31,7 +30,6 @@ const CROSS_EXECUTIONS = 20_000
 
 /** Check scenarios on designs and print the result; returns the exit code. */
 export async function check(names: readonly string[], flags: CheckFlags): Promise<number> {
-  optimiseLate()
   const format = await formatNamed(flags.format)
   const named = flags.design.length > 0
   const designs = await designsFor(flags)

@@ -8,7 +8,10 @@ import { setFlagsFromString } from 'node:v8'
  */
 const INTERRUPT_BUDGET = 500_000
 
-/** For a command that runs kernel code for a moment; called before any of it has run. */
+/**
+ * For a command that runs kernel code for a moment; called before that is loaded, since V8 takes
+ * compiled code only from where its flags were the same.
+ */
 export function optimiseLate(): void {
   setFlagsFromString(`--interrupt-budget=${INTERRUPT_BUDGET}`)
 }

@@ -7,6 +7,7 @@ import { suggest } from '../litmus/error.js'
 import { formatNames } from '../report/host/formats.js'
 import type { CheckFlags, ConformFlags, LabFlags, ReplayFlags } from './flags.js'
 import { LISTS } from './lists.js'
+import { optimiseLate } from './optimise.js'
 import { addPatchCommands } from './patch-commands.js'
 import { addSpreadCommands, withQueueOptions, withSpreadOptions } from './spread.js'
 import { out, widthOf } from './terminal.js'
@@ -74,6 +75,7 @@ function withCheckOptions(command: Command): Command {
 }
 
 async function runCheck(names: string[], flags: Partial<CheckFlags>): Promise<number> {
+  optimiseLate()
   const { check } = await import('./check.js')
   const { format = 'text', design = [], cache = true, patience = 60 } = flags
   return check(names, { ...flags, format, design, cache, patience })
@@ -111,6 +113,7 @@ export function program(end: (code: number) => void): Command {
     .option('--file <litmus>', 'where the scenario is, if it is not built in')
     .option('--design <file.ts>', 'where the design is, if it is not built in')
     .action(async (token: string[], flags: ReplayFlags) => {
+      optimiseLate()
       const { replay } = await import('./replay.js')
       end(await replay(token.join(''), flags))
     })

@@ -24,7 +24,6 @@ import { align, type Effect } from '../trace/align.js'
 import type { Trace } from '../trace/events.js'
 import { EXIT } from './exit.js'
 import type { ReplayFlags } from './flags.js'
-import { optimiseLate } from './optimise.js'
 import { lookFor, out, say } from './terminal.js'
 
 function readToken(text: string): Token {
@@ -38,7 +37,6 @@ function readToken(text: string): Token {
 
 /** Replay a token and print the view; returns the exit code. */
 export async function replay(text: string, flags: ReplayFlags): Promise<number> {
-  optimiseLate()
   const token = readToken(text)
   const own = await designOf(flags.design ?? token.design, token)
   const other = flags.on === undefined ? own : await resolveDesign(flags.on)

@@ -200,7 +200,7 @@ function suspendText(
       `{ const $f = ${end.callee.text}; const $a = [${end.args.map((a) => a.text).join(', ')}];`,
     )
   else if (!end.plain) lines.push(`{ const $e = ${end.effect.text};`)
-  else lines.push(`{ const $e = ${rt}.wantEffects ? ${end.effect.text} : 0;`)
+  else lines.push(`{ const $e = ${rt}.announced.all ? ${end.effect.text} : 0;`)
   for (const l of own.kept) {
     const at = slots.get(l) as number
     lines.push(save(l, at, l.name, rt))

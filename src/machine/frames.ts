@@ -44,10 +44,10 @@ export function suspend(fp: number, pc: number, effect: number): number {
  * Whether plain accesses are announced with their address. A search needs only the waits; a judge
  * of accesses wants all of them.
  */
-export let wantEffects = false
+export const announced = { all: false }
 
 export function announceAll(all: boolean): void {
-  wantEffects = all
+  announced.all = all
 }
 
 function offsetOf(field: keyof Task & string): number {

@@ -4,6 +4,7 @@ import { handleAt, type Obj, structNamed } from './struct.js'
 
 export { mem, pokeFrame } from './arena.js'
 export {
+  announced,
   call,
   loadBig,
   loadWide,
@@ -14,7 +15,6 @@ export {
   savePtr,
   saveWide,
   suspend,
-  wantEffects,
 } from './frames.js'
 export { pass, straightOf } from './straight.js'
 export { opsAt as loadOps, saveOps } from './struct.js'

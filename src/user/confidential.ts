@@ -6,13 +6,12 @@
 
 import { fput } from '../kernel/fs/file_table.js'
 import { ENOTTY } from '../kernel/include/errno.js'
-import { PAGE_SIZE } from '../kernel/include/types.js'
 import { KVM_X86_SW_PROTECTED_VM } from '../kernel/include/uapi.js'
 import { sysKvmCreateVm } from '../kernel/virt/kvm/kvm_main.js'
-import { sysKvmSetMemoryAttributes } from '../kernel/virt/kvm/memory_attributes.js'
 import { kvmFget } from '../kernel/virt/kvm/vm_file.js'
 import { fn, type Kernel } from '../machine/fn.js'
 import { isErr, ptrErr } from '../machine/struct.js'
+import { vmmConvert } from './vmm.js'
 
 /** A VM of the kind whose memory the host protects, ready to be given memory. A descriptor. */
 export const confidentialVm = fn(function* confidential_vm(): Kernel<number> {
@@ -69,5 +68,5 @@ export const guestConvert = fn(function* guest_convert(
   gpa: bigint,
   attributes: number,
 ): Kernel<number> {
-  return yield* sysKvmSetMemoryAttributes(vm, gpa, PAGE_SIZE, BigInt(attributes), 0n)
+  return yield* vmmConvert(vm, gpa, attributes)
 })

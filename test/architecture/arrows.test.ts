@@ -67,6 +67,28 @@ test('imports go one way', () => {
   assert.deepEqual(wrong, [])
 })
 
+/** The build makes a script of most modules, and a script hands on values (`tools/bundle.mjs`). */
+test('a variable that changes is the business of one room', () => {
+  const changing = new Map<string, Set<string>>()
+  for (const path of sources(SRC)) {
+    const names = [...readFileSync(path, 'utf8').matchAll(/^export let (\w+)/gm)]
+    if (names.length > 0) changing.set(path, new Set(names.map(([, name]) => name as string)))
+  }
+  assert.ok(changing.size > 0)
+  const wrong: string[] = []
+  for (const path of sources(SRC)) {
+    const text = readFileSync(path, 'utf8')
+    for (const [, kind, names, from] of text.matchAll(/^(im|ex)port ([^;]*?) from '(\..*?)'/gms)) {
+      const to = target(path, from as string)
+      if (kind === 'im' && roomOf(nameOf(path)) === roomOf(nameOf(to))) continue
+      const words = new Set((names as string).match(/[\w*]+/g))
+      const taken = [...(changing.get(to) ?? [])].filter((n) => words.has(n) || words.has('*'))
+      for (const name of taken) wrong.push(`${nameOf(path)} takes ${name} from ${nameOf(to)}`)
+    }
+  }
+  assert.deepEqual(wrong, [])
+})
+
 test('no files import each other in a circle, but where their room says why', () => {
   const circles: string[] = []
   const done = new Set<string>()

@@ -14,13 +14,14 @@ import { KVM_EXIT_SHUTDOWN, KVM_REQ_MCE_SHUTDOWN, type KvmVcpu } from '../../ker
 import type { Folio } from '../../kernel/include/mm.js'
 import { bytesToPgoff, type Gfn, PAGE_SIZE } from '../../kernel/include/types.js'
 import { KVM_MEMORY_ATTRIBUTE_PRIVATE } from '../../kernel/include/uapi.js'
-import { attrPrivate, sysKvmSetMemoryAttributes } from '../../kernel/virt/kvm/memory_attributes.js'
+import { attrPrivate } from '../../kernel/virt/kvm/memory_attributes.js'
 import { kvmFget, kvmOf } from '../../kernel/virt/kvm/vm_file.js'
 import { type Blob, byteWithKey, keyAt, keyedByte, withBytes } from '../../machine/blob.js'
 import { alsoReads, alsoWrites, rmw, write } from '../../machine/effects.js'
 import { LimitError, mark, tracepoint } from '../../machine/fault.js'
 import { fn, type Kernel, original } from '../../machine/fn.js'
 import { isErr } from '../../machine/struct.js'
+import { vmmConvert } from '../../user/vmm.js'
 import { ACCESS_OK, ACCESS_VC, checkGuestAccess } from './access.js'
 import { keyOf } from './firmware.js'
 import { sevHandleRmpFault } from './gmem.js'
@@ -228,7 +229,7 @@ export const snpGuestConvert = fn(function* guest_convert(
     const code = yield* guestAccess(vm, gpa, RESCIND)
     if (code !== 0) return code
   } else yield* setSharedBit(vm, gfn, false)
-  const error = yield* sysKvmSetMemoryAttributes(vm, gpa, PAGE_SIZE, BigInt(attributes), 0n)
+  const error = yield* vmmConvert(vm, gpa, attributes)
   if (error !== 0) return error
   if (toShared) return yield* setSharedBit(vm, gfn, true)
   return yield* guestAccess(vm, gpa, VALIDATE)

@@ -15,7 +15,7 @@ import type { Kvm, KvmMemorySlot, KvmVcpu } from '../../kernel/include/kvm.js'
 import type { Folio } from '../../kernel/include/mm.js'
 import { bytesToPgoff, type Gfn, type Pfn } from '../../kernel/include/types.js'
 import { KVM_MEM_PRIVATE } from '../../kernel/include/uapi.js'
-import { folioPut } from '../../kernel/mm/swap.js'
+import { kvmReleaseFaultinPage } from '../../kernel/v6_18/arch/x86/kvm/mmu.js'
 import { kvmGmemGetPfn } from '../../kernel/v6_18/virt/kvm/guest_memfd_slot.js'
 import { searchMemslots } from '../../kernel/virt/kvm/memslots.js'
 import { kvmRestrictedMemGetPfn } from '../../kernel/virt/kvm/restrictedmem.js'
@@ -60,7 +60,7 @@ const nextSaveArea = fn(function* next_save_area(kvm: Kvm, es: VcpuSevEs): Kerne
   if (isErr(folio)) return
   es.vmsaPfn = folio.pfn + 1
   mark('save-area-of-the-guest')
-  yield* folioPut(folio)
+  yield* kvmReleaseFaultinPage(folio, true, false)
 })
 
 /**
