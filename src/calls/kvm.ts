@@ -14,6 +14,8 @@ import {
   guestAccept,
   guestApCreate,
   guestConvert,
+  guestConvertPages,
+  guestPsc,
   launch,
   launchUpdate,
 } from '../user/confidential.js'
@@ -157,6 +159,16 @@ export const KVM_CALLS = {
     guestConvert,
     [vm, gpa, number('attributes')],
     'The guest makes a page PRIVATE, or with 0 shared, and the VMM does as asked.',
+  ),
+  guest_convert_pages: call(
+    guestConvertPages,
+    [vm, bytes('ghcb'), gpa, size, number('attributes')],
+    'The same of many pages in one request, by the GHCB at this address.',
+  ),
+  guest_psc: call(
+    guestPsc,
+    [vm, bytes('ghcb'), bytes('scratch'), bytes('length', 0), number('answered', 1)],
+    'The guest sends the page state changes of a buffer, as it is, to a VMM that does as asked, or, with 0, never comes back: 0, or what the guest is told.',
   ),
   guest_write: call(guestWrite, [vm, gpa, number('byte')], 'The guest writes a byte.'),
   guest_read: call(guestRead, [vm, gpa], 'The guest reads a byte.'),

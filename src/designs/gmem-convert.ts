@@ -8,13 +8,7 @@
  * design run on it.
  */
 import { filesStruct } from '../kernel/include/fs.js'
-import {
-  addPages,
-  bytesToPgoff,
-  type Gfn,
-  PAGE_SIZE,
-  pgoffToBytes,
-} from '../kernel/include/types.js'
+import { addPages, bytesToPgoff, type Gfn, pgoffToBytes } from '../kernel/include/types.js'
 import { kvmReleaseFaultinPage } from '../kernel/v6_18/arch/x86/kvm/mmu.js'
 import {
   kvmGmemGetInvalidateFilter,
@@ -65,17 +59,18 @@ function fileBehind(vm: number, gfn: Gfn): { fd: number; offset: bigint } {
   return { fd: found, offset: pgoffToBytes(addPages(slot.gmemPgoff, gfn - slot.baseGfn)) }
 }
 
-/** What the guest asks of a page, the VMM asks of the file that it is in. */
+/** What the guest asks of pages, the VMM asks of the file that they are in. */
 export const vmmConvertInPlace = fn(function* vmm_convert(
   vm: number,
   gpa: bigint,
+  size: bigint,
   attributes: number,
 ): Kernel<number> {
   yield read(filesStruct(), 'fd')
   const behind = fileBehind(vm, bytesToPgoff(gpa) as number as Gfn)
   const fd = behind.fd
   const offset = behind.offset
-  return yield* setAttributes2(fd, offset, PAGE_SIZE, BigInt(attributes), 0n, 0)
+  return yield* setAttributes2(fd, offset, size, BigInt(attributes), 0n, 0)
 })
 
 export const gmemConvert = defineDesign({

@@ -3,10 +3,10 @@ import type { Design } from '../designs/design.js'
 import { DESIGNS, NAMED_DESIGNS } from '../designs/index.js'
 import { type Host, type HostWord, MACHINE_OF, type Machine, onHost, supports } from './host.js'
 import { pkvm70, pkvm71 } from './pkvm/index.js'
-import { snp } from './snp/index.js'
+import { snp, snp70, snp73 } from './snp/index.js'
 import { tdx618, tdx619 } from './tdx/index.js'
 
-export const HOSTS: readonly Host[] = [snp, tdx618, tdx619, pkvm70, pkvm71]
+export const HOSTS: readonly Host[] = [snp, snp70, snp73, tdx618, tdx619, pkvm70, pkvm71]
 
 /** The hosts that are this machine, in their order; none for `sw`. */
 export function hostsOf(machine: Machine): readonly Host[] {

@@ -64,7 +64,7 @@ const SHORT: Readonly<Record<string, string>> = {
   'vmsa-use-after-free': 'vmsa',
   'guest-page-mapped-by-process': 'umap',
   'private-page-mapped': 'peek',
-  'private-page-pinned': 'pinned',
+  'private-page-held': 'held',
   'conversion-in-use': 'inuse',
   'shared-page-assigned': 'notmy',
   'tdr-contended': 'tdr',

@@ -6,6 +6,7 @@
 
 import { fput } from '../kernel/fs/file_table.js'
 import { ENOTTY } from '../kernel/include/errno.js'
+import { PAGE_SIZE } from '../kernel/include/types.js'
 import { KVM_X86_SW_PROTECTED_VM } from '../kernel/include/uapi.js'
 import { sysKvmCreateVm } from '../kernel/virt/kvm/kvm_main.js'
 import { kvmFget } from '../kernel/virt/kvm/vm_file.js'
@@ -40,6 +41,43 @@ export const launch = fn(function* launch(_vm: number): Kernel<number> {
   return 0
 })
 
+/** A number of 64 bits that a guest is told. */
+export type GuestWord = number & { readonly __wide: 'guest-word' }
+
+/**
+ * The guest asks, by a page that it shares with the hypervisor, for what a buffer lists: what it is
+ * told, or an error; here no guest has such a page.
+ */
+export const guestPsc = fn(function* guest_psc(
+  vm: number,
+  _ghcb: bigint,
+  _scratch: bigint,
+  _length: bigint,
+  _answered: number,
+): Kernel<GuestWord> {
+  const file = yield* kvmFget(vm)
+  if (isErr(file)) return ptrErr(file) as GuestWord
+  yield* fput(file)
+  return -ENOTTY as GuestWord
+})
+
+/**
+ * The guest asks for pages to be private (PRIVATE) or shared (0) by such a page. 0 or an error; here
+ * no guest has one.
+ */
+export const guestConvertPages = fn(function* guest_convert_pages(
+  vm: number,
+  _ghcb: bigint,
+  _gpa: bigint,
+  _size: bigint,
+  _attributes: number,
+): Kernel<number> {
+  const file = yield* kvmFget(vm)
+  if (isErr(file)) return ptrErr(file)
+  yield* fput(file)
+  return -ENOTTY
+})
+
 /**
  * The guest has the task's vCPU go on from a state that it keeps in a private page, at an address in
  * bytes. 0 or an error; here a vCPU's state is none of guest memory.
@@ -68,5 +106,5 @@ export const guestConvert = fn(function* guest_convert(
   gpa: bigint,
   attributes: number,
 ): Kernel<number> {
-  return yield* vmmConvert(vm, gpa, attributes)
+  return yield* vmmConvert(vm, gpa, PAGE_SIZE, attributes)
 })

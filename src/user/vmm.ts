@@ -1,7 +1,6 @@
 /** The calls of a VMM that most scenarios make, in the form that scenarios write them. */
 
 import { sysFtruncate } from '../kernel/fs/open.js'
-import { PAGE_SIZE } from '../kernel/include/types.js'
 import { KVM_MEM_PRIVATE } from '../kernel/include/uapi.js'
 import { sysMemfdRestricted } from '../kernel/mm/restrictedmem.js'
 import { KvmMemoryAttributes2, sysKvmSetMemoryAttributes2 } from '../kernel/virt/kvm/guest_memfd.js'
@@ -122,12 +121,14 @@ export const setAttributes2 = fn(function* set_attributes2(
 })
 
 /**
- * A guest has asked for a page to be private, or shared, and the VMM asks KVM for it: 0 or the error.
+ * A guest has asked for `size` bytes to be private, or shared, and the VMM asks KVM for it: 0 or the
+ * error.
  */
 export const vmmConvert = fn(function* vmm_convert(
   vm: number,
   gpa: bigint,
+  size: bigint,
   attributes: number,
 ): Kernel<number> {
-  return yield* sysKvmSetMemoryAttributes(vm, gpa, PAGE_SIZE, BigInt(attributes), 0n)
+  return yield* sysKvmSetMemoryAttributes(vm, gpa, size, BigInt(attributes), 0n)
 })

@@ -18,8 +18,8 @@ const GOLDEN = join(resolve(import.meta.dirname, '../../..'), 'test/hosts/matrix
 const effort = { bound: undefined, keepGoing: () => true, now: () => 0 }
 
 /**
- * Where a machine comes in versions, v10 and upm-aops-repaired show what upm and upm-aops show; they
- * are left to `check --host`.
+ * Where a machine comes in versions, v10 and upm-aops-repaired show what upm and upm-aops show, as a
+ * rule; they are left to `check --host`.
  */
 function isHere({ id, host }: Design): boolean {
   const versions = HOST_IDS.filter((h) => MACHINE_OF[h] === host?.machine)

@@ -321,6 +321,31 @@ describe('how much room there is in the kernel', () => {
       'launch_update(vm, gpa=0, size=5P)',
     )
   })
+  test('pages of a scratch area that a guest has outside of its GHCB', () => {
+    setUp(
+      design('gmem-6.18@snp'),
+      'vm = confidential_vm()',
+      'fd = private_memory(vm, 1P)',
+      'bind(vm, slot=0, gpa=0, size=1P, fd=fd, offset=0)',
+      'launch(vm)',
+      'guest_psc(vm, ghcb=0, scratch=6000, length=4096)',
+    )
+  })
+  test('a vCPU that its VMM has left alone with a request', () => {
+    setUp(
+      design('gmem-6.18@snp'),
+      'vm = confidential_vm()',
+      'fd = private_memory(vm, 2P)',
+      'bind(vm, slot=0, gpa=0, size=2P, fd=fd, offset=0)',
+      'set_attributes(vm, gpa=0, size=2P, PRIVATE)',
+      'launch(vm)',
+      'guest_accept(vm, gpa=0)',
+      'guest_convert(vm, gpa=0, 0)',
+      'guest_write(vm, gpa=0x80e, 0x20)',
+      'guest_psc(vm, ghcb=0, scratch=0x800, length=0, answered=0)',
+      'guest_read(vm, gpa=0)',
+    )
+  })
   test('pages that a host has lost', () => {
     cellOf(design('gmem-6.18@snp'), 'vm = confidential_vm()').boot('lowered')
     setCurrent(taskNumber(0))

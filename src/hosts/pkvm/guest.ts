@@ -425,7 +425,7 @@ export const pkvmGuestConvert = fn(function* guest_convert(
   }
   const given = yield* smcccDoOnePage(vm, gfn, RELINQUISH)
   if (given !== 0) return given
-  const error = yield* vmmConvert(vm, gpa, attributes)
+  const error = yield* vmmConvert(vm, gpa, PAGE_SIZE, attributes)
   if (error !== 0 || !toShared) return error
   return yield* smcccDoOnePage(vm, gfn, SHARE)
 })

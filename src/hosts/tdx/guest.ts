@@ -318,7 +318,7 @@ export const tdxGuestConvert = fn(function* guest_convert(
   const gfn = bytesToPgoff(gpa) as number as Gfn
   const toShared = attributes !== KVM_MEMORY_ATTRIBUTE_PRIVATE
   if (toShared) yield* setSharedBit(vm, gfn, true)
-  const error = yield* vmmConvert(vm, gpa, attributes)
+  const error = yield* vmmConvert(vm, gpa, PAGE_SIZE, attributes)
   if (error !== 0 || toShared) return error
   const code = yield* guestAccess(vm, gpa, ACCEPT)
   if (code !== 0) return code

@@ -290,9 +290,11 @@ export const Kvm: Struct<Kvm> = struct<Kvm>(
 )
 
 export const KVM_EXIT_UNKNOWN = 0
+export const KVM_EXIT_HYPERCALL = 3
 export const KVM_EXIT_MMIO = 6
 export const KVM_EXIT_SHUTDOWN = 8
 export const KVM_EXIT_INTR = 10
 export const KVM_EXIT_MEMORY_FAULT = 39
 export const KVM_MEMORY_EXIT_FLAG_PRIVATE = 8
 export const KVM_REQ_MCE_SHUTDOWN = 1
+export const KVM_REQ_VMSA_PAGE_RELOAD = 2
