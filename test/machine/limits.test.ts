@@ -367,6 +367,15 @@ describe('how much room there is in the kernel', () => {
     )
     assert.match(said, /reports of failures$/)
   })
+  test('pages of a guest_memfd that are converted in place', () => {
+    const said = setUp(
+      design('gmem-convert'),
+      'vm = confidential_vm()',
+      'fd = kvm_create_guest_memfd(vm, 17P, GUEST_MEMFD_FLAG_MMAP)',
+      'set_attributes2(fd, 0, 17P, PRIVATE)',
+    )
+    assert.match(said, /its first 16 pages here$/)
+  })
   for (const host of ['snp', 'tdx-6.19', 'pkvm-7.1']) {
     const guest = (...lines: string[]): string =>
       setUp(
