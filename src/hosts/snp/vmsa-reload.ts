@@ -12,7 +12,7 @@ import {
 } from '../../kernel/include/kvm.js'
 import type { Gfn } from '../../kernel/include/types.js'
 import { KVM_MEM_GUEST_MEMFD } from '../../kernel/include/uapi.js'
-import { folioPut } from '../../kernel/mm/swap.js'
+import { kvmReleaseFaultinPage } from '../../kernel/v6_18/arch/x86/kvm/mmu.js'
 import { kvmUnmapGfnRange } from '../../kernel/v6_18/virt/kvm/guest_memfd.js'
 import { mmuInvalidateRetryGfn } from '../../kernel/virt/kvm/invalidate.js'
 import { kvmArchFlushShadowMemslot, searchMemslots } from '../../kernel/virt/kvm/memslots.js'
@@ -77,7 +77,7 @@ export const takeVmsa = fn(function* __sev_snp_reload_vmsa(
   alsoWrites(vcpu, 'mmuSeq')
   vcpu.mmuSeq = 0
   readUnlock(kvm.mmuLock)
-  yield* folioPut(folio)
+  yield* kvmReleaseFaultinPage(folio, true, false)
 })
 
 /**
