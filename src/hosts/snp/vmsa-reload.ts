@@ -39,7 +39,10 @@ import { vmsaPage } from './vmsa.js'
  *
  * Models: kvm-x86 1a27afa0511e arch/x86/kvm/svm/sev.c __sev_snp_reload_vmsa.
  */
-const takeVmsa = fn(function* __sev_snp_reload_vmsa(vcpu: KvmVcpu, wanted: number): Kernel<void> {
+export const takeVmsa = fn(function* __sev_snp_reload_vmsa(
+  vcpu: KvmVcpu,
+  wanted: number,
+): Kernel<void> {
   const kvm = vcpu.kvm!
   const es = sevEs(vcpu)
   es.vmsaPfn = INVALID_VMSA
@@ -109,7 +112,7 @@ export const sevSnpReload = fn(function* sev_snp_reload_vmsa(vcpu: KvmVcpu): Ker
  *
  * Models: kvm-x86 1a27afa0511e arch/x86/kvm/svm/sev.c sev_gmem_invalidate_range.
  */
-const sevGmemInvalidateRange = fn(function* sev_gmem_invalidate_range(
+export const sevGmemInvalidateRange = fn(function* sev_gmem_invalidate_range(
   kvm: Kvm,
   start: Gfn,
   end: Gfn,
