@@ -33,6 +33,7 @@ const SHORT: Readonly<Record<string, string>> = {
   'kernel-warning': 'WARN',
   'bad-page-state': 'badpg',
   'unlock-by-other': 'unlock',
+  'lock-held-on-return': 'held',
   'condition-violated': 'cond',
   'unexpected-result': 'result',
   'rmp-leak': 'owned',

@@ -355,6 +355,27 @@ describe('how much room there is in the kernel', () => {
     })
     assert.equal(lost, 8)
   })
+  test('failures that VMs are told of', () => {
+    const said = setUp(
+      design('upm-aops-repaired'),
+      VM,
+      'fd = private_memory(vm, 17P)',
+      'bind(vm, slot=0, gpa=0, size=17P, fd=fd, offset=0)',
+      'fallocate(fd, KEEP_SIZE, 0, 17P)',
+      'drain_lru()',
+      ...times(17, (i) => `memory_failure(fd, page=${i})`),
+    )
+    assert.match(said, /reports of failures$/)
+  })
+  test('pages of a guest_memfd that are converted in place', () => {
+    const said = setUp(
+      design('gmem-convert'),
+      'vm = confidential_vm()',
+      'fd = kvm_create_guest_memfd(vm, 17P, GUEST_MEMFD_FLAG_MMAP)',
+      'set_attributes2(fd, 0, 17P, PRIVATE)',
+    )
+    assert.match(said, /its first 16 pages here$/)
+  })
   for (const host of ['snp', 'tdx-6.19', 'pkvm-7.1']) {
     const guest = (...lines: string[]): string =>
       setUp(

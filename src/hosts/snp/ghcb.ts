@@ -153,7 +153,7 @@ function copied(from: Blob, offset: number, into: Blob, to: number, length: numb
 }
 
 /** kvm_read_guest() of the scratch area into the buffer: 0 or -EFAULT. */
-const readBuffer = fn(function* kvm_read_guest(
+export const readBuffer = fn(function* kvm_read_guest(
   vcpu: KvmVcpu,
   gpa: bigint,
   buffer: GhcbBuffer,
@@ -171,7 +171,7 @@ const readBuffer = fn(function* kvm_read_guest(
 })
 
 /** kvm_write_guest() of the buffer, whose error nobody looks at. */
-const writeBuffer = fn(function* kvm_write_guest(
+export const writeBuffer = fn(function* kvm_write_guest(
   vcpu: KvmVcpu,
   gpa: bigint,
   buffer: GhcbBuffer,

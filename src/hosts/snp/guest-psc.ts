@@ -60,7 +60,7 @@ function gpaOf(gfn: number): bigint {
 }
 
 /** The guest sets or clears the C bit of a page, and flushes its own TLB. */
-const setSharedBit = fn(function* set_memory_encrypted(
+export const setSharedBit = fn(function* set_memory_encrypted(
   vm: number,
   gfn: Gfn,
   shared: boolean,
@@ -75,7 +75,7 @@ const setSharedBit = fn(function* set_memory_encrypted(
 })
 
 /** VMGEXIT with GHCB_MSR_PSC_REQ, user space's part included: 0, or the error of KVM_RUN. */
-const vmgexitPscMsr = fn(function* sev_handle_vmgexit_msr_protocol(
+export const vmgexitPscMsr = fn(function* sev_handle_vmgexit_msr_protocol(
   vm: number,
   vcpu: KvmVcpu,
   request: bigint,
@@ -93,7 +93,7 @@ const vmgexitPscMsr = fn(function* sev_handle_vmgexit_msr_protocol(
  * The guest asks for one page by the MSR: 0; -EIO if the hypervisor says no, at which Linux gives up;
  * or the error of KVM_RUN.
  */
-const askByMsr = fn(function* page_state_change(
+export const askByMsr = fn(function* page_state_change(
   vm: number,
   gfn: Gfn,
   operation: number,
@@ -141,7 +141,7 @@ export const snpGuestConvert = fn(function* guest_convert(
  *
  * Models: 6.17 arch/x86/kvm/svm/sev.c sev_handle_vmgexit. Compared: 7.0 and 7.1 source.
  */
-const vmgexitPsc = fn(function* sev_handle_vmgexit(
+export const vmgexitPsc = fn(function* sev_handle_vmgexit(
   vm: number,
   vcpu: KvmVcpu,
   ghcb: bigint,
@@ -197,7 +197,11 @@ export const snpGuestPsc = fn(function* guest_psc(
 })
 
 /** The guest stores 8 bytes. */
-const storeWord = fn(function* guest_store(vm: number, gpa: bigint, word: bigint): Kernel<number> {
+export const storeWord = fn(function* guest_store(
+  vm: number,
+  gpa: bigint,
+  word: bigint,
+): Kernel<number> {
   const info = exitInfo(currentTaskNumber())
   info.low = Number(BigInt.asIntN(32, word))
   info.high = Number(BigInt.asIntN(32, word >> 32n))
@@ -214,7 +218,7 @@ function entryPages(gfn: number, behind: number): number {
  *
  * Models: 6.12 arch/x86/coco/sev/core.c pval_pages. Compared: 6.17 source.
  */
-const validatePages = fn(function* pval_pages(
+export const validatePages = fn(function* pval_pages(
   vm: number,
   first: number,
   behind: number,
@@ -236,7 +240,7 @@ const validatePages = fn(function* pval_pages(
 })
 
 /** The entries for [first, behind) are put into the shared buffer of the GHCB: the last one's index. */
-const fillBuffer = fn(function* snp_psc_desc(
+export const fillBuffer = fn(function* snp_psc_desc(
   vm: number,
   ghcb: bigint,
   first: number,
@@ -263,7 +267,7 @@ const fillBuffer = fn(function* snp_psc_desc(
  *
  * Models: 6.12 arch/x86/coco/sev/core.c vmgexit_psc. Compared: 6.17 source.
  */
-const sendBuffer = fn(function* vmgexit_psc(
+export const sendBuffer = fn(function* vmgexit_psc(
   vm: number,
   ghcb: bigint,
   last: number,
@@ -281,7 +285,7 @@ const sendBuffer = fn(function* vmgexit_psc(
   return 0
 })
 
-const setSharedBits = fn(function* set_pages_encrypted(
+export const setSharedBits = fn(function* set_pages_encrypted(
   vm: number,
   first: number,
   behind: number,

@@ -120,7 +120,7 @@ function mapGpaRange(g: VcpuGhcb, gfn: Gfn, npages: number, operation: number): 
  *
  * Models: 6.17 arch/x86/kvm/svm/sev.c __snp_complete_one_psc. Compared: 7.0 and 7.1 source.
  */
-const snpCompleteRange = fn(function* __snp_complete_one_psc(g: VcpuGhcb): Kernel<void> {
+export const snpCompleteRange = fn(function* __snp_complete_one_psc(g: VcpuGhcb): Kernel<void> {
   while (g.inFlight > 0) {
     const entry = yield* loadScratch(g, entryAt(g.index), ENTRY_BYTES)
     yield* storeScratch(g, entryAt(g.index), CUR_PAGE, pagesOf(isLarge(entry)))
@@ -131,7 +131,7 @@ const snpCompleteRange = fn(function* __snp_complete_one_psc(g: VcpuGhcb): Kerne
 })
 
 /** Further entries that continue the first one, of `npages`: how many pages all have. */
-const combineEntries = fn(function* snp_combine_psc(
+export const combineEntries = fn(function* snp_combine_psc(
   g: VcpuGhcb,
   first: bigint,
   npages: number,
@@ -164,7 +164,7 @@ const combineEntries = fn(function* snp_combine_psc(
  * entry is loaded once; before 7.1 nothing says so, and a compiler might do it again where it is
  * used. Compared: 7.0 and 7.1 source, snp_do_psc there.
  */
-const snpDoRange = fn(function* snp_do_psc(
+export const snpDoRange = fn(function* snp_do_psc(
   g: VcpuGhcb,
   from: number,
   last: number,
