@@ -142,7 +142,7 @@ export function vmrunAllowed(vcpu: KvmVcpu): boolean {
 }
 
 /** The task's vCPU has KVM create the save area of a vCPU, its own if `target` is negative. */
-const askForSaveArea = fn(function* vmgexit_ap_create(
+export const askForSaveArea = fn(function* vmgexit_ap_create(
   vm: number,
   target: number,
   gfn: Gfn,
