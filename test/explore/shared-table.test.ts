@@ -24,12 +24,16 @@ test('what one worker puts into any buffer of a table, the other one finds there
     one.open.push(lo, hi)
     assert.equal(one.insert(lo, hi), false, 'it has it open itself')
     assert.equal(other.insert(lo, hi), true, 'the other goes there too')
-    assert.equal(one.finish(lo, hi), true)
-    assert.equal(other.finish(lo, hi), false, 'it was finished')
+    one.open.popTo(0)
+    one.leave(lo, hi, 1)
+    assert.equal(one.insert(lo, hi), false, 'it has left it')
+    one.finishLeft()
     assert.equal(other.insert(lo, hi), false)
+    other.finish(lo, hi, 1)
   }
   for (const [lo, hi] of states) assert.ok(one.has(lo, hi) && other.has(lo, hi))
   assert.deepEqual([one.size, other.size], [STATES, 0])
+  assert.deepEqual([one.executions, other.executions], [STATES, 0], 'who is first counts the ends')
   const slots = table.map((b) => new Int32Array(b).filter((w, i) => i % 2 === 0 && w !== 0).length)
   assert.equal(
     slots.reduce((a, b) => a + b, 0),
