@@ -62,6 +62,7 @@ import {
 import { mutexLock, mutexUnlock, spinLock, spinUnlock } from '../src/machine/locks.js'
 import { containerOf, errPtr } from '../src/machine/struct.js'
 import { drainLru } from '../src/user/pages.js'
+import { CONVERT_MUTANTS } from './convert.js'
 import { FIELD_MUTANTS } from './field.js'
 import type { Mutant } from './mutant.js'
 import { PKVM_MUTANTS } from './pkvm.js'
@@ -351,6 +352,7 @@ task kcompactd
 export const MUTANTS: readonly Mutant[] = [
   ...SNP_MUTANTS,
   ...FIELD_MUTANTS,
+  ...CONVERT_MUTANTS,
   ...PKVM_MUTANTS,
   ...TDX_MUTANTS,
   inGetSeals('use-after-free', useAfterFree, 'memory', 'use-after-free'),
@@ -571,8 +573,8 @@ setup
 
 task t
   load(at)`),
-    'page-content',
-    'private-page-read-by-process',
+    'private-memory',
+    'private-page-mapped',
   ),
   mutant(
     'page-not-cleared',

@@ -2,6 +2,7 @@
 import { defineDesign } from '../src/designs/design.js'
 import { gmem618 } from '../src/designs/gmem.js'
 import { onHost } from '../src/hosts/host.js'
+import { gmemMove, tryInvalidateLock } from '../src/hosts/snp/gmem-move.js'
 import { snp } from '../src/hosts/snp/index.js'
 import { rmpupdate } from '../src/hosts/snp/instructions.js'
 import { snpLeakPages } from '../src/hosts/snp/leaked.js'
@@ -10,6 +11,7 @@ import { rmpMakePrivate } from '../src/hosts/snp/sev.js'
 import { sevInfo } from '../src/hosts/snp/vm.js'
 import { kvmTdpMmuZap } from '../src/kernel/arch/x86/kvm/tdp_mmu.js'
 import { kvmX86GmemInvalidate, kvmX86GmemPrepare } from '../src/kernel/arch/x86/kvm/x86_ops.js'
+import type { AddressSpace } from '../src/kernel/include/fs.js'
 import type { Kvm } from '../src/kernel/include/kvm.js'
 import type { Folio } from '../src/kernel/include/mm.js'
 import type { Gfn, Pfn, Pgoff } from '../src/kernel/include/types.js'
@@ -18,6 +20,7 @@ import { sysFcntlGetSeals } from '../src/kernel/mm/memfd.js'
 import { clearFolio } from '../src/kernel/mm/page_alloc.js'
 import { write } from '../src/machine/effects.js'
 import { fn, type Kernel, type Replacement, replace } from '../src/machine/fn.js'
+import { downRead } from '../src/machine/locks.js'
 import { fileMapping } from '../src/user/harness.js'
 import type { Mutant } from './mutant.js'
 
@@ -141,6 +144,30 @@ const RUNS_ON_ITS_PAGE = `  guest_ap_create(vm, gpa=1P)
   guest_read(vm, gpa=0)
 `
 
+/** Both want the lock of the other: the one that migrates waits for invalidate_lock. */
+const waitsForInvalidateLock = fn(function* filemap_invalidate_lock_shared(
+  mapping: AddressSpace,
+): Kernel<boolean> {
+  yield* downRead(mapping.invalidateLock)
+  return true
+})
+
+/** No bug of one judge alone: the order of the locks is told, and the deadlock that comes of it. */
+export const WAITS_FOR_INVALIDATE_LOCK = onHost(
+  defineDesign({
+    id: 'migration-waits-for-invalidate-lock',
+    summary: 'gmem-move that does not try invalidate_lock but waits',
+    base: gmemMove,
+    cite: ['seeded'],
+    replaces: [replace(tryInvalidateLock, waitsForInvalidateLock)],
+  }),
+  snp,
+)
+
+/** A page of the process, in which the guest asks for page state changes; one entry has room. */
+const GHCB = '  guest_convert(vm, gpa=1P, 0) == 0\n  guest_write(vm, gpa=0x1fe2, 3) == 0\n'
+const SHORT_BUFFER = '  guest_psc(vm, ghcb=1P, scratch=0x1fe0)\n'
+
 const PUNCH = '  fallocate(fd, PUNCH_HOLE|KEEP_SIZE, offset=0, size=1P)\n  drain_lru()\n'
 const PREFAULT = '  kvm_pre_fault_memory(vm, gpa=0, size=1P)\n'
 
@@ -186,4 +213,11 @@ export const SNP_MUTANTS: readonly Mutant[] = [
     finding: 'vmsa-use-after-free',
   },
   inGetSeals('page-given-up-and-freed', givesUp, 'leaked-page-freed'),
+  {
+    name: 'length-of-a-scratch-area-not-looked-at',
+    design: onHost(gmem618, snp),
+    scenario: `litmus mutants/own\n"As of 6.18."\nhost snp\n${USED}${GHCB}\ntask t\n${SHORT_BUFFER}`,
+    caughtBy: 'memory',
+    finding: 'out-of-bounds',
+  },
 ]

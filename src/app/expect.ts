@@ -25,6 +25,16 @@ export interface Lineage {
   readonly base: Lineage | undefined
   readonly host: { readonly id: string; readonly machine: string } | undefined
   readonly asBase: boolean
+  readonly onlyNamed: boolean
+}
+
+/** Of a design that a scenario is not about. */
+const NOT_NAMED: Expectation = {
+  designs: [],
+  outcome: 'skip',
+  findings: [],
+  why: 'it is not about this design',
+  conditions: [],
 }
 
 const BUILT_IN: ReadonlySet<string> = new Set(DESIGNS.map((d) => d.id))
@@ -33,6 +43,8 @@ const BUILT_IN: ReadonlySet<string> = new Set(DESIGNS.map((d) => d.id))
  * The row that speaks of a design, which may be one on a host, as `upm@snp`: one that names both,
  * else all others on this host, else the design wherever it runs, else all others. A host that is a
  * version of a machine goes by its own name before it goes by the machine's.
+ *
+ * A design that says so is skipped where no row names it; a scenario without rows is about all.
  *
  * A design that says so goes as its base where no row names it, unless all others are skipped. One
  * that does not come with the project, so that no scenario can name it, goes as its base as well; but
@@ -45,11 +57,13 @@ export function expectationFor(scenario: Scenario, design: Lineage): Expectation
   const places = host === undefined ? ['sw'] : [...new Set([host.id, host.machine])]
   const rowOf = (name: string): Expectation | undefined =>
     scenario.expect.find((e) => e.designs.includes(name))
-  for (const name of [...places.map((p) => `${own}@${p}`), ...places.map((p) => `*@${p}`), own]) {
+  const { base, onlyNamed } = design
+  const all = onlyNamed ? [] : places.map((p) => `*@${p}`)
+  for (const name of [...places.map((p) => `${own}@${p}`), ...all, own]) {
     const row = rowOf(name)
     if (row !== undefined) return row
   }
-  const { base } = design
+  if (onlyNamed && base?.onlyNamed !== true && scenario.expect.length > 0) return NOT_NAMED
   const others = rowOf('*')
   if (base === undefined || (BUILT_IN.has(own) && !design.asBase)) return others
   const inherited = expectationFor(scenario, { ...base, host })

@@ -5,6 +5,7 @@
 import { DEVTMPFS_DEVICE, TMPFS_DIRECTORY, TMPFS_FIFO, TMPFS_REGULAR } from '../kernel/fs/namei.js'
 import { STAT_BLOCKS, STAT_MODE, STAT_SIZE_PAGES } from '../kernel/fs/stat.js'
 import * as uapi from '../kernel/include/uapi.js'
+import { ERROR_OFFSET } from '../user/vmm.js'
 
 const SHORT = {
   DEFAULT: uapi.KVM_X86_DEFAULT_VM,
@@ -23,6 +24,7 @@ const SHORT = {
   BLOCKS: STAT_BLOCKS,
   SIZE_IN_PAGES: STAT_SIZE_PAGES,
   MODE: STAT_MODE,
+  ERROR_OFFSET,
 } as const
 
 const KERNEL = Object.entries<unknown>({ ...uapi }).filter(

@@ -14,10 +14,20 @@ import {
   guestAccept,
   guestApCreate,
   guestConvert,
+  guestConvertPages,
+  guestPsc,
   launch,
   launchUpdate,
 } from '../user/confidential.js'
-import { bindSlot, plainSlot, setRegion, setRegion2, slotOver, unbindSlot } from '../user/vmm.js'
+import {
+  bindSlot,
+  plainSlot,
+  setAttributes2,
+  setRegion,
+  setRegion2,
+  slotOver,
+  unbindSlot,
+} from '../user/vmm.js'
 import {
   type Arguments,
   address,
@@ -103,6 +113,11 @@ export const KVM_CALLS = {
     [vm, gpa, size, bytes('attributes'), bytes('flags', 0)],
     "The same under the kernel's name.",
   ),
+  set_attributes2: call(
+    setAttributes2,
+    [fd, bytes('offset'), size, bytes('attributes'), bytes('flags', 0), hidden(number('field', 0))],
+    'KVM_SET_MEMORY_ATTRIBUTES2 of a guest_memfd: 0 or an error, or with ERROR_OFFSET where.',
+  ),
   kvm_create_guest_memfd: call(
     sysKvmCreateGuestMemfd,
     [vm, size, bytes('flags', 0)],
@@ -144,6 +159,16 @@ export const KVM_CALLS = {
     guestConvert,
     [vm, gpa, number('attributes')],
     'The guest makes a page PRIVATE, or with 0 shared, and the VMM does as asked.',
+  ),
+  guest_convert_pages: call(
+    guestConvertPages,
+    [vm, bytes('ghcb'), gpa, size, number('attributes')],
+    'The same of many pages in one request, by the GHCB at this address.',
+  ),
+  guest_psc: call(
+    guestPsc,
+    [vm, bytes('ghcb'), bytes('scratch'), bytes('length', 0)],
+    'The guest sends the page state changes of a buffer as it is: 0, or what it is told.',
   ),
   guest_write: call(guestWrite, [vm, gpa, number('byte')], 'The guest writes a byte.'),
   guest_read: call(guestRead, [vm, gpa], 'The guest reads a byte.'),

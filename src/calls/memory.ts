@@ -8,6 +8,7 @@ import {
   MAP_POPULATE,
   MAP_PRIVATE,
   MAP_SHARED,
+  PIN_LONGTERM_TEST_FLAG_USE_WRITE,
 } from '../kernel/include/uapi.js'
 import { sysSwapon } from '../kernel/mm/swapon.js'
 import { userLoadAt, userStoreAt } from '../user/access.js'
@@ -21,6 +22,7 @@ import {
   userMsync,
   userMunlock,
   userMunmap,
+  userPinLongterm,
 } from '../user/memory.js'
 import { type Arguments, address, bytes, call, fd, hidden, length, number, offset } from './call.js'
 
@@ -88,6 +90,11 @@ export const MEMORY_CALLS = {
     [address, number('node'), offset],
     "move_pages(2) of one page, with MPOL_MF_MOVE: the page's status, which is -1 before.",
     { was: 'move', ownMachine: true },
+  ),
+  pin_longterm: call(
+    userPinLongterm,
+    [address, offset, number('flags', PIN_LONGTERM_TEST_FLAG_USE_WRITE)],
+    'A page of the process is pinned, as for a device, until the descriptor is closed.',
   ),
   swapon: call(sysSwapon, [bytes('size')], 'swapon(2) of a RAM disk: a header, then slots.'),
 } as const

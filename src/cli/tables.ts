@@ -2,8 +2,7 @@
 import type { Call } from '../calls/call.js'
 import { CONSTANTS } from '../calls/constants.js'
 import { CALLS } from '../calls/table.js'
-import { DESIGNS } from '../designs/index.js'
-import { HOSTS, hostWords } from '../hosts/index.js'
+import { designsOn, HOSTS, hostWords } from '../hosts/index.js'
 import { formatNamed, formatNames } from '../report/host/formats.js'
 import { FINDING_KINDS, HOST_SANITIZERS, SANITIZERS } from '../sanitizers/index.js'
 import type { BuiltList, Entry } from './lists.js'
@@ -19,7 +18,7 @@ export async function tables(
   marks: readonly Mark[],
 ): Promise<Readonly<Record<BuiltList, readonly Entry[]>>> {
   return {
-    designs: DESIGNS.map((d) => ({
+    designs: designsOn('sw').map((d) => ({
       name: d.id,
       text: `${d.summary}${d.base === undefined ? '' : ` Base: ${d.base.id}.`}`,
       source: d.cite.join(', '),

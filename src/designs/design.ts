@@ -53,6 +53,8 @@ export interface Design {
   readonly host: Platform | undefined
   /** What a scenario expects of its base it expects of this one, where it does not name it. */
   readonly asBase: boolean
+  /** Runs only in scenarios that name it: what others ask of a VMM it has no call for. */
+  readonly onlyNamed: boolean
 }
 
 interface Definition {
@@ -68,6 +70,8 @@ interface Definition {
   readonly locks?: readonly string[]
   /** For a design that is younger than scenarios which speak of all others. */
   readonly asBase?: true
+  /** For a design whose calls are not those of the others. */
+  readonly onlyNamed?: true
 }
 
 /** Declare a design. What it does not name it inherits from its base. */
@@ -82,7 +86,8 @@ export function defineDesign(definition: Definition): Design {
     host: base?.host,
   }
   const asBase = definition.asBase === true
-  return { id, summary, base, profile, cite, replaces, ...inherited, asBase }
+  const onlyNamed = definition.onlyNamed === true || base?.onlyNamed === true
+  return { id, summary, base, profile, cite, replaces, ...inherited, asBase, onlyNamed }
 }
 
 /** The replacements of a design and its bases. */

@@ -23,4 +23,9 @@ function family(base: Design | undefined): Design[] {
     .flat()
 }
 
-export const DESIGNS: readonly Design[] = family(undefined)
+const ALL = family(undefined)
+
+export const DESIGNS: readonly Design[] = ALL.filter((d) => !d.onlyNamed)
+
+/** Those that are in no matrix of all scenarios, since only some are about what they do. */
+export const NAMED_DESIGNS: readonly Design[] = ALL.filter((d) => d.onlyNamed)

@@ -9,13 +9,15 @@ import type { Pfn } from '../kernel/include/types.js'
 import type { FnTag, Replacement } from '../machine/fn.js'
 
 /**
- * Hosts by id, and which machine each is. A machine has several where it, or all that Linux does
- * with it, has come in versions; then none has the plain name. `sw` is a machine that
+ * Hosts by id, and which machine each is. A machine has several where it, or what Linux does with it,
+ * has come in versions. The plain name, if there is one, goes by the design's own Linux. `sw` is a machine that
  * protects nothing: private memory is what comes from the file.
  */
 export const MACHINE_OF = {
   sw: 'sw',
   snp: 'snp',
+  'snp-7.0': 'snp',
+  'snp-7.3': 'snp',
   'tdx-6.18': 'tdx',
   'tdx-6.19': 'tdx',
   'pkvm-7.0': 'pkvm',

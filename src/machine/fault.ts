@@ -71,6 +71,11 @@ export function loadFault(why: string, facts: Facts): never {
   throw new KernelFault('host-read-fault', 'oops', why, facts)
 }
 
+/** The kernel accesses memory behind the end of what it has: whose that is, nobody knows. */
+export function outOfBounds(why: string, facts: Facts): never {
+  throw new KernelFault('out-of-bounds', 'undefined', why, facts)
+}
+
 /** What is under the kernel has met what must not be, and knows no way on: the machine stops. */
 export function hypervisorPanic(why: string): never {
   throw new KernelFault('hypervisor-panic', 'undefined', why)

@@ -24,6 +24,12 @@ export const memory: Sanitizer = {
       why: [asTool('KASAN')],
     },
     {
+      id: 'out-of-bounds',
+      judgement: 'access',
+      sentence: 'The kernel accesses memory behind the end of what it has.',
+      why: [asTool('KASAN'), source('6.17', 'arch/x86/kvm/svm/sev.c setup_vmgexit_scratch')],
+    },
+    {
       id: 'type-confusion',
       judgement: 'access',
       sentence: 'Memory was used as a struct that is not there.',

@@ -8,8 +8,6 @@
 
 import type { Folio } from '../kernel/include/mm.js'
 import type { Gfn } from '../kernel/include/types.js'
-import { GUEST_MEMFD_FLAG_INIT_SHARED } from '../kernel/include/uapi.js'
-import type { KvmGmem } from '../kernel/v6_18/include/guest_memfd.js'
 import { type Blob, isResidue } from '../machine/blob.js'
 import { factsOf } from '../machine/struct.js'
 import { recorded, source } from './ground.js'
@@ -24,22 +22,10 @@ function guestRead(gfn: Gfn, folio: Folio, offset: number, { report }: Context):
 }
 
 function userLoad(address: bigint, folio: Folio, offset: number, { report }: Context): void {
-  if (isPrivate(folio)) {
-    const text = `a process reads pfn ${folio.pfn}, a private page of guest_memfd`
-    report('private-page-read-by-process', text, factsOf([folio], { pfn: folio.pfn }))
-  }
   if (!isResidue(folio.data as Blob, offset)) return
   const text = `address 0x${address.toString(16)} is pfn ${folio.pfn} with what its last owner left`
   const why = `the process reads a byte that nobody wrote: ${text}`
   report('uninitialised-page', why, factsOf([folio], { pfn: folio.pfn, offset }))
-}
-
-/** S7: a file of guest_memfd that is not shared from the start has no page for a process. */
-function isPrivate(folio: Folio): boolean {
-  const { mapping } = folio
-  if (mapping === null || !mapping.inaccessible) return false
-  const gmem = mapping.privateData as KvmGmem | null
-  return gmem !== null && (gmem.flags & GUEST_MEMFD_FLAG_INIT_SHARED) === 0
 }
 
 /** A clean page leaves the cache for good: there is no copy of it anywhere. */
@@ -62,12 +48,6 @@ export const pageContent: Sanitizer = {
       judgement: 'call',
       sentence: 'A guest, or its process, reads memory that holds what another owner left.',
       why: [source('6.2', 'mm/shmem.c shmem_get_folio_gfp'), recorded('6.2.1', 'E5.zero')],
-    },
-    {
-      id: 'private-page-read-by-process',
-      judgement: 'call',
-      sentence: 'A process reads a page of guest_memfd that only a guest may reach.',
-      why: [source('6.18', 'virt/kvm/guest_memfd.c kvm_gmem_fault_user_mapping')],
     },
     {
       id: 'guest-data-lost',

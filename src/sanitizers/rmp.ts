@@ -1,5 +1,5 @@
 /**
- * The reverse map table of a host with SEV-SNP (RMP1 to RMP10): who owns a frame must agree
+ * The reverse map table of a host with SEV-SNP (RMP1 to RMP10, GC2): who owns a frame must agree
  * with who may use it. What the hardware itself enforces shows as a fault; here is what it cannot
  * know: that a page is free, mapped, or a guest's by the kernel's books.
  */
@@ -24,6 +24,8 @@ import type { Kvm } from '../kernel/include/kvm.js'
 import type { Folio } from '../kernel/include/mm.js'
 import type { Gfn, Pfn } from '../kernel/include/types.js'
 import { forEachFolio, pfnToFolio } from '../kernel/mm/page_alloc.js'
+import { kvmGmemIsPrivateMem } from '../kernel/v6_18/virt/kvm/guest_memfd_user.js'
+import '../kernel/v7_4/include/guest_memfd.js'
 import { factsOf } from '../machine/struct.js'
 import { architecture, commit, source } from './ground.js'
 import type { Context, Report, Sanitizer } from './sanitizer.js'
@@ -131,6 +133,15 @@ function judgeUserMapped(folio: Folio, report: Report): void {
   report('guest-page-mapped-by-process', text, factsOf([folio, rmpEntry(pfn)], { pfn }))
 }
 
+/** GC2: what the file says is shared, the host and its process may touch. */
+function judgeShared(folio: Folio, report: Report): void {
+  const { pfn, mapping, index } = folio
+  if (mapping === null || !mapping.inaccessible || mapping.privateData === null) return
+  if (!isCovered(pfn) || !rmpEntry(pfn).assigned || kvmGmemIsPrivateMem(mapping, index)) return
+  const text = `page ${index} of a guest_memfd is shared, and its pfn ${pfn} is ${pageState(pfn)}`
+  report('shared-page-assigned', text, factsOf([folio, rmpEntry(pfn)], { pfn }))
+}
+
 /** RMP3: validated says that the content is the guest's own; ciphertext of another place is not. */
 function guestRead(gfn: Gfn, folio: Folio, key: number, stored: number, context: Context): void {
   const asid = Math.floor(key / keyOf(1, 0 as Pfn))
@@ -209,6 +220,13 @@ export const rmp: Sanitizer = {
       why: [source('6.12', 'arch/x86/mm/fault.c do_user_addr_fault')],
     },
     {
+      id: 'shared-page-assigned',
+      judgement: 'state',
+      sentence:
+        "A page of guest_memfd is shared while the reverse map table says that it is a guest's.",
+      why: [source('7.4', 'virt/kvm/guest_memfd.c kvm_gmem_make_shared')],
+    },
+    {
       id: 'live-page-taken',
       judgement: 'call',
       sentence: 'A page is taken from a guest that still maps it.',
@@ -222,11 +240,13 @@ export const rmp: Sanitizer = {
     'RmpEntry.subpageCount',
     'SnpLeakedPages.length',
     'Folio.mapcount',
+    'GmemInode.attributes',
   ],
   state({ report }) {
     forEachFolio((folio) => {
       judgeFree(folio, report)
       judgeUserMapped(folio, report)
+      judgeShared(folio, report)
     })
     judgeCounters(report)
     judgeLeaked(report)

@@ -15,9 +15,9 @@ import { KVM_MEM_READONLY, KVM_VM_TYPE_ARM_PROTECTED } from '../kernel/include/u
 import { xaLoad } from '../kernel/lib/xarray.js'
 import { pfnToFolio } from '../kernel/mm/page_alloc.js'
 import { PTE_PRESENT, PTE_WRITE, pteAt, pteFolio } from '../kernel/mm/pgtable.js'
-import { attrPrivate } from '../kernel/virt/kvm/memory_attributes.js'
 import { factsOf, objectName } from '../machine/struct.js'
 import { isFrozen } from '../user/given-up.js'
+import { gfnKind } from '../user/harness.js'
 import { recorded, source } from './ground.js'
 import type { Context, Report, Sanitizer } from './sanitizer.js'
 import {
@@ -91,10 +91,11 @@ function judgeOrdinary(kvm: Kvm, spte: Spte, folio: Folio, report: Report): void
 
 function judgeKind(kvm: Kvm, spte: Spte, report: Report): void {
   const { gfn } = spte
+  const kind = gfnKind(kvm, gfn)
   if (slotOf(kvm, gfn) === null) {
     const text = `${gfnText(gfn)} is mapped but no memslot contains it`
     report('wrong-kind-mapping', text, factsOf([spte, kvm], { gfn }))
-  } else if (spte.private !== attrPrivate(kvm, gfn) && !isCovered(kvm, gfn)) {
+  } else if (kind !== undefined && spte.private !== kind && !isCovered(kvm, gfn)) {
     const [is, attr] = spte.private ? ['private', 'shared'] : ['shared', 'private']
     const text = `${gfnText(gfn)} is mapped ${is} while its attribute is ${attr}`
     report('wrong-kind-mapping', text, factsOf([spte, kvm], { gfn }))

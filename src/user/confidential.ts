@@ -9,10 +9,10 @@ import { ENOTTY } from '../kernel/include/errno.js'
 import { PAGE_SIZE } from '../kernel/include/types.js'
 import { KVM_X86_SW_PROTECTED_VM } from '../kernel/include/uapi.js'
 import { sysKvmCreateVm } from '../kernel/virt/kvm/kvm_main.js'
-import { sysKvmSetMemoryAttributes } from '../kernel/virt/kvm/memory_attributes.js'
 import { kvmFget } from '../kernel/virt/kvm/vm_file.js'
 import { fn, type Kernel } from '../machine/fn.js'
 import { isErr, ptrErr } from '../machine/struct.js'
+import { vmmConvert } from './vmm.js'
 
 /** A VM of the kind whose memory the host protects, ready to be given memory. A descriptor. */
 export const confidentialVm = fn(function* confidential_vm(): Kernel<number> {
@@ -39,6 +39,42 @@ export const launchUpdate = fn(function* launch_update(
 /** The VM has what it begins with; from now on it can run. 0 or an error. */
 export const launch = fn(function* launch(_vm: number): Kernel<number> {
   return 0
+})
+
+/** A number of 64 bits that a guest is told. */
+export type GuestWord = number & { readonly __wide: 'guest-word' }
+
+/**
+ * The guest asks, by a page that it shares with the hypervisor, for what a buffer lists: what it is
+ * told, or an error; here no guest has such a page.
+ */
+export const guestPsc = fn(function* guest_psc(
+  vm: number,
+  _ghcb: bigint,
+  _scratch: bigint,
+  _length: bigint,
+): Kernel<GuestWord> {
+  const file = yield* kvmFget(vm)
+  if (isErr(file)) return ptrErr(file) as GuestWord
+  yield* fput(file)
+  return -ENOTTY as GuestWord
+})
+
+/**
+ * The guest asks for pages to be private (PRIVATE) or shared (0) by such a page. 0 or an error; here
+ * no guest has one.
+ */
+export const guestConvertPages = fn(function* guest_convert_pages(
+  vm: number,
+  _ghcb: bigint,
+  _gpa: bigint,
+  _size: bigint,
+  _attributes: number,
+): Kernel<number> {
+  const file = yield* kvmFget(vm)
+  if (isErr(file)) return ptrErr(file)
+  yield* fput(file)
+  return -ENOTTY
 })
 
 /**
@@ -69,5 +105,5 @@ export const guestConvert = fn(function* guest_convert(
   gpa: bigint,
   attributes: number,
 ): Kernel<number> {
-  return yield* sysKvmSetMemoryAttributes(vm, gpa, PAGE_SIZE, BigInt(attributes), 0n)
+  return yield* vmmConvert(vm, gpa, PAGE_SIZE, attributes)
 })

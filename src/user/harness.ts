@@ -4,15 +4,25 @@
  */
 
 import { type AddressSpace, type File, filesStruct } from '../kernel/include/fs.js'
+import type { Kvm } from '../kernel/include/kvm.js'
 import type { Folio } from '../kernel/include/mm.js'
-import { bytesToPgoff, PAGE_SIZE } from '../kernel/include/types.js'
+import { bytesToPgoff, type Gfn, PAGE_SIZE } from '../kernel/include/types.js'
 import { xaLoad } from '../kernel/lib/xarray.js'
+import { attrPrivate } from '../kernel/virt/kvm/memory_attributes.js'
 import { type Blob, copyBytes, PAGE_BYTES } from '../machine/blob.js'
 import { fn } from '../machine/fn.js'
 
 /** The mapping whose page cache holds a file's pages. Replaced by designs whose file hides one. */
 export const backingMapping = fn(function backing_mapping(file: File): AddressSpace | null {
   return file.fMapping
+})
+
+/**
+ * Is the memory of a gfn private? Undefined where nothing says it. Replaced by designs whose kernel
+ * says it elsewhere than in the VM's attributes.
+ */
+export const gfnKind = fn(function gfn_kind(kvm: Kvm, gfn: Gfn): boolean | undefined {
+  return attrPrivate(kvm, gfn)
 })
 
 /** The same by descriptor; null for a descriptor that is not open. */

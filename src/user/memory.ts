@@ -4,6 +4,7 @@
  */
 
 import { MPOL_MF_MOVE } from '../kernel/include/uapi.js'
+import { pinLongterm } from '../kernel/mm/gup_test.js'
 import { sysMadvise } from '../kernel/mm/madvise.js'
 import { sysMincore } from '../kernel/mm/mincore.js'
 import { sysMlock, sysMunlock } from '../kernel/mm/mlock.js'
@@ -98,4 +99,13 @@ export const userMovePage = fn(function* move_pages(
   offset: bigint,
 ): Kernel<number> {
   return yield* sysMovePages(BigInt(address) + offset, node, MPOL_MF_MOVE)
+})
+
+/** A descriptor that has the page at an offset in bytes pinned until it is closed. */
+export const userPinLongterm = fn(function* pin_longterm(
+  address: UserAddress,
+  offset: bigint,
+  flags: number,
+): Kernel<number> {
+  return yield* pinLongterm(BigInt(address) + offset, flags)
 })

@@ -3,10 +3,13 @@
 import { sysFtruncate } from '../kernel/fs/open.js'
 import { KVM_MEM_PRIVATE } from '../kernel/include/uapi.js'
 import { sysMemfdRestricted } from '../kernel/mm/restrictedmem.js'
+import { KvmMemoryAttributes2, sysKvmSetMemoryAttributes2 } from '../kernel/virt/kvm/guest_memfd.js'
+import { sysKvmSetMemoryAttributes } from '../kernel/virt/kvm/memory_attributes.js'
 import {
   sysKvmSetUserMemoryRegion,
   sysKvmSetUserMemoryRegion2,
 } from '../kernel/virt/kvm/memory_region.js'
+import { kfree, kzalloc } from '../machine/alloc.js'
 import { fn, type Kernel } from '../machine/fn.js'
 import { USER_BASE, type UserAddress } from './layout.js'
 
@@ -89,4 +92,43 @@ export const setRegion2 = fn(function* set_region2(
 ): Kernel<number> {
   const uaddr = BigInt(address)
   return yield* sysKvmSetUserMemoryRegion2(vm, slot, flags, gpa, size, uaddr, fd, offset)
+})
+
+/** What a scenario wants of KVM_SET_MEMORY_ATTRIBUTES2 instead of an errno. */
+export const ERROR_OFFSET = 1
+
+/**
+ * KVM_SET_MEMORY_ATTRIBUTES2 on a file of guest memory: 0 or an error. A scenario cannot look into the
+ * request, so it says whether it wants the offset (bytes) that is written back with an error.
+ */
+export const setAttributes2 = fn(function* set_attributes2(
+  fd: number,
+  offset: bigint,
+  size: bigint,
+  attributes: bigint,
+  flags: bigint,
+  field: number,
+): Kernel<number> {
+  const args = kzalloc(KvmMemoryAttributes2)
+  args.offset = offset
+  args.size = size
+  args.attributes = attributes
+  args.flags = flags
+  let ret = yield* sysKvmSetMemoryAttributes2(fd, args)
+  if (ret !== 0 && field === ERROR_OFFSET) ret = Number(args.errorOffset)
+  kfree(args)
+  return ret
+})
+
+/**
+ * A guest has asked for `size` bytes to be private, or shared, and the VMM asks KVM for it: 0 or the
+ * error.
+ */
+export const vmmConvert = fn(function* vmm_convert(
+  vm: number,
+  gpa: bigint,
+  size: bigint,
+  attributes: number,
+): Kernel<number> {
+  return yield* sysKvmSetMemoryAttributes(vm, gpa, size, BigInt(attributes), 0n)
 })

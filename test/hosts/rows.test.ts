@@ -37,9 +37,13 @@ const SERIES_2023: readonly Row[] = [
   },
   {
     row: '4.9 the same in 6.17 and 7.0',
-    shows: ['hosts/save-area-punched', 'gmem-6.18@snp', 'vmsa-use-after-free'],
+    shows: ['hosts/save-area-punched', 'gmem-6.18@snp-7.0', 'vmsa-use-after-free'],
+    mended: ['hosts/save-area-punched', 'gmem-6.18@snp-7.3'],
   },
-  { row: '4.9 with a reload that is asked for (2026)', because: 'no design has it' },
+  {
+    row: '4.9 with a reload that is asked for, as of 7.3',
+    clean: [['hosts/save-area-punched', 'gmem-6.18@snp-7.3']],
+  },
   { row: '4.10 PSMASH not tried again', because: LARGE },
   {
     row: '4.11 the memory file itself',
@@ -105,7 +109,10 @@ const SERIES_2023: readonly Row[] = [
   },
   {
     row: '8.7 in-place conversion wants an exact count',
-    because: 'no design here converts in place',
+    clean: [
+      ['hosts/conversion-of-a-pinned-page', 'gmem-convert'],
+      ['hosts/conversion-vs-pin', 'gmem-convert'],
+    ],
   },
   {
     row: '8.8 memory failure looks at no count',
@@ -115,6 +122,21 @@ const SERIES_2023: readonly Row[] = [
 
 /** Vendor bugs of later kernels. */
 const VENDORS: readonly Row[] = [
+  {
+    row: "SNP: a guest's scratch area outside of its GHCB (mended in 6.12.117 and 7.1.8)",
+    shows: ['hosts/scratch-area-outside-of-the-ghcb', 'gmem-6.18@snp', 'out-of-bounds'],
+    mended: ['hosts/scratch-area-outside-of-the-ghcb', 'gmem-6.18@snp-7.3'],
+  },
+  {
+    row: 'SNP: a buffer of more entries than there is room for (mended there)',
+    shows: ['hosts/buffer-at-the-end-of-the-ghcb', 'gmem-6.18@snp-7.0', 'out-of-bounds'],
+    mended: ['hosts/buffer-at-the-end-of-the-ghcb', 'gmem-6.18@snp-7.3'],
+  },
+  {
+    row: 'SNP: a source that is written to without being asked for (7.0; mended in 7.1.8)',
+    shows: ['hosts/cpuid-page-of-a-file', 'gmem-6.18@snp-7.0', 'condition-violated'],
+    mended: ['hosts/cpuid-page-of-a-file', 'gmem-6.18@snp-7.3'],
+  },
   {
     row: '7 firmware page leaked twice',
     because: 'who did it, an ioctl of /dev/sev, is not in the model',

@@ -3,6 +3,11 @@
  * 2026: which cell each is, or why these parts cannot express it. Numbers that are missing are
  * missing there.
  */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { WAITS_FOR_INVALIDATE_LOCK } from '../../mutants/snp.js'
+import { checkScenario } from '../../src/app/check.js'
+import { hostScenarios } from '../../src/app/host/scenarios.js'
 import { type Row, rowsAsTests } from './cells.js'
 
 const LARGE = 'entries and folios of 2 MiB are not in the kernel code here'
@@ -151,8 +156,11 @@ const SCENARIOS: readonly Row[] = [
   },
   {
     row: '29 an ordinary slot moves beside a private one',
-    because:
-      'a slot that moves is in memslot/clear-private-flag-with-a-move; no judge is beside it',
+    clean: [
+      ['memslot/ordinary-slot-moves-beside-a-private-one', 'v10'],
+      ['memslot/ordinary-slot-moves-beside-a-private-one', 'upm'],
+      ['memslot/ordinary-slot-moves-beside-a-private-one', 'gmem-6.18'],
+    ],
   },
   {
     row: '30 notifiers against a slot that is made',
@@ -204,9 +212,20 @@ const SCENARIOS: readonly Row[] = [
   },
   {
     row: '37 no memory in the middle of an attribute update',
-    because: 'entries are reserved before one is stored; no attribute can be read back',
+    clean: [
+      ['faults/attributes-stop-in-the-middle', 'gmem-6.18'],
+      ['faults/attributes-stop-in-the-middle', 'upm'],
+    ],
   },
   { row: '40 spurious retries', because: 'a measure; a fault that never ends is a livelock' },
 ]
 
 rowsAsTests('scenarios of a reviewer', SCENARIOS)
+
+test('3 with a lock that waits: each has what the other wants', () => {
+  const file = hostScenarios().find((f) => f.scenario.name === 'hosts/punch-while-a-page-is-moved')
+  const scenario = { ...file!.scenario, expect: [] }
+  const effort = { bound: undefined, keepGoing: () => true, now: () => 0 }
+  const { findings } = checkScenario(scenario, WAITS_FOR_INVALIDATE_LOCK, effort)
+  assert.deepEqual(findings.map((f) => f.id).sort(), ['deadlock', 'lock-inversion'])
+})

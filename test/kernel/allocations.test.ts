@@ -43,6 +43,7 @@ const LEFT_OUT: Readonly<Record<string, string>> = {
   allocFilePseudo: CREATION,
   hugetlbFileSetup: CREATION,
   kvmCreateVm: CREATION,
+  kvmGmemAllocInode: CREATION,
   makeSpte: 'the caches that it takes from are not modelled: KVM_RUN has no -ENOMEM of its own',
   newInode: CREATION,
   setPteAt: 'the levels of a page table are not modelled',

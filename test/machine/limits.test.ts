@@ -321,6 +321,16 @@ describe('how much room there is in the kernel', () => {
       'launch_update(vm, gpa=0, size=5P)',
     )
   })
+  test('pages of a scratch area that a guest has outside of its GHCB', () => {
+    setUp(
+      design('gmem-6.18@snp'),
+      'vm = confidential_vm()',
+      'fd = private_memory(vm, 1P)',
+      'bind(vm, slot=0, gpa=0, size=1P, fd=fd, offset=0)',
+      'launch(vm)',
+      'guest_psc(vm, ghcb=0, scratch=6000, length=4096)',
+    )
+  })
   test('pages that a host has lost', () => {
     cellOf(design('gmem-6.18@snp'), 'vm = confidential_vm()').boot('lowered')
     setCurrent(taskNumber(0))

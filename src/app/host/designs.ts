@@ -2,7 +2,7 @@
 import type { Design } from '../../designs/design.js'
 import { DESIGNS } from '../../designs/index.js'
 import { MACHINE_OF, onHost, supports } from '../../hosts/host.js'
-import { designNamed, HOSTS } from '../../hosts/index.js'
+import { designIds, designNamed, HOSTS } from '../../hosts/index.js'
 import { suggest } from '../../litmus/error.js'
 import { numberDeclared } from '../../machine/machine.js'
 import { UserError } from '../error.js'
@@ -102,7 +102,7 @@ export async function resolveDesign(name: string): Promise<LoadedDesign> {
     )
   }
   const design = await loadDesign({ id: name, module })
-  if (DESIGNS.some((d) => d.id === design.id)) {
+  if (designIds().includes(design.id)) {
     throw new UserError(`${name}: the id "${design.id}" belongs to a built-in design`)
   }
   return { id: design.id, module, identity, design, path: name }

@@ -117,6 +117,13 @@ export const GUARDS: readonly Guard[] = [
     readers: 'mmap and F_GET_SEALS take what they find',
   },
   {
+    struct: 'GmemInode',
+    fields: ['attributes'],
+    locks: ['vfsInode.iData.invalidateLock'],
+    name: 'invalidate_lock',
+    readers: 'a fault of a guest that sees them change retries by the invalidation of its gfn',
+  },
+  {
     struct: 'Restrictedmem',
     fields: ['bindings', 'exclusive'],
     locks: ['lock'],

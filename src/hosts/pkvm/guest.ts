@@ -42,8 +42,9 @@ import { KVM_MEM_PRIVATE, KVM_MEMORY_ATTRIBUTE_PRIVATE } from '../../kernel/incl
 import { xaErase, xaLoad } from '../../kernel/lib/xarray.js'
 import { getUserPagesUnlocked } from '../../kernel/mm/gup.js'
 import { folioPut } from '../../kernel/mm/swap.js'
+import { kvmReleaseFaultinPage } from '../../kernel/v6_18/arch/x86/kvm/mmu.js'
 import { kvmGmemGetPfn } from '../../kernel/v6_18/virt/kvm/guest_memfd_slot.js'
-import { attrPrivate, sysKvmSetMemoryAttributes } from '../../kernel/virt/kvm/memory_attributes.js'
+import { attrPrivate } from '../../kernel/virt/kvm/memory_attributes.js'
 import { searchMemslots } from '../../kernel/virt/kvm/memslots.js'
 import { kvmRestrictedMemGetPfn } from '../../kernel/virt/kvm/restrictedmem.js'
 import { kvmFget, kvmOf } from '../../kernel/virt/kvm/vm_file.js'
@@ -55,6 +56,7 @@ import { fn, type Kernel, original } from '../../machine/fn.js'
 import { writeLock, writeUnlock } from '../../machine/locks.js'
 import { srcuReadLock, srcuReadUnlock } from '../../machine/rcu.js'
 import { isErr, ptrErr } from '../../machine/struct.js'
+import { vmmConvert } from '../../user/vmm.js'
 import {
   guestRelinquish,
   guestShareHost,
@@ -169,11 +171,7 @@ export const gmemAbort = fn(function* gmem_abort(
   yield* writeLock(kvm.mmuLock)
   const stale = kvm.mmuInvalidateInProgress !== 0 || kvm.mmuInvalidateSeq !== vcpu.mmuSeq
   if (!stale) error = yield* mapGuest(vcpu, fault, folio, true)
-  if (error === 0) {
-    yield rmw(folio, 'dirty')
-    folio.dirty = true
-  }
-  yield* folioPut(folio)
+  yield* kvmReleaseFaultinPage(folio, true, error === 0)
   writeUnlock(kvm.mmuLock)
   return error === 0 || error === -EAGAIN ? 0 : memoryFault(vcpu, error)
 })
@@ -427,7 +425,7 @@ export const pkvmGuestConvert = fn(function* guest_convert(
   }
   const given = yield* smcccDoOnePage(vm, gfn, RELINQUISH)
   if (given !== 0) return given
-  const error = yield* sysKvmSetMemoryAttributes(vm, gpa, PAGE_SIZE, BigInt(attributes), 0n)
+  const error = yield* vmmConvert(vm, gpa, PAGE_SIZE, attributes)
   if (error !== 0 || !toShared) return error
   return yield* smcccDoOnePage(vm, gfn, SHARE)
 })

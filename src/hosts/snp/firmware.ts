@@ -11,7 +11,7 @@
 import type { Gfn, Pfn } from '../../kernel/include/types.js'
 import { pfnToFolio } from '../../kernel/mm/page_alloc.js'
 import { kfree, kzalloc } from '../../machine/alloc.js'
-import { type Blob, rekey, ZERO_PAGE } from '../../machine/blob.js'
+import { type Blob, byteAt, rekey, withBytes, ZERO_PAGE } from '../../machine/blob.js'
 import { alsoReads, alsoWrites } from '../../machine/effects.js'
 import { forEachAlive, num, type Obj, type Struct, struct, wide } from '../../machine/struct.js'
 import {
@@ -166,7 +166,22 @@ function encrypt(pfn: Pfn, asid: number, zero: boolean): void {
   folio.data = rekey((zero ? ZERO_PAGE : folio.data) as Blob, 0, keyOf(asid, pfn))
 }
 
-/** SNP_LAUNCH_UPDATE: a page of the guest as it is at its start, encrypted where it lies. */
+/**
+ * A table of CPUID that claims what the processor has not is put right, in clear. What stands in such
+ * a table is not in the model: its first byte is 0 in one that is right.
+ */
+function correctCpuid(pfn: Pfn): boolean {
+  const folio = pfnToFolio(pfn)!
+  alsoWrites(folio, 'data')
+  if (byteAt(folio.data as Blob, 0) === 0) return false
+  folio.data = withBytes(folio.data as Blob, 0, 1, 0)
+  return true
+}
+
+/**
+ * SNP_LAUNCH_UPDATE: a page of the guest as it is at its start, encrypted where it lies. A page of
+ * CPUID that is wrong is left as it should be, not encrypted.
+ */
 export function launchUpdate(contextPfn: Pfn, pfn: Pfn, large: boolean, type: number): number {
   const context = contextAt(contextPfn)
   if (context === null) return INVALID_GUEST
@@ -177,6 +192,7 @@ export function launchUpdate(contextPfn: Pfn, pfn: Pfn, large: boolean, type: nu
   if (context.phase !== PHASE_LAUNCH) return INVALID_GUEST_STATE
   if (context.asid === 0) return INACTIVE
   if (entry.asid !== context.asid) return INVALID_PAGE_OWNER
+  if (type === PAGE_TYPE_CPUID && correctCpuid(pfn)) return INVALID_PARAM
   for (let i = 0; i < (large ? REGION : 1); i++) {
     encrypt(large ? regionFrame(pfn, i) : pfn, context.asid, type === PAGE_TYPE_ZERO)
   }

@@ -99,6 +99,13 @@ const putBack = fn(function* put_back(mapping: AddressSpace, dst: Folio, src: Fo
   xaStore(mapping.iPages, src.index, src, GFP_ATOMIC)
 })
 
+/** invalidate_lock, which a punch takes before the folio lock: only tried. */
+export const tryInvalidateLock = fn(function* filemap_invalidate_trylock_shared(
+  mapping: AddressSpace,
+): Kernel<boolean> {
+  return yield* downReadTrylock(mapping.invalidateLock)
+})
+
 /**
  * The mapping's migrate_folio: 0; -EAGAIN if somebody else has a reference, or a punch is under way,
  * or the firmware does not. Both folios are locked, and invalidate_lock is only tried, since a punch
@@ -113,7 +120,7 @@ export const gmemMoveFolio = fn(function* kvm_gmem_migrate_folio(
 ): Kernel<number> {
   const kvm = (mapping.privateData as KvmGmem).kvm!
   if (!isSnpGuest(kvm)) return -EAGAIN
-  if (!(yield* downReadTrylock(mapping.invalidateLock))) return -EAGAIN
+  if (!(yield* tryInvalidateLock(mapping))) return -EAGAIN
   const start = src.index
   const end = addPages(start, nrPages(src))
   yield* kvmGmemInvalidateBegin(mapping, start, end)

@@ -8,7 +8,7 @@ import type { Kvm, KvmVcpu } from '../../kernel/include/kvm.js'
 import type { Folio } from '../../kernel/include/mm.js'
 import type { Gfn } from '../../kernel/include/types.js'
 import { KVM_MEM_GUEST_MEMFD } from '../../kernel/include/uapi.js'
-import { folioPut } from '../../kernel/mm/swap.js'
+import { kvmReleaseFaultinPage } from '../../kernel/v6_18/arch/x86/kvm/mmu.js'
 import { kvmGmemGetPfn } from '../../kernel/v6_18/virt/kvm/guest_memfd_slot.js'
 import { attrPrivate } from '../../kernel/virt/kvm/memory_attributes.js'
 import { searchMemslots } from '../../kernel/virt/kvm/memslots.js'
@@ -71,7 +71,7 @@ export const sevHandleRmpFault = fn(function* sev_handle_rmp_fault(
   const slot = searchMemslots(kvm.memslots!, gfn)
   if (slot !== null && slot.flags & KVM_MEM_GUEST_MEMFD) {
     const folio = yield* kvmGmemGetPfn(slot, gfn)
-    if (!isErr(folio)) yield* folioPut(folio)
+    if (!isErr(folio)) yield* kvmReleaseFaultinPage(folio, true, false)
   }
   srcuReadUnlock(kvm.srcu)
 })

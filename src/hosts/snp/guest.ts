@@ -3,24 +3,25 @@
  * what is private; each access is checked against the reverse map table in the step that makes it,
  * and what is private is written and read under the guest's key.
  *
- * The guest validates a page before it uses it and takes that back before it gives the page away. A
- * scenario may leave either out: then it is a guest that disobeys.
+ * The guest validates a page before it uses it. A scenario may leave that out: then it is a guest
+ * that disobeys. How it gives pages away is in `guest-psc.ts`.
  */
 import { guestAccess, noteWrite, translate, vcpuRun } from '../../kernel/arch/x86/kvm/guest.js'
 import { kvmMmuPageFault } from '../../kernel/arch/x86/kvm/mmu.js'
-import { fput } from '../../kernel/fs/file_table.js'
 import { EINTR, EINVAL, EIO } from '../../kernel/include/errno.js'
-import { KVM_EXIT_SHUTDOWN, KVM_REQ_MCE_SHUTDOWN, type KvmVcpu } from '../../kernel/include/kvm.js'
+import {
+  KVM_EXIT_SHUTDOWN,
+  KVM_REQ_MCE_SHUTDOWN,
+  KVM_REQ_VMSA_PAGE_RELOAD,
+  type KvmVcpu,
+} from '../../kernel/include/kvm.js'
 import type { Folio } from '../../kernel/include/mm.js'
 import { bytesToPgoff, type Gfn, PAGE_SIZE } from '../../kernel/include/types.js'
-import { KVM_MEMORY_ATTRIBUTE_PRIVATE } from '../../kernel/include/uapi.js'
-import { attrPrivate, sysKvmSetMemoryAttributes } from '../../kernel/virt/kvm/memory_attributes.js'
-import { kvmFget, kvmOf } from '../../kernel/virt/kvm/vm_file.js'
+import { attrPrivate } from '../../kernel/virt/kvm/memory_attributes.js'
 import { type Blob, byteWithKey, keyAt, keyedByte, withBytes } from '../../machine/blob.js'
-import { alsoReads, alsoWrites, rmw, write } from '../../machine/effects.js'
+import { alsoReads, alsoWrites, rmw } from '../../machine/effects.js'
 import { LimitError, mark, tracepoint } from '../../machine/fault.js'
 import { fn, type Kernel, original } from '../../machine/fn.js'
-import { isErr } from '../../machine/struct.js'
 import { ACCESS_OK, ACCESS_VC, checkGuestAccess } from './access.js'
 import { keyOf } from './firmware.js'
 import { sevHandleRmpFault } from './gmem.js'
@@ -43,13 +44,20 @@ import {
 } from './vm.js'
 import { ADJUST, sevSnpInitProtectedGuestState, vmrunAllowed } from './vmsa.js'
 
-/** What the guest's instruction does, by the number that `vcpu_run` is given for a byte. */
-const _READ = -1
-const VALIDATE = -2
-const RESCIND = -3
+/**
+ * What the guest's instruction does, by the number that `vcpu_run` is given for a byte: -1 loads one,
+ * -4 is RMPADJUST (`vmsa.ts`).
+ */
+export const VALIDATE = -2
+export const RESCIND = -3
+/** The same for the region that begins at the page. */
+export const VALIDATE_REGION = -5
+export const RESCIND_REGION = -6
+/** Store the 8 bytes of the task's `stored`. */
+export const STORE_WORD = -7
 
-function exitInfo(vcpu: KvmVcpu): ExitInfo {
-  return ExitInfo.at(ExitInfo.base + vcpu.id * ExitInfo.words) as ExitInfo
+export function exitInfo(task: number): ExitInfo {
+  return ExitInfo.at(ExitInfo.base + task * ExitInfo.words) as ExitInfo
 }
 
 /** By the exit's error code; where there is none, as in a prefault, by the attribute. */
@@ -59,7 +67,7 @@ export const snpFaultIsPrivate = fn(function kvm_mmu_fault_is_private(
 ): boolean {
   const kvm = vcpu.kvm!
   if (!isSnpGuest(kvm)) return attrPrivate(kvm, gfn)
-  const { kind } = exitInfo(vcpu)
+  const { kind } = exitInfo(vcpu.id)
   return kind === 0 ? attrPrivate(kvm, gfn) : kind === 1
 })
 
@@ -69,9 +77,27 @@ function isEncrypted(info: KvmSevInfo, gfn: Gfn): boolean {
   return info.sharedGfns.get(checked(gfn)) === 0
 }
 
-function checked(gfn: Gfn): number {
+export function checked(gfn: Gfn): number {
   if (gfn < GUEST_FRAMES) return gfn
   throw new LimitError(`a guest with SNP has its C bits for gfns below ${GUEST_FRAMES}`)
+}
+
+function stores(byte: number): boolean {
+  return byte >= 0 || byte === STORE_WORD
+}
+
+/** STORE_WORD, which the table allows. */
+function storeWord(vcpu: KvmVcpu, gfn: Gfn, folio: Folio, offset: number, key: number): number {
+  const { low, high } = exitInfo(vcpu.id)
+  alsoWrites(folio, 'data')
+  let data = folio.data as Blob
+  for (let i = 0; i < 8; i++) {
+    const byte = ((i < 4 ? low : high) >>> (8 * (i % 4))) & 0xff
+    data = withBytes(data, offset + i, 1, keyedByte(byte, key))
+  }
+  folio.data = data
+  noteWrite(vcpu, gfn, folio)
+  return 0
 }
 
 /** The access itself, which the table allows. */
@@ -83,6 +109,7 @@ function accessUnderKey(
   byte: number,
   key: number,
 ): number {
+  if (byte === STORE_WORD) return storeWord(vcpu, gfn, folio, offset, key)
   if (byte >= 0) {
     alsoWrites(folio, 'data')
     folio.data = withBytes(folio.data as Blob, offset, 1, keyedByte(byte, key))
@@ -107,17 +134,18 @@ function instruction(vcpu: KvmVcpu, gfn: Gfn, folio: Folio, offset: number, byte
   const { pfn } = folio
   alsoReads(effectiveEntry(pfn), 'assigned')
   alsoReads(effectiveEntry(pfn), 'validated')
-  if (byte === VALIDATE || byte === RESCIND || byte === ADJUST) {
-    const page = { asid: info.asid, gfn, vmpl: 0, large: false }
-    const code =
-      byte === ADJUST ? rmpadjust(pfn, page, 1, 1, true) : pvalidate(pfn, page, byte === VALIDATE)
+  if (byte < -1 && byte !== STORE_WORD) {
+    const large = byte === VALIDATE_REGION || byte === RESCIND_REGION
+    const page = { asid: info.asid, gfn, vmpl: 0, large }
+    const want = byte === VALIDATE || byte === VALIDATE_REGION
+    const code = byte === ADJUST ? rmpadjust(pfn, page, 1, 1, true) : pvalidate(pfn, page, want)
     return code === NESTED_FAULT || code === NESTED_FAULT_SIZE ? TO_KVM_RMP : code
   }
   const verdict = checkGuestAccess(pfn, {
     asid: info.asid,
     gfn,
     encrypted,
-    write: byte >= 0,
+    write: stores(byte),
     vmpl: 0,
     largeMapping: false,
   })
@@ -131,6 +159,49 @@ function instruction(vcpu: KvmVcpu, gfn: Gfn, folio: Folio, offset: number, byte
   }
   const key = encrypted ? keyOf(info.asid, pfn) : 0
   return accessUnderKey(vcpu, gfn, folio, offset, byte, key)
+}
+
+/**
+ * KVM_REQ_VMSA_PAGE_RELOAD, which nobody makes before 7.3: the vCPU's save area is looked up again.
+ */
+export const reloadVmsa = fn(function* sev_snp_reload_vmsa(_vcpu: KvmVcpu): Kernel<void> {})
+
+/**
+ * All that KVM does before it enters the guest: 0, and the processor's own step has begun; or the
+ * error of KVM_RUN, as `vcpu_run` has it.
+ *
+ * Models: 6.17 arch/x86/kvm/x86.c vcpu_enter_guest, of its requests those that are made here.
+ * Compared: 7.0 source.
+ */
+export const vcpuEnterGuest = fn(function* vcpu_enter_guest(vcpu: KvmVcpu): Kernel<number> {
+  for (;;) {
+    // KVM_REQ_UPDATE_PROTECTED_GUEST_STATE, which nobody but the vCPU itself makes here.
+    if (sevEs(vcpu).waitingForReset) yield* sevSnpInitProtectedGuestState(vcpu)
+    if (sevEs(vcpu).vmsaPfn === HALTED) return -EINTR
+    yield rmw(vcpu, 'tlbValid')
+    alsoWrites(vcpu, 'requests')
+    // Who makes it kicks the vCPU, so it does not enter with one pending.
+    if ((vcpu.requests & KVM_REQ_VMSA_PAGE_RELOAD) === 0) return refusedEntry(vcpu)
+    vcpu.requests &= ~KVM_REQ_VMSA_PAGE_RELOAD
+    yield* reloadVmsa(vcpu)
+  }
+})
+
+/** 0, or why nobody enters the guest. Part of the processor's step. */
+function refusedEntry(vcpu: KvmVcpu): number {
+  // KVM_REQ_MMU_FREE_OBSOLETE_ROOTS: nobody enters the guest with a root that was thrown away.
+  alsoWrites(vcpu, 'rootObsolete')
+  vcpu.rootObsolete = false
+  alsoReads(vcpu.kvm!, 'vmDead')
+  if (vcpu.kvm!.vmDead) return -EIO
+  alsoReads(sevInfo(vcpu.kvm!), 'launched')
+  if (!sevInfo(vcpu.kvm!).launched) return -EINVAL
+  if (vcpu.requests & KVM_REQ_MCE_SHUTDOWN) {
+    vcpu.requests &= ~KVM_REQ_MCE_SHUTDOWN
+    vcpu.exitReason = KVM_EXIT_SHUTDOWN
+    return -EIO
+  }
+  return vmrunAllowed(vcpu) ? 0 : -EINVAL
 }
 
 const plainRun = original(vcpuRun)
@@ -153,36 +224,20 @@ export const snpVcpuRun = fn(function* vcpu_run(
   const gfn = bytesToPgoff(gpa) as number as Gfn
   const offset = Number(gpa % PAGE_SIZE)
   for (;;) {
-    // KVM_REQ_UPDATE_PROTECTED_GUEST_STATE, which nobody but the vCPU itself makes here.
-    if (sevEs(vcpu).waitingForReset) yield* sevSnpInitProtectedGuestState(vcpu)
-    if (sevEs(vcpu).vmsaPfn === HALTED) return -EINTR
+    const refused = yield* vcpuEnterGuest(vcpu)
+    if (refused !== 0) return refused
     // The processor's own step: translate, check, access.
-    yield rmw(vcpu, 'tlbValid')
-    // KVM_REQ_MMU_FREE_OBSOLETE_ROOTS: nobody enters the guest with a root that was thrown away.
-    alsoWrites(vcpu, 'rootObsolete')
-    vcpu.rootObsolete = false
     alsoWrites(vcpu, 'tlbWritable')
     alsoWrites(vcpu, 'tlbGfn')
     alsoWrites(vcpu, 'tlbPfn')
-    alsoWrites(vcpu, 'requests')
-    alsoReads(vcpu.kvm!, 'vmDead')
-    if (vcpu.kvm!.vmDead) return -EIO
-    alsoReads(sevInfo(vcpu.kvm!), 'launched')
-    if (!sevInfo(vcpu.kvm!).launched) return -EINVAL
-    if (vcpu.requests & KVM_REQ_MCE_SHUTDOWN) {
-      vcpu.requests &= ~KVM_REQ_MCE_SHUTDOWN
-      vcpu.exitReason = KVM_EXIT_SHUTDOWN
-      return -EIO
-    }
-    if (!vmrunAllowed(vcpu)) return -EINVAL
-    const folio = translate(vcpu, gfn, byte >= 0)
+    const folio = translate(vcpu, gfn, stores(byte))
     let result = TO_KVM
     if (folio !== null) result = instruction(vcpu, gfn, folio, offset, byte)
     if (result >= 0) return result
     const rmpFault = result === TO_KVM_RMP
-    exitInfo(vcpu).kind = isEncrypted(sevInfo(vcpu.kvm!), gfn) ? 1 : 2
-    const error = yield* kvmMmuPageFault(vcpu, gfn, byte >= 0)
-    exitInfo(vcpu).kind = 0
+    exitInfo(vcpu.id).kind = isEncrypted(sevInfo(vcpu.kvm!), gfn) ? 1 : 2
+    const error = yield* kvmMmuPageFault(vcpu, gfn, stores(byte))
+    exitInfo(vcpu.id).kind = 0
     if (error !== 0) return error
     if (rmpFault) yield* sevHandleRmpFault(vcpu, gfn)
   }
@@ -190,46 +245,5 @@ export const snpVcpuRun = fn(function* vcpu_run(
 
 /** PVALIDATE of one page by the guest, at a guest physical address in bytes. */
 export const snpGuestAccept = fn(function* guest_accept(vm: number, gpa: bigint): Kernel<number> {
-  return yield* guestAccess(vm, gpa, VALIDATE)
-})
-
-/** The guest sets or clears the C bit of a page, and flushes its own TLB. */
-const setSharedBit = fn(function* set_memory_encrypted(
-  vm: number,
-  gfn: Gfn,
-  shared: boolean,
-): Kernel<number> {
-  const file = yield* kvmFget(vm)
-  if (isErr(file)) return -EINVAL
-  const info = sevInfo(kvmOf(file))
-  yield write(info, 'sharedGfns')
-  info.sharedGfns.set(checked(gfn), shared ? 1 : 0)
-  yield* fput(file)
-  return 0
-})
-
-/**
- * The guest gives a page away or takes it back: it asks the hypervisor for a page state change,
- * which leaves KVM_RUN, and the VMM sets the attribute before the guest goes on. To shared:
- * validation is taken back first, the C bit last. To private: the C bit first, validation last. 0,
- * or a code of PVALIDATE, or the error of the VMM's request.
- *
- * Models: 6.12 arch/x86/coco/sev/core.c snp_set_memory_shared and snp_set_memory_private, with
- * arch/x86/kvm/svm/sev.c snp_begin_psc; a VMM that answers KVM_HC_MAP_GPA_RANGE.
- */
-export const snpGuestConvert = fn(function* guest_convert(
-  vm: number,
-  gpa: bigint,
-  attributes: number,
-): Kernel<number> {
-  const gfn = bytesToPgoff(gpa) as number as Gfn
-  const toShared = attributes !== KVM_MEMORY_ATTRIBUTE_PRIVATE
-  if (toShared) {
-    const code = yield* guestAccess(vm, gpa, RESCIND)
-    if (code !== 0) return code
-  } else yield* setSharedBit(vm, gfn, false)
-  const error = yield* sysKvmSetMemoryAttributes(vm, gpa, PAGE_SIZE, BigInt(attributes), 0n)
-  if (error !== 0) return error
-  if (toShared) return yield* setSharedBit(vm, gfn, true)
   return yield* guestAccess(vm, gpa, VALIDATE)
 })

@@ -2,7 +2,7 @@
  * The launch of a guest with SNP, as of 6.11: a context page and an ASID, what its memory begins
  * with, and the end, from which on it can run. All requests of a VMM are made under kvm->lock.
  *
- * Left out: policies and measurements; CPUID pages that firmware finds wrong.
+ * Left out: policies and measurements.
  */
 import { fput } from '../../kernel/fs/file_table.js'
 import { EEXIST, EINVAL, EIO, ENOTTY } from '../../kernel/include/errno.js'
@@ -10,7 +10,11 @@ import type { Kvm } from '../../kernel/include/kvm.js'
 import { Folio } from '../../kernel/include/mm.js'
 import { bytesToPgoff, type Gfn, isPageAligned, PAGE_SIZE } from '../../kernel/include/types.js'
 import { KVM_MEM_GUEST_MEMFD, KVM_X86_SNP_VM } from '../../kernel/include/uapi.js'
-import { copyPageFromUser, kvmGmemPopulate } from '../../kernel/v6_18/virt/kvm/populate.js'
+import {
+  copyPageFromUser,
+  copyPageToUser,
+  kvmGmemPopulate,
+} from '../../kernel/v6_18/virt/kvm/populate.js'
 import { sysKvmCreateVm } from '../../kernel/virt/kvm/kvm_main.js'
 import { searchMemslots } from '../../kernel/virt/kvm/memslots.js'
 import { kvmFget, kvmOf } from '../../kernel/virt/kvm/vm_file.js'
@@ -20,16 +24,19 @@ import { fn, type Kernel } from '../../machine/fn.js'
 import { mutexLock, mutexUnlock } from '../../machine/locks.js'
 import { errPtr, isErr, ptrErr } from '../../machine/struct.js'
 import {
+  INVALID_PARAM,
   isLaunchType,
+  PAGE_TYPE_CPUID,
   PAGE_TYPE_VMSA,
   PAGE_TYPE_ZERO,
+  SEV_OK,
   SNP_ACTIVATE,
   SNP_GCTX_CREATE,
   SNP_LAUNCH_FINISH,
   SNP_LAUNCH_START,
   SNP_LAUNCH_UPDATE,
 } from './firmware.js'
-import { sevDoCmd, snpAllocFirmwarePage, snpFreeFirmwarePage } from './psp.js'
+import { sevCmdStatus, sevDoCmd, snpAllocFirmwarePage, snpFreeFirmwarePage } from './psp.js'
 import { rmpMakePrivate, snpLookupAssigned } from './sev.js'
 import { isSnpGuest, sevInfo, snpDecommissionContext, snpPageReclaim } from './vm.js'
 
@@ -85,13 +92,22 @@ export const sevGmemPostPopulate = fn(function* sev_gmem_post_populate(
     const error = yield* copyPageFromUser(folio, src)
     if (error !== 0) return error
   }
-  let ret = yield* rmpMakePrivate(folio, gfn, info.asid, true)
+  const ret = yield* rmpMakePrivate(folio, gfn, info.asid, true)
   if (ret !== 0) return ret
-  ret = yield* sevDoCmd(SNP_LAUNCH_UPDATE, info.context!, folio, type)
-  if (ret !== 0) yield* snpPageReclaim(kvm, folio)
-  else mark('page-launched')
-  return ret
+  const status = yield* sevCmdStatus(SNP_LAUNCH_UPDATE, info.context!, folio, type)
+  if (status !== SEV_OK) {
+    const reclaimed = yield* snpPageReclaim(kvm, folio)
+    if (reclaimed === 0 && isCpuidRefused(type, status)) yield* copyPageToUser(src, folio)
+    return -EIO
+  }
+  mark('page-launched')
+  return 0
 })
+
+/** Firmware has found a CPUID page wrong: what would be right it has left there, to be read. */
+export function isCpuidRefused(type: number, status: number): boolean {
+  return type === PAGE_TYPE_CPUID && status === INVALID_PARAM
+}
 
 /**
  * KVM_SEV_SNP_LAUNCH_UPDATE, of `size` bytes. -EINVAL before LAUNCH_START, for a size that is not
@@ -100,8 +116,7 @@ export const sevGmemPostPopulate = fn(function* sev_gmem_post_populate(
  * request.
  *
  * Models: 6.17 arch/x86/kvm/svm/sev.c snp_launch_update. Simplifies: what is left of the request is
- * not written back. Compared: 7.0 source, where a size of 0 and a source that is not page aligned are
- * -EINVAL too.
+ * not written back.
  */
 export const snpLaunchUpdate = fn(function* snp_launch_update(
   kvm: Kvm,
@@ -175,10 +190,21 @@ const memoryEncryptOp = fn(function* kvm_memory_encrypt_op(
   return ret
 })
 
+/** KVM_ENABLE_CAP of KVM_CAP_EXIT_HYPERCALL, for KVM_HC_MAP_GPA_RANGE. */
+const exitOnMapGpaRange = fn(function* kvm_vm_ioctl_enable_cap(vm: number): Kernel<void> {
+  const file = yield* kvmFget(vm)
+  if (isErr(file)) return
+  const info = sevInfo(kvmOf(file))
+  yield write(info, 'exitOnMapGpaRange')
+  info.exitOnMapGpaRange = true
+  yield* fput(file)
+})
+
 /** What a VMM does for a confidential VM before it has memory. A descriptor or an error. */
 export const snpConfidentialVm = fn(function* confidential_vm(): Kernel<number> {
   const vm = yield* sysKvmCreateVm(KVM_X86_SNP_VM)
   if (vm < 0) return vm
+  yield* exitOnMapGpaRange(vm)
   const error = yield* memoryEncryptOp(vm, START, 0n, 0n, 0n, 0)
   return error < 0 ? error : vm
 })

@@ -93,12 +93,11 @@ const firmwareRefuses = fn(function* firmware_refuses(cmd: SevCommand): Kernel<n
 })
 
 /**
- * One command about a page, as a rule a guest's context: 0, or -EIO for every status that is no
- * success.
+ * One command about a page, as a rule a guest's context: the status.
  *
- * Models: 6.17 drivers/crypto/ccp/sev-dev.c sev_do_cmd. Compared: 7.0 source.
+ * Models: 6.17 drivers/crypto/ccp/sev-dev.c __sev_do_cmd_locked. Compared: 7.0 source.
  */
-export const sevDoCmd = fn(function* sev_do_cmd(
+export const sevCmdStatus = fn(function* __sev_do_cmd(
   cmd: SevCommand,
   page: Folio,
   other: Folio,
@@ -111,7 +110,22 @@ export const sevDoCmd = fn(function* sev_do_cmd(
     status = command(cmd, page, other, arg)
   }
   mutexUnlock(sevDevice().cmdMutex)
-  return status === SEV_OK ? 0 : -EIO
+  return status
+})
+
+/**
+ * The same, for who only wants to know whether it worked: 0, or -EIO for every status that is no
+ * success.
+ *
+ * Models: 6.17 drivers/crypto/ccp/sev-dev.c sev_do_cmd. Compared: 7.0 source.
+ */
+export const sevDoCmd = fn(function* sev_do_cmd(
+  cmd: SevCommand,
+  page: Folio,
+  other: Folio,
+  arg: number,
+): Kernel<number> {
+  return (yield* sevCmdStatus(cmd, page, other, arg)) === SEV_OK ? 0 : -EIO
 })
 
 /** SNP_PAGE_MOVE between two pages of the guest with this context. */

@@ -35,6 +35,7 @@ import {
 import { MAX_TASKS } from '../../machine/task.js'
 import { sevAsidFree, sevAsidNew, sevAsidsInit } from './asid.js'
 import { SNP_DECOMMISSION, SNP_PAGE_RECLAIM } from './firmware.js'
+import { ghcbInit } from './ghcb.js'
 import { snpLeakedInit, snpLeakPages } from './leaked.js'
 import { sevDeviceInit, sevDoCmd, snpFreeFirmwarePage } from './psp.js'
 import { rmpMakeShared, sevPowerOn } from './sev.js'
@@ -47,6 +48,8 @@ export interface KvmSevInfo extends Obj {
   context: Folio | null
   /** kvm->arch.pre_fault_allowed: the launch is finished. Set for good; read without a lock. */
   launched: boolean
+  /** User space has asked for KVM_EXIT_HYPERCALL of KVM_HC_MAP_GPA_RANGE. Set for good, without a lock. */
+  exitOnMapGpaRange: boolean
   /** By gfn: the guest's own page table has the C bit clear. Guard: the guest's. */
   sharedGfns: Vec
 }
@@ -56,7 +59,13 @@ export const GUEST_FRAMES = 16
 
 export const KvmSevInfo: Struct<KvmSevInfo> = struct<KvmSevInfo>(
   'KvmSevInfo',
-  { asid: num(), context: ptr('Folio'), launched: flag(), sharedGfns: vec(GUEST_FRAMES) },
+  {
+    asid: num(),
+    context: ptr('Folio'),
+    launched: flag(),
+    exitOnMapGpaRange: flag(),
+    sharedGfns: vec(GUEST_FRAMES),
+  },
   { capacity: Kvm.capacity },
 )
 
@@ -64,11 +73,14 @@ export const KvmSevInfo: Struct<KvmSevInfo> = struct<KvmSevInfo>(
 export interface ExitInfo extends Obj {
   /** 0 for none; else 1 for an access with the C bit, 2 for one without. */
   kind: number
+  /** The 8 bytes that the guest is about to store. */
+  low: number
+  high: number
 }
 
 export const ExitInfo: Struct<ExitInfo> = struct<ExitInfo>(
   'ExitInfo',
-  { kind: num() },
+  { kind: num(), low: num(), high: num() },
   { capacity: MAX_TASKS },
 )
 
@@ -76,11 +88,19 @@ export const ExitInfo: Struct<ExitInfo> = struct<ExitInfo>(
 export interface VcpuSevEs extends Obj {
   /** snp_vmsa_mutex. */
   vmsaMutex: Mutex
-  /** snp_vmsa_gpa, as a gfn, + 1; 0: none. Guard: vmsaMutex. */
+  /** snp_vmsa_gpa, of 7.3 snp_pending_vmsa_gpa, as a gfn, + 1; 0: none. Guard: vmsaMutex. */
   vmsaGfn: number
   /** snp_ap_waiting_for_reset. Guard: vmsaMutex. */
   waitingForReset: boolean
-  /** The VMCB's vmsa_pa, as a pfn, + 1; 0: the one that KVM has allocated; HALTED: none. The vCPU's. */
+  /**
+   * snp_guest_vmsa_gpa of 7.3: the page that vmsaPfn is, or will be, as a gfn, + 1; 0: none. Guard:
+   * vmsaMutex, and to become some page mmu_lock for reading; read under mmu_lock for writing.
+   */
+  guestVmsaGfn: number
+  /**
+   * The VMCB's vmsa_pa, as a pfn, + 1; 0: the one that KVM has allocated; HALTED and INVALID_VMSA:
+   * none. The vCPU's.
+   */
   vmsaPfn: number
   /** Of the guest that has asked for it; 0: none. The vCPU's. */
   asid: number
@@ -88,6 +108,8 @@ export interface VcpuSevEs extends Obj {
 
 /** The vCPU has no save area, and does not run. */
 export const HALTED = -1
+/** It has none, and is to run all the same. */
+export const INVALID_VMSA = -2
 
 export const VcpuSevEs: Struct<VcpuSevEs> = struct<VcpuSevEs>(
   'VcpuSevEs',
@@ -95,6 +117,7 @@ export const VcpuSevEs: Struct<VcpuSevEs> = struct<VcpuSevEs>(
     vmsaMutex: embed('Mutex'),
     vmsaGfn: num(),
     waitingForReset: flag(),
+    guestVmsaGfn: num(),
     vmsaPfn: num(),
     asid: num(),
   },
@@ -130,6 +153,7 @@ export const snpInit = fn(function* snp_init(): Kernel<void> {
     constructAt(areas, VcpuSevEs.base + n * VcpuSevEs.words, 0)
     mutexInit(sevEsOf(n).vmsaMutex, 'snp_vmsa_mutex')
   }
+  ghcbInit()
   sevAsidsInit()
   sevDeviceInit()
   snpLeakedInit()
@@ -225,6 +249,7 @@ export const sevVmDestroy: typeof kvmX86VmDestroy = fn(function* sev_vm_destroy(
     if (es.asid !== info.asid) continue
     yield write(es, 'vmsaPfn')
     es.vmsaPfn = 0
+    es.guestVmsaGfn = 0
     es.asid = 0
   }
   if ((yield* snpDecommissionContext(info)) === 0) yield* sevAsidFree(info.asid)

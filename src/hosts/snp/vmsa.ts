@@ -2,7 +2,8 @@
  * Save areas. A vCPU begins with one that KVM has allocated. A guest with SNP may have a vCPU go on
  * with a page of its own instead, which it has marked so by RMPADJUST; the processor loads from it
  * and stores to it by its physical address. KVM looks the page up, puts the reference at once and
- * keeps the address, and nobody tells it when the page goes.
+ * keeps the address, and nobody tells it when the page goes. Later versions are told
+ * (`vmsa-reload.ts`).
  *
  * Left out: AP_CREATE_ON_INIT and AP_DESTROY. It is the vCPU itself that asks here, where in a guest
  * another one does.
@@ -11,11 +12,11 @@
 import { guestAccess, taskVcpu } from '../../kernel/arch/x86/kvm/guest.js'
 import { fput } from '../../kernel/fs/file_table.js'
 import { EINVAL } from '../../kernel/include/errno.js'
-import type { Kvm, KvmMemorySlot, KvmVcpu } from '../../kernel/include/kvm.js'
+import type { KvmMemorySlot, KvmVcpu } from '../../kernel/include/kvm.js'
 import type { Folio } from '../../kernel/include/mm.js'
 import { bytesToPgoff, type Gfn, type Pfn } from '../../kernel/include/types.js'
 import { KVM_MEM_PRIVATE } from '../../kernel/include/uapi.js'
-import { folioPut } from '../../kernel/mm/swap.js'
+import { kvmReleaseFaultinPage } from '../../kernel/v6_18/arch/x86/kvm/mmu.js'
 import { kvmGmemGetPfn } from '../../kernel/v6_18/virt/kvm/guest_memfd_slot.js'
 import { searchMemslots } from '../../kernel/virt/kvm/memslots.js'
 import { kvmRestrictedMemGetPfn } from '../../kernel/virt/kvm/restrictedmem.js'
@@ -28,7 +29,7 @@ import { srcuReadLock, srcuReadUnlock } from '../../machine/rcu.js'
 import { isErr, ptrErr } from '../../machine/struct.js'
 import { saveAreaFits } from './access.js'
 import { REGION, rmpEntry } from './rmp.js'
-import { HALTED, isSnpGuest, sevEs, sevInfo, type VcpuSevEs } from './vm.js'
+import { HALTED, INVALID_VMSA, isSnpGuest, sevEs, sevInfo } from './vm.js'
 
 /** What the guest's instruction does, beside PVALIDATE: RMPADJUST of a page to a save area. */
 export const ADJUST = -4
@@ -47,7 +48,9 @@ export const vmsaPage2023 = fn(function* sev_vmsa_page(
 })
 
 /** What the vCPU goes on with. snp_vmsa_mutex is held. */
-const nextSaveArea = fn(function* next_save_area(kvm: Kvm, es: VcpuSevEs): Kernel<void> {
+export const nextSaveArea = fn(function* next_save_area(vcpu: KvmVcpu): Kernel<void> {
+  const kvm = vcpu.kvm!
+  const es = sevEs(vcpu)
   es.waitingForReset = false
   es.vmsaPfn = HALTED
   es.asid = sevInfo(kvm).asid
@@ -60,7 +63,7 @@ const nextSaveArea = fn(function* next_save_area(kvm: Kvm, es: VcpuSevEs): Kerne
   if (isErr(folio)) return
   es.vmsaPfn = folio.pfn + 1
   mark('save-area-of-the-guest')
-  yield* folioPut(folio)
+  yield* kvmReleaseFaultinPage(folio, true, false)
 })
 
 /**
@@ -77,7 +80,7 @@ export const sevSnpInitProtectedGuestState = fn(function* sev_snp_init_protected
   srcuReadLock(kvm.srcu)
   yield* mutexLock(es.vmsaMutex)
   // Asked again with the mutex: the first look was without it.
-  if (es.waitingForReset) yield* nextSaveArea(kvm, es)
+  if (es.waitingForReset) yield* nextSaveArea(vcpu)
   mutexUnlock(es.vmsaMutex)
   srcuReadUnlock(kvm.srcu)
 })
@@ -103,10 +106,14 @@ export const sevSnpApCreation = fn(function* sev_snp_ap_creation(
   return ret
 })
 
-/** VMRUN looks at the vCPU's save area, which is the guest's: may the processor enter? */
+/**
+ * KVM looks whether the vCPU has a save area, and VMRUN at it, if it is the guest's: may the processor
+ * enter?
+ */
 export function vmrunAllowed(vcpu: KvmVcpu): boolean {
   const { vmsaPfn, asid } = sevEs(vcpu)
   if (vmsaPfn === 0) return true
+  if (vmsaPfn === INVALID_VMSA) return false
   const pfn = (vmsaPfn - 1) as Pfn
   for (const field of ['assigned', 'validated'] as const) alsoReads(rmpEntry(pfn), field)
   tracepoint('snp_vmrun', pfn, asid)

@@ -1,11 +1,14 @@
 /** The words of SNP's tables, as `explain` says them: states of a page, and codes. */
 import type { HostWord } from '../host.js'
 import * as fw from './firmware.js'
+import * as ghcb from './ghcb.js'
 import * as insn from './instructions.js'
+import * as psc from './psc.js'
 import type { PageState } from './rmp.js'
 
 const FIRMWARE = 'AMD-ASPFW sev_rmp.h'
 const VERISMO = 'VeriSMo, arch/rmp'
+const GHCB = 'the GHCB protocol, version 2; arch/x86/include/asm/sev-common.h'
 const UAPI = 'AMD-ASPFW sev_mcmd.c; include/uapi/linux/psp-sev.h'
 
 const STATES: Readonly<Record<PageState, string>> = {
@@ -62,6 +65,25 @@ const COMMANDS: readonly Code[] = [
   ['INVALID_PAGE_OWNER', fw.INVALID_PAGE_OWNER, 'The page belongs to another guest.'],
 ]
 
+const PAGE_STATE_CHANGES: readonly Code[] = [
+  ['VMGEXIT_PSC_ERROR_GENERIC', psc.VMGEXIT_PSC_ERROR_GENERIC, 'User space did not do as asked.'],
+  [
+    'VMGEXIT_PSC_ERROR_INVALID_HDR',
+    psc.VMGEXIT_PSC_ERROR_INVALID_HDR,
+    'The header of a buffer says that there are more entries than can be.',
+  ],
+  [
+    'VMGEXIT_PSC_ERROR_INVALID_ENTRY',
+    psc.VMGEXIT_PSC_ERROR_INVALID_ENTRY,
+    'An entry is further than it is long, or not aligned to its size.',
+  ],
+  [
+    'GHCB_ERR_INVALID_SCRATCH_AREA',
+    ghcb.GHCB_ERR_INVALID_SCRATCH_AREA,
+    'A request of a guest has its buffer where none can be. Here 0x200000003: the input is malformed.',
+  ],
+]
+
 const coded = (codes: readonly Code[], source: string): readonly HostWord[] =>
   codes.map(([name, value, text]) => ({ name, value, text, source }))
 
@@ -69,4 +91,5 @@ export const SNP_WORDS: readonly HostWord[] = [
   ...Object.entries(STATES).map(([name, text]) => ({ name, text, source: FIRMWARE })),
   ...coded(INSTRUCTIONS, VERISMO),
   ...coded(COMMANDS, UAPI),
+  ...coded(PAGE_STATE_CHANGES, GHCB),
 ]

@@ -27,7 +27,7 @@ import { bytesToPgoff, type Gfn, PAGE_SIZE, type Pfn } from '../../kernel/includ
 import { KVM_MEMORY_ATTRIBUTE_PRIVATE } from '../../kernel/include/uapi.js'
 import { pfnToFolio } from '../../kernel/mm/page_alloc.js'
 import { kvmTdpMmuMapUnlessAllowed } from '../../kernel/v6_18/arch/x86/kvm/tdp_mmu.js'
-import { attrPrivate, sysKvmSetMemoryAttributes } from '../../kernel/virt/kvm/memory_attributes.js'
+import { attrPrivate } from '../../kernel/virt/kvm/memory_attributes.js'
 import { createVcpu, sysKvmCreateVcpu } from '../../kernel/virt/kvm/vcpu_file.js'
 import { kvmFget, kvmOf } from '../../kernel/virt/kvm/vm_file.js'
 import { type Blob, byteAt, byteWithKey, keyAt, keyedByte, withBytes } from '../../machine/blob.js'
@@ -35,6 +35,7 @@ import { alsoReads, alsoWrites, read, rmw, until, write } from '../../machine/ef
 import { mark, tracepoint } from '../../machine/fault.js'
 import { fn, type Kernel, original } from '../../machine/fn.js'
 import { isErr, ptrErr } from '../../machine/struct.js'
+import { vmmConvert } from '../../user/vmm.js'
 import { isTd, setPrivateSpte, tdOf, tdxOf } from './kvm.js'
 import { tdxLockAllState, tdxUnlockAllState } from './launch.js'
 import {
@@ -317,7 +318,7 @@ export const tdxGuestConvert = fn(function* guest_convert(
   const gfn = bytesToPgoff(gpa) as number as Gfn
   const toShared = attributes !== KVM_MEMORY_ATTRIBUTE_PRIVATE
   if (toShared) yield* setSharedBit(vm, gfn, true)
-  const error = yield* sysKvmSetMemoryAttributes(vm, gpa, PAGE_SIZE, BigInt(attributes), 0n)
+  const error = yield* vmmConvert(vm, gpa, PAGE_SIZE, attributes)
   if (error !== 0 || toShared) return error
   const code = yield* guestAccess(vm, gpa, ACCEPT)
   if (code !== 0) return code

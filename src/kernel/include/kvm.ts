@@ -296,3 +296,4 @@ export const KVM_EXIT_INTR = 10
 export const KVM_EXIT_MEMORY_FAULT = 39
 export const KVM_MEMORY_EXIT_FLAG_PRIVATE = 8
 export const KVM_REQ_MCE_SHUTDOWN = 1
+export const KVM_REQ_VMSA_PAGE_RELOAD = 2

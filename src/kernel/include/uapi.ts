@@ -50,6 +50,7 @@ export const ANON_INODE_FS_MAGIC = 0x09041934
 export const HUGETLBFS_MAGIC = 0x958458f6 | 0
 export const SECRETMEM_MAGIC = 0x5345434d
 export const RESTRICTEDMEM_MAGIC = 0x5245534d
+export const GUEST_MEMFD_MAGIC = 0x474d454d
 
 export const KVM_X86_DEFAULT_VM = 0
 export const KVM_X86_SW_PROTECTED_VM = 1
@@ -129,6 +130,10 @@ export const SIGNALS: Readonly<Record<string, number>> = {
 }
 export const GUEST_MEMFD_FLAG_MMAP = 1
 export const GUEST_MEMFD_FLAG_INIT_SHARED = 2
+
+/** Flags of mm/gup_test.h. */
+export const PIN_LONGTERM_TEST_FLAG_USE_WRITE = 1
+export const PIN_LONGTERM_TEST_FLAG_USE_FAST = 2
 
 export const KVM_CAP_NR_MEMSLOTS = 10
 export const KVM_CAP_USER_MEMORY2 = 231

@@ -2,7 +2,8 @@
  * get_user_pages(): the page behind an address of the process, with a reference, for somebody
  * who, like KVM, wants more than one access. The fast way walks the page table without a lock.
  */
-import { alsoReads, alsoWrites, read } from '../../machine/effects.js'
+import { alsoReads, alsoWrites, read, rmw } from '../../machine/effects.js'
+import { tracepoint } from '../../machine/fault.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { downRead, upRead } from '../../machine/locks.js'
 import { errPtr, isErr } from '../../machine/struct.js'
@@ -31,7 +32,7 @@ import {
   pteFolio,
 } from './pgtable.js'
 import { folioIsSecretmem, vmaIsSecretmem } from './secretmem.js'
-import { folioMarkAccessed, folioPut, folioTryGet } from './swap.js'
+import { folioMarkAccessed, folioPut, folioPutRefs, folioTryGet } from './swap.js'
 import { vmaIsAnonymous, vmaLookup } from './vma.js'
 
 /** Do these bits of a PTE allow what is asked for? */
@@ -204,4 +205,44 @@ export const getUserPages = fn(function* get_user_pages_fast(
   const fast = yield* gupFast(address, write)
   if (fast !== null) return fast
   return yield* getUserPagesUnlocked(address, write)
+})
+
+/** A pin counts as so many references. */
+export const GUP_PIN_COUNTING_BIAS = 1024
+
+/** Models: 6.2 include/linux/mm.h folio_maybe_dma_pinned, order 0. Compared: 6.17 and 7.0 source. */
+export function folioMaybeDmaPinned(folio: Folio): boolean {
+  return folio.refcount >= GUP_PIN_COUNTING_BIAS
+}
+
+/**
+ * The page at an address (bytes), pinned for as long as a device likes; else as `getUserPages`. The
+ * fast way does not see the VMA, so where a file's page may be written, it is none.
+ *
+ * Models: 6.2 mm/gup.c pin_user_pages and pin_user_pages_fast, one page, FOLL_LONGTERM. Simplifies:
+ * the pin is a reference first, and counts as a pin in the next step; to write, the fast way is not
+ * tried for anonymous memory and tmpfs either; no memory is such that a page would have to move away
+ * first.
+ *
+ * Compared: 6.17 and 7.0 source.
+ */
+export const pinUserPages = fn(function* pin_user_pages(
+  address: bigint,
+  write: boolean,
+  fast: boolean,
+): Kernel<Folio> {
+  const folio =
+    fast && !write
+      ? yield* getUserPages(address, false)
+      : yield* getUserPagesUnlocked(address, write)
+  if (isErr(folio)) return folio
+  yield rmw(folio, 'refcount')
+  folio.refcount += GUP_PIN_COUNTING_BIAS - 1
+  tracepoint('folio_pinned', folio)
+  return folio
+})
+
+/** Models: 6.2 mm/gup.c unpin_user_page. Compared: 6.17 and 7.0 source. */
+export const unpinUserPage = fn(function* unpin_user_page(folio: Folio): Kernel<void> {
+  yield* folioPutRefs(folio, GUP_PIN_COUNTING_BIAS)
 })

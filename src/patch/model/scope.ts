@@ -60,7 +60,7 @@ export class Scope {
 
   /** Does code of this file run in the design? */
   isHere(file: string): boolean {
-    if (file.startsWith('designs/')) return this.#files.has(file)
+    if (file.startsWith('designs/') || file.includes('/v7_4/')) return this.#files.has(file)
     return !file.includes('/v6_18/') || this.design.profile === '6.18'
   }
 

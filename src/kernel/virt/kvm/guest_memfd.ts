@@ -1,6 +1,8 @@
 /** The calls that came to KVM with guest_memfd, in a kernel that does not have them. */
 import { fn, type Kernel } from '../../../machine/fn.js'
-import { ENOTTY } from '../../include/errno.js'
+import { i64, type Obj, type Struct, struct } from '../../../machine/struct.js'
+import { fget, fput } from '../../fs/file_table.js'
+import { EBADF, ENOTTY } from '../../include/errno.js'
 
 /** KVM_CREATE_GUEST_MEMFD. Models: 6.2 virt/kvm/kvm_main.c kvm_vm_ioctl, of an unknown number. */
 export const sysKvmCreateGuestMemfd = fn(function* kvm_create_guest_memfd(
@@ -32,4 +34,39 @@ export const sysKvmCheckExtension = fn(function* kvm_vm_ioctl_check_extension(
   _vm: number,
 ): Kernel<number> {
   return 0
+})
+
+/** struct kvm_memory_attributes2. Words without a sign, kept as those with one. */
+export interface KvmMemoryAttributes2 extends Obj {
+  /** Bytes. */
+  offset: bigint
+  size: bigint
+  attributes: bigint
+  flags: bigint
+  /** Out: where, in bytes, a conversion has met what it can't convert. */
+  errorOffset: bigint
+}
+
+export const KvmMemoryAttributes2: Struct<KvmMemoryAttributes2> = struct<KvmMemoryAttributes2>(
+  'KvmMemoryAttributes2',
+  { offset: i64(), size: i64(), attributes: i64(), flags: i64(), errorOffset: i64() },
+  { capacity: 16 },
+)
+
+/**
+ * KVM_SET_MEMORY_ATTRIBUTES2: no file knows it. -EBADF or -ENOTTY.
+ *
+ * Models: 6.2 fs/ioctl.c vfs_ioctl. Simplifies: a vCPU, or a VM that KVM has given up, answers as
+ * other files do.
+ *
+ * Compared: 6.17 and 7.0 source.
+ */
+export const sysKvmSetMemoryAttributes2 = fn(function* kvm_set_memory_attributes2(
+  fd: number,
+  _args: KvmMemoryAttributes2,
+): Kernel<number> {
+  const file = yield* fget(fd)
+  if (file === null) return -EBADF
+  yield* fput(file)
+  return -ENOTTY
 })

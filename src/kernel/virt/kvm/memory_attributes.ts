@@ -32,10 +32,10 @@ import { kvmFget, kvmOf } from './vm_file.js'
  *
  * Models: v10 include/linux/kvm_host.h kvm_mem_is_private. Compared: 6.17 and 7.0 source.
  */
-export function attrPrivate(kvm: Kvm, gfn: Gfn): boolean {
+export const attrPrivate = fn(function kvm_mem_is_private(kvm: Kvm, gfn: Gfn): boolean {
   const entry = xaLoadEntry(kvm.memAttrArray, gfn)
   return xaIsValue(entry) && (xaToValue(entry) & KVM_MEMORY_ATTRIBUTE_PRIVATE) !== 0
-}
+})
 
 /**
  * Store a value for every gfn of [start, end), one after the other; the nodes that it takes are there

@@ -107,11 +107,13 @@ function gfnEnd(slot: KvmMemorySlot, end: Pgoff): Gfn {
  *
  * Models: 6.18 virt/kvm/guest_memfd.c kvm_gmem_get_invalidate_filter.
  */
-function kvmGmemGetInvalidateFilter(mapping: AddressSpace): number {
+export const kvmGmemGetInvalidateFilter = fn(function kvm_gmem_get_invalidate_filter(
+  mapping: AddressSpace,
+): number {
   const gmem = firstView(mapping)
   const shared = gmem !== null && (gmem.flags & GUEST_MEMFD_FLAG_INIT_SHARED) !== 0
   return shared ? KVM_FILTER_SHARED : KVM_FILTER_PRIVATE
-}
+})
 
 /**
  * Zap what the VM maps of [start, end) of the file, and let faults there wait until the end. The
@@ -411,10 +413,21 @@ export const kvmGmemFops: FileOperations = opsTable({
  * Models: 6.18 include/linux/kvm_host.h kvm_gmem_get_supported_flags, with x86's
  * kvm_arch_supports_gmem_init_shared.
  */
-export function kvmGmemGetSupportedFlags(kvm: Kvm | null): number {
+export const kvmGmemGetSupportedFlags = fn(function kvm_gmem_get_supported_flags(
+  kvm: Kvm | null,
+): number {
   if (kvm !== null && kvmArchHasPrivateMem(kvm)) return GUEST_MEMFD_FLAG_MMAP
   return GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED
-}
+})
+
+/**
+ * The inode of a new file with these flags.
+ *
+ * Models: 6.18 virt/kvm/guest_memfd.c __kvm_gmem_create, its anon_inode_create_getfile.
+ */
+export const kvmGmemMakeInode = fn(function* kvm_gmem_make_inode(_flags: number): Kernel<Inode> {
+  return yield* allocAnonInode(fsState().anonInodes!)
+})
 
 /**
  * A new file of this size, known to the VM alone.
@@ -429,7 +442,7 @@ export const __kvmGmemCreate = fn(function* __kvm_gmem_create(
   const fd = yield* getUnusedFd()
   if (fd < 0) return fd
   const gmem = kzalloc(KvmGmem)
-  const inode = yield* allocAnonInode(fsState().anonInodes!)
+  const inode = yield* kvmGmemMakeInode(flags)
   inode.iMode |= S_IFREG
   inode.iSize = size
   inode.iOp = kvmGmemIops

@@ -22,6 +22,15 @@ import { attrPrivate } from '../../../virt/kvm/memory_attributes.js'
 import { searchMemslots } from '../../../virt/kvm/memslots.js'
 import { __kvmGmemGetPfn, kvmGmemGetFile } from './guest_memfd_slot.js'
 
+/** memcpy() of a page. The caller has a reference to both. */
+export const copyPage = fn(function* copy_page(to: Folio, from: Folio): Kernel<void> {
+  yield write(to, 'data')
+  alsoReads(from, 'data')
+  directMapLoad(from)
+  directMapStore(to)
+  to.data = from.data
+})
+
 /**
  * copy_from_user() of a page, through the direct map: 0 or -EFAULT.
  *
@@ -34,13 +43,20 @@ export const copyPageFromUser = fn(function* copy_from_user(
 ): Kernel<number> {
   const source = yield* getUserPages(address, false)
   if (isErr(source)) return -EFAULT
-  yield write(folio, 'data')
-  alsoReads(source, 'data')
-  directMapLoad(source)
-  directMapStore(folio)
-  folio.data = source.data
+  yield* copyPage(folio, source)
   yield* folioPut(source)
   return 0
+})
+
+/** copy_to_user() of a page, through the direct map, whose error nobody looks at. */
+export const copyPageToUser = fn(function* copy_to_user(
+  address: bigint,
+  folio: Folio,
+): Kernel<void> {
+  const target = yield* getUserPages(address, true)
+  if (isErr(target)) return
+  yield* copyPage(target, folio)
+  yield* folioPut(target)
 })
 
 /**
@@ -61,8 +77,6 @@ export const gmemPostPopulate = fn(function* kvm_gmem_populate_cb(
  * One page: 0; -EEXIST if it is prepared, so a fault or an earlier call was here; -EINVAL if its gfn
  * is shared; or the error of the look-up or of the callback. Whatever the callback has done with the
  * page before it failed, the page stays in the file. invalidate_lock is held for writing.
- *
- * 7.0 does not ask whether the page is prepared.
  *
  * Models: 6.17 virt/kvm/guest_memfd.c kvm_gmem_populate, the body of its loop. Simplifies: order 0,
  * as of every folio there. Compared: 7.0 source.
@@ -95,8 +109,6 @@ export const populatePage = fn(function* __kvm_gmem_populate(
 /**
  * Fill `npages` pages from a gfn on, as many as the slot has: how many were filled, or why the first
  * was not. -EINVAL without a slot with such a file, -EFAULT if the file is closed. slots_lock is held.
- *
- * 7.0 takes invalidate_lock for each page, and gets the page's source before that.
  *
  * Models: 6.17 virt/kvm/guest_memfd.c kvm_gmem_populate. Simplifies: no signals. Compared: 7.0
  * source.

@@ -117,6 +117,23 @@ function handleErrorPfn(vcpu: KvmVcpu, errno: number): number {
 }
 
 /**
+ * The fault is done with its page, which may have become dirty by that.
+ *
+ * Models: 6.18 include/linux/kvm_host.h kvm_release_faultin_page.
+ */
+export const kvmReleaseFaultinPage = fn(function* kvm_release_faultin_page(
+  folio: Folio,
+  _fromFile: boolean,
+  dirty: boolean,
+): Kernel<void> {
+  if (dirty) {
+    yield rmw(folio, 'dirty')
+    folio.dirty = true
+  }
+  yield* folioPut(folio)
+})
+
+/**
  * Map the page unless an invalidation came in between, and put it. If the mapping allows to write,
  * the page counts as written, whatever the guest does then.
  *
@@ -137,13 +154,9 @@ export const mapAndPut = fn(function* kvm_tdp_mmu_page_fault(
   if (!vcpu.rootObsolete && !mmuInvalidateRetryGfn(kvm, vcpu.mmuSeq, fault.gfn)) {
     yield* kvmTdpMmuMap(kvm, fault, folio, isPrivate, fromFile)
     ret = RET_PF_FIXED
-    if (fault.mapWritable) {
-      yield rmw(folio, 'dirty')
-      folio.dirty = true
-    }
   }
   // Under mmu_lock, so that who zaps finds the page as dirty as it will be.
-  yield* folioPut(folio)
+  yield* kvmReleaseFaultinPage(folio, fromFile, ret === RET_PF_FIXED && fault.mapWritable)
   readUnlock(kvm.mmuLock)
   return ret
 })
@@ -182,7 +195,7 @@ export const faultinAndMap = fn(function* kvm_mmu_faultin_pfn(
     : yield* gfnToPfnMemslot(fault)
   if (isErr(folio)) return fromFile ? ptrErr(folio) : handleErrorPfn(vcpu, ptrErr(folio))
   if (yield* retryGfnUnsafe(vcpu, gfn)) {
-    yield* folioPut(folio)
+    yield* kvmReleaseFaultinPage(folio, fromFile, false)
     return RET_PF_RETRY
   }
   return yield* mapAndPut(vcpu, fault, folio, isPrivate, fromFile)
