@@ -13,6 +13,7 @@
  * bits replaced by 1 and the finished bit. 61 bits tell states apart.
  */
 import { OpenStates } from './open.js'
+import { RecentStates } from './recent.js'
 
 const FINISHED = 1
 const PUBLISHED = 2
@@ -69,6 +70,8 @@ export class SharedStates {
   #full = false
   /** What this worker has not left yet, whether somebody has finished it or not. */
   readonly open = new OpenStates()
+  /** Of those that this worker has open or has seen finished: that does not change any more. */
+  readonly #recent = new RecentStates()
   /** What this worker has left and not finished yet: no cycle leads through it. */
   readonly #leftLo = new Int32Array(LEFT_TOGETHER)
   readonly #leftHi = new Int32Array(LEFT_TOGETHER)
@@ -126,6 +129,8 @@ export class SharedStates {
 
   /** Put a fingerprint in; false if this worker has it open or somebody has finished it. */
   insert(lo: number, hi: number): boolean {
+    if (this.#recent.has(lo, hi)) return false
+    this.#recent.add(lo, hi)
     const first = lo | 1
     const second = (hi & ~3) | PUBLISHED
     const table = this.#bufferFor(first)
@@ -149,14 +154,21 @@ export class SharedStates {
   }
 
   /** Fetch the slot at which a search for a fingerprint begins, ahead of the search. */
-  glance(lo: number): number {
+  glance(lo: number, hi: number): number {
+    return this.#recent.has(lo, hi) ? 0 : this.#fetch(lo)
+  }
+
+  #fetch(lo: number): number {
     return this.#bufferFor(lo | 1)[this.#place * 2] as number
   }
 
   /** Has this worker the state open, or somebody finished it? */
   has(lo: number, hi: number): boolean {
+    if (this.#recent.has(lo, hi)) return true
     const word = this.#look(lo, hi)
-    return word !== 0 && ((word & FINISHED) !== 0 || this.#isMine(lo, hi))
+    if (word === 0 || ((word & FINISHED) === 0 && !this.#isMine(lo, hi))) return false
+    this.#recent.add(lo, hi)
+    return true
   }
 
   /** Is the state open, or left, by this worker? */
@@ -184,7 +196,7 @@ export class SharedStates {
 
   /** Finish what has been left. */
   finishLeft(): void {
-    for (let i = 0; i < this.#left; i++) this.#glimpse ^= this.glance(this.#leftLo[i] as number)
+    for (let i = 0; i < this.#left; i++) this.#glimpse ^= this.#fetch(this.#leftLo[i] as number)
     for (let i = 0; i < this.#left; i++) {
       const [lo, hi] = [this.#leftLo[i] as number, this.#leftHi[i] as number]
       this.finish(lo, hi, this.#leftEnds[i] as number)
