@@ -128,7 +128,17 @@ export const CONVERT_MUTANTS: readonly Mutant[] = [
     design: mutated('pte-looked-at-once', replace(gupFast, looksOnce)),
     scenario: scenario(`${PINS}${CONVERTS}`),
     caughtBy: 'private-memory',
-    finding: 'private-page-pinned',
+    finding: 'private-page-held',
+  },
+  {
+    name: 'page-in-a-pipe-overlooked',
+    design: mutated(
+      'page-in-a-pipe-overlooked',
+      replace(kvmGmemHasOutstandingReferences, countsNoReferences),
+    ),
+    scenario: scenario(`${SHARED}\ntask user\n  vmsplice(at)\n${CONVERTS}`),
+    caughtBy: 'private-memory',
+    finding: 'conversion-in-use',
   },
   {
     name: 'page-not-given-back',

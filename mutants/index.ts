@@ -34,7 +34,12 @@ import type { RestrictedmemNotifier } from '../src/kernel/include/restrictedmem.
 import type { Gfn, Pgoff } from '../src/kernel/include/types.js'
 import { GUEST_MEMFD_FLAG_INIT_SHARED } from '../src/kernel/include/uapi.js'
 import { xaLoad, xaRelease, xaReserve } from '../src/kernel/lib/xarray.js'
-import { filemapGrabFolio, folioSetLocked } from '../src/kernel/mm/filemap.js'
+import {
+  filemapGrabFolio,
+  filemapRemoveFolio,
+  folioSetLocked,
+  folioUnlock,
+} from '../src/kernel/mm/filemap.js'
 import { sysFcntlGetSeals } from '../src/kernel/mm/memfd.js'
 import { memoryFailureOnline } from '../src/kernel/mm/memory_failure.js'
 import {
@@ -59,7 +64,7 @@ import {
   type Replacement,
   replace,
 } from '../src/machine/fn.js'
-import { mutexLock, mutexUnlock, spinLock, spinUnlock } from '../src/machine/locks.js'
+import { mutexLock, mutexUnlock, spinLock, spinUnlock, upRead } from '../src/machine/locks.js'
 import { containerOf, errPtr } from '../src/machine/struct.js'
 import { drainLru } from '../src/user/pages.js'
 import { CONVERT_MUTANTS } from './convert.js'
@@ -231,6 +236,23 @@ const storesNode = fn(function* memfd_get_seals(fd: number): Kernel<number> {
   return 0
 })
 
+const holdsOn = fn(function* memfd_get_seals(_fd: number): Kernel<number> {
+  yield* mutexLock(mmState().mfMutex)
+  return 0
+})
+
+const unlocksUnread = fn(function* memfd_get_seals(fd: number): Kernel<number> {
+  yield* upRead(filesStruct().fd.get(fd)!.fMapping!.iMmapRwsem)
+  return 0
+})
+
+const removesUnlocked = fn(function* memfd_get_seals(fd: number): Kernel<number> {
+  const folio = yield* filemapGrabFolio(filesStruct().fd.get(fd)!.fMapping!, 0 as Pgoff)
+  yield* folioUnlock(folio)
+  yield* filemapRemoveFolio(folio)
+  return 0
+})
+
 const selfDeadlock = fn(function* memfd_get_seals(_fd: number): Kernel<number> {
   yield* mutexLock(mmState().mfMutex)
   yield* mutexLock(mmState().mfMutex)
@@ -364,6 +386,9 @@ export const MUTANTS: readonly Mutant[] = [
   inGetSeals('warning', warning, 'assertions', 'kernel-warning'),
   inGetSeals('bug', bugged, 'assertions', 'kernel-bug'),
   inGetSeals('unlock-of-another', unlockOfAnother, 'assertions', 'unlock-by-other'),
+  inGetSeals('reader-that-never-locked', unlocksUnread, 'assertions', 'unlock-by-other'),
+  inGetSeals('lock-kept', holdsOn, 'assertions', 'lock-held-on-return'),
+  inGetSeals('page-removed-unlocked', removesUnlocked, 'assertions', 'kernel-bug'),
   inGetSeals('inverted-locks', inverted, 'lock-order', 'lock-inversion'),
   inGetSeals('sleeps-under-spinlock', sleeps, 'sleep-in-atomic', 'sleep-in-atomic'),
   inGetSeals('allocates-under-spinlock', allocates, 'sleep-in-atomic', 'sleep-in-atomic'),

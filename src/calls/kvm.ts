@@ -167,8 +167,8 @@ export const KVM_CALLS = {
   ),
   guest_psc: call(
     guestPsc,
-    [vm, bytes('ghcb'), bytes('scratch'), bytes('length', 0)],
-    'The guest sends the page state changes of a buffer as it is: 0, or what it is told.',
+    [vm, bytes('ghcb'), bytes('scratch'), bytes('length', 0), number('answered', 1)],
+    'The guest sends the page state changes of a buffer, as it is, to a VMM that does as asked, or, with 0, never comes back: 0, or what the guest is told.',
   ),
   guest_write: call(guestWrite, [vm, gpa, number('byte')], 'The guest writes a byte.'),
   guest_read: call(guestRead, [vm, gpa], 'The guest reads a byte.'),

@@ -23,6 +23,7 @@ import {
   userMunlock,
   userMunmap,
   userPinLongterm,
+  userVmsplice,
 } from '../user/memory.js'
 import { type Arguments, address, bytes, call, fd, hidden, length, number, offset } from './call.js'
 
@@ -95,6 +96,11 @@ export const MEMORY_CALLS = {
     userPinLongterm,
     [address, offset, number('flags', PIN_LONGTERM_TEST_FLAG_USE_WRITE)],
     'A page of the process is pinned, as for a device, until the descriptor is closed.',
+  ),
+  vmsplice: call(
+    userVmsplice,
+    [address, offset],
+    'vmsplice(2) of a page into a new pipe, which has it until the descriptor is closed.',
   ),
   swapon: call(sysSwapon, [bytes('size')], 'swapon(2) of a RAM disk: a header, then slots.'),
 } as const

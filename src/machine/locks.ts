@@ -8,12 +8,13 @@
  * access inside a critical section and its end that would see a difference. The try forms and
  * the locks that have them (mutex, rwsem) announce their release.
  */
+import type { Addr } from './arena.js'
 import { acquire, acquireExclusive, acquireShared, rmw, write } from './effects.js'
 import { remark } from './fault.js'
 import { fn, type Kernel } from './fn.js'
 import { preemptDisable, preemptEnable } from './rcu.js'
 import { addressOf, num, type Obj, type Struct, struct } from './struct.js'
-import { current, dropLock, holdLock, lockClass, mightSleep } from './task.js'
+import { current, dropLock, holdLock, holdsLock, lockClass, mightSleep } from './task.js'
 
 export interface Spinlock extends Obj {
   /** Number of the task that holds it + 1, or 0. */
@@ -73,6 +74,7 @@ export const readLock = fn(function* read_lock(lock: RwLock): Kernel<void> {
 })
 
 export function readUnlock(lock: RwLock): void {
+  checkReader(addressOf(lock, 'writer'), 'read_unlock')
   dropLock(addressOf(lock, 'writer'))
   lock.readers--
   preemptEnable()
@@ -156,6 +158,7 @@ export const downReadTrylock = fn(function* down_read_trylock(sem: RwSemaphore):
 
 export const upRead = fn(function* up_read(sem: RwSemaphore): Kernel<void> {
   yield write(sem, 'readers')
+  checkReader(addressOf(sem, 'writer'), 'up_read')
   dropLock(addressOf(sem, 'writer'))
   sem.readers--
 })
@@ -179,6 +182,11 @@ export const upWrite = fn(function* up_write(sem: RwSemaphore): Kernel<void> {
   dropLock(addressOf(sem, 'writer'))
   sem.writer = 0
 })
+
+function checkReader(at: Addr, where: string): void {
+  if (holdsLock(current(), at)) return
+  remark('unlock-by-other', `${where} of a lock that this task does not hold`)
+}
 
 function checkOwner(owner: number, where: string): void {
   if (owner === current().number + 1) return

@@ -32,6 +32,7 @@ import {
 } from './struct.js'
 import {
   hasStarted,
+  leftBehind,
   MAX_TASKS,
   pendingOf,
   setCurrent,
@@ -316,8 +317,16 @@ function finishOperation(task: Task, value: unknown): void {
     return
   }
   task.exiting = 0
-  task.op++
+  leave(task)
   startNext(task)
+}
+
+/** Back in user mode, where nobody holds anything of the kernel's. */
+function leave(task: Task): void {
+  const left = leftBehind(task)
+  const call = operationOf(task.number)?.text ?? 'the task'
+  if (left !== '') remark('lock-held-on-return', `${call} returns with ${left}`)
+  task.op++
 }
 
 let returned: number | undefined
@@ -365,7 +374,7 @@ function startNext(task: Task): void {
       if (startCall(task, program.exitWork, [])) return
       task.exiting = 0
     }
-    task.op++
+    leave(task)
   }
 }
 

@@ -8,7 +8,7 @@
  */
 import { kfree } from './alloc.js'
 import { until, untilElement } from './effects.js'
-import { LimitError } from './fault.js'
+import { LimitError, remark } from './fault.js'
 import { fn, type Kernel } from './fn.js'
 import { handleAt, isAlive, num, type Obj, type Struct, struct, type Vec, vec } from './struct.js'
 import { current, MAX_TASKS, mightSleep, Task, taskNumber } from './task.js'
@@ -59,12 +59,17 @@ export function rcuReadLock(): void {
 
 export function rcuReadUnlock(): void {
   const me = current()
+  mustRead(me.rcuDepth, 'rcu_read_unlock')
   me.rcuDepth--
   if (!reads(me)) leaveReadSide(me)
 }
 
 export function preemptDisable(): void {
   current().preemptCount++
+}
+
+function mustRead(depth: number, where: string): void {
+  if (depth <= 0) remark('unlock-by-other', `${where} of a section that this task is not in`)
 }
 
 export function preemptEnable(): void {
@@ -147,6 +152,7 @@ export function srcuReadLock(ssp: SrcuStruct): void {
 
 export function srcuReadUnlock(ssp: SrcuStruct): void {
   const n = current().number
+  mustRead(ssp.depth.get(n), 'srcu_read_unlock')
   const depth = ssp.depth.get(n) - 1
   ssp.depth.set(n, depth)
   if (depth > 0 || ssp.waiters === 0) return

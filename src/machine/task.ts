@@ -226,6 +226,13 @@ export function holdsLock(task: Task, addr: Addr): boolean {
   return false
 }
 
+/** What a task has taken and not given back, in words; '' for nothing. */
+export function leftBehind(task: Task): string {
+  if (task.heldCount > 0) return `${lockClassName(task.heldClass.get(task.heldCount - 1))} held`
+  if (task.preemptCount !== 0) return 'preemption off'
+  return task.rcuDepth !== 0 ? 'an RCU section open' : ''
+}
+
 /** might_sleep(). */
 export function mightSleep(where: string): void {
   tap?.mightSleep(current(), where)

@@ -166,6 +166,13 @@ static int starts_exit_work(int *last) {
   return start_call(exit_work, 0, last);
 }
 
+static void leave(void) {
+  int left = get(current(), Task_heldCount) > 0 || get(current(), Task_preemptCount) != 0 ||
+             get(current(), Task_rcuDepth) != 0;
+  if (left) report("lock-held-on-return");
+  set(current(), Task_op, get(current(), Task_op) + 1);
+}
+
 static void start_next(void) {
   for (;;) {
     const Operation *op = operation_of(current_number);
@@ -188,7 +195,7 @@ static void start_next(void) {
       if (start_call(exit_work, 0, &last)) return;
       set(current(), Task_exiting, 0);
     }
-    set(current(), Task_op, get(current(), Task_op) + 1);
+    leave();
   }
 }
 
@@ -203,7 +210,7 @@ static void finish_operation(int last) {
     if (runs) return;
   }
   set(current(), Task_exiting, 0);
-  set(current(), Task_op, get(current(), Task_op) + 1);
+  leave();
   start_next();
 }
 

@@ -31,5 +31,11 @@ export const assertions: Sanitizer = {
       sentence: 'A lock was released by a task that does not hold it.',
       why: [source('6.2', 'kernel/locking/lockdep.c print_unlock_imbalance_bug')],
     },
+    {
+      id: 'lock-held-on-return',
+      judgement: 'assertion',
+      sentence: 'A call returned to user space with a lock held, or in an atomic section.',
+      why: [source('6.2', 'kernel/locking/lockdep.c lockdep_sys_exit')],
+    },
   ],
 }

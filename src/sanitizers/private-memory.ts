@@ -1,12 +1,12 @@
 /**
- * Private pages of guest_memfd are for the guest alone: no page table of the process has one, and no
- * device can write to one, whether or not anybody does. Where pages convert in place, one becomes
- * private only when nobody is left who could reach it.
+ * Private pages of guest_memfd are for the guest alone: no page table of the process has one, no
+ * device has one pinned, and no pipe has one, whether or not anybody touches it. Where pages convert in
+ * place, one becomes private only when nobody is left who could reach it.
  *
- * Plain references are not judged: who looks pages up, by frame or in the page cache, has one at any
+ * A reference alone is not judged: who looks pages up, by frame or in the page cache, has one at any
  * moment and reaches no data by it. A fault of the process that has one shows when it maps the page.
  */
-import type { AddressSpace } from '../kernel/include/fs.js'
+import { type AddressSpace, File } from '../kernel/include/fs.js'
 import type { Folio } from '../kernel/include/mm.js'
 import type { Pgoff } from '../kernel/include/types.js'
 import { KVM_MEMORY_ATTRIBUTE_PRIVATE } from '../kernel/include/uapi.js'
@@ -18,6 +18,7 @@ import '../kernel/v7_4/include/guest_memfd.js'
 import { factsOf } from '../machine/struct.js'
 import { source } from './ground.js'
 import type { Context, Report, Sanitizer } from './sanitizer.js'
+import { forEachAlive } from './view.js'
 
 /** S7: is it a page that only a guest may reach? */
 function isPrivate(folio: Folio): boolean {
@@ -33,12 +34,21 @@ function judgeMapped(folio: Folio, report: Report): void {
   report('private-page-mapped', text, factsOf([folio], { pfn }))
 }
 
-/** A page is pinned when it is not yet private, or pinned later: both are looked at. */
-function judgePinned(folio: Folio, report: Report): void {
+/** Has an open file the page: a device's, that has it pinned, or a pipe? */
+function isHeld(folio: Folio): boolean {
+  let held = folioMaybeDmaPinned(folio)
+  forEachAlive(File, (file) => {
+    if (file.privateData === folio) held = true
+  })
+  return held
+}
+
+/** A page is got hold of before it becomes private, or behind that: both are looked at. */
+function judgeHeld(folio: Folio, report: Report): void {
   const { pfn } = folio
-  if (!folioMaybeDmaPinned(folio)) return
-  const text = `pfn ${pfn}, a private page of guest_memfd, is pinned`
-  report('private-page-pinned', text, factsOf([folio], { pfn }))
+  if (!isHeld(folio)) return
+  const text = `pfn ${pfn}, a private page of guest_memfd, is pinned, or in a pipe`
+  report('private-page-held', text, factsOf([folio], { pfn }))
 }
 
 /** GC1: a page has become private. */
@@ -47,7 +57,7 @@ function converted(mapping: AddressSpace, start: Pgoff, end: Pgoff, { report }: 
     const folio = xaLoad(mapping.iPages, index) as Folio | null
     if (folio === null) continue
     const { pfn, mapcount } = folio
-    if (mapcount === 0 && !folioMaybeDmaPinned(folio)) continue
+    if (mapcount === 0 && !isHeld(folio)) continue
     const text = `pfn ${pfn} becomes private while the process can still reach it`
     report('conversion-in-use', text, factsOf([folio], { pfn, mapcount }))
   }
@@ -56,7 +66,7 @@ function converted(mapping: AddressSpace, start: Pgoff, end: Pgoff, { report }: 
 export const privateMemory: Sanitizer = {
   name: 'private-memory',
   invariant:
-    'No page table of the process and no pin has a private page of guest_memfd, and none becomes private that they have.',
+    'No page table of the process, no pin and no pipe has a private page of guest_memfd, and none becomes private that they have.',
   kinds: [
     {
       id: 'private-page-mapped',
@@ -65,9 +75,9 @@ export const privateMemory: Sanitizer = {
       why: [source('6.18', 'virt/kvm/guest_memfd.c kvm_gmem_fault_user_mapping')],
     },
     {
-      id: 'private-page-pinned',
+      id: 'private-page-held',
       judgement: 'state',
-      sentence: 'A page of guest_memfd that only a guest may reach is pinned for a device.',
+      sentence: 'A page of guest_memfd that only a guest may reach is pinned, or in a pipe.',
       why: [
         source('6.18', 'virt/kvm/guest_memfd.c kvm_gmem_fault_user_mapping'),
         source('7.4', 'virt/kvm/guest_memfd.c __folio_has_outstanding_references'),
@@ -76,7 +86,7 @@ export const privateMemory: Sanitizer = {
     {
       id: 'conversion-in-use',
       judgement: 'call',
-      sentence: 'A page becomes private while the process maps it, or has it pinned.',
+      sentence: 'A page becomes private while it is mapped by the process, pinned, or in a pipe.',
       why: [source('7.4', 'virt/kvm/guest_memfd.c __kvm_gmem_set_attributes')],
     },
   ],
@@ -85,13 +95,13 @@ export const privateMemory: Sanitizer = {
     forEachFolio((folio) => {
       if (!isPrivate(folio)) return
       judgeMapped(folio, report)
-      judgePinned(folio, report)
+      judgeHeld(folio, report)
     })
   },
   event(name, args, context) {
-    if (name === 'folio_pinned') {
+    if (name === 'folio_held') {
       const folio = args[0] as Folio
-      if (isPrivate(folio)) judgePinned(folio, context.report)
+      if (isPrivate(folio)) judgeHeld(folio, context.report)
     } else if (name === 'kvm_gmem_converted') {
       const [mapping, start, end, attributes] = args as [AddressSpace, Pgoff, Pgoff, number]
       if (attributes & KVM_MEMORY_ATTRIBUTE_PRIVATE) converted(mapping, start, end, context)

@@ -53,6 +53,7 @@ export const guestPsc = fn(function* guest_psc(
   _ghcb: bigint,
   _scratch: bigint,
   _length: bigint,
+  _answered: number,
 ): Kernel<GuestWord> {
   const file = yield* kvmFget(vm)
   if (isErr(file)) return ptrErr(file) as GuestWord

@@ -3,6 +3,7 @@
  * mmap() gave, and bytes from there on.
  */
 
+import { vmspliceToPipe } from '../kernel/fs/splice.js'
 import { MPOL_MF_MOVE } from '../kernel/include/uapi.js'
 import { pinLongterm } from '../kernel/mm/gup_test.js'
 import { sysMadvise } from '../kernel/mm/madvise.js'
@@ -108,4 +109,12 @@ export const userPinLongterm = fn(function* pin_longterm(
   flags: number,
 ): Kernel<number> {
   return yield* pinLongterm(BigInt(address) + offset, flags)
+})
+
+/** The descriptor of a pipe that has the page at an offset in bytes. */
+export const userVmsplice = fn(function* vmsplice(
+  address: UserAddress,
+  offset: bigint,
+): Kernel<number> {
+  return yield* vmspliceToPipe(BigInt(address) + offset)
 })

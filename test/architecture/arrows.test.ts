@@ -289,7 +289,7 @@ test('the command line starts, lists and explains without the kernel', () => {
 
 test('a design can replace any kernel function: each is exported', () => {
   const hidden: string[] = []
-  for (const folder of ['kernel', 'user', 'designs']) {
+  for (const folder of ['kernel', 'hosts', 'user', 'designs']) {
     for (const path of sources(join(SRC, folder))) {
       const names = readFileSync(path, 'utf8').matchAll(/^const (\w+) = fn\(/gm)
       for (const [, name] of names) hidden.push(`${relative(ROOT, path)}: ${name}`)

@@ -133,6 +133,11 @@ const VENDORS: readonly Row[] = [
     mended: ['hosts/buffer-at-the-end-of-the-ghcb', 'gmem-6.18@snp-7.3'],
   },
   {
+    row: 'SNP: a vCPU that goes during a request keeps the GHCB (mended in 7.1.8)',
+    shows: ['hosts/vmm-that-never-answers', 'gmem-6.18@snp', 'refcount-leak'],
+    mended: ['hosts/vmm-that-never-answers', 'gmem-6.18@snp-7.3'],
+  },
+  {
     row: 'SNP: a source that is written to without being asked for (7.0; mended in 7.1.8)',
     shows: ['hosts/cpuid-page-of-a-file', 'gmem-6.18@snp-7.0', 'condition-violated'],
     mended: ['hosts/cpuid-page-of-a-file', 'gmem-6.18@snp-7.3'],

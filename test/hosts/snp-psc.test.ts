@@ -19,9 +19,14 @@ import { EFAULT, EIO, ENOMEM } from '../../src/kernel/include/errno.js'
 import { Kvm, type KvmVcpu } from '../../src/kernel/include/kvm.js'
 import type { Folio } from '../../src/kernel/include/mm.js'
 import type { Gfn, Pgoff } from '../../src/kernel/include/types.js'
-import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE } from '../../src/kernel/include/uapi.js'
+import {
+  FALLOC_FL_KEEP_SIZE,
+  FALLOC_FL_PUNCH_HOLE,
+  GUEST_MEMFD_FLAG_MMAP,
+} from '../../src/kernel/include/uapi.js'
 import { xaLoad } from '../../src/kernel/lib/xarray.js'
 import { taskWorkRun } from '../../src/kernel/task_work.js'
+import { sysKvmCreateGuestMemfd } from '../../src/kernel/virt/kvm/guest_memfd.js'
 import {
   attrPrivate,
   sysKvmSetMemoryAttributes,
@@ -111,7 +116,7 @@ function fill(
 }
 
 const send = (scratch = BUFFER, length = 0n): number =>
-  call(guestPsc, vm, GHCB_GPA, scratch, length)
+  call(guestPsc, vm, GHCB_GPA, scratch, length, 1)
 const byte = (offset: number): number => call(guestRead, vm, BUFFER + BigInt(offset))
 const curPage = (i: number): number => byte(8 + 8 * i)
 
@@ -165,32 +170,39 @@ function bootRefusing(): void {
 
 table('3.8: the MSR protocol', boot, [
   row('one page of 4 KiB; 1 is private, 2 is shared', 'A', GHCB, () => {
-    assert.equal(psc.snpBeginPscMsr(vcpu(), 3 as Gfn, TO_PRIVATE), psc.TO_USER)
+    assert.equal(psc.snpBeginPscMsr(vcpu(), psc.pscRequest(3 as Gfn, TO_PRIVATE)), psc.TO_USER)
     const { gfn, npages, attributes } = ghcbOf(vcpu())
     assert.deepEqual([gfn, npages, attributes], [3, 1, PRIVATE])
-    assert.equal(psc.snpBeginPscMsr(vcpu(), 3 as Gfn, SHARED), psc.TO_USER)
+    assert.equal(psc.snpBeginPscMsr(vcpu(), psc.pscRequest(3 as Gfn, SHARED)), psc.TO_USER)
     assert.equal(ghcbOf(vcpu()).attributes, 0)
   }),
   row('another operation: error', 'A', K26, () => {
     for (const op of [0, 3, 15]) {
-      assert.equal(psc.snpBeginPscMsr(vcpu(), 3 as Gfn, op), psc.TO_GUEST)
+      assert.equal(psc.snpBeginPscMsr(vcpu(), psc.pscRequest(3 as Gfn, op)), psc.TO_GUEST)
       assert.equal(ghcbOf(vcpu()).exitInfo2, psc.GHCB_MSR_PSC_ERROR)
     }
   }),
   row('user space has not asked for the exit: error', 'I', K26, () => {
     sevInfo(kvm()).exitOnMapGpaRange = false
-    assert.equal(psc.snpBeginPscMsr(vcpu(), 3 as Gfn, SHARED), psc.TO_GUEST)
+    assert.equal(psc.snpBeginPscMsr(vcpu(), psc.pscRequest(3 as Gfn, SHARED)), psc.TO_GUEST)
     assert.equal(ghcbOf(vcpu()).exitInfo2, psc.GHCB_MSR_PSC_ERROR)
   }),
   row('user space says no: error, at which the guest gives up', 'I', K26, () => {
     bootRefusing()
     assert.equal(call(guestConvert, vm, 0n, PRIVATE), -EIO)
   }),
-  notModelled(
-    'numbers of request and response',
+  row(
+    'request 0x014, gfn in bits 51 to 12, operation in 55 to 52; response 0x015, bit 63',
     'A',
     GHCB,
-    'the word in the MSR is the arguments of a call',
+    () => {
+      assert.equal(psc.pscRequest(0xabcde as Gfn, SHARED), 0x0020_0000_abcd_e014n)
+      psc.snpBeginPscMsr(vcpu(), psc.pscRequest(3 as Gfn, SHARED))
+      psc.snpCompletePscMsr(vcpu())
+      assert.equal(psc.pscResponse(vcpu()), 0x015n)
+      psc.snpBeginPscMsr(vcpu(), psc.pscRequest(3 as Gfn, 0))
+      assert.equal(psc.pscResponse(vcpu()), 0x8000_0000_0000_0015n)
+    },
   ),
 ])
 
@@ -347,7 +359,7 @@ table('3.8: the scratch area', boot, [
     assert.equal(send(0x100000n, 16n), -EFAULT)
   }),
   row('the page of the GHCB is not there: the guest is told nothing', 'I', K26, () => {
-    onBoth(() => assert.equal(call(guestPsc, vm, 0x100000n, 0x100800n, 7n), 7))
+    onBoth(() => assert.equal(call(guestPsc, vm, 0x100000n, 0x100800n, 7n, 1), 7))
   }),
   row('in the tree of 2023 user space reads the buffer, and all went well', 'I', 'v8', () => {
     boot('upm@snp')
@@ -417,7 +429,23 @@ const END_TO_END: readonly Row[] = [
     takeBack(0)
     assert.equal(call(guestRead, vm, 0n), 0x5a)
   }),
-  notModelled('in place (7.4): the page becomes shared where it is', 'I', '7.4', 'no design here'),
+  row(
+    'in place (7.4): the page becomes shared where it is, what it held is lost',
+    'I',
+    '7.4',
+    () => {
+      bootKernel(designNamed('gmem-convert@snp')!, 'lowered')
+      alone = new Alone(taskWorkRun)
+      vm = call(confidentialVm)
+      fd = call(sysKvmCreateGuestMemfd, vm, PAGE, BigInt(GUEST_MEMFD_FLAG_MMAP))
+      ok(bindSlot, vm, 0, 0n, PAGE, fd, 0n)
+      ok(launch, vm)
+      inUse(0, 0x5a)
+      ok(guestConvert, vm, 0n, 0)
+      assert.equal(stateOf(0), 'Hypervisor')
+      assert.notEqual(call(guestRead, vm, 0n), 0x5a)
+    },
+  ),
   notModelled(
     '4 KiB of 2 MiB: the large mapping goes, PSMASH',
     'I',

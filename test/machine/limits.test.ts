@@ -331,6 +331,21 @@ describe('how much room there is in the kernel', () => {
       'guest_psc(vm, ghcb=0, scratch=6000, length=4096)',
     )
   })
+  test('a vCPU that its VMM has left alone with a request', () => {
+    setUp(
+      design('gmem-6.18@snp'),
+      'vm = confidential_vm()',
+      'fd = private_memory(vm, 2P)',
+      'bind(vm, slot=0, gpa=0, size=2P, fd=fd, offset=0)',
+      'set_attributes(vm, gpa=0, size=2P, PRIVATE)',
+      'launch(vm)',
+      'guest_accept(vm, gpa=0)',
+      'guest_convert(vm, gpa=0, 0)',
+      'guest_write(vm, gpa=0x80e, 0x20)',
+      'guest_psc(vm, ghcb=0, scratch=0x800, length=0, answered=0)',
+      'guest_read(vm, gpa=0)',
+    )
+  })
   test('pages that a host has lost', () => {
     cellOf(design('gmem-6.18@snp'), 'vm = confidential_vm()').boot('lowered')
     setCurrent(taskNumber(0))
@@ -339,6 +354,27 @@ describe('how much room there is in the kernel', () => {
       while (steps.next(0).done !== true);
     })
     assert.equal(lost, 8)
+  })
+  test('failures that VMs are told of', () => {
+    const said = setUp(
+      design('upm-aops-repaired'),
+      VM,
+      'fd = private_memory(vm, 17P)',
+      'bind(vm, slot=0, gpa=0, size=17P, fd=fd, offset=0)',
+      'fallocate(fd, KEEP_SIZE, 0, 17P)',
+      'drain_lru()',
+      ...times(17, (i) => `memory_failure(fd, page=${i})`),
+    )
+    assert.match(said, /reports of failures$/)
+  })
+  test('pages of a guest_memfd that are converted in place', () => {
+    const said = setUp(
+      design('gmem-convert'),
+      'vm = confidential_vm()',
+      'fd = kvm_create_guest_memfd(vm, 17P, GUEST_MEMFD_FLAG_MMAP)',
+      'set_attributes2(fd, 0, 17P, PRIVATE)',
+    )
+    assert.match(said, /its first 16 pages here$/)
   })
   for (const host of ['snp', 'tdx-6.19', 'pkvm-7.1']) {
     const guest = (...lines: string[]): string =>

@@ -104,6 +104,13 @@ export const GUARDS: readonly Guard[] = [
     name: 'mmap_lock',
   },
   {
+    struct: 'AddressSpace',
+    fields: ['iMmap'],
+    locks: ['iMmapRwsem'],
+    name: 'i_mmap_rwsem',
+    readers: 'whether anybody maps the file at all is asked without it',
+  },
+  {
     struct: 'MmStruct',
     fields: ['anonVmas'],
     locks: ['anonVmaLock'],

@@ -29,7 +29,7 @@ import { kfree, kzalloc } from '../../machine/alloc.js'
 import { type Blob, byteAt, PAGE_BYTES, withBytes, ZERO_PAGE } from '../../machine/blob.js'
 import { read, rmw, write } from '../../machine/effects.js'
 import { LimitError, outOfBounds } from '../../machine/fault.js'
-import { fn, type Kernel } from '../../machine/fn.js'
+import { fn, type Kernel, original } from '../../machine/fn.js'
 import {
   constructAt,
   errPtr,
@@ -86,7 +86,7 @@ export interface VcpuGhcb extends Obj {
   npages: number
   attributes: number
   ret: number
-  /** SW_EXITINFO1 and 2: what the guest hears. */
+  /** SW_EXITINFO1 and 2: what the guest hears. By the MSR, its bits 63 to 32 are the second. */
   exitInfo1: number
   exitInfo2: GuestWord
 }
@@ -153,7 +153,7 @@ function copied(from: Blob, offset: number, into: Blob, to: number, length: numb
 }
 
 /** kvm_read_guest() of the scratch area into the buffer: 0 or -EFAULT. */
-const readBuffer = fn(function* kvm_read_guest(
+export const readBuffer = fn(function* kvm_read_guest(
   vcpu: KvmVcpu,
   gpa: bigint,
   buffer: GhcbBuffer,
@@ -171,7 +171,7 @@ const readBuffer = fn(function* kvm_read_guest(
 })
 
 /** kvm_write_guest() of the buffer, whose error nobody looks at. */
-const writeBuffer = fn(function* kvm_write_guest(
+export const writeBuffer = fn(function* kvm_write_guest(
   vcpu: KvmVcpu,
   gpa: bigint,
   buffer: GhcbBuffer,
@@ -352,9 +352,38 @@ export const sevEsUnmapGhcb = fn(function* sev_es_unmap_ghcb(vcpu: KvmVcpu): Ker
     kfree(buffer)
   }
   yield* folioPut(ghcb)
+  forgetGhcb(g)
+})
+
+function forgetGhcb(g: VcpuGhcb): void {
   g.ghcb = null
   g.buffer = null
   g.scratchGpa = 0 as GuestWord
   g.scratchAt = 0
   g.scratchLength = 0
+  g.index = 0
+  g.inFlight = 0
+  g.last = 0
+}
+
+/**
+ * The task's vCPU goes, and perhaps a request with it that user space never came back from: the buffer
+ * is freed, and the page stays mapped, and pinned, for ever.
+ *
+ * Models: 6.17 arch/x86/kvm/svm/sev.c sev_free_vcpu, but for the save area. Compared: 7.0 source.
+ */
+export const sevFreeVcpu = fn(function* sev_free_vcpu(task: number): Kernel<void> {
+  const g = ghcbAt(task)
+  kfree(g.buffer)
+  forgetGhcb(g)
+  forgetRequest(g)
+})
+
+const freeVcpu = original(sevFreeVcpu)
+
+/** The same, and the page is unmapped. Models: 7.1.8 arch/x86/kvm/svm/sev.c sev_free_vcpu. */
+export const sevFreeVcpuUnmaps = fn(function* sev_free_vcpu(task: number): Kernel<void> {
+  const ghcb = ghcbAt(task).ghcb
+  if (ghcb !== null) yield* folioPut(ghcb)
+  yield* freeVcpu(task)
 })

@@ -42,7 +42,7 @@ import { isSnpGuest, sevInfo } from './vm.js'
  * What was to be firmware's is as it was before. If firmware does not give it back either, nobody can
  * do anything about it.
  */
-const takeBack = fn(function* snp_take_back(folio: Folio): Kernel<void> {
+export const takeBack = fn(function* snp_take_back(folio: Folio): Kernel<void> {
   yield* sevDoCmd(SNP_PAGE_RECLAIM, folio, folio, 0)
 })
 
@@ -87,7 +87,11 @@ export const moveGuestPage = fn(function* snp_move_guest_page(
  * The file gets its old page back. Whoever has found the new one meanwhile waits for its lock, and
  * will see that it is in no file.
  */
-const putBack = fn(function* put_back(mapping: AddressSpace, dst: Folio, src: Folio): Kernel<void> {
+export const putBack = fn(function* put_back(
+  mapping: AddressSpace,
+  dst: Folio,
+  src: Folio,
+): Kernel<void> {
   yield rmw(src, 'refcount')
   src.refcount += nrPages(src)
   src.dirty = dst.dirty

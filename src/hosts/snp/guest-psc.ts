@@ -7,7 +7,7 @@
 import { guestAccess, guestRead, taskVcpu } from '../../kernel/arch/x86/kvm/guest.js'
 import { fput } from '../../kernel/fs/file_table.js'
 import { EINVAL, EIO, ENOTTY } from '../../kernel/include/errno.js'
-import type { KvmVcpu } from '../../kernel/include/kvm.js'
+import { KVM_EXIT_HYPERCALL, type KvmVcpu } from '../../kernel/include/kvm.js'
 import {
   bytesToPgoff,
   type Gfn,
@@ -43,6 +43,7 @@ import {
 } from './guest.js'
 import { FAIL_SIZEMISMATCH } from './instructions.js'
 import {
+  pscRequest,
   snpBeginPscMsr,
   snpCompletePscMsr,
   snpPsc,
@@ -59,7 +60,7 @@ function gpaOf(gfn: number): bigint {
 }
 
 /** The guest sets or clears the C bit of a page, and flushes its own TLB. */
-const setSharedBit = fn(function* set_memory_encrypted(
+export const setSharedBit = fn(function* set_memory_encrypted(
   vm: number,
   gfn: Gfn,
   shared: boolean,
@@ -74,15 +75,14 @@ const setSharedBit = fn(function* set_memory_encrypted(
 })
 
 /** VMGEXIT with GHCB_MSR_PSC_REQ, user space's part included: 0, or the error of KVM_RUN. */
-const vmgexitPscMsr = fn(function* sev_handle_vmgexit_msr_protocol(
+export const vmgexitPscMsr = fn(function* sev_handle_vmgexit_msr_protocol(
   vm: number,
   vcpu: KvmVcpu,
-  gfn: Gfn,
-  operation: number,
+  request: bigint,
 ): Kernel<number> {
   const refused = yield* vcpuEnterGuest(vcpu)
   if (refused !== 0) return refused
-  if (snpBeginPscMsr(vcpu, gfn, operation) === TO_USER) {
+  if (snpBeginPscMsr(vcpu, request) === TO_USER) {
     yield* vmmMapGpaRange(vm, vcpu)
     snpCompletePscMsr(vcpu)
   }
@@ -93,7 +93,7 @@ const vmgexitPscMsr = fn(function* sev_handle_vmgexit_msr_protocol(
  * The guest asks for one page by the MSR: 0; -EIO if the hypervisor says no, at which Linux gives up;
  * or the error of KVM_RUN.
  */
-const askByMsr = fn(function* page_state_change(
+export const askByMsr = fn(function* page_state_change(
   vm: number,
   gfn: Gfn,
   operation: number,
@@ -101,7 +101,7 @@ const askByMsr = fn(function* page_state_change(
   const file = yield* kvmFget(vm)
   if (isErr(file)) return ptrErr(file)
   const vcpu = yield* taskVcpu(kvmOf(file))
-  let ret = yield* vmgexitPscMsr(vm, vcpu, gfn, operation)
+  let ret = yield* vmgexitPscMsr(vm, vcpu, pscRequest(gfn, operation))
   if (ret === 0 && ghcbOf(vcpu).exitInfo2 !== 0) ret = -EIO
   forgetRequest(ghcbOf(vcpu))
   yield* fput(file)
@@ -135,17 +135,19 @@ export const snpGuestConvert = fn(function* guest_convert(
 
 /**
  * SVM_VMGEXIT_PSC with the buffer at `scratch`, of which the guest says that it has `length` bytes, as
- * it lies in memory now: 0, or the error of KVM_RUN. What the guest hears is in the vCPU's answer. If
- * KVM can't map the GHCB, it hears nothing, and finds there what it had put there.
+ * it lies in memory now: 0, or the error of KVM_RUN; KVM_EXIT_HYPERCALL if user space does not come
+ * back from that. What the guest hears is in the vCPU's answer. If KVM can't map the GHCB, it hears
+ * nothing, and finds there what it had put there.
  *
  * Models: 6.17 arch/x86/kvm/svm/sev.c sev_handle_vmgexit. Compared: 7.0 and 7.1 source.
  */
-const vmgexitPsc = fn(function* sev_handle_vmgexit(
+export const vmgexitPsc = fn(function* sev_handle_vmgexit(
   vm: number,
   vcpu: KvmVcpu,
   ghcb: bigint,
   scratch: bigint,
   length: bigint,
+  answered: boolean,
 ): Kernel<number> {
   const kvm = vcpu.kvm!
   const refused = yield* vcpuEnterGuest(vcpu)
@@ -163,26 +165,29 @@ const vmgexitPsc = fn(function* sev_handle_vmgexit(
     ret = yield* setupVmgexitScratch(vcpu, gfn, scratch, length)
   }
   srcuReadUnlock(kvm.srcu)
-  if (ret === 0) yield* snpPsc(vm, vcpu)
+  if (ret === 0 && (yield* snpPsc(vm, vcpu, answered)) === TO_USER) return KVM_EXIT_HYPERCALL
   yield* sevEsUnmapGhcb(vcpu)
   return Math.min(ret, 0)
 })
 
 /**
  * The guest sends the buffer at `scratch`. What it finds in SW_EXITINFO2; of a malformed input, with
- * SW_EXITINFO1 as the upper word. Errors as of KVM_RUN; -ENOTTY for another guest.
+ * SW_EXITINFO1 as the upper word. Errors as of KVM_RUN; -ENOTTY for another guest. KVM_EXIT_HYPERCALL
+ * if user space does not answer, and never runs the vCPU again.
  */
 export const snpGuestPsc = fn(function* guest_psc(
   vm: number,
   ghcb: bigint,
   scratch: bigint,
   length: bigint,
+  answered: number,
 ): Kernel<GuestWord> {
   const file = yield* kvmFget(vm)
   if (isErr(file)) return ptrErr(file) as GuestWord
   const vcpu = yield* taskVcpu(kvmOf(file))
   let ret = -ENOTTY
-  if (isSnpGuest(vcpu.kvm!)) ret = yield* vmgexitPsc(vm, vcpu, ghcb, scratch, length)
+  if (isSnpGuest(vcpu.kvm!))
+    ret = yield* vmgexitPsc(vm, vcpu, ghcb, scratch, length, answered !== 0)
   yield* fput(file)
   if (ret !== 0) return ret as GuestWord
   const g = ghcbOf(vcpu)
@@ -192,7 +197,11 @@ export const snpGuestPsc = fn(function* guest_psc(
 })
 
 /** The guest stores 8 bytes. */
-const storeWord = fn(function* guest_store(vm: number, gpa: bigint, word: bigint): Kernel<number> {
+export const storeWord = fn(function* guest_store(
+  vm: number,
+  gpa: bigint,
+  word: bigint,
+): Kernel<number> {
   const info = exitInfo(currentTaskNumber())
   info.low = Number(BigInt.asIntN(32, word))
   info.high = Number(BigInt.asIntN(32, word >> 32n))
@@ -209,7 +218,7 @@ function entryPages(gfn: number, behind: number): number {
  *
  * Models: 6.12 arch/x86/coco/sev/core.c pval_pages. Compared: 6.17 source.
  */
-const validatePages = fn(function* pval_pages(
+export const validatePages = fn(function* pval_pages(
   vm: number,
   first: number,
   behind: number,
@@ -231,7 +240,7 @@ const validatePages = fn(function* pval_pages(
 })
 
 /** The entries for [first, behind) are put into the shared buffer of the GHCB: the last one's index. */
-const fillBuffer = fn(function* snp_psc_desc(
+export const fillBuffer = fn(function* snp_psc_desc(
   vm: number,
   ghcb: bigint,
   first: number,
@@ -258,7 +267,7 @@ const fillBuffer = fn(function* snp_psc_desc(
  *
  * Models: 6.12 arch/x86/coco/sev/core.c vmgexit_psc. Compared: 6.17 source.
  */
-const sendBuffer = fn(function* vmgexit_psc(
+export const sendBuffer = fn(function* vmgexit_psc(
   vm: number,
   ghcb: bigint,
   last: number,
@@ -266,7 +275,7 @@ const sendBuffer = fn(function* vmgexit_psc(
   const buffer = ghcb + BigInt(SHARED_BUFFER)
   let current = 0
   while (current <= last) {
-    const said = yield* snpGuestPsc(vm, ghcb, buffer, 0n)
+    const said = yield* snpGuestPsc(vm, ghcb, buffer, 0n, 1)
     if (said !== 0) return said < 0 ? said : -EIO
     const next = yield* guestRead(vm, buffer)
     const end = yield* guestRead(vm, buffer + 2n)
@@ -276,7 +285,7 @@ const sendBuffer = fn(function* vmgexit_psc(
   return 0
 })
 
-const setSharedBits = fn(function* set_pages_encrypted(
+export const setSharedBits = fn(function* set_pages_encrypted(
   vm: number,
   first: number,
   behind: number,

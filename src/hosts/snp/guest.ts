@@ -24,6 +24,7 @@ import { LimitError, mark, tracepoint } from '../../machine/fault.js'
 import { fn, type Kernel, original } from '../../machine/fn.js'
 import { ACCESS_OK, ACCESS_VC, checkGuestAccess } from './access.js'
 import { keyOf } from './firmware.js'
+import { ghcbOf } from './ghcb.js'
 import { sevHandleRmpFault } from './gmem.js'
 import {
   NESTED_FAULT,
@@ -174,6 +175,7 @@ export const reloadVmsa = fn(function* sev_snp_reload_vmsa(_vcpu: KvmVcpu): Kern
  * Compared: 7.0 source.
  */
 export const vcpuEnterGuest = fn(function* vcpu_enter_guest(vcpu: KvmVcpu): Kernel<number> {
+  if (ghcbOf(vcpu).ghcb !== null) throw new LimitError('a vCPU whose VMM has not answered it')
   for (;;) {
     // KVM_REQ_UPDATE_PROTECTED_GUEST_STATE, which nobody but the vCPU itself makes here.
     if (sevEs(vcpu).waitingForReset) yield* sevSnpInitProtectedGuestState(vcpu)

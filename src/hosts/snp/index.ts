@@ -42,7 +42,12 @@ import {
 } from '../../user/confidential.js'
 import { isGivenUp } from '../../user/given-up.js'
 import type { Host, HostId } from '../host.js'
-import { setupVmgexitScratch, setupVmgexitScratchInGhcb } from './ghcb.js'
+import {
+  setupVmgexitScratch,
+  setupVmgexitScratchInGhcb,
+  sevFreeVcpu,
+  sevFreeVcpuUnmaps,
+} from './ghcb.js'
 import { sevGmemInvalidate, sevGmemPrepare, sevHandleRmpFault } from './gmem.js'
 import {
   kvmGmemGetPfnPrepares,
@@ -136,6 +141,7 @@ const SINCE_7_3: readonly Replacement[] = [
   ...SINCE_7_0,
   replace(mayWritebackSrc, writesBackCpuid),
   replace(setupVmgexitScratch, setupVmgexitScratchInGhcb),
+  replace(sevFreeVcpu, sevFreeVcpuUnmaps),
   replace(snpBeginPsc, snpBeginPscOnce),
   replace(snpContinuePsc, snpContinuePscOnce),
   replace(nextSaveArea, nextSaveAreaRemembered),

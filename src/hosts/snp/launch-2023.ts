@@ -47,7 +47,7 @@ export const SnpLaunchPages: Struct<SnpLaunchPages> = struct<SnpLaunchPages>(
 )
 
 /** One page, which is nobody's: 0 or an error. */
-const launchPage = fn(function* snp_launch_update_page(
+export const launchPage = fn(function* snp_launch_update_page(
   kvm: Kvm,
   gfn: Gfn,
   folio: Folio,
@@ -69,7 +69,7 @@ const launchPage = fn(function* snp_launch_update_page(
 })
 
 /** The end of a request: what it has got is put and, after an error, made shared before. */
-const putPages = fn(function* snp_launch_update_unpin(
+export const putPages = fn(function* snp_launch_update_unpin(
   got: SnpLaunchPages,
   failed: boolean,
 ): Kernel<void> {

@@ -167,7 +167,7 @@ const FINISH = 2
  *
  * Models: 6.17 arch/x86/kvm/svm/sev.c sev_mem_enc_ioctl. Compared: 7.0 source.
  */
-const memoryEncryptOp = fn(function* kvm_memory_encrypt_op(
+export const memoryEncryptOp = fn(function* kvm_memory_encrypt_op(
   vm: number,
   op: number,
   gpa: bigint,
@@ -191,7 +191,7 @@ const memoryEncryptOp = fn(function* kvm_memory_encrypt_op(
 })
 
 /** KVM_ENABLE_CAP of KVM_CAP_EXIT_HYPERCALL, for KVM_HC_MAP_GPA_RANGE. */
-const exitOnMapGpaRange = fn(function* kvm_vm_ioctl_enable_cap(vm: number): Kernel<void> {
+export const exitOnMapGpaRange = fn(function* kvm_vm_ioctl_enable_cap(vm: number): Kernel<void> {
   const file = yield* kvmFget(vm)
   if (isErr(file)) return
   const info = sevInfo(kvmOf(file))

@@ -29,8 +29,21 @@ export const VMGEXIT_PSC_ERROR_GENERIC = 0x100_0000_0000
 export const VMGEXIT_PSC_ERROR_INVALID_HDR = 0x1_0000_0001
 export const VMGEXIT_PSC_ERROR_INVALID_ENTRY = 0x1_0000_0002
 
-/** What the MSR protocol says of it: bits 63 to 32 of the answer. */
+/** What is in bits 11 to 0 of the MSR, when the guest asks and when it is answered. */
+const GHCB_MSR_PSC_REQ = 0x014n
+const GHCB_MSR_PSC_RESP = 0x015n
+/** Bits 63 to 32 of an answer that is no success. */
 export const GHCB_MSR_PSC_ERROR = 0x8000_0000
+
+/** GHCB_MSR_PSC_REQ_GFN(): the word that the guest puts into the MSR. */
+export function pscRequest(gfn: Gfn, operation: number): bigint {
+  return (BigInt(operation) << 52n) | (BigInt(gfn) << 12n) | GHCB_MSR_PSC_REQ
+}
+
+/** The word that it finds there: GHCB_MSR_PSC_RESP, or GHCB_MSR_PSC_RESP_ERROR. */
+export function pscResponse(vcpu: KvmVcpu): bigint {
+  return (BigInt(ghcbOf(vcpu).exitInfo2) << 32n) | GHCB_MSR_PSC_RESP
+}
 
 /** Entries for which the shared buffer has room. */
 export const VMGEXIT_PSC_MAX_COUNT = 253
@@ -107,7 +120,7 @@ function mapGpaRange(g: VcpuGhcb, gfn: Gfn, npages: number, operation: number): 
  *
  * Models: 6.17 arch/x86/kvm/svm/sev.c __snp_complete_one_psc. Compared: 7.0 and 7.1 source.
  */
-const snpCompleteRange = fn(function* __snp_complete_one_psc(g: VcpuGhcb): Kernel<void> {
+export const snpCompleteRange = fn(function* __snp_complete_one_psc(g: VcpuGhcb): Kernel<void> {
   while (g.inFlight > 0) {
     const entry = yield* loadScratch(g, entryAt(g.index), ENTRY_BYTES)
     yield* storeScratch(g, entryAt(g.index), CUR_PAGE, pagesOf(isLarge(entry)))
@@ -118,7 +131,7 @@ const snpCompleteRange = fn(function* __snp_complete_one_psc(g: VcpuGhcb): Kerne
 })
 
 /** Further entries that continue the first one, of `npages`: how many pages all have. */
-const combineEntries = fn(function* snp_combine_psc(
+export const combineEntries = fn(function* snp_combine_psc(
   g: VcpuGhcb,
   first: bigint,
   npages: number,
@@ -151,7 +164,7 @@ const combineEntries = fn(function* snp_combine_psc(
  * entry is loaded once; before 7.1 nothing says so, and a compiler might do it again where it is
  * used. Compared: 7.0 and 7.1 source, snp_do_psc there.
  */
-const snpDoRange = fn(function* snp_do_psc(
+export const snpDoRange = fn(function* snp_do_psc(
   g: VcpuGhcb,
   from: number,
   last: number,
@@ -269,15 +282,16 @@ export const snpCompleteOnePsc = fn(function* snp_complete_one_psc(vcpu: KvmVcpu
 })
 
 /**
- * GHCB_MSR_PSC_REQ: one page. TO_USER, or TO_GUEST with an error for an operation that there is not,
- * and where user space does not want to hear.
+ * GHCB_MSR_PSC_REQ, the word that the guest has put into the MSR: one page. TO_USER, or TO_GUEST with
+ * an error for an operation that there is not, and where user space does not want to hear.
  *
  * Models: 6.17 arch/x86/kvm/svm/sev.c snp_begin_psc_msr. Compared: 7.0 and 7.1 source.
  */
-export function snpBeginPscMsr(vcpu: KvmVcpu, gfn: Gfn, operation: number): number {
+export function snpBeginPscMsr(vcpu: KvmVcpu, request: bigint): number {
   const g = ghcbOf(vcpu)
+  const operation = operationOf(request)
   const known = operation === VMGEXIT_PSC_OP_PRIVATE || operation === VMGEXIT_PSC_OP_SHARED
-  if (known && userExitOnMapGpaRange(vcpu)) return mapGpaRange(g, gfn, 1, operation)
+  if (known && userExitOnMapGpaRange(vcpu)) return mapGpaRange(g, gfnOf(request), 1, operation)
   g.exitInfo2 = GHCB_MSR_PSC_ERROR as GuestWord
   return TO_GUEST
 }
@@ -300,18 +314,26 @@ export const vmmMapGpaRange = fn(function* vmm_map_gpa_range(
   g.ret = yield* vmmConvert(vm, gpa, size, g.attributes)
 })
 
-/** SVM_VMGEXIT_PSC from its beginning to where the guest goes on, user space's part included. */
-export const snpPsc = fn(function* snp_psc(vm: number, vcpu: KvmVcpu): Kernel<void> {
+/**
+ * SVM_VMGEXIT_PSC from its beginning to where the guest goes on, user space's part included: TO_GUEST.
+ * TO_USER: user space does not come back from the exit.
+ */
+export const snpPsc = fn(function* snp_psc(
+  vm: number,
+  vcpu: KvmVcpu,
+  answered: boolean,
+): Kernel<number> {
   const kvm = vcpu.kvm!
   srcuReadLock(kvm.srcu)
   let ret = yield* snpBeginPsc(vcpu)
   srcuReadUnlock(kvm.srcu)
-  while (ret === TO_USER) {
+  while (ret === TO_USER && answered) {
     yield* vmmMapGpaRange(vm, vcpu)
     srcuReadLock(kvm.srcu)
     ret = yield* snpCompleteOnePsc(vcpu)
     srcuReadUnlock(kvm.srcu)
   }
+  return ret
 })
 
 /**
@@ -321,7 +343,12 @@ export const snpPsc = fn(function* snp_psc(vm: number, vcpu: KvmVcpu): Kernel<vo
  * Models: 20230220183847.59159 arch/x86/kvm/svm/sev.c, as far as is told of it: SVM_VMGEXIT_PSC; and a
  * VMM that goes through the entries.
  */
-export const snpPsc2023 = fn(function* snp_psc(vm: number, vcpu: KvmVcpu): Kernel<void> {
+export const snpPsc2023 = fn(function* snp_psc(
+  vm: number,
+  vcpu: KvmVcpu,
+  answered: boolean,
+): Kernel<number> {
+  if (!answered) return TO_USER
   const g = ghcbOf(vcpu)
   g.index = Number(yield* loadScratch(g, CUR_ENTRY, 2))
   g.last = Number(yield* loadScratch(g, END_ENTRY, 2))
@@ -332,5 +359,5 @@ export const snpPsc2023 = fn(function* snp_psc(vm: number, vcpu: KvmVcpu): Kerne
     g.index += 1
     yield* storeScratch(g, CUR_ENTRY, ALL_BITS, g.index)
   }
-  snpCompletePsc(g, 0)
+  return snpCompletePsc(g, 0)
 })

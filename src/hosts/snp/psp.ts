@@ -87,7 +87,7 @@ function refusal(cmd: SevCommand, i: number): number {
 }
 
 /** What firmware answers if a fault of the scenario's strikes here. SEV_OK: nothing strikes. */
-const firmwareRefuses = fn(function* firmware_refuses(cmd: SevCommand): Kernel<number> {
+export const firmwareRefuses = fn(function* firmware_refuses(cmd: SevCommand): Kernel<number> {
   if ((yield inject()) === 0) return SEV_OK
   return refusal(cmd, yield choose(refusals(cmd)))
 })

@@ -80,7 +80,7 @@ export const rmpupdateRepeated = fn(function* rmpupdate(
  * Models: 20230220183847.59159 arch/x86/kvm/svm/sev.c sev_update_mem_attr and the functions that it
  * calls. Simplifies: order 0.
  */
-const updatePage = fn(function* snp_make_page(
+export const updatePage = fn(function* snp_make_page(
   slot: KvmMemorySlot,
   gfn: Gfn,
   toPrivate: boolean,

@@ -35,7 +35,7 @@ import {
 import { MAX_TASKS } from '../../machine/task.js'
 import { sevAsidFree, sevAsidNew, sevAsidsInit } from './asid.js'
 import { SNP_DECOMMISSION, SNP_PAGE_RECLAIM } from './firmware.js'
-import { ghcbInit } from './ghcb.js'
+import { ghcbInit, sevFreeVcpu } from './ghcb.js'
 import { snpLeakedInit, snpLeakPages } from './leaked.js'
 import { sevDeviceInit, sevDoCmd, snpFreeFirmwarePage } from './psp.js'
 import { rmpMakeShared, sevPowerOn } from './sev.js'
@@ -245,6 +245,7 @@ export const sevVmDestroy: typeof kvmX86VmDestroy = fn(function* sev_vm_destroy(
   let n = 0
   while (n < MAX_TASKS) {
     const es = sevEsOf(n)
+    if (kvm.vcpus.get(n) !== null) yield* sevFreeVcpu(n)
     n += 1
     if (es.asid !== info.asid) continue
     yield write(es, 'vmsaPfn')

@@ -12,7 +12,7 @@ import {
 } from '../../kernel/include/kvm.js'
 import type { Gfn } from '../../kernel/include/types.js'
 import { KVM_MEM_GUEST_MEMFD } from '../../kernel/include/uapi.js'
-import { folioPut } from '../../kernel/mm/swap.js'
+import { kvmReleaseFaultinPage } from '../../kernel/v6_18/arch/x86/kvm/mmu.js'
 import { kvmUnmapGfnRange } from '../../kernel/v6_18/virt/kvm/guest_memfd.js'
 import { mmuInvalidateRetryGfn } from '../../kernel/virt/kvm/invalidate.js'
 import { kvmArchFlushShadowMemslot, searchMemslots } from '../../kernel/virt/kvm/memslots.js'
@@ -39,7 +39,10 @@ import { vmsaPage } from './vmsa.js'
  *
  * Models: kvm-x86 1a27afa0511e arch/x86/kvm/svm/sev.c __sev_snp_reload_vmsa.
  */
-const takeVmsa = fn(function* __sev_snp_reload_vmsa(vcpu: KvmVcpu, wanted: number): Kernel<void> {
+export const takeVmsa = fn(function* __sev_snp_reload_vmsa(
+  vcpu: KvmVcpu,
+  wanted: number,
+): Kernel<void> {
   const kvm = vcpu.kvm!
   const es = sevEs(vcpu)
   es.vmsaPfn = INVALID_VMSA
@@ -74,7 +77,7 @@ const takeVmsa = fn(function* __sev_snp_reload_vmsa(vcpu: KvmVcpu, wanted: numbe
   alsoWrites(vcpu, 'mmuSeq')
   vcpu.mmuSeq = 0
   readUnlock(kvm.mmuLock)
-  yield* folioPut(folio)
+  yield* kvmReleaseFaultinPage(folio, true, false)
 })
 
 /**
@@ -109,7 +112,7 @@ export const sevSnpReload = fn(function* sev_snp_reload_vmsa(vcpu: KvmVcpu): Ker
  *
  * Models: kvm-x86 1a27afa0511e arch/x86/kvm/svm/sev.c sev_gmem_invalidate_range.
  */
-const sevGmemInvalidateRange = fn(function* sev_gmem_invalidate_range(
+export const sevGmemInvalidateRange = fn(function* sev_gmem_invalidate_range(
   kvm: Kvm,
   start: Gfn,
   end: Gfn,

@@ -288,7 +288,7 @@ export const tdxGuestAccept = fn(function* guest_accept(vm: number, gpa: bigint)
 })
 
 /** The guest sets or clears the shared bit of a page in its own page table. */
-const setSharedBit = fn(function* set_memory_decrypted(
+export const setSharedBit = fn(function* set_memory_decrypted(
   vm: number,
   gfn: Gfn,
   shared: boolean,

@@ -85,7 +85,7 @@ export const tdxGmemPostPopulate = fn(function* tdx_gmem_post_populate(
  *
  * Models: 7.0 arch/x86/kvm/mmu/mmu.c kvm_tdp_mmu_map_private_pfn. Simplifies: no signals.
  */
-const mapPrivatePfn = fn(function* kvm_tdp_mmu_map_private_pfn(
+export const mapPrivatePfn = fn(function* kvm_tdp_mmu_map_private_pfn(
   kvm: Kvm,
   gfn: Gfn,
   folio: Folio,
@@ -169,7 +169,7 @@ export const tdxUnlockAllState = fn(function tdx_release_vm_state_locks(kvm: Kvm
  * Models: 6.17 vmx/tdx.c tdx_vcpu_init_mem_region. Simplifies: what is left of the request is not
  * written back; no signals. Compared: 7.0 source.
  */
-const initMemRegion = fn(function* tdx_vcpu_init_mem_region(
+export const initMemRegion = fn(function* tdx_vcpu_init_mem_region(
   kvm: Kvm,
   gpa: bigint,
   size: bigint,
@@ -223,7 +223,7 @@ export const tdxLaunchUpdate = fn(function* launch_update(
  *
  * Models: 6.17 vmx/tdx.c tdx_td_finalize. Compared: 7.0 source.
  */
-const tdFinalize = fn(function* tdx_td_finalize(kvm: Kvm): Kernel<number> {
+export const tdFinalize = fn(function* tdx_td_finalize(kvm: Kvm): Kernel<number> {
   const td = tdOf(kvm)
   yield rmw(td, 'state')
   if (td.opState !== opState('INITIALIZED') || tdxOf(kvm).premapped > 0) return -EINVAL

@@ -99,7 +99,11 @@ export const seamcallRetried = fn(function* tdh_do_no_vcpus(
 })
 
 /** The same where it must not fail. False: the VM is given up. */
-const mustSucceed = fn(function* tdx_bug_on(kvm: Kvm, call: number, gfn: Gfn): Kernel<boolean> {
+export const mustSucceed = fn(function* tdx_bug_on(
+  kvm: Kvm,
+  call: number,
+  gfn: Gfn,
+): Kernel<boolean> {
   const code = yield* seamcallRetried(kvm, call, gfn)
   return !tdxBugOn(kvm, SEAMCALLS[call]!, code)
 })

@@ -290,6 +290,7 @@ export const Kvm: Struct<Kvm> = struct<Kvm>(
 )
 
 export const KVM_EXIT_UNKNOWN = 0
+export const KVM_EXIT_HYPERCALL = 3
 export const KVM_EXIT_MMIO = 6
 export const KVM_EXIT_SHUTDOWN = 8
 export const KVM_EXIT_INTR = 10

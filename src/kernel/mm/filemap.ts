@@ -4,7 +4,7 @@
  * who locks a folio looks once more whether it still belongs to the mapping.
  */
 import { acquire, alsoReads, alsoWrites, read, rmw, write } from '../../machine/effects.js'
-import { mark, tracepoint } from '../../machine/fault.js'
+import { bugOn, mark, tracepoint } from '../../machine/fault.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { addressOf, errPtr } from '../../machine/struct.js'
 import { current, dropLock, holdLock, lockClass, mightSleep } from '../../machine/task.js'
@@ -47,6 +47,7 @@ export const folioTrylock = fn(function* folio_trylock(folio: Folio): Kernel<boo
 /** Models: 6.2 mm/filemap.c folio_unlock. */
 export const folioUnlock = fn(function* folio_unlock(folio: Folio): Kernel<void> {
   yield write(folio, 'lockOwner')
+  bugOn(folio.lockOwner === 0, 'folio_unlock: the folio is not locked')
   dropLock(addressOf(folio, 'lockOwner'))
   folio.lockOwner = 0
 })
@@ -189,6 +190,8 @@ export function __filemapRemoveFolio(folio: Folio, mapping: AddressSpace): void 
  * i_lock and i_pages' lock are one step.
  */
 export const filemapRemoveFolio = fn(function* filemap_remove_folio(folio: Folio): Kernel<void> {
+  alsoReads(folio, 'lockOwner')
+  bugOn(folio.lockOwner === 0, 'filemap_remove_folio: the folio is not locked')
   const mapping = folio.mapping!
   yield rmw(mapping.iPages, 'xaHead')
   mark('page-truncated')

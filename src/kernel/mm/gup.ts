@@ -238,7 +238,7 @@ export const pinUserPages = fn(function* pin_user_pages(
   if (isErr(folio)) return folio
   yield rmw(folio, 'refcount')
   folio.refcount += GUP_PIN_COUNTING_BIAS - 1
-  tracepoint('folio_pinned', folio)
+  tracepoint('folio_held', folio)
   return folio
 })
 

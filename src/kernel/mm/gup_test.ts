@@ -26,6 +26,7 @@ export const gupTestRelease = fn(function* gup_test_release(
   file: File,
 ): Kernel<number> {
   const folio = file.privateData as Folio | null
+  file.privateData = null
   if (folio !== null) yield* unpinUserPage(folio)
   return 0
 })

@@ -5,7 +5,7 @@
  * has given up needs no slot: it is dropped.
  */
 import { alsoReads, read, rmw, write } from '../../machine/effects.js'
-import { mark, tracepoint } from '../../machine/fault.js'
+import { bugOn, mark, tracepoint } from '../../machine/fault.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import type { AddressSpace } from '../include/fs.js'
 import { AOP_WRITEPAGE_ACTIVATE, type Folio, nrPages } from '../include/mm.js'
@@ -68,6 +68,8 @@ export const __removeMapping = fn(function* __remove_mapping(
   reclaimed: boolean,
 ): Kernel<boolean> {
   yield rmw(folio, 'refcount')
+  alsoReads(folio, 'lockOwner')
+  bugOn(folio.lockOwner === 0, '__remove_mapping: the folio is not locked')
   alsoReads(folio, 'dirty')
   if (folio.refcount !== nrPages(folio) + 1 || folio.dirty) return false
   folio.refcount = 0

@@ -2,13 +2,14 @@
 import '../../../include/kvm.js'
 import { kfree, kzalloc } from '../../../../machine/alloc.js'
 import { read, write } from '../../../../machine/effects.js'
+import { warnOn } from '../../../../machine/fault.js'
 import { fn, type Kernel } from '../../../../machine/fn.js'
 import { srcuReadLock, srcuReadUnlock } from '../../../../machine/rcu.js'
 import { i64, isErr, type Obj, ptrErr, type Struct, struct } from '../../../../machine/struct.js'
 import { taskVcpu } from '../../../arch/x86/kvm/guest.js'
 import { kvmPreFaultAllowed } from '../../../arch/x86/kvm/x86_ops.js'
 import { fput } from '../../../fs/file_table.js'
-import { EINVAL, ENOENT, EOPNOTSUPP } from '../../../include/errno.js'
+import { EINVAL, EIO, ENOENT, EOPNOTSUPP } from '../../../include/errno.js'
 import type { KvmVcpu } from '../../../include/kvm.js'
 import { bytesToPgoff, type Gfn, isPageAligned, PAGE_SIZE, u64 } from '../../../include/types.js'
 import { attrPrivate } from '../../../virt/kvm/memory_attributes.js'
@@ -79,6 +80,8 @@ export const kvmVcpuPreFaultMemory = fn(function* kvm_vcpu_pre_fault_memory(
     yield read(kvm.memAttrArray, 'xaHead')
     const isPrivate = kvmArchHasPrivateMem(kvm) && attrPrivate(kvm, gfn)
     r = yield* kvmTdpMapPage(vcpu, gfn, isPrivate)
+    // Of a slot that is not bound to its file, since nobody asked whether the store worked.
+    warnOn(r === -EIO, 'kvm_vcpu_pre_fault_memory: -EIO')
     if (r === 0) {
       range.gpa = s64(range.gpa + PAGE_SIZE)
       range.size = s64(range.size - PAGE_SIZE)

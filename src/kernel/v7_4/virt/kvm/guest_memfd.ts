@@ -8,7 +8,7 @@
  * page up holds invalidate_lock for reading, and KVM gets no reference to it.
  *
  * Left out: the module parameter gmem_in_place_conversion, which is set here; NUMA policies; what
- * KVM_CHECK_EXTENSION says of it; the launch of a confidential guest, which is as of 6.18.
+ * KVM_CHECK_EXTENSION says of it; that a confidential guest can begin with the page itself.
  */
 import { kzalloc } from '../../../../machine/alloc.js'
 import { alsoReads, rmw, write } from '../../../../machine/effects.js'

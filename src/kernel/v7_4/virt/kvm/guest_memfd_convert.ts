@@ -15,6 +15,7 @@ import { kvmX86GmemInvalidate } from '../../../arch/x86/kvm/x86_ops.js'
 import { fget, fput } from '../../../fs/file_table.js'
 import { EAGAIN, EBADF, EINVAL, ENOMEM, ENOTTY } from '../../../include/errno.js'
 import type { AddressSpace, File, Inode } from '../../../include/fs.js'
+import { KVM_FILTER_PRIVATE, KVM_FILTER_SHARED } from '../../../include/kvm.js'
 import { nrPages } from '../../../include/mm.js'
 import {
   addPages,
@@ -31,10 +32,10 @@ import { folioMaybeDmaPinned } from '../../../mm/gup.js'
 import { folioPut } from '../../../mm/swap.js'
 import { unmapMappingPages } from '../../../mm/zap.js'
 import { kvmArchHasPrivateMem } from '../../../v6_18/arch/x86/kvm/private_mem.js'
-import { kvmGmemOf } from '../../../v6_18/include/guest_memfd.js'
+import { type KvmGmem, kvmGmemOf } from '../../../v6_18/include/guest_memfd.js'
 import {
+  __kvmGmemInvalidateBegin,
   kvmGmemFops,
-  kvmGmemInvalidateBegin,
   kvmGmemInvalidateEnd,
 } from '../../../v6_18/virt/kvm/guest_memfd.js'
 import type { KvmMemoryAttributes2 } from '../../../virt/kvm/guest_memfd.js'
@@ -112,6 +113,24 @@ export const kvmGmemMakeShared = fn(function* kvm_gmem_make_shared(
   }
 })
 
+/**
+ * Zap what maps [start, end) as memory of the kinds that the filter names, for all views of the inode.
+ *
+ * Models: 7.4 virt/kvm/guest_memfd.c kvm_gmem_invalidate_start.
+ */
+export const kvmGmemInvalidateStart = fn(function* kvm_gmem_invalidate_start(
+  mapping: AddressSpace,
+  start: Pgoff,
+  end: Pgoff,
+  filter: number,
+): Kernel<void> {
+  let gmem = mapping.privateData as KvmGmem | null
+  while (gmem !== null) {
+    yield* __kvmGmemInvalidateBegin(gmem, start, end, filter)
+    gmem = gmem.entry
+  }
+})
+
 function checked(index: Pgoff, gi: GmemInode): void {
   if (index > gi.attributes.length) {
     throw new LimitError(`a guest_memfd converts its first ${gi.attributes.length} pages here`)
@@ -145,10 +164,10 @@ export const convertRange = fn(function* __kvm_gmem_convert(
   args: KvmMemoryAttributes2,
 ): Kernel<number> {
   const mapping = inode.iMapping!
-  const attributes = Number(args.attributes)
+  const toPrivate = args.attributes !== 0n
   args.errorOffset = pgoffToBytes(start)
   if (yield* shouldFailslab()) return -ENOMEM
-  if (attributes & KVM_MEMORY_ATTRIBUTE_PRIVATE) {
+  if (toPrivate) {
     yield* unmapMappingPages(mapping, start, addPages(end, -1), false)
     const busy = yield* kvmGmemHasOutstandingReferences(mapping, start, end)
     if (busy >= 0) {
@@ -156,11 +175,11 @@ export const convertRange = fn(function* __kvm_gmem_convert(
       return -EAGAIN
     }
   }
-  yield* kvmGmemInvalidateBegin(mapping, start, end)
-  if (!(attributes & KVM_MEMORY_ATTRIBUTE_PRIVATE)) {
-    yield* kvmGmemMakeShared(mapping, start, end)
-  }
-  yield* masStorePrealloc(gmemI(inode), start, end, attributes)
+  // Parts of the range may be of the new kind already: what the guest has there stays.
+  const filter = toPrivate ? KVM_FILTER_SHARED : KVM_FILTER_PRIVATE
+  yield* kvmGmemInvalidateStart(mapping, start, end, filter)
+  if (!toPrivate) yield* kvmGmemMakeShared(mapping, start, end)
+  yield* masStorePrealloc(gmemI(inode), start, end, Number(args.attributes))
   yield* kvmGmemInvalidateEnd(mapping, start, end)
   return 0
 })
