@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { unannounced } from '../../src/app/announced.js'
 import { expectationFor } from '../../src/app/expect.js'
+import { designsNamedIn } from '../../src/app/host/designs.js'
 import { builtInScenarios, hostScenarios } from '../../src/app/host/scenarios.js'
 import { splitSections } from '../../src/app/sections.js'
 import { NAMED_DESIGNS } from '../../src/designs/index.js'
@@ -21,6 +22,16 @@ describe('every access that no lock orders is announced, and no section is split
       assert.deepEqual(splitSections(scenario, design, drawFrom(104_729), 1), [])
     })
   }
+})
+
+test('a scenario that names such a design is checked on it too, when no design is asked for', () => {
+  const named = (name: string): string[] => {
+    const files = [...builtInScenarios(), ...hostScenarios()]
+    const { scenario } = files.find((f) => f.scenario.name === name)!
+    return designsNamedIn([scenario]).map((d) => d.id)
+  }
+  assert.deepEqual(named('hosts/conversion-vs-pin'), ['gmem-convert'])
+  assert.deepEqual(named('punch/punch-vs-guest-fault'), [])
 })
 
 test('a design with calls of its own runs where it is named, and in no scenario about others', () => {
