@@ -13,6 +13,7 @@ import {
   confidentialVm,
   guestAccept,
   guestApCreate,
+  guestApDestroy,
   guestConvert,
   guestConvertPages,
   guestPsc,
@@ -152,8 +153,13 @@ export const KVM_CALLS = {
   ),
   guest_ap_create: call(
     guestApCreate,
-    [vm, gpa],
-    "The guest makes a page the save area of the task's vCPU: 0, or its instruction's code.",
+    [vm, gpa, number('target', -1)],
+    "The guest makes a page the save area of a vCPU, by its number, or of the task's: 0, or a code.",
+  ),
+  guest_ap_destroy: call(
+    guestApDestroy,
+    [vm, number('target', -1)],
+    'The guest has a vCPU run no more: 0 or -EINVAL. It returns -EINTR from then on.',
   ),
   guest_convert: call(
     guestConvert,

@@ -1,6 +1,11 @@
 /** `check` and the matrix: from the command line to a report on the standard output. */
 import { UserError } from '../app/error.js'
-import { builtInDesigns, designsOnMachine, resolveDesigns } from '../app/host/designs.js'
+import {
+  builtInDesigns,
+  designsNamedIn,
+  designsOnMachine,
+  resolveDesigns,
+} from '../app/host/designs.js'
 import { type Answer, check as run } from '../app/host/run.js'
 import { builtInScenarios, hostScenarios, readScenarios } from '../app/host/scenarios.js'
 import {
@@ -32,8 +37,10 @@ const CROSS_EXECUTIONS = 20_000
 export async function check(names: readonly string[], flags: CheckFlags): Promise<number> {
   const format = await formatNamed(flags.format)
   const named = flags.design.length > 0
-  const designs = await designsFor(flags)
-  const scenarios = scenariosFor(names, designs, flags.host)
+  const asked = await designsFor(flags)
+  const scenarios = scenariosFor(names, asked, flags.host)
+  const all = !named && flags.host === undefined
+  const designs = all ? [...asked, ...designsNamedIn(scenarios.map((f) => f.scenario))] : asked
   if (designs.every((d) => d.module === undefined)) sayUnknownMarks(scenarios)
   if (flags.promela !== undefined) await writePromela(scenarios, designs, flags.promela)
   const progress = new ProgressLine()

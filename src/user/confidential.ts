@@ -79,12 +79,24 @@ export const guestConvertPages = fn(function* guest_convert_pages(
 })
 
 /**
- * The guest has the task's vCPU go on from a state that it keeps in a private page, at an address in
- * bytes. 0 or an error; here a vCPU's state is none of guest memory.
+ * The guest has a vCPU, the task's own if `target` is negative, go on from a state that it keeps in a
+ * private page, at an address in bytes. 0 or an error; here a vCPU's state is none of guest memory.
  */
 export const guestApCreate = fn(function* guest_ap_create(
   vm: number,
   _gpa: bigint,
+  _target: number,
+): Kernel<number> {
+  const file = yield* kvmFget(vm)
+  if (isErr(file)) return ptrErr(file)
+  yield* fput(file)
+  return -ENOTTY
+})
+
+/** The guest has a vCPU run no more. 0 or an error; here it is no matter of the hypervisor's. */
+export const guestApDestroy = fn(function* guest_ap_destroy(
+  vm: number,
+  _target: number,
 ): Kernel<number> {
   const file = yield* kvmFget(vm)
   if (isErr(file)) return ptrErr(file)

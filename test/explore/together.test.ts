@@ -42,7 +42,7 @@ test('a larger table begins with the states that are finished, and with no other
   const numbers = Array.from({ length: 100 }, (_, n) => n)
   const fingerprint = (n: number): [number, number] => [Math.imul(n, 0x9e3779b1) & ~1, n << 4]
   for (const n of numbers) states.insert(...fingerprint(n))
-  for (const n of numbers) if (n % 3 === 0) states.finish(...fingerprint(n))
+  for (const n of numbers) if (n % 3 === 0) states.finish(...fingerprint(n), 0)
   const larger = tableOf(1 << 14)
   assert.equal(carry(table, larger), 34)
   const others = new SharedStates({ worker: 1, control, table: larger })

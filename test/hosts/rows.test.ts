@@ -111,7 +111,7 @@ const SERIES_2023: readonly Row[] = [
     row: '8.7 in-place conversion wants an exact count',
     clean: [
       ['hosts/conversion-of-a-pinned-page', 'gmem-convert'],
-      ['hosts/conversion-vs-pin', 'gmem-convert'],
+      ['hosts/conversion-of-two-kinds', 'gmem-convert@tdx-6.18'],
     ],
   },
   {

@@ -1,9 +1,10 @@
 /** Designs by id or by path. */
 import type { Design } from '../../designs/design.js'
-import { DESIGNS } from '../../designs/index.js'
+import { DESIGNS, NAMED_DESIGNS } from '../../designs/index.js'
 import { MACHINE_OF, onHost, supports } from '../../hosts/host.js'
 import { designIds, designNamed, HOSTS } from '../../hosts/index.js'
 import { suggest } from '../../litmus/error.js'
+import type { Scenario } from '../../litmus/scenario.js'
 import { numberDeclared } from '../../machine/machine.js'
 import { UserError } from '../error.js'
 import type { LoadedDesign } from '../results.js'
@@ -71,24 +72,27 @@ export function designsOnMachine(
   throw new UserError(`${names} does not run on the host "${machine}"`)
 }
 
+function asLoaded(design: Design): LoadedDesign {
+  const { id } = design
+  return { id, module: undefined, identity: id, design, path: undefined }
+}
+
 export function builtInDesigns(): LoadedDesign[] {
-  return DESIGNS.map((design) => {
-    const { id } = design
-    return { id, module: undefined, identity: id, design, path: undefined }
-  })
+  return DESIGNS.map(asLoaded)
+}
+
+/** Those beside the built-in ones that a row of a scenario names: they are in no list of all. */
+export function designsNamedIn(scenarios: readonly Scenario[]): LoadedDesign[] {
+  const names = new Set(scenarios.flatMap((s) => s.expect.flatMap((e) => e.designs)))
+  return NAMED_DESIGNS.filter((d) => names.has(d.id)).map(asLoaded)
 }
 
 /** From an id, or the path of a file, to a design. @throws UserError */
 export async function resolveDesign(name: string): Promise<LoadedDesign> {
   const builtIn = designNamed(name)
-  if (builtIn !== undefined) {
-    return { id: name, module: undefined, identity: name, design: builtIn, path: undefined }
-  }
+  if (builtIn !== undefined) return asLoaded(builtIn)
   if (!/[/\\]|\.ts$/.test(name)) {
-    const hint = suggest(
-      name,
-      DESIGNS.map((d) => d.id),
-    )
+    const hint = suggest(name, designIds())
     throw new UserError(`there is no design "${name}".${hint} A file's name ends in .ts.`)
   }
   // The compiler is loaded only when it is needed.

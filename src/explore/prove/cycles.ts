@@ -28,20 +28,14 @@ export class Components {
   readonly #known: KnownStates
   readonly #shared: SharedStates | undefined
   readonly #open: OpenStates
-  /** Of several workers: executions that end in each open state, and in those that were finished. */
+  /** Of several workers: executions that end in each open state. */
   readonly #ends: number[] = []
-  #executions = 0
 
   constructor(run: Execution, known: KnownStates) {
     this.#run = run
     this.#known = known
     this.#shared = known.shared
     this.#open = known.shared?.open ?? new OpenStates()
-  }
-
-  /** Of one of several workers: ends of executions in the states that it was first to finish. */
-  get executions(): number {
-    return this.#executions
   }
 
   get bytes(): number {
@@ -114,12 +108,16 @@ export class Components {
 
   /** Nobody has to look at the states from a place on again. */
   #finish(shared: SharedStates, low: number, cycle: boolean): void {
-    if (cycle) shared.beginCycle()
-    for (let place = low; place < this.#open.count; place++) {
-      const first = shared.finish(this.#open.loOf(place), this.#open.hiOf(place))
-      if (first) this.#executions += this.#ends[place] as number
+    const open = this.#open
+    if (!cycle) {
+      shared.leave(open.loOf(low), open.hiOf(low), this.#ends[low] as number)
+      return
     }
-    if (cycle) shared.endCycle()
+    shared.beginCycle()
+    for (let place = low; place < open.count; place++) {
+      shared.finish(open.loOf(place), open.hiOf(place), this.#ends[place] as number)
+    }
+    shared.endCycle()
   }
 
   /** The open states, and back. */

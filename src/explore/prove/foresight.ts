@@ -69,9 +69,10 @@ export class Foresight {
       words[here + task] = deed
       if (deed === 0 || (memo.dirty(deed) & this.#judges.ofSteps) !== 0) continue
       const lo = fromLo ^ memo.changeLo(deed)
+      const hi = fromHi ^ memo.changeHi(deed)
       this.#ends[task * 2] = lo
-      this.#ends[task * 2 + 1] = fromHi ^ memo.changeHi(deed)
-      this.#glimpse ^= this.#known.glance(lo)
+      this.#ends[task * 2 + 1] = hi
+      this.#glimpse ^= this.#known.glance(lo, hi)
       foreseen |= 1 << task
     }
     return foreseen

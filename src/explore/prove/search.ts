@@ -94,7 +94,7 @@ class Search {
     return {
       states: this.#known.size,
       steps: this.#steps,
-      executions: this.#shared === undefined ? this.#executions : (this.#cycles?.executions ?? 0),
+      executions: this.#shared === undefined ? this.#executions : this.#shared.executions,
       finished: !this.#interrupted,
       outOfMemory: this.#outOfMemory,
       cut: this.#cut || this.#sufficed,

@@ -90,8 +90,8 @@ export class KnownStates {
   }
 
   /** Fetch what `has` will look at first, ahead of it. */
-  glance(lo: number): number {
-    return this.shared === undefined ? this.#visited.glance(lo) : this.shared.glance(lo)
+  glance(lo: number, hi: number): number {
+    return this.shared === undefined ? this.#visited.glance(lo) : this.shared.glance(lo, hi)
   }
 
   /** Of a plain search: the fingerprints, and back. */

@@ -13,6 +13,7 @@
  * bits replaced by 1 and the finished bit. 61 bits tell states apart.
  */
 import { OpenStates } from './open.js'
+import { RecentStates } from './recent.js'
 
 const FINISHED = 1
 const PUBLISHED = 2
@@ -54,6 +55,8 @@ export function tableOf(bytes: number, mostOfBuffer = MOST_BUFFER_BYTES): Shared
 /** At most this share of the slots is used. */
 const FULL = 0.9
 const BATCH = 256
+/** States that are finished together: their slots lie far away, and are fetched at once. */
+const LEFT_TOGETHER = 32
 
 export class SharedStates {
   readonly #buffers: readonly Int32Array[]
@@ -67,6 +70,16 @@ export class SharedStates {
   #full = false
   /** What this worker has not left yet, whether somebody has finished it or not. */
   readonly open = new OpenStates()
+  /** Of those that this worker has open or has seen finished: that does not change any more. */
+  readonly #recent = new RecentStates()
+  /** What this worker has left and not finished yet: no cycle leads through it. */
+  readonly #leftLo = new Int32Array(LEFT_TOGETHER)
+  readonly #leftHi = new Int32Array(LEFT_TOGETHER)
+  readonly #leftEnds = new Int32Array(LEFT_TOGETHER)
+  #left = 0
+  #executions = 0
+  /** What a glance has seen; of no use but that it has been fetched. */
+  #glimpse = 0
   /** Where the search for a fingerprint begins, in slots of its buffer. */
   #place = 0
   #seen: Int32Array
@@ -95,8 +108,14 @@ export class SharedStates {
     return Atomics.load(this.#control, CONTROL.DONE) !== 0
   }
 
-  /** This worker has finished the initial state. */
+  /** Ends of executions in the states that this worker was the first to finish. */
+  get executions(): number {
+    return this.#executions
+  }
+
+  /** This worker has left the initial state. */
   end(): void {
+    this.finishLeft()
     Atomics.store(this.#control, CONTROL.DONE, 1)
   }
 
@@ -110,6 +129,8 @@ export class SharedStates {
 
   /** Put a fingerprint in; false if this worker has it open or somebody has finished it. */
   insert(lo: number, hi: number): boolean {
+    if (this.#recent.has(lo, hi)) return false
+    this.#recent.add(lo, hi)
     const first = lo | 1
     const second = (hi & ~3) | PUBLISHED
     const table = this.#bufferFor(first)
@@ -128,29 +149,66 @@ export class SharedStates {
       // Its owner is about to write the second word.
       while (word === 0) word = Atomics.load(table, i + 1)
       if ((word & ~FINISHED) !== second) continue
-      return (word & FINISHED) === 0 && this.open.placeOf(lo, hi) < 0
+      return (word & FINISHED) === 0 && !this.#isMine(lo, hi)
     }
   }
 
   /** Fetch the slot at which a search for a fingerprint begins, ahead of the search. */
-  glance(lo: number): number {
+  glance(lo: number, hi: number): number {
+    return this.#recent.has(lo, hi) ? 0 : this.#fetch(lo)
+  }
+
+  #fetch(lo: number): number {
     return this.#bufferFor(lo | 1)[this.#place * 2] as number
   }
 
   /** Has this worker the state open, or somebody finished it? */
   has(lo: number, hi: number): boolean {
+    if (this.#recent.has(lo, hi)) return true
     const word = this.#look(lo, hi)
-    return word !== 0 && ((word & FINISHED) !== 0 || this.open.placeOf(lo, hi) >= 0)
+    if (word === 0 || ((word & FINISHED) === 0 && !this.#isMine(lo, hi))) return false
+    this.#recent.add(lo, hi)
+    return true
+  }
+
+  /** Is the state open, or left, by this worker? */
+  #isMine(lo: number, hi: number): boolean {
+    for (let i = 0; i < this.#left; i++) {
+      if (this.#leftLo[i] === lo && this.#leftHi[i] === hi) return true
+    }
+    return this.open.placeOf(lo, hi) >= 0
   }
 
   isFinished(lo: number, hi: number): boolean {
     return (this.#look(lo, hi) & FINISHED) !== 0
   }
 
-  /** False if somebody was faster. */
-  finish(lo: number, hi: number): boolean {
-    if ((this.#look(lo, hi) & FINISHED) !== 0) return false
-    return (Atomics.or(this.#seen, this.#at, FINISHED) & FINISHED) === 0
+  /**
+   * Finish a state that has been left, in which so many executions end, now or a little later. One
+   * that lies on no cycle: those of a cycle are finished together.
+   */
+  leave(lo: number, hi: number, ends: number): void {
+    if (this.#left === LEFT_TOGETHER) this.finishLeft()
+    this.#leftLo[this.#left] = lo
+    this.#leftHi[this.#left] = hi
+    this.#leftEnds[this.#left++] = ends
+  }
+
+  /** Finish what has been left. */
+  finishLeft(): void {
+    for (let i = 0; i < this.#left; i++) this.#glimpse ^= this.#fetch(this.#leftLo[i] as number)
+    for (let i = 0; i < this.#left; i++) {
+      const [lo, hi] = [this.#leftLo[i] as number, this.#leftHi[i] as number]
+      this.finish(lo, hi, this.#leftEnds[i] as number)
+    }
+    this.#left = 0
+  }
+
+  /** Finish a state in which so many executions end; they count if nobody was faster. */
+  finish(lo: number, hi: number, ends: number): void {
+    if ((this.#look(lo, hi) & FINISHED) !== 0) return
+    const before = Atomics.or(this.#seen, this.#at, FINISHED)
+    if ((before & FINISHED) === 0) this.#executions += ends
   }
 
   /**
@@ -205,7 +263,7 @@ export function carry(from: Share['table'], to: Share['table']): number {
       const second = words[i + 1] as number
       if ((second & FINISHED) === 0) continue
       states.insert(words[i] as number, second)
-      states.finish(words[i] as number, second)
+      states.finish(words[i] as number, second, 0)
     }
   }
   return states.size

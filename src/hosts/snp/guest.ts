@@ -12,6 +12,7 @@ import { EINTR, EINVAL, EIO } from '../../kernel/include/errno.js'
 import {
   KVM_EXIT_SHUTDOWN,
   KVM_REQ_MCE_SHUTDOWN,
+  KVM_REQ_UPDATE_PROTECTED_GUEST_STATE,
   KVM_REQ_VMSA_PAGE_RELOAD,
   type KvmVcpu,
 } from '../../kernel/include/kvm.js'
@@ -167,6 +168,9 @@ function instruction(vcpu: KvmVcpu, gfn: Gfn, folio: Folio, offset: number, byte
  */
 export const reloadVmsa = fn(function* sev_snp_reload_vmsa(_vcpu: KvmVcpu): Kernel<void> {})
 
+/** Requests that are met before the vCPU enters the guest. */
+const ABOUT_SAVE_AREAS = KVM_REQ_VMSA_PAGE_RELOAD | KVM_REQ_UPDATE_PROTECTED_GUEST_STATE
+
 /**
  * All that KVM does before it enters the guest: 0, and the processor's own step has begun; or the
  * error of KVM_RUN, as `vcpu_run` has it.
@@ -177,20 +181,20 @@ export const reloadVmsa = fn(function* sev_snp_reload_vmsa(_vcpu: KvmVcpu): Kern
 export const vcpuEnterGuest = fn(function* vcpu_enter_guest(vcpu: KvmVcpu): Kernel<number> {
   if (ghcbOf(vcpu).ghcb !== null) throw new LimitError('a vCPU whose VMM has not answered it')
   for (;;) {
-    // KVM_REQ_UPDATE_PROTECTED_GUEST_STATE, which nobody but the vCPU itself makes here.
-    if (sevEs(vcpu).waitingForReset) yield* sevSnpInitProtectedGuestState(vcpu)
-    if (sevEs(vcpu).vmsaPfn === HALTED) return -EINTR
+    // Who makes a request kicks the vCPU, so it does not enter, or sleep, with one pending.
     yield rmw(vcpu, 'tlbValid')
     alsoWrites(vcpu, 'requests')
-    // Who makes it kicks the vCPU, so it does not enter with one pending.
-    if ((vcpu.requests & KVM_REQ_VMSA_PAGE_RELOAD) === 0) return refusedEntry(vcpu)
-    vcpu.requests &= ~KVM_REQ_VMSA_PAGE_RELOAD
-    yield* reloadVmsa(vcpu)
+    const requests = vcpu.requests & ABOUT_SAVE_AREAS
+    if (requests === 0) return refusedEntry(vcpu)
+    vcpu.requests &= ~ABOUT_SAVE_AREAS
+    if (requests & KVM_REQ_VMSA_PAGE_RELOAD) yield* reloadVmsa(vcpu)
+    if (requests & KVM_REQ_UPDATE_PROTECTED_GUEST_STATE) yield* sevSnpInitProtectedGuestState(vcpu)
   }
 })
 
 /** 0, or why nobody enters the guest. Part of the processor's step. */
 function refusedEntry(vcpu: KvmVcpu): number {
+  if (sevEs(vcpu).vmsaPfn === HALTED) return -EINTR
   // KVM_REQ_MMU_FREE_OBSOLETE_ROOTS: nobody enters the guest with a root that was thrown away.
   alsoWrites(vcpu, 'rootObsolete')
   vcpu.rootObsolete = false

@@ -34,6 +34,7 @@ import {
   confidentialVm,
   guestAccept,
   guestApCreate,
+  guestApDestroy,
   guestConvert,
   guestConvertPages,
   guestPsc,
@@ -93,7 +94,13 @@ import {
   snpVmTypeHasPrivateMem,
   snpVmTypeSupported,
 } from './vm.js'
-import { nextSaveArea, snpGuestApCreate, vmsaPage, vmsaPage2023 } from './vmsa.js'
+import {
+  nextSaveArea,
+  snpGuestApCreate,
+  snpGuestApDestroy,
+  vmsaPage,
+  vmsaPage2023,
+} from './vmsa.js'
 import {
   flushSlotAndReload,
   nextSaveAreaRemembered,
@@ -116,6 +123,7 @@ const COMMON: readonly Replacement[] = [
   replace(launchUpdate, snpLaunchUpdateOp),
   replace(guestAccept, snpGuestAccept),
   replace(guestApCreate, snpGuestApCreate),
+  replace(guestApDestroy, snpGuestApDestroy),
   replace(guestConvert, snpGuestConvert),
   replace(guestConvertPages, snpGuestConvertPages),
   replace(guestPsc, snpGuestPsc),

@@ -31,7 +31,7 @@ import { srcuReadLock, srcuReadUnlock } from '../../machine/rcu.js'
 import { isErr } from '../../machine/struct.js'
 import { MAX_TASKS } from '../../machine/task.js'
 import { HALTED, INVALID_VMSA, isSnpGuest, sevEs, sevInfo } from './vm.js'
-import { vmsaPage } from './vmsa.js'
+import { makeRequestAndKick, vmsaPage } from './vmsa.js'
 
 /**
  * Take the page of a gfn (+ 1; 0 for none) for the save area. There is none until that has worked;
@@ -101,7 +101,8 @@ export const sevSnpReload = fn(function* sev_snp_reload_vmsa(vcpu: KvmVcpu): Ker
   const es = sevEs(vcpu)
   srcuReadLock(kvm.srcu)
   yield* mutexLock(es.vmsaMutex)
-  yield* takeVmsa(vcpu, es.guestVmsaGfn)
+  // One that was destroyed meanwhile stays so.
+  if (es.vmsaPfn !== HALTED) yield* takeVmsa(vcpu, es.guestVmsaGfn)
   mutexUnlock(es.vmsaMutex)
   srcuReadUnlock(kvm.srcu)
 })
@@ -126,8 +127,7 @@ export const sevGmemInvalidateRange = fn(function* sev_gmem_invalidate_range(
     yield read(sevEs(vcpu), 'guestVmsaGfn')
     const gfn = sevEs(vcpu).guestVmsaGfn - 1
     if (gfn < start || gfn >= end) continue
-    yield write(vcpu, 'requests')
-    vcpu.requests |= KVM_REQ_VMSA_PAGE_RELOAD
+    yield* makeRequestAndKick(vcpu, KVM_REQ_VMSA_PAGE_RELOAD)
   }
 })
 

@@ -5,14 +5,18 @@
  * keeps the address, and nobody tells it when the page goes. Later versions are told
  * (`vmsa-reload.ts`).
  *
- * Left out: AP_CREATE_ON_INIT and AP_DESTROY. It is the vCPU itself that asks here, where in a guest
- * another one does.
+ * Left out: AP_CREATE_ON_INIT. A vCPU may ask for itself here, which in a guest another one does.
  */
 
 import { guestAccess, taskVcpu } from '../../kernel/arch/x86/kvm/guest.js'
 import { fput } from '../../kernel/fs/file_table.js'
 import { EINVAL } from '../../kernel/include/errno.js'
-import type { KvmMemorySlot, KvmVcpu } from '../../kernel/include/kvm.js'
+import {
+  KVM_REQ_UPDATE_PROTECTED_GUEST_STATE,
+  type Kvm,
+  type KvmMemorySlot,
+  type KvmVcpu,
+} from '../../kernel/include/kvm.js'
 import type { Folio } from '../../kernel/include/mm.js'
 import { bytesToPgoff, type Gfn, type Pfn } from '../../kernel/include/types.js'
 import { KVM_MEM_PRIVATE } from '../../kernel/include/uapi.js'
@@ -21,7 +25,7 @@ import { kvmGmemGetPfn } from '../../kernel/v6_18/virt/kvm/guest_memfd_slot.js'
 import { searchMemslots } from '../../kernel/virt/kvm/memslots.js'
 import { kvmRestrictedMemGetPfn } from '../../kernel/virt/kvm/restrictedmem.js'
 import { kvmFget, kvmOf } from '../../kernel/virt/kvm/vm_file.js'
-import { alsoReads, read } from '../../machine/effects.js'
+import { alsoReads, read, write } from '../../machine/effects.js'
 import { mark, tracepoint } from '../../machine/fault.js'
 import { fn, type Kernel } from '../../machine/fn.js'
 import { mutexLock, mutexUnlock } from '../../machine/locks.js'
@@ -85,22 +89,37 @@ export const sevSnpInitProtectedGuestState = fn(function* sev_snp_init_protected
   srcuReadUnlock(kvm.srcu)
 })
 
+/** kvm_make_request_and_kick(): a vCPU in the guest leaves it, one that is halted wakes up. */
+export const makeRequestAndKick = fn(function* kvm_make_request_and_kick(
+  vcpu: KvmVcpu,
+  request: number,
+): Kernel<void> {
+  yield write(vcpu, 'requests')
+  vcpu.requests |= request
+})
+
 /**
- * SVM_VMGEXIT_AP_CREATE: 0, or -EINVAL, which the guest sees as an input that is no good. A page that
- * begins a region is refused: with a large entry the processor could fault on it for nothing.
+ * SVM_VMGEXIT_AP_CREATE, or with no gfn SVM_VMGEXIT_AP_DESTROY, of the vCPU with this id: 0, or
+ * -EINVAL, which the guest sees as an input that is no good. A page that begins a region is refused:
+ * with a large entry the processor could fault on it for nothing.
  *
  * Models: 6.17 arch/x86/kvm/svm/sev.c sev_snp_ap_creation. Compared: 7.0 source.
  */
 export const sevSnpApCreation = fn(function* sev_snp_ap_creation(
-  vcpu: KvmVcpu,
+  kvm: Kvm,
+  target: number,
   gfn: Gfn,
 ): Kernel<number> {
+  yield read(kvm, 'vcpus')
+  const vcpu = target >= 0 && target < kvm.vcpus.length ? kvm.vcpus.get(target) : null
+  if (vcpu === null) return -EINVAL
   const es = sevEs(vcpu)
   yield* mutexLock(es.vmsaMutex)
-  const ret = gfn % REGION === 0 ? -EINVAL : 0
+  const ret = gfn >= 0 && gfn % REGION === 0 ? -EINVAL : 0
   if (ret === 0) {
     es.vmsaGfn = gfn + 1
     es.waitingForReset = true
+    yield* makeRequestAndKick(vcpu, KVM_REQ_UPDATE_PROTECTED_GUEST_STATE)
   }
   mutexUnlock(es.vmsaMutex)
   return ret
@@ -122,25 +141,43 @@ export function vmrunAllowed(vcpu: KvmVcpu): boolean {
   return false
 }
 
-/**
- * The guest makes a private page the save area of the task's vCPU, and has the hypervisor take it: 0,
- * a code of RMPADJUST, or -EINVAL.
- *
- * Models: 6.12 arch/x86/coco/sev/core.c snp_set_vmsa and wakeup_cpu_via_vmgexit, for one's own vCPU.
- */
-export const snpGuestApCreate = fn(function* guest_ap_create(
+/** The task's vCPU has KVM create the save area of a vCPU, its own if `target` is negative. */
+export const askForSaveArea = fn(function* vmgexit_ap_create(
   vm: number,
-  gpa: bigint,
+  target: number,
+  gfn: Gfn,
 ): Kernel<number> {
-  const code = yield* guestAccess(vm, gpa, ADJUST)
-  if (code !== 0) return code
   const file = yield* kvmFget(vm)
   if (isErr(file)) return ptrErr(file)
   const vcpu = yield* taskVcpu(kvmOf(file))
   let error = -EINVAL
   if (isSnpGuest(vcpu.kvm!)) {
-    error = yield* sevSnpApCreation(vcpu, bytesToPgoff(gpa) as number as Gfn)
+    error = yield* sevSnpApCreation(vcpu.kvm!, target < 0 ? vcpu.id : target, gfn)
   }
   yield* fput(file)
   return error
+})
+
+/**
+ * The guest makes a private page the save area of a vCPU, and has the hypervisor take it: 0, a code of
+ * RMPADJUST, or -EINVAL.
+ *
+ * Models: 6.12 arch/x86/coco/sev/core.c snp_set_vmsa and wakeup_cpu_via_vmgexit.
+ */
+export const snpGuestApCreate = fn(function* guest_ap_create(
+  vm: number,
+  gpa: bigint,
+  target: number,
+): Kernel<number> {
+  const code = yield* guestAccess(vm, gpa, ADJUST)
+  if (code !== 0) return code
+  return yield* askForSaveArea(vm, target, bytesToPgoff(gpa) as number as Gfn)
+})
+
+/** The guest has a vCPU no longer run: 0 or -EINVAL. */
+export const snpGuestApDestroy = fn(function* guest_ap_destroy(
+  vm: number,
+  target: number,
+): Kernel<number> {
+  return yield* askForSaveArea(vm, target, -1 as Gfn)
 })

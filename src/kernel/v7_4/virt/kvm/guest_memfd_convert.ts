@@ -137,7 +137,12 @@ function checked(index: Pgoff, gi: GmemInode): void {
   }
 }
 
-/** mas_store_prealloc(): readers see the range as it was, or as it is. */
+/**
+ * Readers see the range as it was, or as it is.
+ *
+ * Models: 7.4 lib/maple_tree.c mas_store_prealloc. Simplifies: a word for each page, not for each
+ * range.
+ */
 export const masStorePrealloc = fn(function* mas_store_prealloc(
   gi: GmemInode,
   start: Pgoff,
