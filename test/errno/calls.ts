@@ -9,6 +9,8 @@ import {
   userMprotect,
   userMunlock,
   userMunmap,
+  userPinLongterm,
+  userVmsplice,
 } from '../../src/user/memory.js'
 import { type Call, differs, type Row, same } from './row.js'
 
@@ -248,6 +250,32 @@ const secretRows: readonly Row[] = [
   ]),
 ]
 
+/** Who keeps a page of the process: a pipe, a device. */
+const keepRows: readonly Row[] = [
+  same(
+    'vmsplice',
+    'nothing is mapped there',
+    '-EFAULT',
+    (c) => c(userVmsplice, NOWHERE, 0n),
+    'read',
+  ),
+  same('vmsplice', 'not readable', '-EFAULT', (c) => c(userVmsplice, mapped(c, 0), 0n), 'read'),
+  same(
+    'PIN_LONGTERM_TEST_START',
+    'an unknown flag, at an unaligned address',
+    '-EINVAL',
+    (c) => c(userPinLongterm, mapped(c), 1n, 4),
+    'read',
+  ),
+  same(
+    'PIN_LONGTERM_TEST_START',
+    'to write what is only read',
+    '-EFAULT',
+    (c) => c(userPinLongterm, mapped(c, READ), 0n, 1),
+    'read',
+  ),
+]
+
 export const callRows: readonly Row[] = [
   ...hugeRows,
   ...madviseRows,
@@ -255,4 +283,5 @@ export const callRows: readonly Row[] = [
   ...mlockRows,
   ...otherRows,
   ...secretRows,
+  ...keepRows,
 ]

@@ -1,5 +1,6 @@
 /** KVM: files of guest memory, memslots, attributes, prefault. 6.2 has but the oldest of them. */
 import type { Op } from '../../src/conform/program.js'
+import { sysMemfdCreate } from '../../src/kernel/mm/memfd.js'
 import {
   sysKvmCreateGuestMemfd,
   sysKvmPreFaultMemory,
@@ -10,6 +11,7 @@ import {
   sysKvmSetUserMemoryRegion,
   sysKvmSetUserMemoryRegion2,
 } from '../../src/kernel/virt/kvm/memory_region.js'
+import { setAttributes2 } from '../../src/user/vmm.js'
 import { type Call, now, type Row, same } from './row.js'
 
 const P = 4096
@@ -361,6 +363,27 @@ function prefault(
   return now('KVM_PRE_FAULT_MEMORY', condition, answer, run, 'recorded')
 }
 
+/** What converts pages in place asks the file; no released kernel knows it. */
+const attributes2 = (fd: (call: Call) => number) => (call: Call) =>
+  call(setAttributes2, fd(call), 0n, 4096n, 8n, 0n, 0)
+
+const attributes2Rows: readonly Row[] = [
+  same(
+    'KVM_SET_MEMORY_ATTRIBUTES2',
+    'no such file',
+    '-EBADF',
+    attributes2(() => 9),
+    'read',
+  ),
+  same(
+    'KVM_SET_MEMORY_ATTRIBUTES2',
+    'any file',
+    '-ENOTTY',
+    attributes2((call) => call(sysMemfdCreate, 0)),
+    'read',
+  ),
+]
+
 const prefaultRows: readonly Row[] = [
   prefault('a flag', '-EINVAL', [0n, 4096n, 1n]),
   prefault('size 0', '-EINVAL', [0n, 0n, 0n]),
@@ -376,5 +399,6 @@ export const kvmRows: readonly Row[] = [
   ...regionRows,
   ...plainRegionRows,
   ...attributeRows,
+  ...attributes2Rows,
   ...prefaultRows,
 ]

@@ -133,6 +133,11 @@ const VENDORS: readonly Row[] = [
     mended: ['hosts/buffer-at-the-end-of-the-ghcb', 'gmem-6.18@snp-7.3'],
   },
   {
+    row: 'SNP: a launch that is finished twice (mended in 6.12.117 and 7.1.8)',
+    shows: ['hosts/launch-finished-twice', 'gmem-6.18@snp', 'host-write-fault'],
+    mended: ['hosts/launch-finished-twice', 'gmem-6.18@snp-7.3'],
+  },
+  {
     row: 'SNP: a vCPU that goes during a request keeps the GHCB (mended in 7.1.8)',
     shows: ['hosts/vmm-that-never-answers', 'gmem-6.18@snp', 'refcount-leak'],
     mended: ['hosts/vmm-that-never-answers', 'gmem-6.18@snp-7.3'],

@@ -214,7 +214,7 @@ table('3.8: the header of a buffer', boot, [
       assert.equal(isPrivate(0), true)
     })
   }),
-  row('there is no room for it: INVALID_HDR, but before 7.1 nobody looks', 'I', K26, () => {
+  row('there is no room for it: INVALID_HDR, but up to 7.0 nobody looks', 'I', K26, () => {
     const at = BUFFER + 2032n - 16n
     const said = [BEFORE, SINCE].map((design) => {
       boot(design)
@@ -230,7 +230,7 @@ table('3.8: the header of a buffer', boot, [
       assert.equal(isPrivate(0), true)
     })
   }),
-  row('it is read once, as of 7.1; before, for every range', 'I', K26, () => {
+  row('it is read once, as of 7.1.8; before, for every range', 'I', K26, () => {
     // See also hosts/buffer-changed-while-the-vmm-answers.
     const ranges = [
       { gfn: 0, op: SHARED },
@@ -342,7 +342,7 @@ table('3.8: the scratch area', boot, [
       assert.equal(send(GHCB_GPA + 0xff0n, 8n), MALFORMED)
     })
   }),
-  row('elsewhere: malformed as of 7.1; before, a copy that is copied back', 'I', K26, () => {
+  row('elsewhere: malformed as of 7.1.8; before, a copy that is copied back', 'I', K26, () => {
     const said = [BEFORE, SINCE].map((design) => {
       boot(design)
       ok(guestAccept, vm, 10n * PAGE)
@@ -355,7 +355,7 @@ table('3.8: the scratch area', boot, [
       [MALFORMED, 0, true],
     ])
   }),
-  row('no memory is there: KVM_RUN fails, before 7.1', 'I', K26, () => {
+  row('no memory is there: KVM_RUN fails, up to 7.0', 'I', K26, () => {
     assert.equal(send(0x100000n, 16n), -EFAULT)
   }),
   row('the page of the GHCB is not there: the guest is told nothing', 'I', K26, () => {

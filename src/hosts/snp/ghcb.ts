@@ -79,7 +79,7 @@ export interface VcpuGhcb extends Obj {
   /** Of a page state change: which entry comes next, and how many are with user space. */
   index: number
   inFlight: number
-  /** The last entry, as of 7.1. */
+  /** The last entry, as of 7.1.8. */
   last: number
   /** KVM_EXIT_HYPERCALL, KVM_HC_MAP_GPA_RANGE: its arguments, and what user space answers. */
   gfn: Gfn

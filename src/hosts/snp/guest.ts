@@ -194,7 +194,9 @@ export const vcpuEnterGuest = fn(function* vcpu_enter_guest(vcpu: KvmVcpu): Kern
 
 /** 0, or why nobody enters the guest. Part of the processor's step. */
 function refusedEntry(vcpu: KvmVcpu): number {
-  if (sevEs(vcpu).vmsaPfn === HALTED) return -EINTR
+  const es = sevEs(vcpu)
+  if (es.vmsaPfn === HALTED) return -EINTR
+  if (es.vmsa !== null && !es.guestStateProtected) return -EINVAL
   // KVM_REQ_MMU_FREE_OBSOLETE_ROOTS: nobody enters the guest with a root that was thrown away.
   alsoWrites(vcpu, 'rootObsolete')
   vcpu.rootObsolete = false

@@ -1,6 +1,6 @@
 /**
  * AMD SEV-SNP. Hardware: `rmp.ts`, `instructions.ts`, `access.ts`; firmware: `firmware.ts`; Linux:
- * `sev.ts`, `leaked.ts`, `psp.ts`, `asid.ts`, `vm.ts`, `vmsa.ts`, `launch.ts`, `ghcb.ts`, `psc.ts`, and
+ * `sev.ts`, `leaked.ts`, `psp.ts`, `asid.ts`, `vm.ts`, `vmsa.ts`, `launch.ts`, `launch-vmsa.ts`, `ghcb.ts`, `psc.ts`, and
  * how it drives them, `gmem.ts` since 6.11, `gmem-7.0.ts` since 7.0, `series-2023.ts` and `launch-2023.ts` before; the guest:
  * `guest.ts`, `guest-psc.ts`.
  *
@@ -29,6 +29,7 @@ import { kvmGmemGetPfn } from '../../kernel/v6_18/virt/kvm/guest_memfd_slot.js'
 import { gmemPostPopulate, kvmGmemPopulate } from '../../kernel/v6_18/virt/kvm/populate.js'
 import { kvmArchFlushShadowMemslot } from '../../kernel/virt/kvm/memslots.js'
 import { kvmRestrictedmemInvalidateBegin } from '../../kernel/virt/kvm/restrictedmem.js'
+import { createVcpu } from '../../kernel/virt/kvm/vcpu_file.js'
 import { type Replacement, replace } from '../../machine/fn.js'
 import {
   confidentialVm,
@@ -68,6 +69,7 @@ import {
   snpLaunchUpdateOp,
 } from './launch.js'
 import { snpLaunchUpdate2023 } from './launch-2023.js'
+import { sevEsSyncVmsa, sevEsSyncVmsaUnlessProtected, snpCreateVcpu } from './launch-vmsa.js'
 import { isOnLeakedList } from './leaked.js'
 import {
   snpBeginPsc,
@@ -118,6 +120,7 @@ const COMMON: readonly Replacement[] = [
   replace(vmTypeHasPrivateMem, snpVmTypeHasPrivateMem),
   replace(kvmX86VmInit, sevVmInit),
   replace(kvmX86VmDestroy, sevVmDestroy),
+  replace(createVcpu, snpCreateVcpu),
   replace(confidentialVm, snpConfidentialVm),
   replace(launch, snpLaunch),
   replace(launchUpdate, snpLaunchUpdateOp),
@@ -150,6 +153,7 @@ const SINCE_7_3: readonly Replacement[] = [
   replace(mayWritebackSrc, writesBackCpuid),
   replace(setupVmgexitScratch, setupVmgexitScratchInGhcb),
   replace(sevFreeVcpu, sevFreeVcpuUnmaps),
+  replace(sevEsSyncVmsa, sevEsSyncVmsaUnlessProtected),
   replace(snpBeginPsc, snpBeginPscOnce),
   replace(snpContinuePsc, snpContinuePscOnce),
   replace(nextSaveArea, nextSaveAreaRemembered),

@@ -36,6 +36,7 @@ import {
   SNP_LAUNCH_START,
   SNP_LAUNCH_UPDATE,
 } from './firmware.js'
+import { snpLaunchUpdateVmsa } from './launch-vmsa.js'
 import { sevCmdStatus, sevDoCmd, snpAllocFirmwarePage, snpFreeFirmwarePage } from './psp.js'
 import { rmpMakePrivate, snpLookupAssigned } from './sev.js'
 import { isSnpGuest, sevInfo, snpDecommissionContext, snpPageReclaim } from './vm.js'
@@ -144,13 +145,13 @@ export const snpLaunchUpdate = fn(function* snp_launch_update(
  * KVM_SEV_SNP_LAUNCH_FINISH: -EINVAL before LAUNCH_START, -EIO if firmware refuses, as it does when
  * that was done. From then on pages may be mapped ahead of the guest.
  *
- * Models: 6.17 arch/x86/kvm/svm/sev.c snp_launch_finish. Simplifies: the vCPUs' own pages are none
- * of guest memory, and not encrypted here. Compared: 7.0 source.
+ * Models: 6.17 arch/x86/kvm/svm/sev.c snp_launch_finish. Compared: 7.0 source.
  */
 export const snpLaunchFinish = fn(function* snp_launch_finish(kvm: Kvm): Kernel<number> {
   const info = sevInfo(kvm)
   if (info.context === null) return -EINVAL
-  const ret = yield* sevDoCmd(SNP_LAUNCH_FINISH, info.context, info.context, 0)
+  let ret = yield* snpLaunchUpdateVmsa(kvm)
+  if (ret === 0) ret = yield* sevDoCmd(SNP_LAUNCH_FINISH, info.context, info.context, 0)
   if (ret !== 0) return ret
   yield write(info, 'launched')
   info.launched = true

@@ -116,7 +116,7 @@ function mapGpaRange(g: VcpuGhcb, gfn: Gfn, npages: number, operation: number): 
 
 /**
  * All that was with user space has been done: say so in the buffer. The index is kept for the next
- * range, which before 7.1 reads it again.
+ * range, which up to 7.0 reads it again.
  *
  * Models: 6.17 arch/x86/kvm/svm/sev.c __snp_complete_one_psc. Compared: 7.0 and 7.1 source.
  */
@@ -161,7 +161,7 @@ export const combineEntries = fn(function* snp_combine_psc(
  * what KVM does not know, which counts as done.
  *
  * Models: 6.17 arch/x86/kvm/svm/sev.c snp_begin_psc, behind its look at the header. Simplifies: an
- * entry is loaded once; before 7.1 nothing says so, and a compiler might do it again where it is
+ * entry is loaded once; up to 7.0 nothing says so, and a compiler might do it again where it is
  * used. Compared: 7.0 and 7.1 source, snp_do_psc there.
  */
 export const snpDoRange = fn(function* snp_do_psc(

@@ -13,6 +13,7 @@ import {
   KVM_X86_SNP_VM,
   KVM_X86_SW_PROTECTED_VM,
 } from '../../kernel/include/uapi.js'
+import { folioPut } from '../../kernel/mm/swap.js'
 import { kvmBugOn } from '../../kernel/virt/kvm/dead.js'
 import { write } from '../../machine/effects.js'
 import { warnOn } from '../../machine/fault.js'
@@ -90,6 +91,10 @@ export interface VcpuSevEs extends Obj {
   vmsaMutex: Mutex
   /** snp_vmsa_gpa, of 7.3 snp_pending_vmsa_gpa, as a gfn, + 1; 0: none. Guard: vmsaMutex. */
   vmsaGfn: number
+  /** The save area that KVM has allocated for a vCPU which a scenario makes; of others there is none. */
+  vmsa: Folio | null
+  /** guest_state_protected: firmware has encrypted it. Guard: kvm->lock. */
+  guestStateProtected: boolean
   /** snp_ap_waiting_for_reset. Guard: vmsaMutex. */
   waitingForReset: boolean
   /**
@@ -116,6 +121,8 @@ export const VcpuSevEs: Struct<VcpuSevEs> = struct<VcpuSevEs>(
   {
     vmsaMutex: embed('Mutex'),
     vmsaGfn: num(),
+    vmsa: ptr('Folio'),
+    guestStateProtected: flag(),
     waitingForReset: flag(),
     guestVmsaGfn: num(),
     vmsaPfn: num(),
@@ -236,6 +243,19 @@ export const snpDecommissionContext = fn(function* snp_decommission_context(
   return 0
 })
 
+/**
+ * The save area that KVM has allocated goes with its vCPU; one that does not become the host's is lost.
+ *
+ * Models: 6.17 arch/x86/kvm/svm/sev.c sev_free_vcpu, but for the GHCB. Compared: 7.0 and 7.1 source.
+ */
+export const sevFreeVmsa = fn(function* sev_free_vmsa(kvm: Kvm, es: VcpuSevEs): Kernel<void> {
+  const page = es.vmsa
+  if (page === null) return
+  es.vmsa = null
+  es.guestStateProtected = false
+  if ((yield* kvmRmpMakeShared(kvm, page)) === 0) yield* folioPut(page)
+})
+
 /** Models: 6.17 arch/x86/kvm/svm/sev.c sev_vm_destroy. Compared: 7.0 source. */
 export const sevVmDestroy: typeof kvmX86VmDestroy = fn(function* sev_vm_destroy(
   kvm: Kvm,
@@ -245,7 +265,10 @@ export const sevVmDestroy: typeof kvmX86VmDestroy = fn(function* sev_vm_destroy(
   let n = 0
   while (n < MAX_TASKS) {
     const es = sevEsOf(n)
-    if (kvm.vcpus.get(n) !== null) yield* sevFreeVcpu(n)
+    if (kvm.vcpus.get(n) !== null) {
+      yield* sevFreeVmsa(kvm, es)
+      yield* sevFreeVcpu(n)
+    }
     n += 1
     if (es.asid !== info.asid) continue
     yield write(es, 'vmsaPfn')

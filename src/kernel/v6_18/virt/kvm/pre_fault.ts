@@ -1,7 +1,7 @@
 /** KVM_PRE_FAULT_MEMORY: map guest memory before the guest asks for it. */
 import '../../../include/kvm.js'
 import { kfree, kzalloc } from '../../../../machine/alloc.js'
-import { read, write } from '../../../../machine/effects.js'
+import { alsoReads, read, write } from '../../../../machine/effects.js'
 import { warnOn } from '../../../../machine/fault.js'
 import { fn, type Kernel } from '../../../../machine/fn.js'
 import { srcuReadLock, srcuReadUnlock } from '../../../../machine/rcu.js'
@@ -31,9 +31,11 @@ export const KvmPreFaultMemory: Struct<KvmPreFaultMemory> = struct<KvmPreFaultMe
 )
 
 /**
- * Map one page: 0, -ENOENT where a device would be, or the error of the fault.
+ * Map one page: 0, -ENOENT where a device would be, -EIO if KVM has given the VM up since the request
+ * began, or the error of the fault.
  *
- * Models: 6.18 arch/x86/kvm/mmu/mmu.c kvm_tdp_map_page. Simplifies: no signals, no dead VMs.
+ * Models: 6.18 arch/x86/kvm/mmu/mmu.c kvm_tdp_map_page. Simplifies: no signals; that the VM is dead
+ * is looked up, and no request to the vCPU. Compared: 6.17 and 7.0 source.
  */
 export const kvmTdpMapPage = fn(function* kvm_tdp_map_page(
   vcpu: KvmVcpu,
@@ -41,7 +43,11 @@ export const kvmTdpMapPage = fn(function* kvm_tdp_map_page(
   isPrivate: boolean,
 ): Kernel<number> {
   let r = RET_PF_RETRY
-  while (r === RET_PF_RETRY) r = yield* kvmMmuDoPageFault(vcpu, gfn, false, true, isPrivate)
+  while (r === RET_PF_RETRY) {
+    alsoReads(vcpu.kvm!, 'vmDead')
+    if (vcpu.kvm!.vmDead) return -EIO
+    r = yield* kvmMmuDoPageFault(vcpu, gfn, false, true, isPrivate)
+  }
   if (r === RET_PF_EMULATE) return -ENOENT
   return r < 0 ? r : 0
 })
@@ -80,7 +86,7 @@ export const kvmVcpuPreFaultMemory = fn(function* kvm_vcpu_pre_fault_memory(
     yield read(kvm.memAttrArray, 'xaHead')
     const isPrivate = kvmArchHasPrivateMem(kvm) && attrPrivate(kvm, gfn)
     r = yield* kvmTdpMapPage(vcpu, gfn, isPrivate)
-    // Of a slot that is not bound to its file, since nobody asked whether the store worked.
+    // Of a slot that is not bound, since nobody asked whether the store worked, or of a dead VM.
     warnOn(r === -EIO, 'kvm_vcpu_pre_fault_memory: -EIO')
     if (r === 0) {
       range.gpa = s64(range.gpa + PAGE_SIZE)
