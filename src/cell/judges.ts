@@ -6,6 +6,7 @@
  * Whether an execution has already gone wrong is part of the state (`Verdictbit.tainted`), so
  * that a state reached both ways is judged both ways.
  */
+import { undoMark } from '../machine/arena.js'
 import { type Facts, LimitError, NO_FACTS, setTraceListener, takeMarks } from '../machine/fault.js'
 import type { StepResult } from '../machine/machine.js'
 import { hasDied, taskCount } from '../machine/machine.js'
@@ -183,15 +184,23 @@ export class Judges {
     const sanitizer = this.#sanitizers[i] as Sanitizer
     if (sanitizer[check] === undefined) return
     const known = this.#acquitted
-    if (!this.#remembers) sanitizer[check](this.#context)
+    if (!this.#remembers) this.#judge(sanitizer, check)
     else if (known.has(i, check)) return
-    else if (known.isFull) sanitizer[check](this.#context)
+    else if (known.isFull) this.#judge(sanitizer, check)
     else {
       const before = this.#pending.length
       known.listen()
-      sanitizer[check](this.#context)
+      this.#judge(sanitizer, check)
       known.heard(i, check, this.#pending.length === before)
     }
+  }
+
+  /** A check that is left out where it has nothing to say may write nothing. */
+  #judge(sanitizer: Sanitizer, check: Check): void {
+    const before = undoMark()
+    sanitizer[check]?.(this.#context)
+    if (undoMark() === before) return
+    throw new Error(`${sanitizer.name} writes where it judges a state (${check}): only events may`)
   }
 
   #askAll(check: Check): void {

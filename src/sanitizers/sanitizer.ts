@@ -1,10 +1,13 @@
 /**
- * What a sanitizer is: a judge of states and events. It reads the machine and the kernel, and writes
- * nothing but what it remembers, in a struct with the role `judge`. A state check runs after each step that wrote one of the fields it names, so a
- * violation is seen in the very state where it begins.
+ * What a sanitizer is: a judge of states and events. It reads the machine and the kernel. A state
+ * check runs after each step that wrote one of the fields it names, so a violation is seen in the
+ * very state where it begins.
  *
  * What a check says of a state depends on the words of the arena that it reads and on nothing else:
- * where it had nothing to say of them before, it is not asked again (`cell/acquitted.ts`).
+ * where it had nothing to say of them before, it is not asked again (`cell/acquitted.ts`), so it
+ * writes nothing. What a sanitizer remembers lies in a struct with the role `judge`, and is written
+ * by `booted`, `event`, `acquired` and `mightSleep`. An address that it remembers means whatever
+ * object lies there later: forget it when that is freed, or keep what has one name for ever, as a pfn.
  */
 import type { Facts } from '../machine/fault.js'
 import type { Task } from '../machine/task.js'
