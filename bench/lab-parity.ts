@@ -92,6 +92,7 @@ interface Said {
 const PAGE = `<!doctype html><meta charset="utf-8"><title>parity</title><script type="module">
 const data = await (await fetch('data.json')).json()
 const jobs = await (await fetch('jobs.json')).json()
+const texts = await (await fetch('texts.json')).json()
 const worker = new Worker('worker.js')
 worker.postMessage({ kind: 'start', ...data, stop: undefined })
 let heard
@@ -106,6 +107,9 @@ const hashOf = async (value) => {
   const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))
   return Array.from(digest, (b) => b.toString(16).padStart(2, '0')).join('')
 }
+const whole = (key, value) =>
+  key === 'text' && value.startsWith('#') ? texts[Number(value.slice(1))] : value
+const inFull = (trace) => JSON.parse(JSON.stringify(trace), whole)
 const storyOf = async ({ steps, fingerprint, ...rest }) =>
   ({ steps: await hashOf(steps), rest: await hashOf(rest), state: fingerprint.join(' ') })
 for (const [id, { text, design, tokens }] of jobs.entries()) {
@@ -114,7 +118,7 @@ for (const [id, { text, design, tokens }] of jobs.entries()) {
     said.cell = await ask({ kind: 'check', text, design })
     for (const token of tokens) {
       const { own } = await ask({ kind: 'story', token })
-      said.stories.push(await storyOf(own.trace))
+      said.stories.push(await storyOf(inFull(own.trace)))
     }
   } catch (error) {
     said.error = error.message
@@ -136,6 +140,7 @@ function serve(jobs: readonly Job[], hear: (name: string, body: string) => void)
     'data.json': () => JSON.stringify(dataOf({})),
     'jobs.json': () => JSON.stringify(jobs),
     'worker.js': () => builtFile('worker.js'),
+    'texts.json': () => builtFile('texts.json'),
   }
   return createServer(async (request, response) => {
     const name = (request.url ?? '/').slice(1)

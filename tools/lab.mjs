@@ -3,7 +3,7 @@
  * the lowered code before it is bundled for Node, the page of its sources.
  */
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, sep } from 'node:path'
 import { deflateRawSync } from 'node:zlib'
 import { build } from 'esbuild'
 import { Marked } from 'marked'
@@ -30,42 +30,75 @@ const COMMON = {
   jsxImportSource: 'preact',
 }
 
-/** A module of lowered code without generators and plain functions: step functions are left. */
+/** Texts of the calls in which a task can stand: the page asks for them when it gives a story away. */
+const texts = []
+
+/** The texts of the calls of a lowered function, in order. */
+function textsIn(lowered) {
+  const found = []
+  const visit = (node, within) => {
+    const name = ts.isPropertyAssignment(node) ? node.name.text : undefined
+    if (within && name === 'text') found.push(node.initializer)
+    else ts.forEachChild(node, (child) => visit(child, within || name === 'sites'))
+  }
+  visit(lowered, false)
+  return found
+}
+
+/**
+ * A module of lowered code without generators and plain functions: step functions are left, with
+ * numbers for the texts of their calls.
+ */
 function steppedOnly(text) {
   const file = ts.createSourceFile(
     'lowered.js',
     text,
     ts.ScriptTarget.ES2022,
-    false,
+    true,
     ts.ScriptKind.JS,
   )
   const cuts = []
+  const numbered = (node) => [node, `"#${texts.push(node.text) - 1}"`]
   const visit = (node) => {
     const isFn = ts.isCallExpression(node) && node.expression.getText(file) === 'fn'
     const [generator, lowered, straight] = isFn ? node.arguments : []
     if (lowered === undefined || ts.isIdentifier(lowered)) ts.forEachChild(node, visit)
-    else cuts.push(generator, straight)
+    else {
+      cuts.push([generator, 'undefined'], ...textsIn(lowered).map(numbered))
+      cuts.push([straight, 'undefined'])
+    }
   }
   visit(file)
   return cuts.reduceRight(
-    (t, cut) => `${t.slice(0, cut.getStart(file))}undefined${t.slice(cut.getEnd())}`,
+    (t, [cut, by]) => `${t.slice(0, cut.getStart(file))}${by}${t.slice(cut.getEnd())}`,
     text,
   )
 }
 
+const LOWERED = /^(kernel|user|designs|hosts)\/.*\.js$/
+
+/** What is lowered, by path, each module read once. */
+function lowered(folder) {
+  const names = readdirSync(folder, { recursive: true }).map((n) => n.split(sep).join('/'))
+  const modules = names.filter((n) => LOWERED.test(n)).sort()
+  return new Map(
+    modules.map((name) => {
+      const path = join(folder, name)
+      return [path, steppedOnly(readFileSync(path, 'utf8'))]
+    }),
+  )
+}
+
 /** Nothing in the page goes forward only, or runs a task that is alone. */
-const LEAN = {
+const lean = (modules) => ({
   name: 'step functions only',
   setup(bundle) {
-    bundle.onLoad(
-      { filter: /[/\\]src[/\\](kernel|user|designs|hosts)[/\\].*\.js$/ },
-      ({ path }) => ({
-        contents: steppedOnly(readFileSync(path, 'utf8')),
-        loader: 'js',
-      }),
-    )
+    bundle.onLoad({ filter: /\.js$/ }, ({ path }) => {
+      const contents = modules.get(path)
+      return contents === undefined ? undefined : { contents, loader: 'js' }
+    })
   },
-}
+})
 
 /** The compiler is a file of its own, which the workshop loads first. */
 const COMPILER_BESIDE = {
@@ -155,6 +188,7 @@ export async function buildLab(root, dist) {
   const entry = join(page, 'app.tsx')
   const modules = { nodePaths: [join(root, 'node_modules')], absWorkingDir: root }
   const tsconfig = join(page, 'tsconfig.json')
+  const stepped = lean(lowered(join(dist, 'parts/src')))
   await Promise.all([
     build({
       ...COMMON,
@@ -180,7 +214,7 @@ export async function buildLab(root, dist) {
       ...modules,
       entryPoints: { worker: join(dist, 'parts/src/lab/worker.js') },
       format: 'iife',
-      plugins: [LEAN],
+      plugins: [stepped],
       outdir: out,
     }),
     build({
@@ -188,7 +222,7 @@ export async function buildLab(root, dist) {
       ...modules,
       stdin: { contents: workshopEntry(root), resolveDir: join(dist, 'parts/src') },
       format: 'iife',
-      plugins: [LEAN, COMPILER_BESIDE],
+      plugins: [stepped, COMPILER_BESIDE],
       // The C parser asks Node for files where there is Node, and is given its bytes here.
       external: ['module'],
       logOverride: { 'empty-import-meta': 'silent' },
@@ -203,4 +237,5 @@ export async function buildLab(root, dist) {
   writeFileSync(join(out, 'docs.json'), JSON.stringify(docs))
   const sources = Object.fromEntries(SHOWN.flatMap((f) => sourcesIn(root, `src/${f}`)))
   writeFileSync(join(out, 'sources.json'), JSON.stringify(sources))
+  writeFileSync(join(out, 'texts.json'), JSON.stringify(texts))
 }

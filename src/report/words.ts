@@ -33,7 +33,7 @@ const SHORT: Readonly<Record<string, string>> = {
   'kernel-warning': 'WARN',
   'bad-page-state': 'badpg',
   'unlock-by-other': 'unlock',
-  'lock-held-on-return': 'held',
+  'lock-held-on-return': 'kept',
   'condition-violated': 'cond',
   'unexpected-result': 'result',
   'rmp-leak': 'owned',

@@ -8,7 +8,10 @@ import type { Design } from '../../src/designs/design.js'
 import { replayPictured } from '../../src/explore/tell/pictured.js'
 import { builtFile, dataOf } from '../../src/lab/host/ship.js'
 import type { Reply, Request, StoryAnswer } from '../../src/lab/protocol.js'
+import { withTexts } from '../../src/lab/texts.js'
 import type { Scenario } from '../../src/litmus/scenario.js'
+
+const TEXTS = JSON.parse(builtFile('texts.json').toString('utf8')) as string[]
 
 /**
  * An engine may compare in whichever order it likes when it sorts: this one has it the other way
@@ -54,7 +57,9 @@ export class PageWorker {
   /** What the page shows of a token. */
   story(token: string): StoryAnswer {
     const more = { text: undefined, on: undefined, code: undefined }
-    return this.#ask({ kind: 'story', token, ...more }) as StoryAnswer
+    const answer = this.#ask({ kind: 'story', token, ...more }) as StoryAnswer
+    const { own } = answer
+    return { ...answer, own: { ...own, trace: withTexts(own.trace, TEXTS) } }
   }
 }
 

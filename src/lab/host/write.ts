@@ -60,6 +60,7 @@ export function writeSingle(path: string, { open, verdicts }: Contents): void {
     ...MATRICES.map((id) => data(verdictFile(id), JSON.stringify(verdicts(id)))),
     data('docs.json', built('docs.json')),
     data('sources.json', built('sources.json')),
+    data('texts.json', built('texts.json')),
     `<script type="text/plain" id="worker.js">${codeInScript(built('worker.js'))}</script>`,
     `<script>${codeInScript(built('single.js'))}</script>`,
   ]

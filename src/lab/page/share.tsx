@@ -3,10 +3,24 @@ import { signal } from '@preact/signals'
 import { renderLetter } from '../../report/letter.js'
 import { renderPerfetto } from '../../report/perfetto.js'
 import { renderSplat } from '../../report/splat.js'
+import type { Trace } from '../../trace/events.js'
 import { tokenIn } from '../mail.js'
+import { withTexts } from '../texts.js'
+import { shipped } from './shipped.js'
 import { hindsight, type Shown } from './state.js'
 
 const copied = signal('')
+
+const inFull = async (trace: Trace): Promise<Trace> => withTexts(trace, await shipped('texts.json'))
+
+async function copySplat(trace: Trace): Promise<void> {
+  await copy('splat', renderSplat(await inFull(trace)))
+}
+
+async function saveStory(name: string, token: string, own: Shown['answer']['own']): Promise<void> {
+  const story = { token, ...own, trace: await inFull(own.trace) }
+  save(`${name}.json`, JSON.stringify(story, undefined, 2))
+}
 
 async function copy(what: string, text: string): Promise<void> {
   try {
@@ -50,13 +64,10 @@ export function Share({ shown }: { shown: Shown }) {
       <button type="button" onClick={() => copy('mail', letterOf(shown))}>
         Copy as mail
       </button>
-      <button type="button" onClick={() => copy('splat', renderSplat(own.trace))}>
+      <button type="button" onClick={() => copySplat(own.trace)}>
         Copy splat
       </button>
-      <button
-        type="button"
-        onClick={() => save(`${name}.json`, JSON.stringify({ token, ...own }, undefined, 2))}
-      >
+      <button type="button" onClick={() => saveStory(name, token, own)}>
         JSON
       </button>
       <button

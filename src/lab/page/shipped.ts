@@ -22,6 +22,8 @@ export type Sources = Readonly<Record<string, string>>
 interface Files {
   'data.json': Shipped
   'sources.json': Sources
+  /** Of the calls in which a task can stand: a worker has their numbers. */
+  'texts.json': readonly string[]
   'docs.json': readonly Doc[]
   /** What a workshop's compiler reads; the page only hands it on. */
   'workshop.json': unknown
