@@ -189,16 +189,17 @@ write(`${NEXT}/lists.json`, JSON.stringify(await tables(marksIn(program.getProgr
 write(`${NEXT}/${MADE_BY}`, by)
 
 rmSync(`${NEXT}/compiled`, { recursive: true, force: true })
-for (const when of ['soon', 'late']) {
-  const { status } = spawnSync(process.execPath, [`${ROOT}/tools/compiled.mjs`, NEXT, when], {
-    stdio: ['ignore', 'ignore', 'inherit'],
-  })
-  if (status !== 0) process.exit(1)
-}
-
-rmSync(`${NEXT}/lab`, { recursive: true, force: true })
+for (const made of ['lab', 'compiled']) rmSync(`${NEXT}/${made}`, { recursive: true, force: true })
 await buildLab(ROOT, NEXT)
 
 if (existsSync(DIST)) renameSync(DIST, LAST)
 renameSync(NEXT, DIST)
 rmSync(LAST, { recursive: true, force: true })
+
+// Where it will be run: V8 keeps the names of files with what it has compiled.
+for (const when of ['soon', 'late']) {
+  const { status } = spawnSync(process.execPath, [`${ROOT}/tools/compiled.mjs`, DIST, when], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  })
+  if (status !== 0) process.exit(1)
+}

@@ -2,6 +2,7 @@
 import type { Call } from '../calls/call.js'
 import { CONSTANTS } from '../calls/constants.js'
 import { CALLS } from '../calls/table.js'
+import type { Design } from '../designs/design.js'
 import { designsOn, HOSTS, hostWords } from '../hosts/index.js'
 import { formatNamed, formatNames } from '../report/host/formats.js'
 import { FINDING_KINDS, HOST_SANITIZERS, SANITIZERS } from '../sanitizers/index.js'
@@ -13,16 +14,25 @@ export interface Mark {
   readonly files: readonly string[]
 }
 
+function entryOf({ id, summary, base, cite }: Design, where: string): Entry {
+  const on = base === undefined ? '' : ` Base: ${base.id}.`
+  return { name: id, text: `${summary}${on}${where}`, source: cite.join(', ') }
+}
+
+/** Designs that are there on some hosts alone. */
+function ofOneHost(): Entry[] {
+  return [...new Set(HOSTS.flatMap((h) => h.own ?? []))].map((d) => {
+    const hosts = HOSTS.filter((h) => h.own?.includes(d)).map((h) => h.id)
+    return entryOf(d, ` On ${hosts.join(' and ')} alone.`)
+  })
+}
+
 /** All lists, given the marks, which only the compiler sees. */
 export async function tables(
   marks: readonly Mark[],
 ): Promise<Readonly<Record<BuiltList, readonly Entry[]>>> {
   return {
-    designs: designsOn('sw').map((d) => ({
-      name: d.id,
-      text: `${d.summary}${d.base === undefined ? '' : ` Base: ${d.base.id}.`}`,
-      source: d.cite.join(', '),
-    })),
+    designs: [...designsOn('sw').map((d) => entryOf(d, '')), ...ofOneHost()],
     hosts: HOSTS.map((h) => ({
       name: h.id,
       text: h.summary,
