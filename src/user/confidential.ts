@@ -19,6 +19,14 @@ export const confidentialVm = fn(function* confidential_vm(): Kernel<number> {
   return yield* sysKvmCreateVm(KVM_X86_SW_PROTECTED_VM)
 })
 
+/** What a host has that protects guests, and this one has not: -EBADF, what else `vm` is, -ENOTTY. */
+export const notOnThisHost = fn(function* not_on_this_host(vm: number): Kernel<number> {
+  const file = yield* kvmFget(vm)
+  if (isErr(file)) return ptrErr(file)
+  yield* fput(file)
+  return -ENOTTY
+})
+
 /**
  * What a guest's memory begins with: `size` bytes at a guest address from an address of the process,
  * as pages of a type that the host may have. 0 or an error; here nobody can.
@@ -30,10 +38,7 @@ export const launchUpdate = fn(function* launch_update(
   _uaddr: bigint,
   _type: number,
 ): Kernel<number> {
-  const file = yield* kvmFget(vm)
-  if (isErr(file)) return ptrErr(file)
-  yield* fput(file)
-  return -ENOTTY
+  return yield* notOnThisHost(vm)
 })
 
 /** The VM has what it begins with; from now on it can run. 0 or an error. */
@@ -55,10 +60,7 @@ export const guestPsc = fn(function* guest_psc(
   _length: bigint,
   _answered: number,
 ): Kernel<GuestWord> {
-  const file = yield* kvmFget(vm)
-  if (isErr(file)) return ptrErr(file) as GuestWord
-  yield* fput(file)
-  return -ENOTTY as GuestWord
+  return (yield* notOnThisHost(vm)) as GuestWord
 })
 
 /**
@@ -72,10 +74,7 @@ export const guestConvertPages = fn(function* guest_convert_pages(
   _size: bigint,
   _attributes: number,
 ): Kernel<number> {
-  const file = yield* kvmFget(vm)
-  if (isErr(file)) return ptrErr(file)
-  yield* fput(file)
-  return -ENOTTY
+  return yield* notOnThisHost(vm)
 })
 
 /**
@@ -87,10 +86,7 @@ export const guestApCreate = fn(function* guest_ap_create(
   _gpa: bigint,
   _target: number,
 ): Kernel<number> {
-  const file = yield* kvmFget(vm)
-  if (isErr(file)) return ptrErr(file)
-  yield* fput(file)
-  return -ENOTTY
+  return yield* notOnThisHost(vm)
 })
 
 /** The guest has a vCPU run no more. 0 or an error; here it is no matter of the hypervisor's. */
@@ -98,10 +94,7 @@ export const guestApDestroy = fn(function* guest_ap_destroy(
   vm: number,
   _target: number,
 ): Kernel<number> {
-  const file = yield* kvmFget(vm)
-  if (isErr(file)) return ptrErr(file)
-  yield* fput(file)
-  return -ENOTTY
+  return yield* notOnThisHost(vm)
 })
 
 /** The guest takes a private page into use, at an address in bytes. 0: it may be accessed. */
