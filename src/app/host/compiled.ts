@@ -10,6 +10,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { cachedDataVersionTag } from 'node:v8'
 import { Script } from 'node:vm'
+import { writeWhole } from './whole-file.js'
 
 type Exports = Readonly<Record<string, unknown>>
 
@@ -64,6 +65,7 @@ export function runScript(
 export function keepCompiled(): void {
   for (const { script, kept } of running) {
     mkdirSync(new URL('.', kept), { recursive: true })
-    writeFileSync(kept, script.createCachedData())
+    const compiled = script.createCachedData()
+    writeWhole(fileURLToPath(kept), (file) => writeFileSync(file, compiled))
   }
 }
