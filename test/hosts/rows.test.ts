@@ -40,10 +40,6 @@ const SERIES_2023: readonly Row[] = [
     shows: ['hosts/save-area-punched', 'gmem-6.18@snp-7.0', 'vmsa-use-after-free'],
     mended: ['hosts/save-area-punched', 'gmem-6.18@snp-7.3'],
   },
-  {
-    row: '4.9 with a reload that is asked for, as of 7.3',
-    clean: [['hosts/save-area-punched', 'gmem-6.18@snp-7.3']],
-  },
   { row: '4.10 PSMASH not tried again', because: LARGE },
   {
     row: '4.11 the memory file itself',
