@@ -381,8 +381,8 @@ export const hwpoisonFilter = fn(function* hwpoison_filter(_p: Folio): Kernel<vo
  * Models: 6.2 mm/memory-failure.c memory_failure, from try_again on. Simplifies: a task that must
  * be told of an old poison (MF_ACTION_REQUIRED) is not looked for in the page table; 6.18 also
  * traces, but does not count, a failure of a page that was poisoned before. With a reference of the
- * caller's 7.0 asks once more whether the page can be handled (ae9fd76c111b, of February 2026); 6.17
- * does not, and so neither does 6.18.2, which is older than that change.
+ * caller's 7.0 asks once more whether the page can be handled, 6.17 does not; 6.18.2 was not read,
+ * and 6.17's form is taken for it.
  *
  * Compared: 6.17 and 7.0 source.
  */
