@@ -70,7 +70,9 @@ export function pteFlags(vmf: VmFault): number {
 /**
  * A new anonymous folio, which nobody else can reach, joins a batch and gets its place.
  *
- * Models: 6.2 mm/rmap.c page_add_new_anon_rmap and mm/swap.c lru_cache_add_inactive_or_unevictable.
+ * Models: 6.2 mm/rmap.c page_add_new_anon_rmap and mm/swap.c folio_add_lru_vma. Simplifies: memory
+ * that is special and locked; 6.18's that is dropped for good (VM_DROPPABLE). Compared: 6.17 and 7.0
+ * source.
  */
 function newAnonRmap(folio: Folio, vmf: VmFault): void {
   folio.anon = true

@@ -68,7 +68,8 @@ export const referenceEndsLazyfree = fn(function reference_ends_lazyfree(): bool
  * Must reclaim spare a page that was given up with MADV_FREE? Who has stored to it since, by way of
  * the page table or of a reference, keeps it; and so does, for now, who refers to it.
  *
- * Models: 6.2 mm/rmap.c try_to_unmap_one, the check of MADV_FREE pages.
+ * Models: 6.2 mm/rmap.c try_to_unmap_one, the check of MADV_FREE pages. Simplifies: 6.18's memory
+ * that is dropped for good (VM_DROPPABLE). Compared: 6.17 and 7.0 source.
  */
 function sparesLazyfree(folio: Folio, pte: Pte, flags: number): boolean {
   alsoReads(folio, 'swapbacked')
