@@ -90,7 +90,9 @@ export class Judges {
     }
   }
 
-  /** Attach to the machine whose kernel has just booted; who was attached before is not any more. */
+  /**
+   * Attach to the machine whose kernel has just booted; who was attached before is not any more.
+   */
   attach(): void {
     attached = this
     unwatchAll()

@@ -127,7 +127,9 @@ function saveShard(shard: Shard, command: Command, results: Results, path?: stri
   return EXIT.OK
 }
 
-/** The designs that are named, or all; with --host, as they run on that machine. @throws UserError */
+/**
+ * The designs that are named, or all; with --host, as they run on that machine. @throws UserError
+ */
 async function designsFor({ design, host }: CheckFlags): Promise<readonly LoadedDesign[]> {
   const named = design.length > 0 ? await resolveDesigns(design) : builtInDesigns()
   if (host === undefined) return named
@@ -141,7 +143,9 @@ function namesOn(host: string): readonly string[] {
   return machine === undefined ? [] : designsOn(machine).map((d) => d.id)
 }
 
-/** The scenarios that are named, or all; with --host, those about that machine. @throws UserError */
+/**
+ * The scenarios that are named, or all; with --host, those about that machine. @throws UserError
+ */
 function scenariosFor(
   names: readonly string[],
   designs: readonly LoadedDesign[],
@@ -156,7 +160,9 @@ function scenariosFor(
   throw new UserError(`none of these scenarios is about the host "${host}": theirs is another one`)
 }
 
-/** A mark that no kernel code passes, most likely misspelt; a design of one's own may have others. */
+/**
+ * A mark that no kernel code passes, most likely misspelt; a design of one's own may have others.
+ */
 function sayUnknownMarks(scenarios: readonly ScenarioFile[]): void {
   const own = scenarios.filter((f) => !f.builtIn)
   const reached = own.flatMap(({ path, scenario }) =>

@@ -1,8 +1,8 @@
 /**
  * gmem-convert: guest_memfd whose pages become private or shared where they are. What is private is
- * said by the file, not by the VM, so that a page has one kind for whoever reaches it, and the VMM asks
- * the file for a conversion. The series goes back to 2025; this is its 13th posting, as it was applied
- * for 7.4.
+ * said by the file, not by the VM, so that a page has one kind for whoever reaches it, and the VMM
+ * asks the file for a conversion. The series goes back to 2025; this is its 13th posting, as it was
+ * applied for 7.4.
  *
  * A VMM of the other designs asks the VM, which answers -ENOTTY here: only scenarios that name this
  * design run on it.

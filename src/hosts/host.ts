@@ -9,9 +9,9 @@ import type { Pfn } from '../kernel/include/types.js'
 import type { FnTag, Replacement } from '../machine/fn.js'
 
 /**
- * Hosts by id, and which machine each is. A machine has several where it, or what Linux does with it,
- * has come in versions. The plain name, if there is one, goes by the design's own Linux. `sw` is a machine that
- * protects nothing: private memory is what comes from the file.
+ * Hosts by id, and which machine each is. A machine has several where it, or what Linux does with
+ * it, has come in versions. The plain name, if there is one, goes by the design's own Linux. `sw`
+ * is a machine that protects nothing: private memory is what comes from the file.
  */
 export const MACHINE_OF = {
   sw: 'sw',

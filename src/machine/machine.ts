@@ -53,7 +53,9 @@ export const MAX_VARIABLES = 64
 interface Variables extends Obj {
   values: Vec
   faultsLeft: number
-  /** What a value has beyond its low 32 bits and their sign: 0 for all but addresses and offsets. */
+  /**
+   * What a value has beyond its low 32 bits and their sign: 0 for all but addresses and offsets.
+   */
   high: Vec
 }
 
@@ -83,7 +85,9 @@ export function bootNumber(): number {
   return boots
 }
 
-/** Is the machine still the one of this boot? What another one is asked, it would answer as itself. */
+/**
+ * Is the machine still the one of this boot? What another one is asked, it would answer as itself.
+ */
 export function mustBeOf(boot: number): void {
   if (boot === boots) return
   throw new LimitError('another kernel has been booted in this thread since: one at a time')

@@ -1,7 +1,7 @@
 /**
  * Private pages of guest_memfd are for the guest alone: no page table of the process has one, no
- * device has one pinned, and no pipe has one, whether or not anybody touches it. Where pages convert in
- * place, one becomes private only when nobody is left who could reach it.
+ * device has one pinned, and no pipe has one, whether or not anybody touches it. Where pages
+ * convert in place, one becomes private only when nobody is left who could reach it.
  *
  * A reference alone is not judged: who looks pages up, by frame or in the page cache, has one at any
  * moment and reaches no data by it. A fault of the process that has one shows when it maps the page.

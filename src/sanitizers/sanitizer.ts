@@ -7,7 +7,8 @@
  * where it had nothing to say of them before, it is not asked again (`cell/acquitted.ts`), so it
  * writes nothing. What a sanitizer remembers lies in a struct with the role `judge`, and is written
  * by `booted`, `event`, `acquired` and `mightSleep`. An address that it remembers means whatever
- * object lies there later: forget it when that is freed, or keep what has one name for ever, as a pfn.
+ * object lies there later: forget it when that is freed, or keep what has one name for ever, as a
+ * pfn.
  */
 import type { Facts } from '../machine/fault.js'
 import type { Task } from '../machine/task.js'

@@ -19,7 +19,9 @@ export const confidentialVm = fn(function* confidential_vm(): Kernel<number> {
   return yield* sysKvmCreateVm(KVM_X86_SW_PROTECTED_VM)
 })
 
-/** What a host has that protects guests, and this one has not: -EBADF, what else `vm` is, -ENOTTY. */
+/**
+ * What a host has that protects guests, and this one has not: -EBADF, what else `vm` is, -ENOTTY.
+ */
 export const notOnThisHost = fn(function* not_on_this_host(vm: number): Kernel<number> {
   const file = yield* kvmFget(vm)
   if (isErr(file)) return ptrErr(file)

@@ -98,8 +98,8 @@ export const setRegion2 = fn(function* set_region2(
 export const ERROR_OFFSET = 1
 
 /**
- * KVM_SET_MEMORY_ATTRIBUTES2 on a file of guest memory: 0 or an error. A scenario cannot look into the
- * request, so it says whether it wants the offset (bytes) that is written back with an error.
+ * KVM_SET_MEMORY_ATTRIBUTES2 on a file of guest memory: 0 or an error. A scenario cannot look into
+ * the request, so it says whether it wants the offset (bytes) that is written back with an error.
  */
 export const setAttributes2 = fn(function* set_attributes2(
   fd: number,

@@ -1,4 +1,7 @@
-/** The page about fidelity: of everything that 6.18 runs, or a host, it says what that was compared with. */
+/**
+ * The page about fidelity: of everything that 6.18 runs, or a host, it says what that was compared
+ * with.
+ */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'

@@ -1,4 +1,7 @@
-/** A judge of states that wrote would be left out where it has nothing to say, and its notes with it. */
+/**
+ * A judge of states that wrote would be left out where it has nothing to say, and its notes with
+ * it.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { bootRace, raceJudge } from '../../bench/race.js'

@@ -1,4 +1,6 @@
-/** Conversion in place: what the tests of every design ask of a design that no matrix of all has. */
+/**
+ * Conversion in place: what the tests of every design ask of a design that no matrix of all has.
+ */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { unannounced } from '../../src/app/announced.js'

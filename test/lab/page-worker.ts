@@ -1,4 +1,6 @@
-/** A worker of the page in this process: what the build made for browsers, asked as the page asks. */
+/**
+ * A worker of the page in this process: what the build made for browsers, asked as the page asks.
+ */
 import assert from 'node:assert/strict'
 import { createContext, Script } from 'node:vm'
 import { CODE } from '../../src/app/host/package.js'

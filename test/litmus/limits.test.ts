@@ -1,4 +1,6 @@
-/** What is larger than the model is a message that says which limit, never an answer of a kernel. */
+/**
+ * What is larger than the model is a message that says which limit, never an answer of a kernel.
+ */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'

@@ -50,7 +50,9 @@ export class Foresight {
     return seen
   }
 
-  /** Which of these tasks take a known step, and where it leads to; the table is only glanced at. */
+  /**
+   * Which of these tasks take a known step, and where it leads to; the table is only glanced at.
+   */
   #glance({ path, running, deed: led }: Execution, ready: number): number {
     const memo = this.#memo
     const { words, top, width } = path

@@ -65,7 +65,10 @@ export const GhcbBuffer: Struct<GhcbBuffer> = struct<GhcbBuffer>(
   { capacity: MAX_TASKS },
 )
 
-/** What struct vcpu_sev_es_state has for a request under way, and kvm_run for user space. All the vCPU's. */
+/**
+ * What struct vcpu_sev_es_state has for a request under way, and kvm_run for user space. All the
+ * vCPU's.
+ */
 export interface VcpuGhcb extends Obj {
   /** ghcb_map: NULL while there is no request. */
   ghcb: Folio | null
@@ -264,7 +267,10 @@ export const setupVmgexitScratchInGhcb = fn(function* setup_vmgexit_scratch(
   return 0
 })
 
-/** KVM's pointer does not know where its memory ends: KASAN would, of a buffer, and nobody of a page. */
+/**
+ * KVM's pointer does not know where its memory ends: KASAN would, of a buffer, and nobody of a
+ * page.
+ */
 function checkBounds(g: VcpuGhcb, at: number, length: number): void {
   if (g.buffer !== null) {
     if (at + length <= g.buffer.length) return
@@ -367,8 +373,8 @@ function forgetGhcb(g: VcpuGhcb): void {
 }
 
 /**
- * The task's vCPU goes, and perhaps a request with it that user space never came back from: the buffer
- * is freed, and the page stays mapped, and pinned, for ever.
+ * The task's vCPU goes, and perhaps a request with it that user space never came back from: the
+ * buffer is freed, and the page stays mapped, and pinned, for ever.
  *
  * Models: 6.17 arch/x86/kvm/svm/sev.c sev_free_vcpu, but for the save area. Compared: 7.0 source.
  */

@@ -1,7 +1,7 @@
 /**
- * guest_memfd and the launch of a guest with SNP as of 7.0: the source of a page is got before any lock
- * is taken, and pages are filled one by one. That a page has its content and that it is prepared are
- * two things: only who prepares it looks whether it is.
+ * guest_memfd and the launch of a guest with SNP as of 7.0: the source of a page is got before any
+ * lock is taken, and pages are filled one by one. That a page has its content and that it is
+ * prepared are two things: only who prepares it looks whether it is.
  */
 import { kvmX86GmemPrepare } from '../../kernel/arch/x86/kvm/x86_ops.js'
 import { fput } from '../../kernel/fs/file_table.js'
@@ -31,8 +31,9 @@ import { rmpMakePrivate, snpLookupAssigned } from './sev.js'
 import { sevInfo, snpPageReclaim } from './vm.js'
 
 /**
- * One page of what the guest begins with, as `launch.ts` has it, but from a page of the process's, NULL
- * for none. What is right in a page of CPUID goes back there, whether or not the process may write.
+ * One page of what the guest begins with, as `launch.ts` has it, but from a page of the process's,
+ * NULL for none. What is right in a page of CPUID goes back there, whether or not the process may
+ * write.
  *
  * Models: 7.0 arch/x86/kvm/svm/sev.c sev_gmem_post_populate. Compared: 7.1 source.
  */
@@ -105,12 +106,12 @@ export const populateOnePage = fn(function* __kvm_gmem_populate(
 })
 
 /**
- * Fill `npages` pages from a gfn on, as many as the slot has: how many were filled, or why the first
- * was not. The source of a page is got before invalidate_lock is taken, since to get it may fault, and
- * held while the page is filled; between two pages the lock is free, and a punch may come. As of 7.1
- * it is got to be written if that is to be. -EINVAL without a slot with such a file, for no pages at
- * all, and for a source that is not page aligned, after which its callers have asked before; -EFAULT
- * if the file is closed. slots_lock is held.
+ * Fill `npages` pages from a gfn on, as many as the slot has: how many were filled, or why the
+ * first was not. The source of a page is got before invalidate_lock is taken, since to get it may
+ * fault, and held while the page is filled; between two pages the lock is free, and a punch may
+ * come. As of 7.1 it is got to be written if that is to be. -EINVAL without a slot with such a
+ * file, for no pages at all, and for a source that is not page aligned, after which its callers
+ * have asked before; -EFAULT if the file is closed. slots_lock is held.
  *
  * Models: 7.0 virt/kvm/guest_memfd.c kvm_gmem_populate. Simplifies: no signals. Compared: 7.1
  * source.

@@ -23,9 +23,9 @@ import { isSnpGuest, sevInfo } from './vm.js'
 /**
  * Assign the page unless it is: for whom it is, nobody looks. 0 or -EINVAL. The folio is locked.
  *
- * Models: 6.17 arch/x86/kvm/svm/sev.c sev_gmem_prepare. Simplifies: a frame without an entry, -ENOENT;
- * order 0, so never 2 MiB: is_large_rmp_possible() is false for every folio of guest_memfd. Compared:
- * 7.0 source.
+ * Models: 6.17 arch/x86/kvm/svm/sev.c sev_gmem_prepare. Simplifies: a frame without an entry,
+ * -ENOENT; order 0, so never 2 MiB: is_large_rmp_possible() is false for every folio of
+ * guest_memfd. Compared: 7.0 source.
  */
 export const sevGmemPrepare = fn(function* sev_gmem_prepare(
   kvm: Kvm,

@@ -1,8 +1,8 @@
 /**
  * A guest with SNP that gives pages away and takes them back. To shared: it takes validation back,
  * asks the hypervisor, and clears the C bit; to private it sets the C bit, asks, and validates. It
- * asks for one page by the GHCB MSR, for many by the buffer of its GHCB, in which the hypervisor notes
- * how far it has come. A scenario may send any buffer: then it is a guest that disobeys.
+ * asks for one page by the GHCB MSR, for many by the buffer of its GHCB, in which the hypervisor
+ * notes how far it has come. A scenario may send any buffer: then it is a guest that disobeys.
  */
 import { guestAccess, guestRead, taskVcpu } from '../../kernel/arch/x86/kvm/guest.js'
 import { fput } from '../../kernel/fs/file_table.js'
@@ -134,10 +134,10 @@ export const snpGuestConvert = fn(function* guest_convert(
 })
 
 /**
- * SVM_VMGEXIT_PSC with the buffer at `scratch`, of which the guest says that it has `length` bytes, as
- * it lies in memory now: 0, or the error of KVM_RUN; KVM_EXIT_HYPERCALL if user space does not come
- * back from that. What the guest hears is in the vCPU's answer. If KVM can't map the GHCB, it hears
- * nothing, and finds there what it had put there.
+ * SVM_VMGEXIT_PSC with the buffer at `scratch`, of which the guest says that it has `length` bytes,
+ * as it lies in memory now: 0, or the error of KVM_RUN; KVM_EXIT_HYPERCALL if user space does not
+ * come back from that. What the guest hears is in the vCPU's answer. If KVM can't map the GHCB, it
+ * hears nothing, and finds there what it had put there.
  *
  * Models: 6.17 arch/x86/kvm/svm/sev.c sev_handle_vmgexit. Compared: 7.0 and 7.1 source.
  */
@@ -239,7 +239,9 @@ export const validatePages = fn(function* pval_pages(
   return code
 })
 
-/** The entries for [first, behind) are put into the shared buffer of the GHCB: the last one's index. */
+/**
+ * The entries for [first, behind) are put into the shared buffer of the GHCB: the last one's index.
+ */
 export const fillBuffer = fn(function* snp_psc_desc(
   vm: number,
   ghcb: bigint,

@@ -215,11 +215,11 @@ function refusedEntry(vcpu: KvmVcpu): number {
 const plainRun = original(vcpuRun)
 
 /**
- * Run the guest until one instruction is done: the byte, 0, a code of PVALIDATE, or VC_NOT_VALIDATED
- * for a #VC; errors as of any guest, and -EINVAL before the launch is finished, which stands for
- * KVM_EXIT_FAIL_ENTRY: the processor does not enter a guest whose VMSA firmware has not encrypted, nor
- * one whose VMSA is none of the guest's. -EINTR stands for the signal that ends the wait of a vCPU
- * that has none.
+ * Run the guest until one instruction is done: the byte, 0, a code of PVALIDATE, or
+ * VC_NOT_VALIDATED for a #VC; errors as of any guest, and -EINVAL before the launch is finished,
+ * which stands for KVM_EXIT_FAIL_ENTRY: the processor does not enter a guest whose VMSA firmware
+ * has not encrypted, nor one whose VMSA is none of the guest's. -EINTR stands for the signal that
+ * ends the wait of a vCPU that has none.
  *
  * Models: 6.17 arch/x86/kvm/svm/svm.c npf_interception, as far as faults go. Compared: 7.0 source.
  */

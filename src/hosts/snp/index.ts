@@ -1,8 +1,8 @@
 /**
  * AMD SEV-SNP. Hardware: `rmp.ts`, `instructions.ts`, `access.ts`; firmware: `firmware.ts`; Linux:
- * `sev.ts`, `leaked.ts`, `psp.ts`, `asid.ts`, `vm.ts`, `vmsa.ts`, `launch.ts`, `launch-vmsa.ts`, `ghcb.ts`, `psc.ts`, and
- * how it drives them, `gmem.ts` since 6.11, `gmem-7.0.ts` since 7.0, `series-2023.ts` and `launch-2023.ts` before; the guest:
- * `guest.ts`, `guest-psc.ts`.
+ * `sev.ts`, `leaked.ts`, `psp.ts`, `asid.ts`, `vm.ts`, `vmsa.ts`, `launch.ts`, `launch-vmsa.ts`,
+ * `ghcb.ts`, `psc.ts`, and how it drives them, `gmem.ts` since 6.11, `gmem-7.0.ts` since 7.0,
+ * `series-2023.ts` and `launch-2023.ts` before; the guest: `guest.ts`, `guest-psc.ts`.
  *
  * The part since 6.11 was read beside 6.17 and 7.0, function by function; that of 2023 is what is
  * told of the tree. Two later versions of KVM: 7.0, whose launch gets its pages one by one; and 7.3,

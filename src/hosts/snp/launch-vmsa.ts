@@ -1,7 +1,7 @@
 /**
- * The save areas that KVM itself allocates: one for each vCPU, which the host fills until the launch is
- * finished. Then firmware encrypts them, and they are the guest's. vCPUs that no scenario makes have
- * none here. kvm->lock is held.
+ * The save areas that KVM itself allocates: one for each vCPU, which the host fills until the
+ * launch is finished. Then firmware encrypts them, and they are the guest's. vCPUs that no scenario
+ * makes have none here. kvm->lock is held.
  *
  * Left out: which registers there are.
  */
@@ -57,7 +57,10 @@ export const sevEsSyncVmsa = fn(function* sev_es_sync_vmsa(vcpu: KvmVcpu): Kerne
 
 const syncAny = original(sevEsSyncVmsa)
 
-/** The same, but -EINVAL for one that is the guest's. Models: 7.1.8 arch/x86/kvm/svm/sev.c sev_es_sync_vmsa. */
+/**
+ * The same, but -EINVAL for one that is the guest's. Models: 7.1.8 arch/x86/kvm/svm/sev.c
+ * sev_es_sync_vmsa.
+ */
 export const sevEsSyncVmsaUnlessProtected = fn(function* sev_es_sync_vmsa(
   vcpu: KvmVcpu,
 ): Kernel<number> {
@@ -84,9 +87,9 @@ export const snpLaunchVmsa = fn(function* snp_launch_vmsa(kvm: Kvm, vcpu: KvmVcp
 /**
  * All save areas, until one fails: 0 or its error. Those before it stay the guest's.
  *
- * Models: 6.17 arch/x86/kvm/svm/sev.c snp_launch_update_vmsa. Simplifies: 7.1.8 takes the mutexes of the
- * vCPUs, which nobody else takes here, and is -EBUSY while one is being made. Compared: 7.0 and 7.1
- * source.
+ * Models: 6.17 arch/x86/kvm/svm/sev.c snp_launch_update_vmsa. Simplifies: 7.1.8 takes the mutexes
+ * of the vCPUs, which nobody else takes here, and is -EBUSY while one is being made. Compared: 7.0
+ * and 7.1 source.
  */
 export const snpLaunchUpdateVmsa = fn(function* snp_launch_update_vmsa(kvm: Kvm): Kernel<number> {
   yield read(kvm, 'vcpus')

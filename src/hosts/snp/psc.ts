@@ -315,8 +315,8 @@ export const vmmMapGpaRange = fn(function* vmm_map_gpa_range(
 })
 
 /**
- * SVM_VMGEXIT_PSC from its beginning to where the guest goes on, user space's part included: TO_GUEST.
- * TO_USER: user space does not come back from the exit.
+ * SVM_VMGEXIT_PSC from its beginning to where the guest goes on, user space's part included:
+ * TO_GUEST. TO_USER: user space does not come back from the exit.
  */
 export const snpPsc = fn(function* snp_psc(
   vm: number,
@@ -340,8 +340,8 @@ export const snpPsc = fn(function* snp_psc(
  * In the tree of 2023 user space gets the buffer as it is (KVM_EXIT_VMGEXIT) and reads it itself;
  * whatever it does, the guest hears that all went well.
  *
- * Models: 20230220183847.59159 arch/x86/kvm/svm/sev.c, as far as is told of it: SVM_VMGEXIT_PSC; and a
- * VMM that goes through the entries.
+ * Models: 20230220183847.59159 arch/x86/kvm/svm/sev.c, as far as is told of it: SVM_VMGEXIT_PSC;
+ * and a VMM that goes through the entries.
  */
 export const snpPsc2023 = fn(function* snp_psc(
   vm: number,

@@ -165,8 +165,8 @@ export const snpReclaimPages = fn(function* snp_reclaim_pages(page: Folio): Kern
 })
 
 /**
- * A page, or NULL, that does not begin a region: while that is somebody's, no other page of the region
- * could be given to a guest, and the processor could fault on it for nothing.
+ * A page, or NULL, that does not begin a region: while that is somebody's, no other page of the
+ * region could be given to a guest, and the processor could fault on it for nothing.
  *
  * Models: 6.17 arch/x86/kvm/svm/sev.c snp_safe_alloc_page_node. Compared: 7.0 source.
  */
@@ -179,8 +179,8 @@ export const snpSafeAllocPage = fn(function* snp_safe_alloc_page(): Kernel<Folio
 })
 
 /**
- * A page that is firmware's. None that begins a region: see above. If it does not become firmware's, nobody frees it, and it is not
- * on the list of what is leaked either.
+ * A page that is firmware's. None that begins a region: see above. If it does not become
+ * firmware's, nobody frees it, and it is not on the list of what is leaked either.
  *
  * Models: 6.17 drivers/crypto/ccp/sev-dev.c __snp_alloc_firmware_pages. Simplifies: Linux takes any
  * page; one in 512 begins a region, where here it is one in four. Compared: 7.0 source.

@@ -49,7 +49,10 @@ export interface KvmSevInfo extends Obj {
   context: Folio | null
   /** kvm->arch.pre_fault_allowed: the launch is finished. Set for good; read without a lock. */
   launched: boolean
-  /** User space has asked for KVM_EXIT_HYPERCALL of KVM_HC_MAP_GPA_RANGE. Set for good, without a lock. */
+  /**
+   * User space has asked for KVM_EXIT_HYPERCALL of KVM_HC_MAP_GPA_RANGE. Set for good, without a
+   * lock.
+   */
   exitOnMapGpaRange: boolean
   /** By gfn: the guest's own page table has the C bit clear. Guard: the guest's. */
   sharedGfns: Vec
@@ -91,7 +94,10 @@ export interface VcpuSevEs extends Obj {
   vmsaMutex: Mutex
   /** snp_vmsa_gpa, of 7.3 snp_pending_vmsa_gpa, as a gfn, + 1; 0: none. Guard: vmsaMutex. */
   vmsaGfn: number
-  /** The save area that KVM has allocated for a vCPU which a scenario makes; of others there is none. */
+  /**
+   * The save area that KVM has allocated for a vCPU which a scenario makes; of others there is
+   * none.
+   */
   vmsa: Folio | null
   /** guest_state_protected: firmware has encrypted it. Guard: kvm->lock. */
   guestStateProtected: boolean
@@ -174,7 +180,10 @@ export const snpVmTypeHasPrivateMem = fn(function kvm_arch_has_private_mem(type:
   return type === KVM_X86_SW_PROTECTED_VM || type === KVM_X86_SNP_VM
 })
 
-/** Models: 6.17 arch/x86/kvm/svm/svm.c svm_vm_init, and sev.c snp_launch_finish. Compared: 7.0 source. */
+/**
+ * Models: 6.17 arch/x86/kvm/svm/svm.c svm_vm_init, and sev.c snp_launch_finish. Compared: 7.0
+ * source.
+ */
 export const snpPreFaultAllowed = fn(function kvm_pre_fault_allowed(kvm: Kvm): boolean {
   return !isSnpGuest(kvm) || sevInfo(kvm).launched
 })
@@ -244,7 +253,8 @@ export const snpDecommissionContext = fn(function* snp_decommission_context(
 })
 
 /**
- * The save area that KVM has allocated goes with its vCPU; one that does not become the host's is lost.
+ * The save area that KVM has allocated goes with its vCPU; one that does not become the host's is
+ * lost.
  *
  * Models: 6.17 arch/x86/kvm/svm/sev.c sev_free_vcpu, but for the GHCB. Compared: 7.0 and 7.1 source.
  */

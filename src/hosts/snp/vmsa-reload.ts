@@ -95,7 +95,10 @@ export const nextSaveAreaRemembered = fn(function* next_save_area(vcpu: KvmVcpu)
   if (wanted === 0) es.vmsaPfn = HALTED
 })
 
-/** KVM_REQ_VMSA_PAGE_RELOAD. Models: kvm-x86 1a27afa0511e arch/x86/kvm/svm/sev.c sev_snp_reload_vmsa. */
+/**
+ * KVM_REQ_VMSA_PAGE_RELOAD. Models: kvm-x86 1a27afa0511e arch/x86/kvm/svm/sev.c
+ * sev_snp_reload_vmsa.
+ */
 export const sevSnpReload = fn(function* sev_snp_reload_vmsa(vcpu: KvmVcpu): Kernel<void> {
   const kvm = vcpu.kvm!
   const es = sevEs(vcpu)

@@ -126,8 +126,8 @@ export const sevSnpApCreation = fn(function* sev_snp_ap_creation(
 })
 
 /**
- * KVM looks whether the vCPU has a save area, and VMRUN at it, if it is the guest's: may the processor
- * enter?
+ * KVM looks whether the vCPU has a save area, and VMRUN at it, if it is the guest's: may the
+ * processor enter?
  */
 export function vmrunAllowed(vcpu: KvmVcpu): boolean {
   const { vmsaPfn, asid } = sevEs(vcpu)
@@ -159,8 +159,8 @@ export const askForSaveArea = fn(function* vmgexit_ap_create(
 })
 
 /**
- * The guest makes a private page the save area of a vCPU, and has the hypervisor take it: 0, a code of
- * RMPADJUST, or -EINVAL.
+ * The guest makes a private page the save area of a vCPU, and has the hypervisor take it: 0, a code
+ * of RMPADJUST, or -EINVAL.
  *
  * Models: 6.12 arch/x86/coco/sev/core.c snp_set_vmsa and wakeup_cpu_via_vmgexit.
  */

@@ -117,7 +117,9 @@ function privatePage(vcpu: KvmVcpu, td: Td, gfn: Gfn): Folio | null {
   return folio
 }
 
-/** The access itself, under the TD's key. A line that somebody else has written is a machine check. */
+/**
+ * The access itself, under the TD's key. A line that somebody else has written is a machine check.
+ */
 function privateAccess(
   vcpu: KvmVcpu,
   gfn: Gfn,
@@ -343,7 +345,8 @@ export const tdxCreateVcpu = fn(function* kvm_vm_ioctl_create_vcpu_locked(
 const plainIoctl = original(sysKvmCreateVcpu)
 
 /**
- * KVM_TDX_INIT_VCPU: up to 6.18 without any lock of the VM's. -EINVAL if the TD was finalised meanwhile.
+ * KVM_TDX_INIT_VCPU: up to 6.18 without any lock of the VM's. -EINVAL if the TD was finalised
+ * meanwhile.
  *
  * Models: 6.17 vmx/tdx.c tdx_vcpu_ioctl, for a vCPU of one's own.
  */

@@ -50,8 +50,9 @@ export const tdhMemPageAdd = fn(function* tdh_mem_page_add(
 })
 
 /**
- * Map the page by a fault of the vCPU's, then add it. If the module is busy, -EBUSY, or refuses, -EIO,
- * the leaf stays, and so does the page's mark that it is prepared: who asks again is told -EEXIST.
+ * Map the page by a fault of the vCPU's, then add it. If the module is busy, -EBUSY, or refuses,
+ * -EIO, the leaf stays, and so does the page's mark that it is prepared: who asks again is told
+ * -EEXIST.
  *
  * Models: 6.17 arch/x86/kvm/vmx/tdx.c tdx_gmem_post_populate.
  */
@@ -163,8 +164,8 @@ export const tdxUnlockAllState = fn(function tdx_release_vm_state_locks(kvm: Kvm
 })
 
 /**
- * Page after page, until one fails: 0 or its error. -EINVAL for a TD that is finalised, a size that is
- * no pages, and what is not page aligned.
+ * Page after page, until one fails: 0 or its error. -EINVAL for a TD that is finalised, a size that
+ * is no pages, and what is not page aligned.
  *
  * Models: 6.17 vmx/tdx.c tdx_vcpu_init_mem_region. Simplifies: what is left of the request is not
  * written back; no signals. Compared: 7.0 source.

@@ -1,6 +1,7 @@
 /**
- * vmsplice(2): a page of the process goes into a pipe as it is, and who reads the pipe finds what is in
- * the page by then. Of what the process can do to keep a page, this takes nothing but a reference.
+ * vmsplice(2): a page of the process goes into a pipe as it is, and who reads the pipe finds what
+ * is in the page by then. Of what the process can do to keep a page, this takes nothing but a
+ * reference.
  */
 import { tracepoint } from '../../machine/fault.js'
 import { fn, type Kernel } from '../../machine/fn.js'
@@ -14,8 +15,8 @@ import { allocFilePseudo, fdInstall, fput, getUnusedFd, putUnusedFd } from './fi
 import { allocAnonInode } from './inode.js'
 
 /**
- * Models: 6.2 fs/pipe.c pipe_release, with fs/splice.c page_cache_pipe_buf_release. Compared: 6.17 and
- * 7.0 source.
+ * Models: 6.2 fs/pipe.c pipe_release, with fs/splice.c page_cache_pipe_buf_release. Compared: 6.17
+ * and 7.0 source.
  */
 export const pipeRelease = fn(function* pipe_release(_inode: Inode, file: File): Kernel<number> {
   const folio = file.privateData as Folio | null

@@ -210,7 +210,9 @@ export const getUserPages = fn(function* get_user_pages_fast(
 /** A pin counts as so many references. */
 export const GUP_PIN_COUNTING_BIAS = 1024
 
-/** Models: 6.2 include/linux/mm.h folio_maybe_dma_pinned, order 0. Compared: 6.17 and 7.0 source. */
+/**
+ * Models: 6.2 include/linux/mm.h folio_maybe_dma_pinned, order 0. Compared: 6.17 and 7.0 source.
+ */
 export function folioMaybeDmaPinned(folio: Folio): boolean {
   return folio.refcount >= GUP_PIN_COUNTING_BIAS
 }

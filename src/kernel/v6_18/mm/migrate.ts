@@ -38,7 +38,8 @@ const NR_MAX_MIGRATE_SYNC_RETRY = NR_MAX_MIGRATE_PAGES_RETRY - NR_MAX_MIGRATE_AS
 /**
  * Copy, then exchange: -EAGAIN, before or after the copy, if somebody else has a reference.
  *
- * Models: 6.18 mm/migrate.c migrate_folio and __migrate_folio. Simplifies: no machine check on the way.
+ * Models: 6.18 mm/migrate.c migrate_folio and __migrate_folio. Simplifies: no machine check on the
+ * way.
  */
 export const migrateFolioCopyFirst = fn(function* migrate_folio(
   mapping: AddressSpace | null,

@@ -107,8 +107,9 @@ export const populatePage = fn(function* __kvm_gmem_populate(
 })
 
 /**
- * Fill `npages` pages from a gfn on, as many as the slot has: how many were filled, or why the first
- * was not. -EINVAL without a slot with such a file, -EFAULT if the file is closed. slots_lock is held.
+ * Fill `npages` pages from a gfn on, as many as the slot has: how many were filled, or why the
+ * first was not. -EINVAL without a slot with such a file, -EFAULT if the file is closed. slots_lock
+ * is held.
  *
  * Models: 6.17 virt/kvm/guest_memfd.c kvm_gmem_populate. Simplifies: no signals. Compared: 7.0
  * source.

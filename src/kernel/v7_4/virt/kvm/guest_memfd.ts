@@ -86,12 +86,12 @@ function kvmGmemGetIndex(slot: KvmMemorySlot, gfn: Gfn): Pgoff {
 
 /**
  * Is what a gfn maps private, by the file that its slot has? Without one, or with one that is being
- * closed, it is not. The answer may be old at once: who maps by it holds invalidate_lock all the time,
- * or looks at the invalidation sequence under mmu_lock.
+ * closed, it is not. The answer may be old at once: who maps by it holds invalidate_lock all the
+ * time, or looks at the invalidation sequence under mmu_lock.
  *
- * Models: 7.4 virt/kvm/guest_memfd.c kvm_gmem_is_private_gfn. Simplifies: the file's reference, which
- * is taken and put around one load, is not: where it would be the last one, that of the look-up of the
- * page right behind it is too.
+ * Models: 7.4 virt/kvm/guest_memfd.c kvm_gmem_is_private_gfn. Simplifies: the file's reference,
+ * which is taken and put around one load, is not: where it would be the last one, that of the
+ * look-up of the page right behind it is too.
  */
 export const kvmGmemIsPrivateGfn = fn(function kvm_gmem_is_private_gfn(
   kvm: Kvm,
@@ -235,9 +235,9 @@ export const kvmGmemUnbindLocked = fn(function* kvm_gmem_unbind(slot: KvmMemoryS
 })
 
 /**
- * The page behind a gfn of a slot, zeroed if it is new, without a reference; or an ERR_PTR as of 6.18.
- * It may leave the file at any moment, and become of the other kind: all that keeps the caller from
- * mapping it then is the invalidation sequence. SRCU is held.
+ * The page behind a gfn of a slot, zeroed if it is new, without a reference; or an ERR_PTR as of
+ * 6.18. It may leave the file at any moment, and become of the other kind: all that keeps the
+ * caller from mapping it then is the invalidation sequence. SRCU is held.
  *
  * Models: 7.4 virt/kvm/guest_memfd.c kvm_gmem_get_pfn. Simplifies: order 0.
  */

@@ -1,11 +1,11 @@
 /**
- * KVM_SET_MEMORY_ATTRIBUTES2 on a guest_memfd: pages become private, or shared, where they are. All of
- * a range or none of it.
+ * KVM_SET_MEMORY_ATTRIBUTES2 on a guest_memfd: pages become private, or shared, where they are. All
+ * of a range or none of it.
  *
- * invalidate_lock is held for writing from the first look to the end, so nobody finds a page anew. Who
- * has found one before still has a reference, and that is what a conversion to private looks for, once
- * no page table of the process has the range any more: the order of the two is what makes it safe.
- * Against the guest, whose fault has no reference, only the invalidation helps.
+ * invalidate_lock is held for writing from the first look to the end, so nobody finds a page anew.
+ * Who has found one before still has a reference, and that is what a conversion to private looks
+ * for, once no page table of the process has the range any more: the order of the two is what makes
+ * it safe. Against the guest, whose fault has no reference, only the invalidation helps.
  */
 import { read, rmw } from '../../../../machine/effects.js'
 import { LimitError, mark, tracepoint } from '../../../../machine/fault.js'
@@ -93,8 +93,8 @@ export const kvmGmemHasOutstandingReferences = fn(function* kvm_gmem_has_outstan
 })
 
 /**
- * Who protects guest memory gives the pages of [start, end) back to the host. It warns if one does not
- * come back, and the page becomes shared all the same. Nobody maps them.
+ * Who protects guest memory gives the pages of [start, end) back to the host. It warns if one does
+ * not come back, and the page becomes shared all the same. Nobody maps them.
  *
  * Models: 7.4 virt/kvm/guest_memfd.c kvm_gmem_make_shared.
  */
@@ -114,7 +114,8 @@ export const kvmGmemMakeShared = fn(function* kvm_gmem_make_shared(
 })
 
 /**
- * Zap what maps [start, end) as memory of the kinds that the filter names, for all views of the inode.
+ * Zap what maps [start, end) as memory of the kinds that the filter names, for all views of the
+ * inode.
  *
  * Models: 7.4 virt/kvm/guest_memfd.c kvm_gmem_invalidate_start.
  */
@@ -208,8 +209,8 @@ export const __kvmGmemSetAttributes = fn(function* __kvm_gmem_set_attributes(
 })
 
 /**
- * What is wrong with a request, in the order in which it is looked at; 0 or -EINVAL. The words have no
- * sign.
+ * What is wrong with a request, in the order in which it is looked at; 0 or -EINVAL. The words have
+ * no sign.
  *
  * Models: 7.4 virt/kvm/guest_memfd.c kvm_gmem_set_attributes. Simplifies: words that are reserved.
  */
