@@ -53,21 +53,24 @@ const BUILT_IN: ReadonlySet<string> = new Set(DESIGNS.map((d) => d.id))
  */
 export function expectationFor(scenario: Scenario, design: Lineage): Expectation | undefined {
   const [own = ''] = design.id.split('@')
-  const { host } = design
+  const { base, host, onlyNamed } = design
   const places = host === undefined ? ['sw'] : [...new Set([host.id, host.machine])]
-  const rowOf = (name: string): Expectation | undefined =>
-    scenario.expect.find((e) => e.designs.includes(name))
-  const { base, onlyNamed } = design
-  const all = onlyNamed ? [] : places.map((p) => `*@${p}`)
-  for (const name of [...places.map((p) => `${own}@${p}`), ...all, own]) {
-    const row = rowOf(name)
-    if (row !== undefined) return row
-  }
+  const rowOf = (...names: readonly string[]): Expectation | undefined =>
+    names.map((n) => scenario.expect.find((e) => e.designs.includes(n))).find((e) => e)
+  const ofBase = (): Expectation | undefined => base && expectationFor(scenario, { ...base, host })
+  const amongOthers = (others: Expectation | undefined): Expectation | undefined =>
+    design.asBase && base !== undefined && others?.outcome !== 'skip' ? ofBase() : others
+
+  const here = rowOf(...places.map((p) => `${own}@${p}`))
+  if (here !== undefined) return here
+  const othersHere = onlyNamed ? undefined : rowOf(...places.map((p) => `*@${p}`))
+  if (othersHere !== undefined) return amongOthers(othersHere)
+  const anywhere = rowOf(own)
+  if (anywhere !== undefined) return anywhere
   if (onlyNamed && base?.onlyNamed !== true && scenario.expect.length > 0) return NOT_NAMED
   const others = rowOf('*')
-  if (base === undefined || (BUILT_IN.has(own) && !design.asBase)) return others
-  const inherited = expectationFor(scenario, { ...base, host })
-  if (design.asBase) return others?.outcome === 'skip' ? others : inherited
+  if (base === undefined || BUILT_IN.has(own) || design.asBase) return amongOthers(others)
+  const inherited = ofBase()
   return inherited?.outcome === 'finds' ? undefined : inherited
 }
 

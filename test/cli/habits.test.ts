@@ -16,6 +16,7 @@ import { join, resolve } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { explain } from '../../src/cli/explain.js'
 import { builtLists } from '../../src/cli/list.js'
+import { DESIGNS } from '../../src/designs/index.js'
 import { MATRIX_SIGNS, shortFinding, VERDICT_WORDS } from '../../src/report/words.js'
 import { endless } from './endless.js'
 
@@ -95,7 +96,7 @@ describe('what is printed', () => {
   test('says what is the same of several designs once, if none was asked for', () => {
     const { out } = run(['check', file('same.litmus', scenario('same', ''))])
     assert.match(out, /^\d+ cells, all exhaustive, all as expected/)
-    assert.match(out, /own\/same on v10, upm, upm-pin/)
+    assert.match(out, new RegExp(`own/same on ${DESIGNS.map((d) => d.id).join(',\\s+')}`))
   })
   test('shows a command that replays a finding as it stands', () => {
     const path = file('again.litmus', scenario('again', 'always t:r0 == 7\n'))

@@ -75,6 +75,18 @@ test('a design that says so goes as its base, before it goes as all others', () 
   assert.equal(expectationFor(scenario, gmem618)?.outcome, 'clean')
 })
 
+test('so it does on a host, unless all others are skipped there', () => {
+  const host = { id: 'snp', machine: 'snp' }
+  const rows = (others: string): string =>
+    `litmus a/b\n"q"\ntask t\n  compact()\nexpect\n  upm@snp  finds deadlock\n  *@snp ${others}\n`
+  const known = { designs: ['upm', 'upm@snp', '*@snp'], findings: ['deadlock'] }
+  const outcome = (others: string, asBase: boolean): string | undefined =>
+    expectationFor(readScenario(rows(others), known), { ...upmAops, host, asBase })?.outcome
+  assert.equal(outcome('clean', true), 'finds')
+  assert.equal(outcome('clean', false), 'clean')
+  assert.equal(outcome('skip "not asked"', true), 'skip')
+})
+
 test('a variable in the module of a design is refused with its place', () => {
   const folder = mkdtempSync(join(tmpdir(), 'restrictedmem-design-'))
   try {
