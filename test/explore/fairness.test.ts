@@ -12,12 +12,15 @@ import {
   letGoNowAndThen,
   lockAndLook,
   lockAndSet,
+  lowerUntilLowered,
   noAfterYou,
   openAndShut,
+  raiseAgain,
   retryUntilFault,
   retryWhileBusy,
   Shared,
   setFlag,
+  shutAndOpen,
   slipThrough,
   spinForFlag,
 } from './loops.js'
@@ -77,7 +80,9 @@ describe('a livelock is told with its round', () => {
     ['a wait for what nobody will do', [spinForFlag]],
     ['a wait for a fault that need not strike', [retryUntilFault]],
     ['two that give way to each other', [afterYou, noAfterYou]],
+    ['one that undoes what the other one waits to see', [raiseAgain, lowerUntilLowered]],
     ['a door that is always shut when its turn comes', [openAndShut, slipThrough]],
+    ['such a door that is open at first', [shutAndOpen, slipThrough]],
   ] as const) {
     test(what, () => {
       const found = livelock(...tasks)

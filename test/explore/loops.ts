@@ -78,6 +78,42 @@ export const slipThrough = fn(function* slip_through(): Kernel<void> {
   s.flag = 1
 })
 
+/** The same, of a door that is open at first. */
+export const shutAndOpen = fn(function* shut_and_open(): Kernel<void> {
+  const s = shared()
+  yield write(s, 'value')
+  s.value = 1
+  for (;;) {
+    yield write(s, 'value')
+    s.value = 0
+    yield write(s, 'value')
+    s.value = 1
+    yield read(s, 'flag')
+    if (s.flag === 1) return
+  }
+})
+
+/** Lowers the flag until it stays lowered. */
+export const lowerUntilLowered = fn(function* lower_until_lowered(): Kernel<void> {
+  const s = shared()
+  yield write(s, 'flag')
+  s.flag = 1
+  for (;;) {
+    yield rmw(s, 'flag')
+    if (s.flag === 0) return
+    s.flag = 0
+  }
+})
+
+/** Raises the flag whenever it is lowered. */
+export const raiseAgain = fn(function* raise_again(): Kernel<void> {
+  const s = shared()
+  for (;;) {
+    yield until(s, 'flag', 0)
+    s.flag = 1
+  }
+})
+
 export const retryWhileBusy = fn(function* retry_while_busy(): Kernel<void> {
   while ((yield choose(2)) === 1) {
     yield read(shared(), 'value')

@@ -14,7 +14,7 @@ import { Watch } from './watch.js'
  * by a factor, and has the states that are finished. A table much larger than the states need costs
  * a lot, since each of its pages is far away.
  */
-const FIRST_BYTES = 2 ** 20
+const FIRST_BYTES = 2 ** 23
 const FACTOR = 8
 
 /** Check one job with `threads` workers. */

@@ -39,7 +39,7 @@ export interface SearchOptions extends Keeping, Sought {
   readonly askEvery?: number | undefined
   /** Hear what is found, and of states at rest and final states; of steps only with `afresh`. */
   readonly listeners?: readonly Listener[]
-  /** Run the code of every step, also of one whose inputs have been met before. */
+  /** Run the code of every step, and walk through every component with a cycle: infer nothing. */
   readonly afresh?: boolean | undefined
   /** What steps do, as learnt by other searches of this machine since it was booted. */
   readonly memo?: Memo | undefined

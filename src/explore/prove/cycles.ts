@@ -5,8 +5,14 @@
  *
  * A search finds the strongly connected components of the graph (Tarjan). Of several workers each
  * finds those that nobody has finished before (`states/shared.ts`).
+ *
+ * Of each component two sets of tasks are gathered on the way: who moves inside it, and who can step
+ * in all of its states. Who always could and never does is passed over by every loop in there, so
+ * no loop is fair, and the component need not be walked through again. Most that go round wait for
+ * somebody who can step.
  */
 import type { Execution } from '../../cell/execution.js'
+import { LEVEL } from '../../cell/path.js'
 import type { Move } from '../../cell/schedule.js'
 import { allEnded, taskName } from '../../machine/machine.js'
 import type { KnownStates } from '../states/known.js'
@@ -28,11 +34,14 @@ export class Components {
   readonly #known: KnownStates
   readonly #shared: SharedStates | undefined
   readonly #open: OpenStates
+  readonly #afresh: boolean
   /** Of several workers: executions that end in each open state. */
   readonly #ends: number[] = []
 
-  constructor(run: Execution, known: KnownStates) {
+  /** `afresh`: walk through all components with a cycle. */
+  constructor(run: Execution, known: KnownStates, afresh = false) {
     this.#run = run
+    this.#afresh = afresh
     this.#known = known
     this.#shared = known.shared
     this.#open = known.shared?.open ?? new OpenStates()
@@ -49,16 +58,23 @@ export class Components {
     words[top + KEPT.PLACE] = place
     words[top + KEPT.LOW] = place
     words[top + KEPT.FLAGS] = 0
+    words[top + KEPT.MOVING] = 0
+    words[top + KEPT.ALWAYS] = -1
     if (this.#shared !== undefined) this.#ends[place] = 0
   }
 
-  /** A step of the topmost state leads to a known one. */
-  meet(): void {
+  /**
+   * A task's step from the topmost state leads to a known one. An open one is of this component:
+   * some state before this one can be reached from it.
+   */
+  meet(task: number): void {
     const { path } = this.#run
     const place = this.#open.placeOf(this.#known.lo, this.#known.hi)
-    const flags = path.get(KEPT.FLAGS)
-    path.set(KEPT.FLAGS, flags | (place < 0 ? FLAG.EXITS : FLAG.CYCLE))
-    if (place >= 0 && place < path.get(KEPT.LOW)) path.set(KEPT.LOW, place)
+    const isOpen = place >= 0
+    path.set(KEPT.FLAGS, path.get(KEPT.FLAGS) | (isOpen ? FLAG.CYCLE : FLAG.EXITS))
+    if (!isOpen) return
+    path.set(KEPT.MOVING, path.get(KEPT.MOVING) | (1 << task))
+    if (place < path.get(KEPT.LOW)) path.set(KEPT.LOW, place)
   }
 
   /** A step of the topmost state leads nowhere. */
@@ -76,19 +92,28 @@ export class Components {
     const { path } = this.#run
     const low = path.get(KEPT.LOW)
     const flags = path.get(KEPT.FLAGS)
-    const isRoot = low === path.get(KEPT.PLACE)
-    if (isRoot) {
-      const cycle = (flags & FLAG.CYCLE) !== 0
-      if (cycle && !allEnded() && !this.#wasJudged(low)) this.#judgeLoops(low, flags)
-      if (this.#shared !== undefined) this.#finish(this.#shared, low, cycle)
-      this.#open.popTo(low)
+    const moving = path.get(KEPT.MOVING)
+    const always = path.get(KEPT.ALWAYS) & this.#run.ready()
+    if (low < path.get(KEPT.PLACE)) {
+      this.#handDown(low, flags, moving | (1 << path.get(LEVEL.TASK)), always)
+      return
     }
-    if (path.top === 0) return
-    const { words } = path
-    const before = path.top - path.width
-    const flagsBefore = words[before + KEPT.FLAGS] as number
-    words[before + KEPT.FLAGS] = flagsBefore | (isRoot ? FLAG.EXITS : flags)
-    if (low < (words[before + KEPT.LOW] as number)) words[before + KEPT.LOW] = low
+    const cycle = (flags & FLAG.CYCLE) !== 0
+    const mayBeFair = cycle && (this.#afresh || (always & ~moving) === 0)
+    if (mayBeFair && !allEnded() && !this.#wasJudged(low)) this.#judgeLoops(low, flags)
+    if (this.#shared !== undefined) this.#finish(this.#shared, low, cycle)
+    this.#open.popTo(low)
+    if (path.top > 0) this.#handDown(Number.MAX_SAFE_INTEGER, FLAG.EXITS, 0, -1)
+  }
+
+  /** What the state below the topmost one learns from it. */
+  #handDown(low: number, flags: number, moving: number, always: number): void {
+    const { words, top, width } = this.#run.path
+    const below = top - width
+    words[below + KEPT.LOW] = Math.min(words[below + KEPT.LOW] as number, low)
+    words[below + KEPT.FLAGS] = (words[below + KEPT.FLAGS] as number) | flags
+    words[below + KEPT.MOVING] = (words[below + KEPT.MOVING] as number) | moving
+    words[below + KEPT.ALWAYS] = (words[below + KEPT.ALWAYS] as number) & always
   }
 
   /**

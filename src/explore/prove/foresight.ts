@@ -35,7 +35,7 @@ export class Foresight {
    * to a known one; `meet` hears of each while `known` has that state. The table is asked about
    * all of them at once: it lies in memory that is far away, and the answers arrive together.
    */
-  foresee(run: Execution, ready: number, meet: () => void): number {
+  foresee(run: Execution, ready: number, meet: (task: number) => void): number {
     let seen = 0
     for (let rest = this.#glance(run, ready); rest !== 0; rest &= rest - 1) {
       const task = firstOf(rest, -1)
@@ -44,7 +44,7 @@ export class Foresight {
       if (!this.#known.has(lo, hi, 0, 0)) continue
       this.#known.lo = lo
       this.#known.hi = hi
-      meet()
+      meet(task)
       seen |= 1 << task
     }
     return seen

@@ -13,11 +13,14 @@ export const KEPT = {
   LOW: OWN + 3,
   /** Bits of `FLAG` in `cycles.ts`. */
   FLAGS: OWN + 4,
+  /** Of this state's component as far as it is known: see `cycles.ts`. */
+  MOVING: OWN + 5,
+  ALWAYS: OWN + 6,
   /**
    * By task: the deed of its next step; 0 if it was not looked up, or is not known. Deeds are
    * numbers of one memory: they are not saved.
    */
-  DEEDS: OWN + 5,
+  DEEDS: OWN + 7,
 } as const
 
 export const KEPT_WORDS = KEPT.DEEDS + MAX_TASKS - OWN

@@ -76,7 +76,7 @@ class Search {
     if (this.#memo !== undefined && this.#bounds.none) {
       this.#foresight = new Foresight(this.#memo, this.#known, judges)
     }
-    if (this.#bounds.none) this.#cycles = new Components(this.#run, this.#known)
+    if (this.#bounds.none) this.#cycles = new Components(this.#run, this.#known, options.afresh)
     this.#worker = share?.worker ?? 0
   }
 
@@ -206,7 +206,7 @@ class Search {
     const run = this.#run
     const deed = this.#deed()
     if (deed !== 0 && this.#leadsToKnown(deed)) {
-      this.#cycles?.meet()
+      this.#cycles?.meet(this.#task)
       return
     }
     run.take(this.#task, this.#choice, deed)
@@ -219,7 +219,7 @@ class Search {
     if (this.#arrive()) this.#enter()
     else {
       run.back()
-      this.#cycles?.meet()
+      this.#cycles?.meet(this.#task)
     }
   }
 
@@ -259,9 +259,9 @@ class Search {
   }
 
   /** A step of the topmost state leads to the state in `known`, which was there before. */
-  readonly #meetForeseen = (): void => {
+  readonly #meetForeseen = (task: number): void => {
     this.#steps++
-    this.#cycles?.meet()
+    this.#cycles?.meet(task)
   }
 
   #enter(): void {

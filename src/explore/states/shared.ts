@@ -243,6 +243,16 @@ export class SharedStates {
     }
   }
 
+  /** Put in a slot of another table, whose state this one has not; nobody else is using it. */
+  take(first: number, second: number): void {
+    const table = this.#bufferFor(first)
+    let i = this.#place * 2
+    while (table[i] !== 0) i = (i + 2) % table.length
+    table[i] = first
+    table[i + 1] = second
+    this.#size++
+  }
+
   #count(): void {
     this.#size++
     if (++this.#unannounced < BATCH) return
@@ -254,17 +264,13 @@ export class SharedStates {
 
 /** Put the finished states of a table into a larger one; how many. Nobody is using either. */
 export function carry(from: Share['table'], to: Share['table']): number {
-  const states = new SharedStates({
-    ...{ worker: 0, table: to },
-    control: new SharedArrayBuffer(CONTROL.WORDS * 4),
-  })
+  const control = new SharedArrayBuffer(CONTROL.WORDS * 4)
+  const larger = new SharedStates({ worker: 0, table: to, control })
   for (const words of from.map((b) => new Int32Array(b))) {
     for (let i = 0; i < words.length; i += 2) {
       const second = words[i + 1] as number
-      if ((second & FINISHED) === 0) continue
-      states.insert(words[i] as number, second)
-      states.finish(words[i] as number, second, 0)
+      if ((second & FINISHED) !== 0) larger.take(words[i] as number, second)
     }
   }
-  return states.size
+  return larger.size
 }
