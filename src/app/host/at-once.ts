@@ -1,6 +1,6 @@
 /**
- * A small cell is checked where it is asked for. A worker thread has modules of its own and knows
- * no compiled code; to start one costs more than most cells do.
+ * A small cell is checked where it is asked for. A worker thread has modules of its own and has to
+ * learn the code; to start one costs more than most cells do.
  */
 import { UserError } from '../error.js'
 import type { Verdict } from '../verdict.js'
@@ -10,18 +10,24 @@ import { mistakeIn, perform } from './perform.js'
 /** Milliseconds for which nothing else happens on this thread. */
 const A_MOMENT = 1000
 
+/** May a job be tried here? */
+export function mayBeHere({ design, limits, question, checkpoint }: Job): boolean {
+  // A design of the user's may never give the thread back, and a limit of time is spent once.
+  if (design.module !== undefined || limits.milliseconds !== undefined) return false
+  // Nor does SPIN, while it runs; and who interrupts a second search wants the first one's verdict.
+  return question.cross === undefined && checkpoint === undefined
+}
+
 /**
- * The verdict on a cell that takes no more than a moment; undefined for one that takes longer.
+ * The verdict on a cell that takes no more than a moment; undefined for one that takes longer, or
+ * that may not be tried here.
  *
  * @throws UserError
  */
-export async function atOnce(job: Job, signal: AbortSignal): Promise<Verdict | undefined> {
-  // A design of the user's may never give the thread back, and a limit of time is spent once.
-  if (job.design.module !== undefined || job.limits.milliseconds !== undefined) return undefined
-  // Nor does SPIN, while it runs; and who interrupts a second search wants the first one's verdict.
-  if (job.question.cross !== undefined) return undefined
+export async function atOnce(job: Job, isStopped: () => boolean): Promise<Verdict | undefined> {
+  if (!mayBeHere(job)) return undefined
   const end = performance.now() + A_MOMENT
-  const stopped = (): boolean => signal.aborted || performance.now() > end
+  const stopped = (): boolean => isStopped() || performance.now() > end
   const answer = await perform(job, { send: () => {}, stopped }).catch((error: Error) => {
     const text = mistakeIn(error, job)
     throw text === undefined ? error : new UserError(text)

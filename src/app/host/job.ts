@@ -47,6 +47,20 @@ export interface Job {
   readonly slice?: Slice
 }
 
+/** Jobs of which each of several threads takes the next one. */
+export interface List {
+  readonly jobs: readonly Job[]
+  /** In shared memory: how many have been taken. */
+  readonly taken: Int32Array
+  /** The first one for the thread that is given this, out of turn. */
+  readonly first?: Job | undefined
+}
+
+/** The next job that nobody has taken; undefined if there is none. */
+export function takeNext({ jobs, taken }: List): Job | undefined {
+  return jobs[Atomics.add(taken, 0, 1)]
+}
+
 /** A part of a search, by time. */
 export interface Slice {
   /** After so many of searching it is handed on, if it can be; infinite if that is not wanted. */
@@ -73,6 +87,10 @@ export type Message =
       readonly final: boolean
     }
   | { readonly kind: 'share'; readonly job: number; readonly share: ShareResult | undefined }
+  /** The job was taken from a list. */
+  | { readonly kind: 'taken'; readonly job: number }
+  /** The list has no more. */
+  | { readonly kind: 'done' }
   /** The slice is over; the search is not. */
   | {
       readonly kind: 'slice'

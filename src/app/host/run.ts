@@ -5,7 +5,6 @@ import { UserError } from '../error.js'
 import { knownNames } from '../known.js'
 import type { CellResult, LoadedDesign, Progress, Results, ScenarioFile } from '../results.js'
 import type { Verdict } from '../verdict.js'
-import { atOnce } from './at-once.js'
 import { recall, remember } from './cache.js'
 import { claim } from './claim.js'
 import { tokenHash } from './designs.js'
@@ -60,15 +59,12 @@ export async function check(request: CheckRequest): Promise<Results> {
   const plain = isExhaustive(question) && question.exact !== true && checkpoint === undefined
   const single = open.length === 1 && plain ? open[0] : undefined
   const release = checkpoint === undefined ? undefined : claim(checkpoint)
-  const here: Answer = async (open, listener) => {
-    if (single !== undefined && workers === undefined) {
-      const verdict = await atOnce(bounded(single, 1), listener.signal)
-      if (verdict !== undefined) return { verdicts: [verdict], interrupted: false }
-    } else if (single !== undefined && threads > 1) {
+  const here: Answer = (open, listener) => {
+    if (single !== undefined && workers !== undefined && threads > 1) {
       return runTogether(bounded(single, 1), threads, listener)
     }
     const jobs = open.map((j) => bounded(j, threads))
-    return runJobs(jobs, threads, listener)
+    return runJobs(jobs, { threads, here: workers === undefined }, listener)
   }
   let run: Run
   try {
