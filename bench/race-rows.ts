@@ -12,11 +12,16 @@ import { CONTROL, tableOf } from '../src/explore/states/shared.js'
 import { omissions } from '../src/explore/states/visited.js'
 import { best, line, type Measured, perSecond } from './measured.js'
 import { bootRace, type RaceSize, raceJudge } from './race.js'
+import type { Searched } from './share-worker.js'
 import { spinRace } from './spin.js'
 
 const AGAINST_SPIN: RaceSize = { vcpus: 2, punches: 1, migrations: 1, rounds: 1 }
 /** It lasts for seconds: before they are a pair, each worker learns the steps by itself. */
 const FOR_WORKERS: RaceSize = { vcpus: 2, punches: 1, migrations: 0, rounds: 4 }
+const TWO_GUESTS = [
+  fileURLToPath(new URL('../../bench/two-guests.litmus', import.meta.url)),
+  'upm',
+] as const
 /** About 10^9 states, by what the sizes before it have. */
 const LARGEST: RaceSize = { vcpus: 2, punches: 1, migrations: 0, rounds: 14 }
 
@@ -63,13 +68,13 @@ export function againstSpin(): string[] {
 }
 
 /** Several workers on one table; the time is that of the search alone. */
-async function byWorkers(size: RaceSize, count: number, bytes: number): Promise<Measured> {
+async function byWorkers(what: Searched, count: number, bytes: number): Promise<Measured> {
   const control = new SharedArrayBuffer(CONTROL.WORDS * 4)
   const table = tableOf(bytes)
-  const file = new URL('./race-worker.js', import.meta.url)
+  const file = new URL('./share-worker.js', import.meta.url)
   const workers = Array.from(
     { length: count },
-    (_, worker) => new Worker(file, { workerData: { size, share: { worker, control, table } } }),
+    (_, worker) => new Worker(file, { workerData: { what, share: { worker, control, table } } }),
   )
   await Promise.all(workers.map((w) => once(w, 'message')))
   const start = performance.now()
@@ -80,23 +85,29 @@ async function byWorkers(size: RaceSize, count: number, bytes: number): Promise<
   return { states: counts.reduce((a, b) => a + b, 0), seconds }
 }
 
-export async function secondWorker(): Promise<string[]> {
+/** The search of one worker and of two, in turns. */
+async function inTurns(what: Searched, rounds: number, bytes: number): Promise<Measured[][]> {
   const runs: Measured[][] = [[], []]
-  for (let i = 0; i < ROUNDS; i++) {
-    for (const n of [1, 2]) {
-      runs[n - 1]?.push(await byWorkers(FOR_WORKERS, n, BYTES_FOR_WORKERS))
-    }
+  for (let i = 0; i < rounds; i++) {
+    for (const n of [1, 2]) runs[n - 1]?.push(await byWorkers(what, n, bytes))
   }
-  const title = `race, ${JSON.stringify(FOR_WORKERS)}, workers on one table, best of ${ROUNDS}`
-  return [...compared(title, runs), ...(await secondOnKernelCode())]
+  return runs
+}
+
+export async function secondWorker(): Promise<string[]> {
+  const race = await inTurns({ race: FOR_WORKERS }, ROUNDS, BYTES_FOR_WORKERS)
+  const kernel = await inTurns({ cell: TWO_GUESTS }, CHECKS, BYTES_FOR_WORKERS)
+  const title = 'workers on one table, the search alone, best of'
+  return [
+    ...compared(`race, ${JSON.stringify(FOR_WORKERS)}, ${title} ${ROUNDS}`, race),
+    ...compared(`kernel code, bench/two-guests on upm, ${title} ${CHECKS}`, kernel),
+    ...(await secondOnWholeCheck()),
+  ]
 }
 
 /** Whole checks, from the start of the first worker to the verdict, of a cell with retry loops. */
-async function secondOnKernelCode(): Promise<string[]> {
-  const scenarios = loadScenarios([
-    fileURLToPath(new URL('../../bench/two-guests.litmus', import.meta.url)),
-  ])
-  const designs = await loadDesigns(['upm'])
+async function secondOnWholeCheck(): Promise<string[]> {
+  const [scenarios, designs] = [loadScenarios([TWO_GUESTS[0]]), await loadDesigns([TWO_GUESTS[1]])]
   const runs: Measured[][] = [[], []]
   for (let i = 0; i < CHECKS; i++) {
     for (const workers of [1, 2]) {
@@ -104,7 +115,7 @@ async function secondOnKernelCode(): Promise<string[]> {
       runs[workers - 1]?.push({ states: cells[0]?.verdict.states ?? 0, seconds })
     }
   }
-  return compared(`kernel code, bench/two-guests on upm, best of ${CHECKS}`, runs)
+  return compared(`the same, whole checks, workers started for each, best of ${CHECKS}`, runs)
 }
 
 function compared(title: string, runs: readonly Measured[][]): string[] {
@@ -119,7 +130,7 @@ function compared(title: string, runs: readonly Measured[][]): string[] {
 
 /** Takes about twenty minutes and 14 GiB. */
 export async function largest(): Promise<string[]> {
-  const m = await byWorkers(LARGEST, 2, BYTES_FOR_LARGEST)
+  const m = await byWorkers({ race: LARGEST }, 2, BYTES_FOR_LARGEST)
   return [
     `race, ${JSON.stringify(LARGEST)}, exhaustive, two workers`,
     line('2 workers', m),
