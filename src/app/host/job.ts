@@ -1,7 +1,7 @@
 /** What the main thread and its workers say to each other. */
 
 import { createHash } from 'node:crypto'
-import type { Share } from '../../explore/states/shared.js'
+import type { Carry, Share } from '../../explore/states/shared.js'
 import type { Known } from '../../litmus/scenario.js'
 import { type Limits, type Question, questionKey } from '../ask.js'
 import type { Progress } from '../results.js'
@@ -39,6 +39,8 @@ export interface Job {
   readonly checkpoint: string | undefined
   /** The worker is one of several for this job. */
   readonly share?: Share
+  /** Nothing is searched: the worker puts states into a larger table. */
+  readonly carry?: Carry
   /** What all of them have seen; this worker is to put it together. */
   readonly explored?: Explored
   /** When the job was begun, by `Date.now()`. */
@@ -87,6 +89,8 @@ export type Message =
       readonly final: boolean
     }
   | { readonly kind: 'share'; readonly job: number; readonly share: ShareResult | undefined }
+  /** So many states were put into a larger table. */
+  | { readonly kind: 'carried'; readonly job: number; readonly states: number }
   /** The job was taken from a list. */
   | { readonly kind: 'taken'; readonly job: number }
   /** The list has no more. */

@@ -5,6 +5,7 @@ import { SetupFailure } from '../../cell/boot.js'
 import type { Design } from '../../designs/design.js'
 import { FinalStates } from '../../explore/listen/finals.js'
 import type { Draw } from '../../explore/sample/samplers.js'
+import { carry } from '../../explore/states/shared.js'
 import { readScenario, type Scenario } from '../../litmus/scenario.js'
 import { LimitError } from '../../machine/fault.js'
 import { doubted, unannounced } from '../announced.js'
@@ -76,6 +77,7 @@ async function taskOf(job: Job, client: Client): Promise<Task> {
 /** Do a job; the last word on it. */
 export async function perform(job: Job, client: Client): Promise<Message> {
   const { number } = job
+  if (job.carry !== undefined) return { kind: 'carried', job: number, states: carry(job.carry) }
   const task = await taskOf(job, client)
   const { scenario, design } = task
   if (job.design.module !== undefined) mustRepeat(task)

@@ -173,7 +173,7 @@ class Pool {
         if (job === undefined) break
         const verdict = await atOnce(job, () => this.stopped)
         if (verdict === undefined) {
-          if (!this.stopped) this.employ(waiting + 1, job)
+          if (!this.stopped) this.employ(Math.min(waiting, this.#left) + 1, job)
           break
         }
         this.#note(job.number, verdict, true)
@@ -189,11 +189,16 @@ class Pool {
     }
   }
 
+  /** Jobs that nobody has taken. */
+  get #left(): number {
+    const { jobs, taken } = this.#list
+    return Math.max(0, jobs.length - Atomics.load(taken, 0))
+  }
+
   /** Should others join this thread, which has worked for so many milliseconds alone? */
   #isWorthIt(spent: number): boolean {
-    const { jobs, taken } = this.#list
-    const done = Atomics.load(taken, 0)
-    return spent > ALONE && (spent / done) * (jobs.length - done) > WORTH
+    const done = this.#list.jobs.length - this.#left
+    return spent > ALONE && (spent / done) * this.#left > WORTH
   }
 
   #atEnd(): void {

@@ -1,7 +1,7 @@
 /** Several worker threads on one cell, with one table of visited states in shared memory. */
 import type { Worker } from 'node:worker_threads'
 import { divided } from '../../explore/states/room.js'
-import { CONTROL, carry, MOST_TABLE_BYTES, tableOf } from '../../explore/states/shared.js'
+import { CONTROL, MOST_TABLE_BYTES, type Share, tableOf } from '../../explore/states/shared.js'
 import { UserError } from '../error.js'
 import type { Progress } from '../results.js'
 import { type Explored, exploredBy, type ShareResult } from '../shares.js'
@@ -62,9 +62,24 @@ async function exploreTogether(
     bytes = Math.min(bytes * FACTOR, limit)
     const larger = allocated(bytes)
     if (larger === undefined) return explored
-    carried = carry(table, larger)
+    carried = await carryTogether(job, table, larger, workers)
     table = larger
   }
+}
+
+/** Put the finished states of a table into a larger one; how many. */
+async function carryTogether(
+  job: Job,
+  from: Share['table'],
+  to: Share['table'],
+  workers: readonly Worker[],
+): Promise<number> {
+  const parts = workers.length
+  const carried = workers.map(async (w, part) => {
+    const last = await answer(w, { ...job, carry: { from, to, part, parts } }, () => {})
+    return last.kind === 'carried' ? last.states : 0
+  })
+  return (await Promise.all(carried)).reduce((a, b) => a + b, 0)
 }
 
 /** The shares of all workers, with a table that has so many states. */

@@ -243,12 +243,11 @@ export class SharedStates {
     }
   }
 
-  /** Put in a slot of another table, whose state this one has not; nobody else is using it. */
+  /** Put in a slot of another table, whose state nobody else puts in. */
   take(first: number, second: number): void {
     const table = this.#bufferFor(first)
     let i = this.#place * 2
-    while (table[i] !== 0) i = (i + 2) % table.length
-    table[i] = first
+    while (Atomics.compareExchange(table, i, 0, first) !== 0) i = (i + 2) % table.length
     table[i + 1] = second
     this.#size++
   }
@@ -262,12 +261,22 @@ export class SharedStates {
   }
 }
 
-/** Put the finished states of a table into a larger one; how many. Nobody is using either. */
-export function carry(from: Share['table'], to: Share['table']): number {
+/** What a worker does between two tables: its part of so many, from 0. */
+export interface Carry {
+  readonly from: Share['table']
+  readonly to: Share['table']
+  readonly part: number
+  readonly parts: number
+}
+
+/** Put a part of the finished states of a table into a larger one; how many. Nobody is searching. */
+export function carry({ from, to, part, parts }: Carry): number {
   const control = new SharedArrayBuffer(CONTROL.WORDS * 4)
-  const larger = new SharedStates({ worker: 0, table: to, control })
+  const larger = new SharedStates({ worker: part, table: to, control })
   for (const words of from.map((b) => new Int32Array(b))) {
-    for (let i = 0; i < words.length; i += 2) {
+    const slots = words.length / 2
+    const end = Math.floor((slots * (part + 1)) / parts) * 2
+    for (let i = Math.floor((slots * part) / parts) * 2; i < end; i += 2) {
       const second = words[i + 1] as number
       if ((second & FINISHED) !== 0) larger.take(words[i] as number, second)
     }
