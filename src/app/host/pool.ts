@@ -42,7 +42,7 @@ const LAST_WORDS = 10_000
  * left would take it so long, going by what it has done. A worker loads and learns the code again:
  * of less it saves little, and costs a lot (docs/decisions/0015-latency.md).
  */
-const ALONE = 1500
+const ALONE = 2000
 const WORTH = 4000
 
 /** Who is to check the jobs. */
