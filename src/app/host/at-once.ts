@@ -11,7 +11,7 @@ import { mistakeIn, perform } from './perform.js'
 const A_MOMENT = 1000
 
 /** May a job be tried here? */
-export function mayBeHere({ design, limits, question, checkpoint }: Job): boolean {
+function mayBeHere({ design, limits, question, checkpoint }: Job): boolean {
   // A design of the user's may never give the thread back, and a limit of time is spent once.
   if (design.module !== undefined || limits.milliseconds !== undefined) return false
   // Nor does SPIN, while it runs; and who interrupts a second search wants the first one's verdict.

@@ -8,7 +8,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { UserError } from '../error.js'
 import type { Verdict } from '../verdict.js'
-import { atOnce, mayBeHere } from './at-once.js'
+import { atOnce } from './at-once.js'
 import {
   type Job,
   type List,
@@ -74,7 +74,7 @@ export async function runJobs(
     else signal.addEventListener('abort', cut, { once: true })
   })
   try {
-    if (here && jobs.every(mayBeHere)) pool.workHere(count - 1)
+    if (here) pool.workHere(count - 1)
     else pool.employ(count)
     await Promise.race([pool.finished, cutOff])
     return { verdicts: pool.verdicts, interrupted: pool.stopped }
@@ -160,8 +160,8 @@ class Pool {
 
   /**
    * Work on this thread, with so many others if there is much to do. The first job that takes
-   * longer than a moment goes to one more worker, which then works in the place of this thread;
-   * what was seen of the job is lost.
+   * longer than a moment, or may not be done here, goes to one more worker, which then works in the
+   * place of this thread; what was seen of the job is lost.
    */
   async workHere(others: number): Promise<void> {
     const start = performance.now()
