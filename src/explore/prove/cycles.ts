@@ -103,7 +103,8 @@ export class Components {
     if (mayBeFair && !allEnded() && !this.#wasJudged(low)) this.#judgeLoops(low, flags)
     if (this.#shared !== undefined) this.#finish(this.#shared, low, cycle)
     this.#open.popTo(low)
-    if (path.top > 0) this.#handDown(Number.MAX_SAFE_INTEGER, FLAG.EXITS, 0, -1)
+    // A step leads out of the component below, if there is another one.
+    if (path.top > 0) this.#handDown(low, FLAG.EXITS, 0, -1)
   }
 
   /** What the state below the topmost one learns from it. */
